@@ -1,0 +1,59 @@
+# The same few commands everywhere: make setup check test bench demo evaluate.
+PYTHON ?= python3
+BIN := .venv/bin
+DATA ?= ../shared/data
+
+.DEFAULT_GOAL := help
+.PHONY: help setup dev check format test bench demo evaluate lock servers clean
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: .venv/run.stamp  ## the virtual environment with the two programs
+
+dev: .venv/dev.stamp  ## the same with everything that the tests need
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 setup"; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "The venv module is missing. On Debian: apt-get install python3-venv"; exit 1; }
+
+.venv/run.stamp: requirements/run.lock pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/dev.stamp: requirements/dev.lock .venv/run.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@touch $@
+
+check: dev  ## formatting, lint, types, direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: dev  ## put the formatting right
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+servers:  ## the broker, database and browser the tests run against (installs them as root, else names them)
+	@sh tests/install-servers.sh
+
+test: dev servers  ## every test, against real servers
+	$(BIN)/python -m pytest -n 2 tests
+
+bench: dev servers  ## the benchmarks, as a table
+	$(BIN)/python -m bench
+
+demo: setup  ## a plant in a box: simulated machines, one of which fails while you watch
+	$(BIN)/vibration-gateway demo
+
+evaluate: dev servers  ## real measurements through the whole system: make evaluate DATA=folder
+	$(BIN)/python -m bench.evaluate $(DATA)
+
+lock: dev  ## resolve the dependencies anew
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --extra demo --group build pyproject.toml -o requirements/run.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --extra demo --group build --group dev pyproject.toml -o requirements/dev.lock
+
+clean:  ## forget the virtual environment and everything made
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

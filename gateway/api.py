@@ -1,0 +1,137 @@
+"""What a third party builds on: the two Protocols and the types they speak.
+
+A handler tells somebody (mail, SMS, a chat room); a consumer follows the journal (another database, a report).
+Both are found by entry point, in the groups `vibration_gateway.handlers` and `vibration_gateway.consumers`, and are
+loaded only when the configuration names them. The entry point is a class, or any callable, that takes `name` and
+`settings` (its table of the configuration without `type`) and raises ValueError for settings it cannot use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+from msgspec import Struct
+
+from gateway.domain.decoding import EVENT
+from gateway.domain.events import AlertKind, Fact, Severity, VibrationRecorded
+from gateway.errors import DeliveryError
+
+__all__ = [
+    "Consumer",
+    "DeliveryError",
+    "Entry",
+    "Fact",
+    "Handler",
+    "HandlerFactory",
+    "Notification",
+    "StoredReading",
+]
+
+NotificationKind = Literal["raised", "escalated", "cleared", "test"]
+
+
+class Notification(Struct, frozen=True, rename="camel"):
+    """One message to be told through one handler. Its texts come from sensors: show them, never interpret them.
+
+    `id` is the same at every attempt, so that the receiving side can recognise a repetition. Times are nanoseconds
+    since 1970. `level` and `baseline` are in `unit`; `ratio` is level / baseline.
+    """
+
+    id: str
+    kind: NotificationKind
+    alert_id: str
+    alert_kind: AlertKind
+    severity: Severity
+    sensor_id: str
+    reason: str
+    occurred_ns: int
+    opened_ns: int
+    gateway_id: str
+    site: str = ""
+    area: str = ""
+    machine: str = ""
+    location: str = ""
+    level: float | None = None
+    baseline: float | None = None
+    ratio: float | None = None
+    unit: str = ""
+    page_url: str = ""
+
+
+class Handler(Protocol):
+    """Tells somebody. One instance per table `[handlers.NAME]`, used by one task at a time."""
+
+    async def send(self, notification: Notification) -> str:
+        """Deliver and return what the other side said, in a few words.
+
+        Raises DeliveryError: `retry=False` if no further attempt can succeed. Any other exception counts as one
+        that a retry may cure. The gateway ends a call that takes longer than the handler's `timeout`.
+        """
+        ...
+
+
+HandlerFactory = Callable[[str, Mapping[str, Any]], Handler]
+
+
+class StoredReading(Struct, frozen=True, gc=False):
+    """A reading in the journal: `time_ns` is when it was measured, `baseline` what it was compared with."""
+
+    seq: int
+    time_ns: int
+    sensor_id: str
+    tags: dict[str, str]
+    level: float
+    baseline: float | None
+    flags: int
+    event_id: str
+    received_ns: int
+    body: bytes
+
+    def event(self) -> VibrationRecorded:
+        """Decode the whole event, as the sensor published it."""
+        return EVENT.decode(self.body)
+
+
+class Entry(Struct, frozen=True):
+    """A derived event in the journal with its place in the sequence."""
+
+    seq: int
+    fact: Fact
+    recorded_ns: int
+
+
+class Step(Struct, frozen=True):
+    """What a follower is handed at once: everything after its cursor up to and including `until`."""
+
+    readings: list[StoredReading]
+    entries: list[Entry]
+    until: int
+
+
+OutboxState = Literal["pending", "sent", "uncertain", "failed"]
+"""What an attempt leaves a notification in; `sending` is the state during one."""
+
+
+class OutboxItem(Struct, frozen=True):
+    """A notification on its way out through `handler`. `cause` is the id of the fact it tells of."""
+
+    id: str
+    handler: str
+    attempts: int
+    created_ns: int
+    cause: str
+    correlation: str
+    notification: Notification
+
+
+class Consumer(Protocol):
+    """Follows the journal. It is handed every reading and every fact, in order, and again if it raised."""
+
+    async def consume(self, readings: Sequence[StoredReading], entries: Sequence[Entry]) -> None:
+        """Take everything of one step, ordered by `seq` in each sequence; its cursor moves when this returns.
+
+        Raises DeliveryError to be handed the same again later. At least once: be idempotent, for instance by
+        `event_id`.
+        """
+        ...

@@ -1,0 +1,330 @@
+"""The only wiring: builds everything, starts it, and stops it in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from hashlib import blake2b
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Self
+
+import structlog
+from msgspec import Struct
+
+from gateway.api import Consumer, Handler
+from gateway.config import Config, PluginSection, rules_for
+from gateway.consumers.announcer import Announcer
+from gateway.consumers.following import follow, watch
+from gateway.consumers.live import Live
+from gateway.consumers.notifier import Notifier
+from gateway.domain.alerts import describe
+from gateway.domain.batch import Batch, DeadLetter
+from gateway.domain.events import SEVERITIES, Message, Rejected
+from gateway.domain.routing import Route
+from gateway.domain.topics import TopicTemplates
+from gateway.errors import ConfigError, GatewayError, JournalUnavailableError
+from gateway.handlers import build_handler
+from gateway.journal import FILE_NAME, Journal, Outbox, Reader, StateLock, Stream
+from gateway.mqtt.publisher import Publisher
+from gateway.mqtt.subscriber import PahoSubscriber, Subscriber
+from gateway.pipeline import Pipeline
+from gateway.web.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+CONSUMER_GROUP = "vibration_gateway.consumers"
+_GAUGES_EVERY = 2.0
+_STOP_WITHIN = 5.0
+_TRY_AGAIN = 1.0
+
+
+class Plugins(Struct, frozen=True):
+    """Everything that the configuration names and that is not built until it is needed."""
+
+    handlers: dict[str, Handler]
+    consumers: dict[str, Consumer]
+
+
+def build_plugins(config: Config) -> Plugins:
+    """Make the handlers and third parties' consumers. Raises ConfigError with every problem; connects to nothing."""
+    problems: list[str] = []
+    handlers = _build_each("handlers", config.handlers, build_handler, problems)
+    consumers = _build_each("consumers", config.consumers, build_consumer, problems)
+    if problems:
+        raise ConfigError(problems)
+    return Plugins(handlers, consumers)
+
+
+def build_consumer(name: str, type_: str, settings: Mapping[str, Any]) -> Consumer:
+    """Make a third party's consumer, found by entry point. Raises ConfigError."""
+    found = list(entry_points(group=CONSUMER_GROUP, name=type_))
+    if not found:
+        known = ", ".join(sorted(entry.name for entry in entry_points(group=CONSUMER_GROUP))) or "none are installed"
+        raise ConfigError([f"consumers.{name}.type: there is no consumer of type {type_!r} (there are: {known})"])
+    try:
+        consumer: Consumer = found[0].load()(name, settings)
+    except (ValueError, TypeError) as error:
+        raise ConfigError([f"consumers.{name}: {type(error).__name__}: its settings cannot be used"]) from error
+    return consumer
+
+
+async def run(config: Config, started: Callable[[str | None], None] = lambda _: None) -> None:
+    """Run the gateway until cancelled. `started` is called once it takes messages, with the address of its page.
+
+    Everything is built first, then started; what was built is taken down in reverse, whatever happens.
+    """
+    plugins = build_plugins(config)
+    async with AsyncExitStack() as stack:
+        lock = StateLock(config.gateway.state_dir)
+        stack.callback(lock.release)
+        path = config.gateway.state_dir / FILE_NAME
+        journal = Journal(path)
+        stack.callback(journal.close)
+        stream = Stream(journal, path)
+        stack.callback(stream.close)
+        metrics = Metrics()
+        templates = TopicTemplates(list(config.mqtt.topics))
+        pipeline = _restored_pipeline(config, journal, templates)
+        stack.push_async_callback(journal.call, pipeline.snapshot)
+
+        client_id = config.mqtt.client_id or f"vibration-gateway-{config.gateway.id}"
+        subscriber = PahoSubscriber(config.mqtt, client_id, templates.filters)
+        health = Health(subscriber)
+        publisher = Publisher(config.mqtt, f"{client_id}-out", f"vibration/gateway/{config.gateway.id}/status")
+        listener, page_url = _listen(config)
+        notifier = Notifier(
+            Outbox(journal, stream),
+            tuple(Route(route.severity, route.handlers) for route in config.routes),
+            gateway_id=config.gateway.id,
+            page_url=page_url or "",
+            told=metrics.count_notification,
+        )
+        interrupted = await journal.call(journal.resume_outbox)
+        if interrupted:
+            log.warning("messages were being sent when the gateway ended; they are sent again", count=interrupted)
+
+        tasks = await stack.enter_async_context(Tasks())
+        tasks.start("notifier", notifier.plan(stream))
+        for name, handler in plugins.handlers.items():
+            tasks.start(f"handler {name}", notifier.deliver(name, handler, config.handlers[name].timeout))
+        tasks.start("publisher", publisher.run())
+        tasks.start("announcer", follow("announcer", Announcer(publisher.publish), stream, readings=False))
+        if config.influxdb is not None:
+            tasks.start("influx", _follow_influx(config, stack, journal, stream, metrics))
+        for name, consumer in plugins.consumers.items():
+            tasks.start(f"consumer {name}", follow(f"consumer.{name}", consumer, stream))
+        if listener is not None:
+            tasks.start("http", _serve(config, listener, stream, metrics, health))
+        tasks.start("gauges", _gauges(config, stream, metrics, subscriber))
+        await stack.enter_async_context(subscriber)
+        tasks.start(
+            "ingest",
+            ingest(subscriber, journal=journal, pipeline=pipeline, stream=stream, metrics=metrics, health=health),
+        )
+        started(page_url)
+        await tasks.failure()
+
+
+class Health:
+    """Why the gateway cannot do its job right now."""
+
+    def __init__(self, subscriber: Subscriber) -> None:
+        self._subscriber = subscriber
+        self.journal_problem: str | None = None
+
+    def reasons(self) -> list[str]:
+        """Return the reasons; none means ready."""
+        return [*self._subscriber.problems, *([self.journal_problem] if self.journal_problem else [])]
+
+
+class Tasks:
+    """The named tasks of a running gateway. Should one end, the gateway says which and stops."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, name: str, work: Awaitable[None]) -> None:
+        """Start a task that is to run for as long as the gateway does."""
+        self._tasks.add(asyncio.ensure_future(_named(name, work)))
+
+    async def failure(self) -> None:
+        """Wait until a task ends, which it should not, and raise what it raised."""
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        _, pending = await asyncio.wait(self._tasks, timeout=_STOP_WITHIN)
+        for task in pending:
+            log.warning("a task did not stop in time and is left behind", task=task.get_name())
+
+
+async def _named(name: str, work: Awaitable[None]) -> None:
+    task = asyncio.current_task()
+    if task is not None:
+        task.set_name(name)
+    try:
+        await work
+    except GatewayError:
+        raise
+    except Exception:
+        log.exception("a part of the gateway has failed; the gateway stops", part=name)
+        raise
+    raise GatewayError(f"{name} has ended by itself; the gateway stops")
+
+
+async def ingest(
+    subscriber: Subscriber, *, journal: Journal, pipeline: Pipeline, stream: Stream, metrics: Metrics, health: Health
+) -> None:
+    """Take batches through the pipeline for ever; acknowledge each once it is on disk."""
+    while True:
+        messages = await subscriber.batch()
+        start = time.perf_counter()
+        batch = await _process(journal, pipeline, messages, health)
+        subscriber.acknowledge(messages)
+        stream.announce(batch.next_seq - 1)
+        metrics.count_batch(batch, time.perf_counter() - start)
+
+
+async def _process(journal: Journal, pipeline: Pipeline, messages: Sequence[Message], health: Health) -> Batch:
+    """Process a batch; while the journal cannot be written, try again and acknowledge nothing."""
+    while True:
+        try:
+            batch = await journal.call(pipeline.process, messages, time.time_ns())
+        except JournalUnavailableError as error:
+            if health.journal_problem is None:
+                log.error("nothing can be stored, so nothing is acknowledged; trying again", error=str(error))  # noqa: TRY400 - the reason is in the message
+            health.journal_problem = str(error)
+            await asyncio.sleep(_TRY_AGAIN)
+        else:
+            if health.journal_problem is not None:
+                log.info("the journal can be written again")
+                health.journal_problem = None
+            return batch
+
+
+def _restored_pipeline(config: Config, journal: Journal, templates: TopicTemplates) -> Pipeline:
+    pipeline = Pipeline(
+        journal,
+        templates,
+        lambda sensor: rules_for(config, sensor.id, sensor.tags),
+        config.detection.clock_tolerance,
+    )
+    start = time.perf_counter()
+    sensors = journal.sensors()
+    replayed = pipeline.restore(sensors, journal.open_alerts(), journal.readings_since_snapshot())
+    seconds = round(time.perf_counter() - start, 3)
+    log.info("state restored from the journal", sensors=len(sensors), readings_replayed=replayed, seconds=seconds)
+    return pipeline
+
+
+def _listen(config: Config) -> tuple[Any, str | None]:
+    """Return a listening socket and the page's address, if there is to be one. Only then is the web part imported."""
+    if config.http is None:
+        return None, None
+    from gateway.web.server import listen  # noqa: PLC0415 - its imports cost 30 MB
+
+    listener = listen(config.http.host, config.http.port)
+    if config.http.public_url is not None:
+        return listener, str(config.http.public_url)
+    host = "127.0.0.1" if config.http.host in {"0.0.0.0", "::", ""} else config.http.host  # noqa: S104 - recognised, not bound
+    return listener, f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}/"
+
+
+async def _serve(config: Config, listener: Any, stream: Stream, metrics: Metrics, health: Health) -> None:
+    from gateway.web.app import create_app  # noqa: PLC0415 - see _listen
+    from gateway.web.ports import PageSettings, Services  # noqa: PLC0415
+    from gateway.web.server import serve  # noqa: PLC0415
+
+    live = Live()
+    start = stream.last_seq
+    sensors = await stream.read(Reader.sensors)
+    live.seed(sensors, [describe(alert) for alert in await stream.read(Reader.alerts, everything=False)])
+
+    async def history(sensor_id: str, since_ns: int, until_ns: int, limit: int) -> Sequence[Any]:
+        return await stream.read(lambda reader: list(reader.readings(sensor_id, since_ns, until_ns, limit))[::-1])
+
+    async def alerts(everything: bool) -> Sequence[Mapping[str, Any]]:  # noqa: FBT001 - the shape that web asks for
+        return [describe(alert) for alert in await stream.read(Reader.alerts, everything=everything)]
+
+    async def alert(alert_id: str) -> Mapping[str, Any] | None:
+        found = await stream.read(Reader.find_alert, alert_id)
+        return None if found is None else describe(found)
+
+    public = config.http.public_url if config.http else None
+    services = Services(live, history, alerts, alert, health.reasons, metrics.registry)
+    page = PageSettings(
+        gateway_id=config.gateway.id,
+        topics=config.mqtt.topics,
+        warning_ratio=config.detection.warning_ratio,
+        critical_ratio=config.detection.critical_ratio,
+        hosts=frozenset({public.host}) if public and public.host else frozenset(),
+    )
+    async with asyncio.TaskGroup() as group:
+        group.create_task(watch(live, stream, start), name="live")
+        group.create_task(serve(create_app(services, page), listener), name="http server")
+
+
+async def _follow_influx(
+    config: Config, stack: AsyncExitStack, journal: Journal, stream: Stream, metrics: Metrics
+) -> None:
+    from gateway.consumers.influx import InfluxWriter  # noqa: PLC0415 - only for those who have an InfluxDB
+
+    async def quarantine(line: bytes, reason: str) -> None:
+        await journal.call(_quarantine, journal, line, reason)
+
+    assert config.influxdb is not None  # noqa: S101 - the caller looked
+    writer = InfluxWriter(config.influxdb, quarantine, metrics.influx_points_written.inc)
+    stack.callback(writer.close)
+    await follow("influx", writer, stream)
+
+
+def _quarantine(journal: Journal, line: bytes, reason: str) -> None:
+    """Write a point that InfluxDB refused as a dead letter, once."""
+    digest = blake2b(line, digest_size=16).digest()
+    if journal.has_dead_letter(digest, 0):
+        return
+    batch = Batch(next_seq=journal.next_seq)
+    rejected = Rejected("influxdb_refused", reason, line)
+    batch.dead_letters.append(DeadLetter(batch.take_seq(), time.time_ns(), "influxdb", 0, digest, rejected))
+    journal.write(batch)
+
+
+async def _gauges(config: Config, stream: Stream, metrics: Metrics, subscriber: Subscriber) -> None:
+    """Bring the gauges up to date from time to time."""
+    path = config.gateway.state_dir / FILE_NAME
+    files = [path, Path(f"{path}-wal")]
+    while True:
+        metrics.broker_connected.set(not subscriber.problems)
+        metrics.journal_bytes.set(sum(file.stat().st_size for file in files if file.exists()))
+        open_alerts = await stream.read(Reader.alerts, everything=False)
+        for severity in SEVERITIES:
+            metrics.alerts_open.labels(severity).set(sum(alert.severity == severity for alert in open_alerts))
+        if config.influxdb is not None:
+            metrics.influx_lag_readings.set(stream.last_seq - await stream.cursor("influx"))
+        await asyncio.sleep(_GAUGES_EVERY)
+
+
+def _build_each(
+    section: str,
+    tables: Mapping[str, PluginSection],
+    build: Callable[[str, str, Mapping[str, Any]], Any],
+    problems: list[str],
+) -> dict[str, Any]:
+    built: dict[str, Any] = {}
+    for name, table in tables.items():
+        if table.timeout <= 0:
+            problems.append(f"{section}.{name}.timeout: must be longer than nothing")
+        try:
+            built[name] = build(name, table.type, table.settings)
+        except ConfigError as error:
+            problems += error.problems
+    return built

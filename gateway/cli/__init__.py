@@ -1,0 +1,75 @@
+"""The command line: one file per noun. It prints and exits, nothing else."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from gateway import __version__
+from gateway.errors import ConfigError, GatewayError
+
+DONE, FAILED, USAGE, PROBLEMS = 0, 1, 2, 3
+
+_COMMANDS = {
+    "run": "gateway.cli.running:run",
+    "check": "gateway.cli.running:check",
+    "backup": "gateway.cli.running:backup",
+    "demo": "gateway.cli.demo:demo",
+    "stats": "gateway.cli.stats:stats",
+    "events": "gateway.cli.events:events",
+    "alerts": "gateway.cli.alerts:alerts",
+    "sensors": "gateway.cli.sensors:sensors",
+    "deadletters": "gateway.cli.deadletters:deadletters",
+    "handlers": "gateway.cli.handlers:handlers",
+}
+
+
+class _Commands(click.Group):
+    """Imports a command only when it is asked for: `--help` and `events count` stay quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(__import__(module, fromlist=[name]), name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="vibration-gateway %(version)s")
+def cli() -> None:
+    """Run and question the gateway between vibration sensors, their history and the people who look after machines.
+
+    Every command takes -c FILE, the configuration. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the check found
+    problems in the configuration.
+    """
+
+
+def main() -> None:
+    """Run the program; errors that are meant for people are one line, without a traceback."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.UsageError as error:
+        error.show()
+        sys.exit(USAGE)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(FAILED)
+    except click.Abort:
+        sys.exit(FAILED)
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(problem, err=True)
+        sys.exit(PROBLEMS)
+    except GatewayError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(FAILED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(FAILED)

@@ -1,0 +1,81 @@
+"""alerts: what is wrong, and what became of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gateway.cli.output import config_option, open_reader, output_option, print_facts, print_json, print_table
+from gateway.domain.alerts import ALERT_FACTS, describe
+from gateway.domain.events import rfc3339
+
+_COLUMNS = ("severity", "state", "machine", "sensor", "since", "cleared", "reason", "id")
+
+
+@click.group()
+def alerts() -> None:
+    """Alerts: open ones, and all there ever were."""
+
+
+@alerts.command("list")
+@config_option
+@output_option
+@click.option("--all", "everything", is_flag=True, help="The cleared ones too.")
+def list_(config_path: Path, output: str, *, everything: bool) -> None:
+    """List the open alerts."""
+    found = [describe(alert) for alert in open_reader(config_path).alerts(everything=everything)]
+    if output == "json":
+        print_json(found)
+        return
+    rows = [
+        (
+            alert["severity"],
+            alert["state"],
+            alert["tags"].get("machine"),
+            alert["sensorId"],
+            alert["openedAt"],
+            alert["clearedAt"],
+            alert["reason"],
+            alert["id"][:8],
+        )
+        for alert in found
+    ]
+    print_table(_COLUMNS, rows, empty="There are no alerts." if everything else "No alert is open.")
+
+
+@alerts.command()
+@config_option
+@output_option
+@click.argument("alert_id", metavar="ID")
+def show(config_path: Path, output: str, alert_id: str) -> None:
+    """Show an alert, its changes, and who was told. The first characters of an ID are enough."""
+    reader = open_reader(config_path)
+    alert = reader.alert(alert_id)
+    history = [
+        {
+            "at": rfc3339(entry.fact.time_ns),
+            "change": entry.fact.type,
+            "why": entry.fact.data.get("finding") or entry.fact.data.get("said"),
+            "cause": entry.fact.causation_id,
+            "told": [
+                {"handler": handler, "state": state, "attempts": attempts, "said": said}
+                for handler, state, attempts, said in reader.outbox_of(entry.fact.id)
+            ],
+        }
+        for entry in reader.alert_events(alert.id)
+        if entry.fact.type in ALERT_FACTS
+    ]
+    if output == "json":
+        print_json({**describe(alert), "history": history})
+        return
+    print_facts({key: value for key, value in describe(alert).items() if key != "tags"} | alert.tags)
+    click.echo()
+    rows = [(change["at"], change["change"], change["why"], _told(change["told"])) for change in history]
+    print_table(("at", "change", "why", "told"), rows, empty="")
+
+
+def _told(notifications: object) -> str | None:
+    if not isinstance(notifications, list):
+        return None
+    return ", ".join(f"{row['handler']} {row['state']} ({row['said']})" for row in notifications) or None

@@ -1,0 +1,67 @@
+"""deadletters: what came in and could not be used, with the reason."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.cli.output import config_option, inert, open_reader, output_option, print_facts, print_json, print_table
+from gateway.domain.decoding import REASONS
+from gateway.domain.events import rfc3339
+from gateway.errors import GatewayError
+
+_COLUMNS = ("seq", "received", "topic", "reason", "detail", "element", "bytes")
+
+
+@click.group()
+def deadletters() -> None:
+    """Messages that were acknowledged but are not readings. None is ever thrown away silently."""
+
+
+@deadletters.command()
+@config_option
+def count(config_path: Path) -> None:
+    """Print how many there are, as one integer."""
+    click.echo(open_reader(config_path).count_dead_letters())
+
+
+@deadletters.command("list")
+@config_option
+@output_option
+@click.option("--reason", type=click.Choice(sorted(REASONS)), help="For this reason only.")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="The newest so many.")
+def list_(config_path: Path, output: str, reason: str | None, limit: int) -> None:
+    """List dead letters, the newest first."""
+    found = [_readable(letter) for letter in open_reader(config_path).dead_letters(reason, limit)]
+    if output == "json":
+        print_json(found)
+    else:
+        print_table(
+            _COLUMNS, [[letter[name] for name in _COLUMNS] for letter in found], empty="There are no dead letters."
+        )
+
+
+@deadletters.command()
+@config_option
+@output_option
+@click.argument("seq", type=int)
+def show(config_path: Path, output: str, seq: int) -> None:
+    """Show one dead letter with its payload."""
+    letter = open_reader(config_path).dead_letter(seq)
+    if letter is None:
+        raise GatewayError(f"there is no dead letter {seq}; 'deadletters list' shows those there are")
+    payload: bytes = letter.pop("payload")
+    facts = _readable(letter) | {"meaning": REASONS.get(letter["reason"])}
+    if output == "json":
+        print_json({**facts, "payloadBase64": base64.b64encode(payload).decode()})
+        return
+    print_facts(facts)
+    click.echo()
+    click.echo(inert(payload.decode(errors="backslashreplace")))
+
+
+def _readable(letter: dict[str, Any]) -> dict[str, Any]:
+    return {**letter, "received": rfc3339(letter["received"])}

@@ -1,0 +1,132 @@
+"""events: what the journal holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from gateway.api import Entry, StoredReading
+from gateway.cli.output import config_option, open_reader, output_option, print_json, print_table, window_options
+from gateway.domain.events import Flag, rfc3339
+from gateway.journal import READINGS, Reader
+
+_COLUMNS = ("time", "type", "sensor", "level", "baseline", "flags", "id")
+
+
+@click.group()
+def events() -> None:
+    """Show readings and the facts that followed from them."""
+
+
+@events.command()
+@config_option
+@click.option("--sensor", help="Of this sensor only.")
+@click.option("--type", "type_", default=READINGS, show_default=True, help="Of this type; 'all' for every one.")
+@window_options
+def count(config_path: Path, sensor: str | None, type_: str, since: int | None, until: int | None) -> None:
+    """Print how many events there are, as one integer."""
+    reader = open_reader(config_path)
+    number = 0
+    if type_ in {READINGS, "all"}:
+        number += reader.count(sensor, since, until)
+    if type_ != READINGS:
+        number += reader.count_entries(sensor, None if type_ == "all" else type_, since, until)
+    click.echo(number)
+
+
+@events.command("list")
+@config_option
+@output_option
+@click.option("--sensor", help="Of this sensor only.")
+@click.option("--type", "type_", help="Of this type only, such as VibrationRecorded or AlertRaised.")
+@window_options
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="The newest so many.")
+def list_(  # noqa: PLR0917 - click calls it by name
+    config_path: Path,
+    output: str,
+    sensor: str | None,
+    type_: str | None,
+    since: int | None,
+    until: int | None,
+    limit: int,
+) -> None:
+    """List events, the newest last."""
+    reader = open_reader(config_path)
+    found = list(_newest(reader, sensor, type_, (since, until), limit))
+    found.sort(key=lambda item: item.seq)
+    if output == "json":
+        print_json([_whole(item) for item in found])
+    else:
+        rows = [[_row(item)[name] for name in _COLUMNS] for item in found]
+        print_table(_COLUMNS, rows, empty="There are no such events.")
+
+
+def _newest(
+    reader: Reader, sensor: str | None, type_: str | None, window: tuple[int | None, int | None], limit: int
+) -> list[StoredReading | Entry]:
+    found: list[StoredReading | Entry] = []
+    if type_ in {None, READINGS}:
+        found += reader.readings(sensor, *window, limit)
+    if type_ != READINGS:
+        found += reader.entries(sensor, type_, *window, limit)
+    return sorted(found, key=lambda item: item.seq, reverse=True)[:limit]
+
+
+def _row(item: StoredReading | Entry) -> dict[str, Any]:
+    if isinstance(item, Entry):
+        fact = item.fact
+        data = fact.data
+        return {
+            "time": rfc3339(fact.time_ns),
+            "type": fact.type,
+            "sensor": fact.subject,
+            "level": data.get("level"),
+            "baseline": data.get("baseline"),
+            "flags": None,
+            "id": fact.id,
+        }
+    return {
+        "time": rfc3339(item.time_ns),
+        "type": READINGS,
+        "sensor": item.sensor_id,
+        "level": item.level,
+        "baseline": item.baseline,
+        "flags": " ".join(_flags(item)) or None,
+        "id": item.event_id,
+    }
+
+
+def _whole(item: StoredReading | Entry) -> dict[str, Any]:
+    """Return everything about an event, for programs."""
+    if isinstance(item, Entry):
+        fact = item.fact
+        return {
+            "seq": item.seq,
+            "eventId": fact.id,
+            "eventType": fact.type,
+            "timestamp": rfc3339(fact.time_ns),
+            "recordedAt": rfc3339(item.recorded_ns),
+            "subject": fact.subject,
+            "correlationId": fact.correlation_id,
+            "causationId": fact.causation_id,
+            "data": fact.data,
+        }
+    return {
+        "seq": item.seq,
+        "eventId": item.event_id,
+        "eventType": READINGS,
+        "timestamp": rfc3339(item.time_ns),
+        "receivedAt": rfc3339(item.received_ns),
+        "sensorId": item.sensor_id,
+        "level": item.level,
+        "baseline": item.baseline,
+        "flags": _flags(item),
+        "event": msgspec.Raw(item.body),
+    }
+
+
+def _flags(reading: StoredReading) -> list[str]:
+    return [flag.name.lower().replace("_", "-") for flag in Flag if reading.flags & flag and flag.name]

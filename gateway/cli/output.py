@@ -1,0 +1,123 @@
+"""Printing: tables for people, JSON for programs. What came from outside is shown, never interpreted."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gateway.config import Config, load, parse_duration
+from gateway.domain.events import microseconds
+from gateway.journal import FILE_NAME, Reader
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEFAULT_CONFIG = Path("/etc/vibration-gateway/gateway.toml")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+config_option = click.option(
+    "-c",
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=DEFAULT_CONFIG,
+    show_default=True,
+    envvar="VIBRATION_GATEWAY_CONFIG",
+    help="The configuration.",
+)
+output_option = click.option(
+    "-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True, help="How to print."
+)
+
+
+class Moment(click.ParamType[int]):
+    """A time on the command line, in ns: RFC 3339, a date, or how long ago ("2h")."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return nanoseconds since 1970."""
+        if isinstance(value, int):
+            return value
+        try:
+            return int(datetime.now(UTC).timestamp() * 1e9) - parse_duration(value)
+        except ValueError:
+            pass
+        try:
+            return microseconds(datetime.fromisoformat(str(value))) * 1000
+        except ValueError:
+            self.fail(f"{value!r} is neither a time (2026-01-31T12:00:00Z) nor how long ago (90s, 2h, 7d)", param, ctx)
+
+
+def window_options(function: F) -> F:
+    """Add --since and --until."""
+    for name, text in (("--until", "Before this time."), ("--since", "From this time on, or for so long: 2h.")):
+        function = click.option(name, type=Moment(), help=text)(function)
+    return function
+
+
+def open_reader(config_path: Path) -> Reader:
+    """Return a reader of the journal that a configuration names."""
+    return Reader(journal_path(load(config_path)))
+
+
+def journal_path(config: Config) -> Path:
+    """Return where the journal is."""
+    return config.gateway.state_dir / FILE_NAME
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
+    """Print a table, or a sentence where there is nothing to print. Numbers stand to the right."""
+    if not rows:
+        click.echo(empty)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for index, name in enumerate(columns):
+        is_number = all(isinstance(row[index], int | float) or row[index] is None for row in rows)
+        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(shown(value)) for value in row))
+    console().print(table)
+
+
+def print_facts(facts: Mapping[str, object]) -> None:
+    """Print names and values, one a line."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        table.add_row(name, Text(shown(value)))
+    console().print(table)
+
+
+def shown(value: object) -> str:
+    """Return a value as text that cannot command a terminal."""
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return inert(str(value))
+
+
+def inert(text: str) -> str:
+    """Return text with its control characters made visible."""
+    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+
+
+def console() -> Console:
+    """Return where tables are printed: as wide as the terminal, or as wide as need be in a pipe."""
+    return Console(soft_wrap=False, width=None if sys.stdout.isatty() else 240, highlight=False, emoji=False)

@@ -1,0 +1,385 @@
+"""TOML -> frozen models. Unknown keys are refused, every problem is named at once, secrets are never printed."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AnyHttpUrl,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from gateway.domain.detection import Rules
+from gateway.domain.events import Severity
+from gateway.domain.topics import TopicTemplates
+from gateway.errors import ConfigError
+
+ENVIRONMENT_PREFIX = "VIBRATION_GATEWAY__"
+
+_UNITS_NS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9, "w": 604800 * 10**9}
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*")
+_EXPANSION = re.compile(r"\$\{(?:FILE:(?P<file>[^}]+)|(?P<name>[A-Za-z_]\w*)(?P<default>:-[^}]*)?)\}")
+
+
+def parse_duration(text: object) -> int:
+    """Return a duration such as "10s", "1.5h" or "7d" in nanoseconds. Raises ValueError for anything else."""
+    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    if match is None or match[2] not in _UNITS_NS:
+        raise ValueError(f"a duration is a number and a unit, one of {' '.join(_UNITS_NS)}, such as '10s' or '7d'")
+    return round(float(match[1]) * _UNITS_NS[match[2]])
+
+
+Duration = Annotated[int, BeforeValidator(lambda value: value if type(value) is int else parse_duration(value))]
+"""A duration in nanoseconds; in a file it is text."""
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Section(BaseModel):
+    """A table of the file. Its repr shows no values, since any of them may have come from a secret."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+    __str__ = __repr__
+
+
+class GatewaySection(Section):
+    """This device."""
+
+    id: Name
+    state_dir: Path
+
+
+class TlsSection(Section):
+    """Files in PEM. Without `ca` the system's certificates count; `cert` and `key` identify the gateway."""
+
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("cert and key go together")
+        for path in (self.ca, self.cert, self.key):
+            if path is not None and not path.is_file():
+                raise ValueError(f"there is no file {path}")
+        return self
+
+
+class MqttSection(Section):
+    """The broker, and the topics the sensors publish on."""
+
+    host: str = "localhost"
+    port: Port = 1883
+    topics: Annotated[tuple[str, ...], Field(min_length=1)]
+    client_id: Name | None = None
+    username: str | None = None
+    password: SecretStr | None = None
+    tls: TlsSection | None = None
+    protocol: Literal["5", "3.1.1"] = "5"
+    keepalive: Duration = 30 * 10**9
+    session_expiry: Duration = 7 * 86400 * 10**9
+    receive_maximum: Annotated[int, Field(ge=1, le=65535)] = 2000
+
+    @field_validator("topics")
+    @classmethod
+    def _templates(cls, topics: tuple[str, ...]) -> tuple[str, ...]:
+        TopicTemplates(list(topics))
+        return topics
+
+    @model_validator(mode="after")
+    def _login(self) -> Self:
+        if self.password is not None and self.username is None:
+            raise ValueError("a password needs a username")
+        return self
+
+
+class InfluxSection(Section):
+    """The database for the history. Without this section the journal keeps it."""
+
+    url: AnyHttpUrl
+    org: str
+    bucket: str
+    token: SecretStr
+
+
+class HttpSection(Section):
+    """The live page, the API and the metrics. Without this section there are none."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    token: SecretStr | None = None
+    public_url: AnyHttpUrl | None = None
+
+
+class RuleOverrides(Section):
+    """Rules of detection for some sensors; what is left out comes from the next wider table."""
+
+    learning: Duration | None = None
+    learning_readings: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
+    warning_sigma: Annotated[float, Field(gt=0)] | None = None
+    warning_ratio: Annotated[float, Field(gt=1)] | None = None
+    critical_ratio: Annotated[float, Field(gt=1)] | None = None
+    on_readings: Annotated[int, Field(ge=1)] | None = None
+    on_delay: Duration | None = None
+    off_readings: Annotated[int, Field(ge=1)] | None = None
+    off_delay: Duration | None = None
+    hysteresis: Annotated[float, Field(ge=0, lt=1)] | None = None
+    stopped_states: frozenset[str] | None = None
+
+
+class DetectionSection(RuleOverrides):
+    """The rules for every sensor, and how far a sensor's clock may be off."""
+
+    learning: Duration = 7 * 86400 * 10**9
+    learning_readings: Annotated[int, Field(ge=2, le=1_000_000)] = 100
+    warning_sigma: Annotated[float, Field(gt=0)] = 5.0
+    warning_ratio: Annotated[float, Field(gt=1)] = 1.6
+    critical_ratio: Annotated[float, Field(gt=1)] = 2.5
+    on_readings: Annotated[int, Field(ge=1)] = 3
+    on_delay: Duration = 0
+    off_readings: Annotated[int, Field(ge=1)] = 3
+    off_delay: Duration = 0
+    hysteresis: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    stopped_states: frozenset[str] = frozenset({"stopped", "off"})
+    lateness: Duration = 0
+    clock_tolerance: Duration = 86400 * 10**9
+
+    @field_validator("lateness")
+    @classmethod
+    def _no_lateness_yet(cls, lateness: int) -> int:
+        if lateness:
+            raise ValueError("waiting for late readings is not possible yet; leave it at '0s'")
+        return lateness
+
+
+class MachineSection(RuleOverrides):
+    """Rules for the sensors of one machine: those whose topic captured this `{machine}` (and site and area)."""
+
+    id: str
+    site: str | None = None
+    area: str | None = None
+
+
+class SensorSection(RuleOverrides):
+    """Rules for one sensor. A configured baseline, in the sensor's unit, comes before every learned one."""
+
+    id: str
+    baseline: Annotated[float, Field(gt=0)] | None = None
+
+
+class PluginSection(Section):
+    """A handler's or consumer's table: `settings` is everything but these keys, for that plugin's own model."""
+
+    type: str
+    timeout: Duration = 30 * 10**9
+    settings: Mapping[str, Any] = Field(default_factory=dict, repr=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split(cls, table: object) -> object:
+        if not isinstance(table, dict):
+            return table
+        own = {key: table[key] for key in ("type", "timeout") if key in table}
+        return {**own, "settings": {key: value for key, value in table.items() if key not in own}}
+
+
+class RouteSection(Section):
+    """Alerts of this severity and worse go to these handlers. Every matching route applies."""
+
+    severity: Severity
+    handlers: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class Config(Section):
+    """The whole file."""
+
+    gateway: GatewaySection
+    mqtt: MqttSection
+    influxdb: InfluxSection | None = None
+    http: HttpSection | None = None
+    detection: DetectionSection = DetectionSection()
+    machines: tuple[MachineSection, ...] = ()
+    sensors: tuple[SensorSection, ...] = ()
+    handlers: Mapping[Name, PluginSection] = Field(default_factory=dict)
+    consumers: Mapping[Name, PluginSection] = Field(default_factory=dict)
+    routes: tuple[RouteSection, ...] = ()
+
+    _secrets: frozenset[str] = PrivateAttr(frozenset())
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """Every text that came from `${…}`, to be kept out of all output."""
+        return self._secrets
+
+    @field_validator("sensors", "machines")
+    @classmethod
+    def _distinct(cls, tables: tuple[Any, ...]) -> tuple[Any, ...]:
+        keys = [(table.id, getattr(table, "site", None), getattr(table, "area", None)) for table in tables]
+        if twice := sorted({key[0] for key in keys if keys.count(key) > 1}):
+            raise ValueError(f"more than one table for id {', '.join(map(repr, twice))}")
+        return tables
+
+    @model_validator(mode="after")
+    def _known_handlers(self) -> Self:
+        for number, route in enumerate(self.routes):
+            for name in route.handlers:
+                if name not in self.handlers:
+                    known = ", ".join(sorted(self.handlers)) or "none are configured"
+                    raise ValueError(f"routes.{number}.handlers: there is no [handlers.{name}] (there are: {known})")
+        return self
+
+
+def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
+    """Read, expand and validate a file. Raises ConfigError with a line for every problem: file, key and reason."""
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: is not TOML: {error}"]) from None
+    _override(tables, environment)
+    problems: list[str] = []
+    secrets: set[str] = set()
+    expanded = _expanded(tables, "", lambda text, key: _expand(text, key, environment, problems, secrets))
+    if problems:
+        raise ConfigError([f"{path}: {problem}" for problem in problems])
+    try:
+        config = Config.model_validate(expanded)
+    except ValidationError as error:
+        raise ConfigError([f"{path}: {line}" for line in validation_problems(error)]) from None
+    config._secrets = frozenset(secrets)  # noqa: SLF001 - the model is frozen for everybody else
+    return config
+
+
+def validation_problems(error: ValidationError, prefix: str = "") -> list[str]:
+    """Return `key: reason` for everything a pydantic model refused, without the values."""
+    return list(_problem_lines(error, prefix))
+
+
+def _problem_lines(error: ValidationError, prefix: str) -> Iterator[str]:
+    for problem in error.errors(include_url=False, include_input=False, include_context=False):
+        key = ".".join(str(part) for part in (*filter(None, [prefix]), *problem["loc"]))
+        reason = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            reason = "unknown key"
+        yield f"{key}: {reason}" if key else reason
+
+
+def _override(tables: dict[str, Any], environment: Mapping[str, str]) -> None:
+    """Let VIBRATION_GATEWAY__MQTT__HOST replace mqtt.host; a value may be TOML (a number, a list) or plain text."""
+    for name, value in environment.items():
+        if not name.startswith(ENVIRONMENT_PREFIX):
+            continue
+        *path, last = name.removeprefix(ENVIRONMENT_PREFIX).split("__")
+        table = tables
+        for part in path:
+            table = table.setdefault(_spelling(table, part), {})
+            if not isinstance(table, dict):
+                raise ConfigError([f"{name}: {part.lower()} is not a table; only keys of tables can be replaced"])
+        table[_spelling(table, last)] = _toml_or_text(value)
+
+
+def _spelling(table: dict[str, Any], part: str) -> str:
+    """Return the key of `table` that `part` means: environment names have no dashes and are in capitals."""
+    wanted = part.lower().replace("-", "_")
+    return next((key for key in table if key.lower().replace("-", "_") == wanted), part.lower())
+
+
+def _toml_or_text(value: str) -> object:
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return value
+    return parsed if isinstance(parsed, bool | int | float | list) else value
+
+
+def _expanded(value: object, key: str, expand: Callable[[str, str], str]) -> object:
+    if isinstance(value, str):
+        return expand(value, key)
+    if isinstance(value, dict):
+        return {name: _expanded(part, f"{key}.{name}".lstrip("."), expand) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_expanded(part, f"{key}.{index}", expand) for index, part in enumerate(value)]
+    return value
+
+
+def _expand(text: str, key: str, environment: Mapping[str, str], problems: list[str], secrets: set[str]) -> str:
+    def found(match: re.Match[str]) -> str:
+        try:
+            value = _lookup(match, environment)
+        except (OSError, UnicodeDecodeError, KeyError) as error:
+            reason = (
+                error.strerror
+                if isinstance(error, OSError)
+                else "not set"
+                if isinstance(error, KeyError)
+                else "not text"
+            )
+            problems.append(f"{key}: {match[0]}: {reason}")
+            return ""
+        secrets.add(value)
+        return value
+
+    expanded = _EXPANSION.sub(found, text)
+    if expanded != text:
+        secrets.add(expanded)
+    secrets.discard("")
+    return expanded
+
+
+def _lookup(match: re.Match[str], environment: Mapping[str, str]) -> str:
+    if match["file"]:
+        return Path(match["file"]).read_text(encoding="utf-8").rstrip("\r\n")
+    if match["name"] in environment:
+        return environment[match["name"]]
+    if match["default"] is None:
+        raise KeyError(match["name"])
+    return match["default"].removeprefix(":-")
+
+
+def rules_for(config: Config, sensor_id: str, tags: Mapping[str, str]) -> Rules:
+    """Return the rules of one sensor: [detection], overridden by its [[machines]] table, overridden by its own."""
+    own = next((table for table in config.sensors if table.id == sensor_id), None)
+    machines = [table for table in config.machines if _is_of(table, tags)]
+    tables: list[RuleOverrides] = [config.detection, *machines, *([own] if own else [])]
+    values: dict[str, Any] = {}
+    for table in tables:
+        values.update((key, value) for key in RuleOverrides.model_fields if (value := getattr(table, key)) is not None)
+    return Rules(
+        baseline=own.baseline if own else None,
+        learning_ns=values["learning"],
+        learning_readings=values["learning_readings"],
+        warning_sigma=values["warning_sigma"],
+        warning_ratio=values["warning_ratio"],
+        critical_ratio=values["critical_ratio"],
+        on_readings=values["on_readings"],
+        on_delay_ns=values["on_delay"],
+        off_readings=values["off_readings"],
+        off_delay_ns=values["off_delay"],
+        hysteresis=values["hysteresis"],
+        stopped_states=frozenset(state.casefold() for state in values["stopped_states"]),
+    )
+
+
+def _is_of(machine: MachineSection, tags: Mapping[str, str]) -> bool:
+    wanted = {"machine": machine.id, "site": machine.site, "area": machine.area}
+    return all(tags.get(name) == value for name, value in wanted.items() if value is not None)

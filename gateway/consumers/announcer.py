@@ -1,0 +1,40 @@
+"""Alerts on MQTT, for everybody: the current state of each sensor's alert, retained."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from gateway.api import Entry, StoredReading
+from gateway.domain.alerts import ALERT_FACTS
+
+_LEVELS = ("site", "area", "machine")
+_NOT_IN_A_LEVEL = re.compile(r"[/+#\x00]")
+
+
+class Announcer:
+    """A consumer that publishes. `publish` takes a topic and a payload, and returns when the broker has it."""
+
+    def __init__(self, publish: Callable[[str, str], Awaitable[None]]) -> None:
+        self._publish = publish
+
+    async def consume(self, readings: Sequence[StoredReading], entries: Sequence[Entry]) -> None:  # noqa: ARG002 - a consumer is handed both
+        """Publish the last state of every alert in the step. Raises DeliveryError."""
+        latest = {alert_topic(entry.fact.data): entry.fact.data for entry in entries if entry.fact.type in ALERT_FACTS}
+        for topic, data in latest.items():
+            await self._publish(topic, msgspec.json.encode(announcement(data)).decode())
+
+
+def alert_topic(data: dict[str, Any]) -> str:
+    """Return vibration/alerts/{site}/{area}/{machine}/{sensor}, with a dash for what the sensor's topic did not say."""
+    levels = [*(data["tags"].get(name) or "-" for name in _LEVELS), data["sensorId"]]
+    return "/".join(("vibration", "alerts", *(_NOT_IN_A_LEVEL.sub("_", level) for level in levels)))
+
+
+def announcement(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the alert's object with its site, area and machine beside the rest."""
+    shown = {key: value for key, value in data.items() if key not in {"tags", "finding", "openedNs"}}
+    return {**shown, **{name: data["tags"].get(name) for name in _LEVELS}}

@@ -1,0 +1,127 @@
+"""Following the journal: read a step, hand it over, move the cursor; on failure wait and hand over the same again."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import Protocol
+
+import structlog
+
+from gateway.api import Consumer, DeliveryError, Step
+from gateway.errors import GatewayError
+
+log = structlog.get_logger(__name__)
+
+STEP_SIZE = 5000
+_SAVE_AFTER = 2.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+
+
+class Source(Protocol):
+    """What following asks of the journal."""
+
+    async def step(self, after: int, limit: int, *, readings: bool) -> Step:
+        """Return what follows `after`."""
+        ...
+
+    async def wait(self, after: int) -> None:
+        """Wait until there is something after a sequence number."""
+        ...
+
+    async def cursor(self, consumer: str) -> int:
+        """Return the last sequence number a consumer is done with."""
+        ...
+
+    async def move_cursor(self, consumer: str, seq: int) -> None:
+        """Remember that a consumer is done with everything up to `seq`."""
+        ...
+
+
+class Cursor:
+    """A consumer's place. It is saved every two seconds at most: what was done since is done again after a crash."""
+
+    def __init__(self, source: Source, name: str, seq: int) -> None:
+        self.seq = seq
+        self._source, self._name = source, name
+        self._saved = seq
+        self._saved_at = time.monotonic()
+
+    async def wait(self) -> None:
+        """Wait for something new, and save the place meanwhile."""
+        if self.seq != self._saved:
+            try:
+                async with asyncio.timeout(_SAVE_AFTER):
+                    await self._source.wait(self.seq)
+            except TimeoutError:
+                await self.save()
+        await self._source.wait(self.seq)
+
+    async def move(self, seq: int) -> None:
+        """Move on, and save the place if the last time is a while ago."""
+        self.seq = seq
+        if time.monotonic() - self._saved_at >= _SAVE_AFTER:
+            await self.save()
+
+    def saved(self, seq: int) -> None:
+        """Take note that somebody else has saved this place."""
+        self.seq = self._saved = seq
+
+    async def save(self) -> None:
+        """Save the place."""
+        self._saved_at = time.monotonic()
+        if self._saved != self.seq:
+            try:
+                await self._source.move_cursor(self._name, self.seq)
+            except GatewayError as error:
+                log.warning("a cursor could not be saved; it will be later", consumer=self._name, error=str(error))
+            else:
+                self._saved = self.seq
+
+
+async def follow(name: str, consumer: Consumer, source: Source, *, readings: bool = True) -> None:
+    """Hand everything in the journal after the cursor `name` to `consumer`, for ever; facts only, if so asked."""
+    cursor = Cursor(source, name, await source.cursor(name))
+    try:
+        while True:
+            await cursor.wait()
+            step = await source.step(cursor.seq, STEP_SIZE, readings=readings)
+            if step.readings or step.entries:
+                await _hand_over(name, consumer, step)
+            await cursor.move(step.until)
+    finally:
+        await asyncio.shield(cursor.save())
+
+
+async def watch(consumer: Consumer, source: Source, start: int) -> None:
+    """Hand everything after `start` to a consumer that keeps nothing, several times a second at most."""
+    seq = start
+    while True:
+        await source.wait(seq)
+        step = await source.step(seq, STEP_SIZE, readings=True)
+        await consumer.consume(step.readings, step.entries)
+        seq = step.until
+        await asyncio.sleep(0.1)
+
+
+async def _hand_over(name: str, consumer: Consumer, step: Step) -> None:
+    """Try until it succeeds, or until the consumer says that trying again is of no use."""
+    pause = _FIRST_PAUSE
+    failures = 0
+    while True:
+        try:
+            await consumer.consume(step.readings, step.entries)
+        except DeliveryError as error:
+            failures += 1
+            if not error.retry:
+                log.exception("a consumer refused a step; it is left out", consumer=name, until=step.until)
+                return
+            if failures == 1:
+                log.warning("a consumer cannot deliver; trying again", consumer=name, error=str(error))
+            await asyncio.sleep(max(error.retry_after or 0, pause * random.uniform(0.8, 1.2)))
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        else:
+            if failures:
+                log.info("a consumer delivers again", consumer=name, failures=failures)
+            return

@@ -1,0 +1,148 @@
+"""The InfluxDB writer: every reading and every alert change, as line protocol, once per point."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+import urllib3
+from influxdb_client.client.influxdb_client import InfluxDBClient
+from influxdb_client.client.write_api import SYNCHRONOUS
+from influxdb_client.rest import ApiException
+
+from gateway.api import DeliveryError, Entry, StoredReading
+from gateway.config import InfluxSection
+from gateway.domain.alerts import ALERT_FACTS
+from gateway.domain.events import FEATURES
+
+log = structlog.get_logger(__name__)
+
+_TIMEOUT_MS = 30_000
+_TOO_LARGE = 413
+_BAD_DATA = (400, 422)
+
+
+class InfluxWriter:
+    """A consumer that writes to InfluxDB. A point that the database refuses goes to `quarantine`, with the reason.
+
+    `written` is called with the number of points of each successful write.
+    """
+
+    def __init__(
+        self,
+        section: InfluxSection,
+        quarantine: Callable[[bytes, str], Any],
+        written: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self._section = section
+        self._client = InfluxDBClient(
+            url=str(section.url).rstrip("/"),
+            token=section.token.get_secret_value(),
+            org=section.org,
+            timeout=_TIMEOUT_MS,
+        )
+        self._api = self._client.write_api(write_options=SYNCHRONOUS)
+        self._quarantine = quarantine
+        self._written = written
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._api.close()  # type: ignore[no-untyped-call] # the library's own lack
+        self._client.close()  # type: ignore[no-untyped-call] # the library's own lack
+
+    async def consume(self, readings: Sequence[StoredReading], entries: Sequence[Entry]) -> None:
+        """Write everything, or raise DeliveryError. A point written twice is the same point."""
+        lines = await asyncio.to_thread(to_lines, readings, entries)
+        await self._write(lines)
+
+    async def _write(self, lines: list[bytes]) -> None:
+        """Write the lines; halve what is too large or refused, down to the one line that is to blame."""
+        if not lines:
+            return
+        error = await asyncio.to_thread(self._post, lines)
+        if error is None:
+            self._written(len(lines))
+            return
+        reason = f"InfluxDB answered {error.status}: {_text(error)}"
+        if error.status not in {_TOO_LARGE, *_BAD_DATA}:
+            raise DeliveryError(reason, retry_after=_retry_after(error))
+        if len(lines) > 1:
+            middle = len(lines) // 2
+            await self._write(lines[:middle])
+            await self._write(lines[middle:])
+        else:
+            log.error("InfluxDB refused a point; it is a dead letter now", reason=reason)
+            await self._quarantine(lines[0], reason)
+
+    def _post(self, lines: list[bytes]) -> ApiException | None:
+        """Return what InfluxDB has against the lines. Raises DeliveryError if it did not answer.
+
+        Their times are in ns, which is what the client assumes.
+        """
+        try:
+            self._api.write(self._section.bucket, self._section.org, b"\n".join(lines))
+        except ApiException as error:
+            return error
+        except urllib3.exceptions.HTTPError as error:
+            raise DeliveryError(f"no answer from InfluxDB at {self._section.url}: {error}") from error
+        return None
+
+
+def to_lines(readings: Sequence[StoredReading], entries: Sequence[Entry]) -> list[bytes]:
+    """Return the points of a step as line protocol, times in ns."""
+    prefixes: dict[tuple[str, int], str] = {}
+    lines = [_reading_line(reading, prefixes) for reading in readings]
+    lines += [_alert_line(entry) for entry in entries if entry.fact.type in ALERT_FACTS]
+    return lines
+
+
+def _reading_line(reading: StoredReading, prefixes: dict[tuple[str, int], str]) -> bytes:
+    known = (reading.sensor_id, id(reading.tags))
+    prefix = prefixes.get(known)
+    if prefix is None:
+        prefix = prefixes[known] = "vibration" + _tags({"sensor": reading.sensor_id, **reading.tags})
+    level, baseline = reading.level, reading.baseline
+    fields: dict[str, float | None] = {"level": level}
+    if baseline:
+        fields.update(baseline=baseline, difference=level - baseline, ratio=level / baseline)
+    data = reading.event().data
+    fields.update((name, getattr(data, name)) for name in FEATURES.values())
+    text = ",".join(f"{name}={value!r}" for name, value in fields.items() if value is not None and math.isfinite(value))
+    return f"{prefix} {text} {reading.time_ns}".encode()
+
+
+def _alert_line(entry: Entry) -> bytes:
+    data = entry.fact.data
+    tags = _tags({"sensor": data["sensorId"], **data["tags"], "severity": data["severity"]})
+    fields = {"state": data["state"], "reason": data["finding"], "alert_id": data["id"]}
+    text = ",".join(f'{name}="{_escape_text(value)}"' for name, value in fields.items())
+    return f"alert{tags} {text} {entry.fact.time_ns}".encode()
+
+
+def _tags(tags: Mapping[str, str]) -> str:
+    return "".join(f",{_escape_tag(name)}={_escape_tag(value)}" for name, value in sorted(tags.items()) if value)
+
+
+def _escape_tag(text: str) -> str:
+    """Escape what line protocol gives a meaning; a backslash at the end would escape what follows."""
+    if text.endswith("\\"):
+        text = text[:-1] + "/"
+    text = text.replace("\n", " ").replace("\r", " ")
+    return text.replace(",", "\\,").replace("=", "\\=").replace(" ", "\\ ")
+
+
+def _escape_text(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+
+
+def _text(error: ApiException) -> str:
+    return str(error.message or error.reason or "no reason")[:300]
+
+
+def _retry_after(error: ApiException) -> float | None:
+    headers: Mapping[str, str] = error.headers or {}
+    text = headers.get("Retry-After", "")
+    return float(text) if text.isdigit() else None

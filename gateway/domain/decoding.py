@@ -1,0 +1,81 @@
+"""Topic + bytes -> VibrationRecorded, or Rejected with a reason. No input raises."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+
+import msgspec
+
+from gateway.domain.events import Rejected, VibrationRecorded, derived_id
+
+EVENT = msgspec.json.Decoder(VibrationRecorded)
+_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
+
+REASONS = {
+    "empty": "the message has no payload",
+    "not_json": "the payload is not JSON in UTF-8",
+    "too_deep": "the payload is nested too deeply",
+    "invalid": "a required field is missing, or a field has the wrong type or range",
+    "unknown_type": "the event type is not VibrationRecorded",
+    "bad_id": "an id is empty, too long or has control characters",
+    "topic_mismatch": "the sensor in the topic is another one than in the event, or no template fits the topic",
+    "influxdb_refused": "InfluxDB does not take this point; the reading itself is stored",
+    "id_conflict": "another reading with the same id, sensor and time but other content is stored already",
+}
+"""Every reason for a dead letter, and what it means."""
+
+MAX_ID = 128
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_SPACE = b" \t\r\n"
+
+Decoded = tuple[VibrationRecorded, bytes]
+"""The event and the bytes it was read from."""
+
+
+def decode(payload: bytes, tags: dict[str, str] | None) -> list[Decoded | Rejected]:
+    """Return what `payload`, published on a topic that captured `tags`, holds: events and dead letters, in order."""
+    if tags is None:
+        return [Rejected("topic_mismatch", "no template of mqtt.topics fits this topic", payload)]
+    if payload.lstrip(_SPACE)[:1] != b"[":
+        return [_element(payload, tags, None)]
+    try:
+        elements = _ARRAY.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return [Rejected("not_json", str(error), payload)]
+    except RecursionError:
+        return [Rejected("too_deep", REASONS["too_deep"], payload)]
+    if not elements:
+        return [Rejected("empty", "an array without elements", payload)]
+    return [_element(bytes(element), tags, index) for index, element in enumerate(elements)]
+
+
+def _element(body: bytes, tags: dict[str, str], index: int | None) -> Decoded | Rejected:
+    try:
+        event = EVENT.decode(body)
+    except msgspec.ValidationError as error:
+        return Rejected("invalid", str(error), body, index)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        reason = "not_json" if body.strip(_SPACE) else "empty"
+        return Rejected(reason, str(error), body, index)
+    except RecursionError:
+        return Rejected("too_deep", REASONS["too_deep"], body, index)
+    if problem := _problem(event, tags):
+        return Rejected(*problem, body, index)
+    if event.event_id is None:
+        event.event_id = derived_id(sha256(body).hexdigest())
+    return event, body
+
+
+def _problem(event: VibrationRecorded, tags: dict[str, str]) -> tuple[str, str] | None:
+    """Return reason and detail if the event is well-formed but not acceptable."""
+    sensor, event_id = event.data.sensor_id, event.event_id
+    if event.event_type != "VibrationRecorded":
+        return "unknown_type", f"eventType is {event.event_type[:MAX_ID]!r}"
+    if not 0 < len(sensor) <= MAX_ID or not sensor.isprintable():
+        return "bad_id", f"data.sensorId must be 1 to {MAX_ID} printable characters"
+    if event_id is not None and (not 0 < len(event_id) <= MAX_ID or _CONTROL.search(event_id)):
+        return "bad_id", f"eventId must be 1 to {MAX_ID} characters, none of them a control character"
+    if tags.get("sensor", sensor) != sensor:
+        return "topic_mismatch", f"the topic's sensor is {tags['sensor']!r}, data.sensorId is {sensor!r}"
+    return None

@@ -1,0 +1,54 @@
+"""Topic templates: `vibration/{site}/{machine}/{sensor}/reading` says what to subscribe to and what the parts mean."""
+
+from __future__ import annotations
+
+import re
+
+_PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+_CACHE_SIZE = 200_000
+
+
+class TopicTemplates:
+    """Some templates. `filters` are the subscriptions, `match` gives what a topic captures."""
+
+    def __init__(self, templates: list[str]) -> None:
+        self._templates = [_segments(template) for template in templates]
+        self._known: dict[str, dict[str, str] | None] = {}
+        self.filters = ["/".join((name and "+") or literal for literal, name in parts) for parts in self._templates]
+
+    def match(self, topic: str) -> dict[str, str] | None:
+        """Return placeholder -> text for the first template that fits `topic`, or None if none does."""
+        try:
+            return self._known[topic]
+        except KeyError:
+            if len(self._known) >= _CACHE_SIZE:
+                self._known.clear()
+            found = self._known[topic] = self._search(topic.split("/"))
+            return found
+
+    def _search(self, segments: list[str]) -> dict[str, str] | None:
+        for template in self._templates:
+            if len(template) == len(segments) and all(
+                name or literal == segment for (literal, name), segment in zip(template, segments, strict=True)
+            ):
+                return {name: segment for (_, name), segment in zip(template, segments, strict=True) if name}
+        return None
+
+
+def _segments(template: str) -> list[tuple[str, str]]:
+    """Split a template into (literal, "") and ("", placeholder) parts. Raises ValueError with the reason."""
+    parts: list[tuple[str, str]] = []
+    for segment in template.split("/"):
+        placeholder = _PLACEHOLDER.fullmatch(segment)
+        if placeholder is None and set(segment) & set("{}+#\0"):
+            raise ValueError(
+                f"{segment!r} in {template!r}: a level is either plain text or one {{placeholder}} in lower case;"
+                " wildcards are not needed"
+            )
+        parts.append(("", placeholder[1]) if placeholder else (segment, ""))
+    names = [name for _, name in parts if name]
+    if len(set(names)) < len(names):
+        raise ValueError(f"{template!r} has a placeholder twice")
+    if template.startswith("$"):
+        raise ValueError(f"{template!r}: topics that start with $ are the broker's own")
+    return parts

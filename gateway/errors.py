@@ -1,0 +1,47 @@
+"""Every error that the gateway raises on purpose. Each says whether trying again helps."""
+
+
+class GatewayError(Exception):
+    """What happened, where, and what to do about it, in one sentence."""
+
+    retry = False
+
+
+class ConfigError(GatewayError):
+    """The configuration cannot be used. `problems` holds one line for each thing to mend: file, key and reason."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+class JournalError(GatewayError):
+    """The journal cannot be opened: made by a newer program, in use by another one, or damaged."""
+
+
+class JournalUnavailableError(GatewayError):
+    """The journal cannot be written right now, usually because the disk is full."""
+
+    retry = True
+
+
+class BrokerError(GatewayError):
+    """The broker refused the connection or a subscription."""
+
+    retry = True
+
+
+class DeliveryError(GatewayError):
+    """A handler or consumer could not deliver.
+
+    `retry` says whether another attempt can succeed; `retry_after` is the least number of seconds the other side
+    asked us to wait. `delivered_maybe` is for the gap in which the other side may already have taken the message.
+    """
+
+    def __init__(
+        self, message: str, *, retry: bool = True, retry_after: float | None = None, delivered_maybe: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.retry = retry
+        self.retry_after = retry_after
+        self.delivered_maybe = delivered_maybe

@@ -1,0 +1,9 @@
+"""The journal: SQLite as event store, event stream and outbox."""
+
+from gateway.journal.database import FILE_NAME, StateLock, copy
+from gateway.journal.outbox import Outbox
+from gateway.journal.reader import READINGS, Reader
+from gateway.journal.store import Journal
+from gateway.journal.stream import Stream
+
+__all__ = ["FILE_NAME", "READINGS", "Journal", "Outbox", "Reader", "StateLock", "Stream", "copy"]

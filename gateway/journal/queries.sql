@@ -1,0 +1,137 @@
+-- Every statement of the journal, by name.
+
+-- name: insert_sensor
+INSERT INTO sensors (key, id, tags, unit, location, first_seen) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (key) DO UPDATE SET tags = excluded.tags, unit = excluded.unit, location = excluded.location;
+
+-- name: insert_reading
+INSERT INTO readings (seq, event_us, sensor, event_id, time, received, level, baseline, flags, body)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: insert_event
+INSERT INTO events (seq, id, type, time, recorded, subject, correlation_id, causation_id, data)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: insert_dead_letter
+INSERT INTO dead_letters (seq, received, topic, reason, detail, element, packet_id, digest, payload)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: upsert_alert
+INSERT INTO alerts (id, sensor_id, state, opened, alert) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET state = excluded.state, alert = excluded.alert;
+
+-- name: upsert_detector
+INSERT INTO detector (sensor, state) VALUES (?, ?) ON CONFLICT (sensor) DO UPDATE SET state = excluded.state;
+
+-- name: upsert_note
+INSERT INTO notes (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+
+-- name: upsert_cursor
+INSERT INTO cursors (consumer, seq) VALUES (?, ?) ON CONFLICT (consumer) DO UPDATE SET seq = excluded.seq;
+
+-- name: insert_outbox
+INSERT INTO outbox (id, handler, state, created, due, attempts, cause, correlation, said, notification)
+VALUES (?, ?, 'pending', ?, ?, 0, ?, ?, '', ?)
+ON CONFLICT (id) DO NOTHING;
+
+-- name: take_outbox
+UPDATE outbox SET state = 'sending', attempts = attempts + 1
+WHERE id = (
+    SELECT id FROM outbox WHERE handler = ? AND due <= ? AND state IN ('pending', 'uncertain') ORDER BY due LIMIT 1
+)
+RETURNING id, attempts, created, cause, correlation, notification;
+
+-- name: settle_outbox
+UPDATE outbox SET state = ?, due = ?, said = ? WHERE id = ?;
+
+-- name: interrupted_outbox
+UPDATE outbox SET state = 'uncertain' WHERE state = 'sending';
+
+-- name: next_outbox
+SELECT min(due) FROM outbox WHERE handler = ? AND state IN ('pending', 'uncertain');
+
+-- name: outbox_of_cause
+SELECT handler, state, attempts, said FROM outbox WHERE cause = ? ORDER BY handler;
+
+-- name: count_outbox
+SELECT handler, state, count(*) FROM outbox GROUP BY handler, state ORDER BY handler, state;
+
+-- name: find_reading
+SELECT body FROM readings WHERE event_us = ? AND sensor = ? AND event_id = ?;
+
+-- name: count_same_time
+SELECT count(*) FROM readings WHERE event_us = ? AND sensor = ?;
+
+-- name: find_dead_letter
+SELECT 1 FROM dead_letters WHERE digest = ? AND packet_id = ? LIMIT 1;
+
+-- name: last_seq
+SELECT max(
+    coalesce((SELECT max(seq) FROM readings), 0),
+    coalesce((SELECT max(seq) FROM events), 0),
+    coalesce((SELECT max(seq) FROM dead_letters), 0)
+);
+
+-- name: sensors
+SELECT key, id, tags, unit, location, first_seen FROM sensors ORDER BY key;
+
+-- name: detectors
+SELECT sensor, state FROM detector;
+
+-- name: note
+SELECT value FROM notes WHERE name = ?;
+
+-- name: cursor
+SELECT seq FROM cursors WHERE consumer = ?;
+
+-- name: open_alerts
+SELECT alert FROM alerts WHERE state <> 'cleared' ORDER BY opened;
+
+-- name: alerts
+SELECT alert FROM alerts ORDER BY opened DESC, id;
+
+-- name: alert
+SELECT alert FROM alerts WHERE id >= ?1 AND id < ?1 || 'g' LIMIT 2;
+
+-- name: replay
+SELECT sensor, event_us, received, flags, body FROM readings WHERE seq > ? ORDER BY seq;
+
+-- name: readings_after
+SELECT seq, time, sensor, level, baseline, flags, event_id, received, body FROM readings
+WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?;
+
+-- name: events_after
+SELECT seq, id, type, time, recorded, subject, correlation_id, causation_id, data FROM events
+WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?;
+
+-- name: events_of_subject
+SELECT seq, id, type, time, recorded, subject, correlation_id, causation_id, data FROM events
+WHERE json_extract(data, '$.alertId') = ?1 OR json_extract(data, '$.id') = ?1 ORDER BY seq;
+
+-- name: count_readings
+SELECT count(*) FROM readings;
+
+-- name: count_dead_letters
+SELECT count(*) FROM dead_letters;
+
+-- name: dead_letters_by_reason
+SELECT reason, count(*) FROM dead_letters GROUP BY reason ORDER BY reason;
+
+-- name: dead_letters
+SELECT seq, received, topic, reason, detail, element, length(payload) FROM dead_letters
+WHERE (?1 IS NULL OR reason = ?1) ORDER BY seq DESC LIMIT ?2;
+
+-- name: dead_letter
+SELECT seq, received, topic, reason, detail, element, payload FROM dead_letters WHERE seq = ?;
+
+-- name: newest_since
+SELECT seq, time, sensor, level, baseline, flags, event_id, received, body FROM readings
+WHERE seq IN (SELECT max(seq) FROM readings WHERE seq > ? AND NOT flags & 5 GROUP BY sensor);
+
+-- name: newest_known
+SELECT seq, time, sensor, level, baseline, flags, event_id, received, body FROM readings
+WHERE sensor = ?1 AND event_us = ?2
+UNION ALL
+SELECT seq, time, sensor, level, baseline, flags, event_id, received, body FROM readings
+WHERE sensor = ?1 AND time = ?3 AND flags & 2
+ORDER BY time DESC LIMIT 1;

@@ -1,0 +1,232 @@
+"""Reading the journal: the followers' streams, and what the command line and the page ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gateway.api import Entry, Step, StoredReading
+from gateway.domain.alerts import Alert
+from gateway.domain.events import Fact
+from gateway.errors import GatewayError
+from gateway.journal.database import load_queries, open_for_reading
+from gateway.journal.states import SNAPSHOT_SEQ, decode_state
+
+READINGS = "VibrationRecorded"
+_LONGEST_CORRECTION_US = 2_000
+
+
+class KnownSensor(msgspec.Struct, frozen=True):
+    """A sensor of the registry; `key` is its number in the journal."""
+
+    key: int
+    id: str
+    tags: dict[str, str]
+    unit: str
+    location: str
+    first_seen_ns: int
+
+
+class Reader:
+    """A connection that changes nothing; for one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._sql = load_queries()
+        self._db = open_for_reading(path)
+        self._sensors: dict[int, tuple[str, dict[str, str]]] = {}
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
+
+    def last_seq(self) -> int:
+        """Return the highest sequence number there is."""
+        return self._number("last_seq")
+
+    def step(self, after: int, limit: int, *, readings: bool = True) -> Step:
+        """Return what follows `after`, at most `limit` readings and `limit` facts, both complete up to `until`."""
+        until = self.last_seq()
+        found = self._after("readings_after", after, until, limit) if readings else []
+        if len(found) == limit:
+            until = found[-1][0]
+        facts = self._after("events_after", after, until, limit)
+        if len(facts) == limit:
+            until = facts[-1][0]
+        kept = [self._reading(row) for row in found if row[0] <= until]
+        return Step(kept, [_entry(row) for row in facts], until)
+
+    def sensors(self) -> list[KnownSensor]:
+        """Return the registry, in the order in which the sensors were first seen."""
+        return [
+            KnownSensor(key, id_, msgspec.json.decode(tags), unit, location, first_seen)
+            for key, id_, tags, unit, location, first_seen in self._db.execute(self._sql["sensors"])
+        ]
+
+    def alerts(self, *, everything: bool) -> list[Alert]:
+        """Return the open alerts, oldest first, or all, newest first."""
+        rows = self._db.execute(self._sql["alerts" if everything else "open_alerts"])
+        return [msgspec.json.decode(alert, type=Alert) for (alert,) in rows]
+
+    def alert(self, alert_id: str) -> Alert:
+        """Return the alert with an id, or the one whose id begins so. Raises GatewayError if there is not one."""
+        rows = self._db.execute(self._sql["alert"], (alert_id,)).fetchall()
+        if len(rows) != 1:
+            raise GatewayError(f"{'more than one' if rows else 'no'} alert has an id that begins with {alert_id!r}")
+        return msgspec.json.decode(rows[0][0], type=Alert)
+
+    def find_alert(self, alert_id: str) -> Alert | None:
+        """Return the alert with exactly this id, or None."""
+        rows = self._db.execute(self._sql["alert"], (alert_id,)).fetchall()
+        found = [msgspec.json.decode(alert, type=Alert) for (alert,) in rows]
+        return next((alert for alert in found if alert.id == alert_id), None)
+
+    def alert_events(self, alert_id: str) -> list[Entry]:
+        """Return the facts about an alert, oldest first."""
+        return [_entry(row) for row in self._db.execute(self._sql["events_of_subject"], (alert_id,))]
+
+    def outbox_of(self, fact_id: str) -> list[tuple[str, str, int, str]]:
+        """Return (handler, state, attempts, what the other side said) of the notifications of a fact."""
+        return self._db.execute(self._sql["outbox_of_cause"], (fact_id,)).fetchall()
+
+    def count_readings(self) -> int:
+        """Return the number of readings."""
+        return self._number("count_readings")
+
+    def count_dead_letters(self) -> int:
+        """Return the number of dead letters."""
+        return self._number("count_dead_letters")
+
+    def dead_letters_by_reason(self) -> dict[str, int]:
+        """Return reason -> number of dead letters."""
+        return dict(self._db.execute(self._sql["dead_letters_by_reason"]))
+
+    def outbox_counts(self) -> list[tuple[str, str, int]]:
+        """Return (handler, state, number of notifications)."""
+        return self._db.execute(self._sql["count_outbox"]).fetchall()
+
+    def dead_letters(self, reason: str | None, limit: int) -> list[dict[str, Any]]:
+        """Return the newest dead letters, without their payloads."""
+        names = ("seq", "received", "topic", "reason", "detail", "element", "bytes")
+        rows = self._db.execute(self._sql["dead_letters"], (reason, limit))
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def dead_letter(self, seq: int) -> dict[str, Any] | None:
+        """Return a dead letter whole, or None."""
+        names = ("seq", "received", "topic", "reason", "detail", "element", "payload")
+        row = self._db.execute(self._sql["dead_letter"], (seq,)).fetchone()
+        return row and dict(zip(names, row, strict=True))
+
+    def cursors(self) -> dict[str, int]:
+        """Return consumer -> last sequence number it is done with."""
+        return dict(self._db.execute("SELECT consumer, seq FROM cursors"))
+
+    def readings(
+        self, sensor_id: str | None, since_ns: int | None, until_ns: int | None, limit: int
+    ) -> Iterator[StoredReading]:
+        """Yield the newest `limit` readings measured in since <= time < until, the newest first.
+
+        The search goes along the index in event time; readings whose clock was replaced come from an index of theirs.
+        """
+        where, values = self._window("time", since_ns, until_ns, sensor_id)
+        coarse, coarse_values = [], []
+        if since_ns is not None:
+            coarse.append("event_us >= ?")
+            coarse_values.append(since_ns // 1000 - _LONGEST_CORRECTION_US)
+        if until_ns is not None:
+            coarse.append("event_us <= ?")
+            coarse_values.append(until_ns // 1000)
+        columns = "seq, time, sensor, level, baseline, flags, event_id, received, body"
+        own = " AND ".join(["NOT flags & 2", *coarse, *where])
+        replaced = " AND ".join(["flags & 2", *where])
+        query = (
+            f"SELECT {columns} FROM (SELECT * FROM readings WHERE {own} ORDER BY event_us DESC LIMIT ?)"  # noqa: S608 - made of the constants above
+            f" UNION ALL SELECT {columns} FROM (SELECT * FROM readings WHERE {replaced} ORDER BY time DESC LIMIT ?)"
+            " ORDER BY time DESC LIMIT ?"
+        )
+        for row in self._db.execute(query, (*coarse_values, *values, limit, *values, limit, limit)):
+            yield self._reading(row)
+
+    def last_readings(self) -> dict[int, StoredReading]:
+        """Return sensor key -> its newest reading.
+
+        Those since the last snapshot are looked through; of the other sensors the snapshot knows the newest time.
+        """
+        snapshot = self._db.execute(self._sql["note"], (SNAPSHOT_SEQ,)).fetchone()
+        recent = self._db.execute(self._sql["newest_since"], (int(snapshot[0]) if snapshot else 0,))
+        found = {row[2]: self._reading(row) for row in recent}
+        for key, encoded in self._db.execute(self._sql["detectors"]):
+            if key not in found:
+                state = decode_state(encoded)
+                row = self._db.execute(self._sql["newest_known"], (key, state.newest_us, state.replaced_ns)).fetchone()
+                if row is not None:
+                    found[key] = self._reading(row)
+        return found
+
+    def entries(
+        self, subject: str | None, type_: str | None, since_ns: int | None, until_ns: int | None, limit: int
+    ) -> Iterator[Entry]:
+        """Yield the newest `limit` facts with since <= time < until, the newest first."""
+        where, values = ["1"], []
+        for column, value in (("subject", subject), ("type", type_)):
+            if value is not None:
+                where.append(f"{column} = ?")
+                values.append(value)
+        window, bounds = self._window("time", since_ns, until_ns, None)
+        query = (
+            "SELECT seq, id, type, time, recorded, subject, correlation_id, causation_id, data FROM events"  # noqa: S608 - made of the constants above
+            f" WHERE {' AND '.join([*where, *window])} ORDER BY seq DESC LIMIT ?"
+        )
+        for row in self._db.execute(query, (*values, *bounds, limit)):
+            yield _entry(row)
+
+    def count(self, sensor_id: str | None, since_ns: int | None, until_ns: int | None) -> int:
+        """Return the number of readings measured in since <= time < until."""
+        where, values = self._window("time", since_ns, until_ns, sensor_id)
+        query = f"SELECT count(*) FROM readings WHERE {' AND '.join(['1', *where])}"  # noqa: S608 - made of constants
+        count: int = self._db.execute(query, values).fetchone()[0]
+        return count
+
+    def count_entries(self, subject: str | None, type_: str | None, since_ns: int | None, until_ns: int | None) -> int:
+        """Return the number of facts with since <= time < until."""
+        return sum(1 for _ in self.entries(subject, type_, since_ns, until_ns, -1))
+
+    def size(self) -> int:
+        """Return the bytes of the file, without its write-ahead log."""
+        pages: int = self._db.execute("PRAGMA page_count").fetchone()[0]
+        size: int = self._db.execute("PRAGMA page_size").fetchone()[0]
+        return pages * size
+
+    def _window(
+        self, column: str, since_ns: int | None, until_ns: int | None, sensor_id: str | None
+    ) -> tuple[list[str], list[Any]]:
+        conditions = {f"{column} >= ?": since_ns, f"{column} < ?": until_ns}
+        if sensor_id is not None:
+            conditions["sensor = ?"] = self._key(sensor_id)
+        given = {text: value for text, value in conditions.items() if value is not None}
+        return list(given), list(given.values())
+
+    def _key(self, sensor_id: str) -> int:
+        row = self._db.execute("SELECT key FROM sensors WHERE id = ?", (sensor_id,)).fetchone()
+        return row[0] if row else -1
+
+    def _number(self, query: str) -> int:
+        number: int = self._db.execute(self._sql[query]).fetchone()[0]
+        return number
+
+    def _after(self, query: str, after: int, until: int, limit: int) -> list[tuple[Any, ...]]:
+        return self._db.execute(self._sql[query], (after, until, limit)).fetchall()
+
+    def _reading(self, row: tuple[Any, ...]) -> StoredReading:
+        seq, time, key, level, baseline, flags, event_id, received, body = row
+        if key not in self._sensors:
+            self._sensors = {sensor.key: (sensor.id, sensor.tags) for sensor in self.sensors()}
+        sensor_id, tags = self._sensors[key]
+        return StoredReading(seq, time, sensor_id, tags, level, baseline, flags, event_id, received, body)
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    seq, id_, type_, time, recorded, subject, correlation, causation, data = row
+    return Entry(seq, Fact(id_, type_, time, subject, correlation, causation, msgspec.json.decode(data)), recorded)

@@ -1,0 +1,40 @@
+"""Detector state as bytes: MessagePack by field name, so that a newer program can read what an older one kept."""
+
+from __future__ import annotations
+
+from array import array
+
+import msgspec
+
+from gateway.domain.sensors import SensorState
+
+SNAPSHOT_SEQ = "snapshot_seq"
+"""The note that says up to where the states in the journal go."""
+
+
+def _encode_hook(value: object) -> object:
+    if isinstance(value, array):
+        return value.tobytes()
+    raise NotImplementedError(f"a detector state cannot hold {type(value).__name__}")
+
+
+def _decode_hook(type_: type, value: object) -> object:
+    if isinstance(value, bytes) and issubclass(type_, array):
+        numbers = array("d")
+        numbers.frombytes(value)
+        return numbers
+    raise NotImplementedError(f"a detector state cannot hold {type_.__name__}")
+
+
+_ENCODER = msgspec.msgpack.Encoder(enc_hook=_encode_hook)
+_DECODER = msgspec.msgpack.Decoder(SensorState, dec_hook=_decode_hook)
+
+
+def encode_state(state: SensorState) -> bytes:
+    """Return a state as bytes."""
+    return _ENCODER.encode(state)
+
+
+def decode_state(encoded: bytes | None) -> SensorState:
+    """Return a state from bytes; none give the state of a sensor that nothing is known of."""
+    return SensorState() if encoded is None else _DECODER.decode(encoded)

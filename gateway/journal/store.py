@@ -1,0 +1,222 @@
+"""Writing the journal. One thread owns the one writing connection; everybody else asks it by `call`."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import msgspec
+
+from gateway.api import Notification, OutboxItem, OutboxState
+from gateway.domain.alerts import Alert
+from gateway.domain.batch import Batch
+from gateway.domain.events import Fact
+from gateway.domain.sensors import Sensor
+from gateway.errors import JournalUnavailableError
+from gateway.journal.database import load_queries, open_for_writing
+from gateway.journal.states import SNAPSHOT_SEQ, decode_state, encode_state
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+JSON = msgspec.json.Encoder()
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How an attempt to deliver ended at `time_ns`; for one that is to be repeated, `due_ns` says when."""
+
+    state: OutboxState
+    time_ns: int
+    due_ns: int
+    said: str
+
+
+class Journal:
+    """The writing side. Its methods run in its thread: `await journal.call(journal.write, batch)`."""
+
+    def __init__(self, path: Path) -> None:
+        self._sql = load_queries()
+        self._db = open_for_writing(path)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
+        self.next_seq: int = self._one("last_seq")[0] + 1
+
+    async def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `function` in the journal's thread, after everything asked for before."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, lambda: function(*args, **kwargs))
+
+    def close(self) -> None:
+        """End the thread and fold the write-ahead log into the file."""
+        self._thread.shutdown(wait=True)
+        self._db.close()
+
+    def write(self, batch: Batch) -> None:
+        """Write a batch in one transaction. Raises JournalUnavailableError and has then written nothing."""
+        with self._transaction():
+            if batch.sensors:
+                self._many("insert_sensor", (_sensor_row(sensor) for sensor in batch.sensors.values()))
+            self._many("insert_reading", batch.readings)
+            self._append(batch.facts, batch.recorded_ns)
+            self._many(
+                "insert_dead_letter",
+                (
+                    (
+                        letter.seq, letter.received_ns, letter.topic, letter.rejected.reason, letter.rejected.detail,
+                        letter.rejected.element, letter.packet_id, letter.digest, letter.rejected.payload,
+                    )
+                    for letter in batch.dead_letters
+                ),
+            )  # fmt: skip
+            self._many(
+                "upsert_alert",
+                (
+                    (alert.id, alert.sensor_id, alert.state, alert.opened_ns, JSON.encode(alert).decode())
+                    for alert in batch.alerts.values()
+                ),
+            )
+        self.next_seq = batch.next_seq
+
+    def find_reading(self, event_us: int, sensor: int, event_id: str) -> bytes | None:
+        """Return the body of the reading with this key, or None."""
+        row = self._db.execute(self._sql["find_reading"], (event_us, sensor, event_id)).fetchone()
+        return bytes(row[0]) if row else None
+
+    def count_same_time(self, event_us: int, sensor: int) -> int:
+        """Return how many readings of a sensor have the same time."""
+        return self._one("count_same_time", event_us, sensor)[0]
+
+    def has_dead_letter(self, digest: bytes, packet_id: int) -> bool:
+        """Tell whether this very message is a dead letter already."""
+        return self._db.execute(self._sql["find_dead_letter"], (digest, packet_id)).fetchone() is not None
+
+    def sensors(self) -> list[Sensor]:
+        """Return the registry, each sensor with its state as the last snapshot has it."""
+        states = dict(self._db.execute(self._sql["detectors"]))
+        return [
+            Sensor(key, id_, msgspec.json.decode(tags), unit, location, first_seen, decode_state(states.get(key)))
+            for key, id_, tags, unit, location, first_seen in self._db.execute(self._sql["sensors"])
+        ]
+
+    def open_alerts(self) -> list[Alert]:
+        """Return every alert that is not cleared."""
+        return [msgspec.json.decode(alert, type=Alert) for (alert,) in self._db.execute(self._sql["open_alerts"])]
+
+    def readings_since_snapshot(self) -> Iterator[tuple[int, int, int, int, bytes]]:
+        """Yield (sensor, event_us, received_ns, flags, body) of what the last snapshot does not know."""
+        row = self._db.execute(self._sql["note"], (SNAPSHOT_SEQ,)).fetchone()
+        yield from self._db.execute(self._sql["replay"], (int(row[0]) if row else 0,))
+
+    def save_detector(self, sensors: Iterable[Sensor], seq: int) -> None:
+        """Save the state of `sensors` as it is after `seq`."""
+        with self._transaction():
+            self._many("upsert_detector", ((sensor.key, encode_state(sensor.state)) for sensor in sensors))
+            self._db.execute(self._sql["upsert_note"], (SNAPSHOT_SEQ, str(seq)))
+
+    def note(self, name: str) -> str | None:
+        """Return what was noted under a name, or None."""
+        row = self._db.execute(self._sql["note"], (name,)).fetchone()
+        return str(row[0]) if row else None
+
+    def write_note(self, name: str, value: str) -> None:
+        """Keep a small text under a name."""
+        with self._transaction():
+            self._db.execute(self._sql["upsert_note"], (name, value))
+
+    def cursor(self, consumer: str) -> int:
+        """Return the last sequence number a consumer is done with."""
+        row = self._db.execute(self._sql["cursor"], (consumer,)).fetchone()
+        return row[0] if row else 0
+
+    def move_cursor(self, consumer: str, seq: int) -> None:
+        """Remember that a consumer is done with everything up to `seq`."""
+        with self._transaction():
+            self._db.execute(self._sql["upsert_cursor"], (consumer, seq))
+
+    def enqueue(self, items: Sequence[OutboxItem], consumer: str, seq: int) -> None:
+        """Put notifications into the outbox and move the cursor that led to them, in one transaction."""
+        with self._transaction():
+            self._many(
+                "insert_outbox",
+                (
+                    (
+                        item.id, item.handler, item.created_ns, item.created_ns, item.cause, item.correlation,
+                        JSON.encode(item.notification).decode(),
+                    )
+                    for item in items
+                ),
+            )  # fmt: skip
+            self._db.execute(self._sql["upsert_cursor"], (consumer, seq))
+
+    def take(self, handler: str, now_ns: int) -> OutboxItem | None:
+        """Mark the next notification due for a handler as sending and return it."""
+        with self._transaction():
+            row = self._db.execute(self._sql["take_outbox"], (handler, now_ns)).fetchone()
+        if row is None:
+            return None
+        id_, attempts, created, cause, correlation, notification = row
+        return OutboxItem(
+            id_, handler, attempts, created, cause, correlation, msgspec.json.decode(notification, type=Notification)
+        )
+
+    def settle(self, item_id: str, outcome: Outcome, facts: Sequence[Fact]) -> None:
+        """Write what became of an attempt, with the facts that say so."""
+        seq = self.next_seq
+        with self._transaction():
+            self._db.execute(self._sql["settle_outbox"], (outcome.state, outcome.due_ns, outcome.said, item_id))
+            self._append(list(enumerate(facts, start=seq)), outcome.time_ns)
+        self.next_seq = seq + len(facts)
+
+    def next_due(self, handler: str) -> int | None:
+        """Return when the next notification of a handler is due, in ns, or None if there is none."""
+        return self._one("next_outbox", handler)[0]
+
+    def resume_outbox(self) -> int:
+        """Mark what was being sent when the gateway ended as uncertain; return how many there were."""
+        with self._transaction():
+            return self._db.execute(self._sql["interrupted_outbox"]).rowcount
+
+    def _append(self, facts: Iterable[tuple[int, Fact]], recorded_ns: int) -> None:
+        self._many(
+            "insert_event",
+            (
+                (
+                    seq, fact.id, fact.type, fact.time_ns, recorded_ns, fact.subject, fact.correlation_id,
+                    fact.causation_id, JSON.encode(fact.data).decode(),
+                )
+                for seq, fact in facts
+            ),
+        )  # fmt: skip
+
+    def _many(self, query: str, rows: Iterable[tuple[object, ...]]) -> None:
+        self._db.executemany(self._sql[query], rows)
+
+    def _one(self, query: str, *values: object) -> tuple[int, ...]:
+        row: tuple[int, ...] = self._db.execute(self._sql[query], values).fetchone()
+        return row
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield
+            self._db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            self._roll_back()
+            raise JournalUnavailableError(f"the journal cannot be written: {error}") from error
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+
+def _sensor_row(sensor: Sensor) -> tuple[object, ...]:
+    tags = JSON.encode(sensor.tags).decode()
+    return sensor.key, sensor.id, tags, sensor.unit, sensor.location, sensor.first_seen_ns

@@ -1,0 +1,66 @@
+"""The journal as a stream, for the event loop: cursors, steps, and a wake-up when something new is in it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+from gateway.api import Step
+from gateway.journal.reader import Reader
+from gateway.journal.store import Journal
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Stream:
+    """Reads in a thread of its own, so that a long question delays neither the batches nor the event loop."""
+
+    def __init__(self, journal: Journal, path: Path) -> None:
+        self._journal = journal
+        self._reader = Reader(path)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal-reader")
+        self._last = journal.next_seq - 1
+        self._news = asyncio.Event()
+
+    @property
+    def last_seq(self) -> int:
+        """The newest sequence number that has been announced."""
+        return self._last
+
+    def announce(self, seq: int) -> None:
+        """Wake everybody who waits: everything up to `seq` is on disk."""
+        if seq > self._last:
+            self._last = seq
+            self._news.set()
+            self._news = asyncio.Event()
+
+    async def wait(self, after: int) -> None:
+        """Wait until there is something after a sequence number."""
+        while self._last <= after:
+            await self._news.wait()
+
+    async def read(self, function: Callable[Concatenate[Reader, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a method of Reader: `await stream.read(Reader.sensors)`."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, lambda: function(self._reader, *args, **kwargs))
+
+    async def step(self, after: int, limit: int, *, readings: bool) -> Step:
+        """Return what follows `after`."""
+        return await self.read(Reader.step, after, limit, readings=readings)
+
+    async def cursor(self, consumer: str) -> int:
+        """Return the last sequence number a consumer is done with."""
+        return await self._journal.call(self._journal.cursor, consumer)
+
+    async def move_cursor(self, consumer: str, seq: int) -> None:
+        """Remember that a consumer is done with everything up to `seq`."""
+        await self._journal.call(self._journal.move_cursor, consumer, seq)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._thread.shutdown(wait=True)
+        self._reader.close()

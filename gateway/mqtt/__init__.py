@@ -1,0 +1,1 @@
+"""MQTT: the subscriber that acknowledges only what is on disk, and the publisher."""

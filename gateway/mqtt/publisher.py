@@ -1,0 +1,83 @@
+"""MQTT out: the announcer's connection, and the gateway's own status as its last will."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiomqtt
+import structlog
+
+from gateway.config import MqttSection
+from gateway.errors import DeliveryError
+from gateway.mqtt.subscriber import password_of, tls_context
+
+log = structlog.get_logger(__name__)
+
+_LONGEST_PAUSE = 30.0
+
+
+class Publisher:
+    """Publishes retained messages at QoS 1 while `run` keeps the connection."""
+
+    def __init__(self, section: MqttSection, client_id: str, status_topic: str) -> None:
+        self._section = section
+        self._client_id = client_id
+        self._status_topic = status_topic
+        self._client: aiomqtt.Client | None = None
+        self._connected = asyncio.Event()
+
+    async def publish(self, topic: str, payload: str) -> None:
+        """Publish and wait for the acknowledgement. Raises DeliveryError when there is no connection."""
+        if self._client is None:
+            raise DeliveryError("not connected to the broker")
+        try:
+            await self._client.publish(topic, payload, qos=1, retain=True, timeout=10)
+        except (aiomqtt.MqttError, ValueError) as error:
+            raise DeliveryError(
+                f"could not publish on {topic!r}: {error}", retry=isinstance(error, aiomqtt.MqttError)
+            ) from error
+
+    async def run(self) -> None:
+        """Stay connected until cancelled; then say goodbye."""
+        pause = 1.0
+        while True:
+            try:
+                async with self._connection():
+                    pause = 1.0
+                    await self._until_lost()
+            except aiomqtt.MqttError as error:
+                log.debug("the announcer's connection has ended", error=str(error), pause=pause)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[None]:
+        section = self._section
+        async with aiomqtt.Client(
+            section.host,
+            section.port,
+            identifier=self._client_id,
+            username=section.username,
+            password=password_of(section),
+            protocol=aiomqtt.ProtocolVersion.V5 if section.protocol == "5" else aiomqtt.ProtocolVersion.V311,
+            tls_context=tls_context(section.tls) if section.tls else None,
+            will=aiomqtt.Will(self._status_topic, "offline", qos=1, retain=True),
+            keepalive=max(1, section.keepalive // 1_000_000_000),
+        ) as client:
+            await client.publish(self._status_topic, "online", qos=1, retain=True)
+            self._client = client
+            try:
+                yield
+            except asyncio.CancelledError:
+                await client.publish(self._status_topic, "offline", qos=1, retain=True, timeout=2)
+                raise
+            finally:
+                self._client = None
+
+    async def _until_lost(self) -> None:
+        """Wait for messages that never come: nothing is subscribed, so it ends only with the connection."""
+        assert self._client is not None  # noqa: S101 - inside _connection
+        async for _ in self._client.messages:
+            pass
