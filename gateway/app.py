@@ -71,12 +71,15 @@ def build_consumer(name: str, type_: str, settings: Mapping[str, Any]) -> Consum
     return consumer
 
 
-async def run(config: Config, started: Callable[[str | None], None] = lambda _: None) -> None:
+async def run(
+    config: Config, started: Callable[[str | None], None] = lambda _: None, plugins: Plugins | None = None
+) -> None:
     """Run the gateway until cancelled. `started` is called once it takes messages, with the address of its page.
 
-    Everything is built first, then started; what was built is taken down in reverse, whatever happens.
+    Who embeds the gateway may bring `plugins` of its own instead of those that the configuration names. Everything
+    is built first, then started; what was built is taken down in reverse, whatever happens.
     """
-    plugins = build_plugins(config)
+    plugins = plugins or build_plugins(config)
     async with AsyncExitStack() as stack:
         lock = StateLock(config.gateway.state_dir)
         stack.callback(lock.release)
