@@ -52,9 +52,7 @@ def cli() -> None:
 def main() -> None:
     """Run the program; errors that are meant for people are one line, without a traceback."""
     try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        sys.exit(cli.main(standalone_mode=False))  # the code of a command that asked for one, else None: done
     except click.UsageError as error:
         error.show()
         sys.exit(USAGE)

@@ -15,9 +15,11 @@ from pathlib import Path
 
 import click
 
+from gateway import app
 from gateway.api import Notification
 from gateway.cli import logs
 from gateway.cli.output import inert
+from gateway.cli.running import run_until_signalled
 from gateway.config import Config
 from gateway.errors import GatewayError
 
@@ -70,15 +72,11 @@ def demo(seconds: float, port: int | None, seed: int) -> None:
         protocol = stack.enter_context(_broker(Path(folder), broker_port))
         config = _config(Path(folder), broker_port, protocol, _free_port(_PREFERRED_PORT) if port is None else port)
         stack.enter_context(_process(_simulator(broker_port, protocol, seed)))
-        from gateway.cli.running import until_signalled  # noqa: PLC0415 - pulls in the whole gateway
-
-        until_signalled(_run(config, seconds))
+        asyncio.run(run_until_signalled(_run(config, seconds)))
     click.echo("\nThe demo has ended, and nothing is left of it. Next: docs/getting-started.md, for your own sensors.")
 
 
 async def _run(config: Config, seconds: float) -> None:
-    from gateway import app  # noqa: PLC0415 - see demo
-
     plugins = app.Plugins(handlers={"terminal": Terminal()}, consumers={})
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds or None):

@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.api import Entry, StoredReading
 from gateway.cli.output import config_option, open_reader, output_option, print_json, print_table, window_options
-from gateway.domain.events import Flag, rfc3339
+from gateway.domain.events import FLAG_NAMES, rfc3339
 from gateway.journal import READINGS, Reader
 
 _COLUMNS = ("time", "type", "sensor", "level", "baseline", "flags", "id")
@@ -129,4 +129,4 @@ def _whole(item: StoredReading | Entry) -> dict[str, Any]:
 
 
 def _flags(reading: StoredReading) -> list[str]:
-    return [flag.name.lower().replace("_", "-") for flag in Flag if reading.flags & flag and flag.name]
+    return [name for flag, name in FLAG_NAMES.items() if reading.flags & flag]

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+import structlog
 
-from gateway import __version__
-from gateway.cli import DONE, PROBLEMS, logs
+from gateway import __version__, app
+from gateway.app import Plugins, build_plugins
+from gateway.cli import logs
 from gateway.cli.output import config_option, journal_path
 from gateway.config import Config, load
 from gateway.errors import ConfigError
@@ -22,48 +24,98 @@ from gateway.journal import copy
 @config_option
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning"]), default="info", show_default=True)
 def run(config_path: Path, log_level: str) -> None:
-    """Run the gateway until it is told to stop (SIGTERM or Ctrl-C; a second one stops it at once)."""
-    from gateway import app  # noqa: PLC0415 - only who runs the gateway pays for its imports
+    """Run the gateway until it is told to stop (SIGTERM or Ctrl-C; a second one stops it at once).
 
-    config = load(config_path)
+    SIGHUP reads the configuration again; one with a mistake changes nothing.
+    """
+    config, plugins = _load(config_path)
     logs.set_up(config.secrets, log_level)
+    asyncio.run(_run_and_reload(config_path, config, plugins, log_level))
+
+
+def _load(config_path: Path) -> tuple[Config, Plugins]:
+    """Read a configuration and make everything that can fail for it. Raises ConfigError with every problem."""
+    config = load(config_path)
     try:
-        until_signalled(app.run(config, _announce(config)))
+        return config, build_plugins(config)
     except ConfigError as error:
         raise ConfigError([f"{config_path}: {problem}" for problem in error.problems]) from error
 
 
-def until_signalled(work: Coroutine[Any, Any, None]) -> None:
+async def _run_and_reload(config_path: Path, config: Config, plugins: Plugins, log_level: str) -> None:
+    """Run the gateway; on SIGHUP stop it in order and start it with the new configuration.
+
+    Nothing is lost in between: the broker keeps what comes. What can fail about a configuration has been tried before
+    the running gateway is touched.
+    """
+    signals = Signals()
+    log = structlog.get_logger(__name__)
+    while True:
+        running = asyncio.ensure_future(app.run(config, _announce(config), plugins))
+        while await signals.next_or(running) == signal.SIGHUP:
+            try:
+                config, plugins = _load(config_path)
+            except ConfigError as error:
+                log.error("the configuration has mistakes; the old one stays", problems=error.problems)  # noqa: TRY400 - they say it all
+                continue
+            logs.set_up(config.secrets, log_level)
+            log.info("the configuration has changed; starting anew with it", config=str(config_path))
+            break
+        else:
+            await _ended(running)
+            return
+        await _ended(running)
+
+
+async def run_until_signalled(work: Coroutine[Any, Any, None]) -> None:
     """Run `work`; the first SIGTERM or SIGINT cancels it, the second ends the process."""
-    asyncio.run(_cancelled_by_signals(work))
+    running = asyncio.ensure_future(work)
+    signals = Signals()
+    while await signals.next_or(running) == signal.SIGHUP:
+        pass
+    await _ended(running)
 
 
-async def _cancelled_by_signals(work: Coroutine[Any, Any, None]) -> None:
-    loop = asyncio.get_running_loop()
-    task = asyncio.ensure_future(work)
-    stopping = False
-
-    def stop() -> None:
-        nonlocal stopping
-        stopping = True
-        task.cancel()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+async def _ended(running: asyncio.Future[None]) -> None:
+    """Cancel what still runs and wait for its end; raise what it raised."""
+    cancelled = running.cancel()
     try:
-        await task
+        await running
     except asyncio.CancelledError:
-        if not stopping:
+        if not cancelled:
             raise
+
+
+class Signals:
+    """SIGTERM, SIGINT and SIGHUP, one after the other. After the first that stops, the next one ends the process."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[int] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            self._loop.add_signal_handler(number, self._take, number)
+
+    async def next_or(self, running: asyncio.Future[None]) -> int | None:
+        """Return the next signal, or None when `running` has ended."""
+        waiting = asyncio.ensure_future(self._queue.get())
+        both: list[asyncio.Future[Any]] = [waiting, running]
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        if waiting.done():
+            return waiting.result()
+        waiting.cancel()
+        return None
+
+    def _take(self, number: int) -> None:
+        self._queue.put_nowait(number)
+        if number == signal.SIGHUP:
+            return
+        for stopping in (signal.SIGTERM, signal.SIGINT):
+            self._loop.remove_signal_handler(stopping)
+            signal.signal(stopping, signal.SIG_DFL)
 
 
 def _announce(config: Config) -> Callable[[str | None], None]:
     def announce(page_url: str | None) -> None:
-        import structlog  # noqa: PLC0415 - configured by now
-
         structlog.get_logger(__name__).info(
             "the gateway is running", gateway=config.gateway.id, version=__version__, page=page_url
         )
@@ -75,26 +127,10 @@ def _announce(config: Config) -> Callable[[str | None], None]:
 @config_option
 def check(config_path: Path) -> None:
     """Check the configuration without connecting to anything; name every problem with its file, key and reason."""
-    from gateway import app  # noqa: PLC0415
-
-    try:
-        config = load(config_path)
-    except ConfigError as error:
-        _report(error.problems)
-    try:
-        app.build_plugins(config)
-    except ConfigError as error:
-        _report([f"{config_path}: {problem}" for problem in error.problems])
+    config, _ = _load(config_path)
     for warning in _warnings(config):
         click.echo(f"{config_path}: warning: {warning}", err=True)
     click.echo(f"{config_path}: ok: {_summary(config)}")
-    raise click.exceptions.Exit(DONE)
-
-
-def _report(problems: list[str]) -> None:
-    for problem in problems:
-        click.echo(problem, err=True)
-    raise click.exceptions.Exit(PROBLEMS)
 
 
 def _warnings(config: Config) -> list[str]:
