@@ -15,19 +15,20 @@ import structlog
 from msgspec import Struct
 
 from gateway.api import Consumer, Handler
-from gateway.config import Config, PluginSection, rules_for
+from gateway.config import Config, InfluxSection, PluginSection, rules_for
 from gateway.consumers.announcer import Announcer
 from gateway.consumers.following import follow, watch
 from gateway.consumers.live import Live
+from gateway.consumers.notifier import NAME as NOTIFIER
 from gateway.consumers.notifier import Notifier
 from gateway.domain.alerts import describe
 from gateway.domain.batch import Batch, DeadLetter
-from gateway.domain.events import SEVERITIES, Message, Rejected
+from gateway.domain.events import SEVERITIES, Message, Rejected, Severity
 from gateway.domain.routing import Route
 from gateway.domain.topics import TopicTemplates
 from gateway.errors import ConfigError, GatewayError, JournalUnavailableError
 from gateway.handlers import build_handler
-from gateway.journal import FILE_NAME, Journal, Outbox, Reader, StateLock, Stream
+from gateway.journal import FILE_NAME, Journal, Outbox, Reader, StateLock, Stream, Upkeep
 from gateway.mqtt.publisher import Publisher
 from gateway.mqtt.subscriber import PahoSubscriber, Subscriber
 from gateway.pipeline import Pipeline
@@ -35,6 +36,7 @@ from gateway.web.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
+ANNOUNCER = "announcer"
 CONSUMER_GROUP = "vibration_gateway.consumers"
 _GAUGES_EVERY = 2.0
 _STOP_WITHIN = 5.0
@@ -95,15 +97,24 @@ async def run(
 
         client_id = config.mqtt.client_id or f"vibration-gateway-{config.gateway.id}"
         subscriber = PahoSubscriber(config.mqtt, client_id, templates.filters)
-        health = Health(subscriber)
+        followers = [*(["influx"] if config.influxdb else []), *(f"consumer.{name}" for name in plugins.consumers)]
+        upkeep = Upkeep(journal, config.gateway.state_dir, config.retention, [NOTIFIER, ANNOUNCER, *followers])
+        health = Health(subscriber, upkeep)
         publisher = Publisher(config.mqtt, f"{client_id}-out", f"vibration/gateway/{config.gateway.id}/status")
         listener, page_url = _listen(config)
+
+        async def report(subject: str, problem: str | None, severity: Severity = "warning") -> None:
+            """Raise or clear an alert about a part of the gateway itself."""
+            condition = Condition(subject, severity if problem else None, problem or "well again")
+            await _report(journal, pipeline, stream, condition)
+
         notifier = Notifier(
             Outbox(journal, stream),
             tuple(Route(route.severity, route.handlers) for route in config.routes),
             gateway_id=config.gateway.id,
             page_url=page_url or "",
             told=metrics.count_notification,
+            report=report,
         )
         interrupted = await journal.call(journal.resume_outbox)
         if interrupted:
@@ -114,13 +125,14 @@ async def run(
         for name, handler in plugins.handlers.items():
             tasks.start(f"handler {name}", notifier.deliver(name, handler, config.handlers[name].timeout))
         tasks.start("publisher", publisher.run())
-        tasks.start("announcer", follow("announcer", Announcer(publisher.publish), stream, readings=False))
+        tasks.start("announcer", follow(ANNOUNCER, Announcer(publisher.publish), stream, readings=False))
         if config.influxdb is not None:
-            tasks.start("influx", _follow_influx(config, stack, journal, stream, metrics))
+            tasks.start("influx", _follow_influx(config.influxdb, journal, stream, metrics, report))
         for name, consumer in plugins.consumers.items():
             tasks.start(f"consumer {name}", follow(f"consumer.{name}", consumer, stream))
         if listener is not None:
             tasks.start("http", _serve(config, listener, stream, metrics, health))
+        tasks.start("upkeep", upkeep.run(time.time_ns, report))
         tasks.start("gauges", _gauges(config, stream, metrics, subscriber))
         await stack.enter_async_context(subscriber)
         tasks.start(
@@ -131,16 +143,37 @@ async def run(
         await tasks.failure()
 
 
+class Condition(Struct, frozen=True):
+    """How a part of the gateway is; without a severity it is well."""
+
+    subject: str
+    severity: Severity | None
+    reason: str
+
+
+async def _report(journal: Journal, pipeline: Pipeline, stream: Stream, condition: Condition) -> None:
+    try:
+        await journal.call(pipeline.report, condition.subject, condition.severity, condition.reason, time.time_ns())
+    except JournalUnavailableError as error:
+        log.warning("a condition could not be recorded", subject=condition.subject, error=str(error))
+    stream.announce(journal.next_seq - 1)
+
+
 class Health:
     """Why the gateway cannot do its job right now."""
 
-    def __init__(self, subscriber: Subscriber) -> None:
+    def __init__(self, subscriber: Subscriber, upkeep: Upkeep) -> None:
         self._subscriber = subscriber
+        self._upkeep = upkeep
         self.journal_problem: str | None = None
+
+    async def room(self) -> None:
+        """Wait until there is room on the disk."""
+        await self._upkeep.room()
 
     def reasons(self) -> list[str]:
         """Return the reasons; none means ready."""
-        return [*self._subscriber.problems, *([self.journal_problem] if self.journal_problem else [])]
+        return [*self._subscriber.problems, *filter(None, (self.journal_problem, self._upkeep.problem))]
 
 
 class Tasks:
@@ -200,6 +233,7 @@ async def ingest(
 async def _process(journal: Journal, pipeline: Pipeline, messages: Sequence[Message], health: Health) -> Batch:
     """Process a batch; while the journal cannot be written, try again and acknowledge nothing."""
     while True:
+        await health.room()
         try:
             batch = await journal.call(pipeline.process, messages, time.time_ns())
         except JournalUnavailableError as error:
@@ -277,17 +311,24 @@ async def _serve(config: Config, listener: Any, stream: Stream, metrics: Metrics
 
 
 async def _follow_influx(
-    config: Config, stack: AsyncExitStack, journal: Journal, stream: Stream, metrics: Metrics
+    section: InfluxSection,
+    journal: Journal,
+    stream: Stream,
+    metrics: Metrics,
+    report: Callable[[str, str | None], Awaitable[None]],
 ) -> None:
     from gateway.consumers.influx import InfluxWriter  # noqa: PLC0415 - only for those who have an InfluxDB
 
     async def quarantine(line: bytes, reason: str) -> None:
         await journal.call(_quarantine, journal, line, reason)
 
-    assert config.influxdb is not None  # noqa: S101 - the caller looked
-    writer = InfluxWriter(config.influxdb, quarantine, metrics.influx_points_written.inc)
-    stack.callback(writer.close)
-    await follow("influx", writer, stream)
+    writer = InfluxWriter(
+        section, quarantine, metrics.influx_points_written.inc, lambda problem: report("influxdb", problem)
+    )
+    try:
+        await follow("influx", writer, stream)
+    finally:
+        writer.close()
 
 
 def _quarantine(journal: Journal, line: bytes, reason: str) -> None:

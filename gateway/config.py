@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -28,9 +28,10 @@ from gateway.domain.topics import TopicTemplates
 from gateway.errors import ConfigError
 
 ENVIRONMENT_PREFIX = "VIBRATION_GATEWAY__"
+SHORTEST_SECRET = 4
 
 _UNITS_NS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9, "w": 604800 * 10**9}
-_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*")
+_DURATION = re.compile(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([a-z]+)\s*")
 _EXPANSION = re.compile(r"\$\{(?:FILE:(?P<file>[^}]+)|(?P<name>[A-Za-z_]\w*)(?P<default>:-[^}]*)?)\}")
 
 
@@ -42,8 +43,23 @@ def parse_duration(text: object) -> int:
     return round(float(match[1]) * _UNITS_NS[match[2]])
 
 
-Duration = Annotated[int, BeforeValidator(lambda value: value if type(value) is int else parse_duration(value))]
+Duration = Annotated[int, BeforeValidator(parse_duration)]
 """A duration in nanoseconds; in a file it is text."""
+
+_SIZES = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]B)\s*")
+
+
+def parse_size(text: object) -> int:
+    """Return a size such as "500MB" or "4GB" in bytes. Raises ValueError for anything else."""
+    match = _SIZE.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError(f"a size is a number and a unit, one of {' '.join(_SIZES)}, such as '500MB'")
+    return round(float(match[1]) * _SIZES[match[2]])
+
+
+Size = Annotated[int, BeforeValidator(lambda value: value if type(value) is int else parse_size(value))]
+"""A size in bytes; in a file it is text."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -209,6 +225,16 @@ class RouteSection(Section):
     handlers: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
+class RetentionSection(Section):
+    """How long the journal keeps what, how large it may become, and how much of the disk it leaves alone."""
+
+    readings: Duration = 400 * 86400 * 10**9
+    events: Duration = 3650 * 86400 * 10**9
+    dead_letters: Duration = 90 * 86400 * 10**9
+    max_size: Annotated[Size, Field(ge=10**6)] = 8 * 10**9
+    reserve: Annotated[Size, Field(ge=10**5)] = 32 * 10**6
+
+
 class Config(Section):
     """The whole file."""
 
@@ -217,6 +243,7 @@ class Config(Section):
     influxdb: InfluxSection | None = None
     http: HttpSection | None = None
     detection: DetectionSection = DetectionSection()
+    retention: RetentionSection = RetentionSection()
     machines: tuple[MachineSection, ...] = ()
     sensors: tuple[SensorSection, ...] = ()
     handlers: Mapping[Name, PluginSection] = Field(default_factory=dict)
@@ -265,9 +292,17 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
     try:
         config = Config.model_validate(expanded)
     except ValidationError as error:
-        raise ConfigError([f"{path}: {line}" for line in validation_problems(error)]) from None
+        raise ConfigError([f"{path}: {masked(line, secrets)}" for line in validation_problems(error)]) from None
     config._secrets = frozenset(secrets)  # noqa: SLF001 - the model is frozen for everybody else
     return config
+
+
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """Return `text` with every secret in it replaced, quoted or not. What is very short is in every text by chance."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= SHORTEST_SECRET:
+            text = text.replace(secret, "***").replace(repr(secret)[1:-1], "***")
+    return text
 
 
 def validation_problems(error: ValidationError, prefix: str = "") -> list[str]:
@@ -285,7 +320,7 @@ def _problem_lines(error: ValidationError, prefix: str) -> Iterator[str]:
 
 
 def _override(tables: dict[str, Any], environment: Mapping[str, str]) -> None:
-    """Let VIBRATION_GATEWAY__MQTT__HOST replace mqtt.host; a value may be TOML (a number, a list) or plain text."""
+    """Let VIBRATION_GATEWAY__MQTT__HOST replace mqtt.host; a value is plain text or a list in TOML."""
     for name, value in environment.items():
         if not name.startswith(ENVIRONMENT_PREFIX):
             continue
@@ -295,7 +330,7 @@ def _override(tables: dict[str, Any], environment: Mapping[str, str]) -> None:
             table = table.setdefault(_spelling(table, part), {})
             if not isinstance(table, dict):
                 raise ConfigError([f"{name}: {part.lower()} is not a table; only keys of tables can be replaced"])
-        table[_spelling(table, last)] = _toml_or_text(value)
+        table[_spelling(table, last)] = _list_or_text(value)
 
 
 def _spelling(table: dict[str, Any], part: str) -> str:
@@ -304,12 +339,13 @@ def _spelling(table: dict[str, Any], part: str) -> str:
     return next((key for key in table if key.lower().replace("-", "_") == wanted), part.lower())
 
 
-def _toml_or_text(value: str) -> object:
+def _list_or_text(value: str) -> object:
+    """Return a list if it is one. A number stays text: it may be a password, and a key that wants one reads it."""
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         return value
-    return parsed if isinstance(parsed, bool | int | float | list) else value
+    return parsed if isinstance(parsed, list) else value
 
 
 def _expanded(value: object, key: str, expand: Callable[[str, str], str]) -> object:

@@ -6,6 +6,7 @@ Everything here runs in the journal's thread, which alone owns the sensors' stat
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from typing import Protocol
 
@@ -20,6 +21,7 @@ from gateway.domain.events import (
     Level,
     Message,
     Rejected,
+    Severity,
     VibrationRecorded,
     derive,
     microseconds,
@@ -27,6 +29,7 @@ from gateway.domain.events import (
 )
 from gateway.domain.sensors import Sensor, SensorState, place
 from gateway.domain.topics import TopicTemplates
+from gateway.errors import JournalUnavailableError
 
 NOT_JUDGED = Flag.LATE | Flag.RETAINED
 
@@ -71,6 +74,7 @@ class Pipeline:
         self._sensors: dict[str, Sensor] = {}
         self._rules: dict[int, Rules] = {}
         self._open: dict[str, Alert] = {}
+        self._conditions: dict[str, Alert] = {}
         self._changed: dict[int, Sensor] = {}
         self._since_snapshot = 0
         self._prepared: Batch | None = None
@@ -88,7 +92,8 @@ class Pipeline:
         """
         by_key = {sensor.key: sensor for sensor in sensors}
         self._sensors = {sensor.id: sensor for sensor in sensors}
-        self._open = {alert.sensor_id: alert for alert in open_alerts}
+        self._open = {alert.sensor_id: alert for alert in open_alerts if alert.kind != "gateway"}
+        self._conditions = {alert.sensor_id: alert for alert in open_alerts if alert.kind == "gateway"}
         count = 0
         for count, (key, event_us, received_ns, flags, body) in enumerate(tail, start=1):  # noqa: B007
             sensor = by_key[key]
@@ -117,13 +122,33 @@ class Pipeline:
                 self._take(message, batch)
             self._prepared = batch
         batch = self._prepared
+        batch.start_at(self._store.next_seq)
         self._store.write(batch)
         self._prepared = None
         self._ahead = False
         self._since_snapshot += len(batch.readings)
         if self._since_snapshot >= max(SNAPSHOT_READINGS, 10 * len(self._sensors)):
-            self.snapshot()
+            with suppress(JournalUnavailableError):  # the batch is on disk; the next one tries again
+                self.snapshot()
         return batch
+
+    def report(self, subject: str, severity: Severity | None, reason: str, time_ns: int) -> None:
+        """Raise, escalate or (severity None) clear the gateway's own alert about a part of itself.
+
+        Raises JournalUnavailableError and has then changed nothing; the same report may be made as often as one likes.
+        """
+        changed = alerts.apply_condition(self._conditions.get(subject), subject, severity, reason, time_ns)
+        if changed is None:
+            return
+        alert, facts = changed
+        batch = Batch(next_seq=self._store.next_seq, recorded_ns=time_ns)
+        batch.facts = [(batch.take_seq(), fact) for fact in facts]
+        batch.alerts[alert.id] = alert
+        self._store.write(batch)
+        if alert.state == "cleared":
+            del self._conditions[subject]
+        else:
+            self._conditions[subject] = alert
 
     def snapshot(self) -> None:
         """Save the state of every sensor that has changed since the last time.
@@ -146,42 +171,45 @@ class Pipeline:
     def _reject(self, message: Message, rejected: Rejected, batch: Batch) -> None:
         identity = f"{message.topic}\x00{rejected.element}\x00".encode() + rejected.payload
         digest = blake2b(identity, digest_size=16).digest()
-        if message.duplicate and self._store.has_dead_letter(digest, message.packet_id):
+        key = (digest, message.packet_id)
+        if message.duplicate and (key in batch.rejected or self._store.has_dead_letter(*key)):
             batch.duplicates += 1
             return
+        batch.rejected.add(key)
         batch.dead_letters.append(
             DeadLetter(batch.take_seq(), message.received_ns, message.topic, message.packet_id, digest, rejected)
         )
 
     def _record(self, message: Message, decoded: Decoded, tags: dict[str, str], batch: Batch) -> None:
         event, body = decoded
-        sensor = self._sensor(event, tags, message.received_ns, batch)
+        sensor = self._sensors.get(event.data.sensor_id) or self._add_sensor(event, tags, message.received_ns, batch)
         state = sensor.state
         event_id = event.event_id or ""
         event_us = microseconds(event.timestamp)
-        repeats = 0
         if state.seen_us is not None and event_us <= state.seen_us:
             same_time = batch.bodies.get((event_us, sensor.key), {})
             stored = same_time.get(event_id) or self._store.find_reading(event_us, sensor.key, event_id)
             if stored is not None:
                 self._repeated(message, decoded, stored, batch)
                 return
-            repeats = len(same_time) + self._store.count_same_time(event_us, sensor.key)
         time_ns, flags = place(state, event_us, message.received_ns, self._tolerance_us, retained=message.retained)
-        if flags & Flag.LATE:
-            time_ns += repeats
-            batch.late += 1
-        elif flags & Flag.CLOCK_REPLACED:
+        if flags & Flag.CLOCK_REPLACED:
             batch.clock_replaced += 1
+        elif flags & NOT_JUDGED:
+            same_time = batch.bodies.get((event_us, sensor.key), {})
+            time_ns += len(same_time) + self._store.count_same_time(event_us, sensor.key)
+            batch.late += flags == Flag.LATE
         seq = batch.take_seq()
         evaluation = detection.NOTHING
         if not flags & NOT_JUDGED:
+            self._bring_up_to_date(sensor, event, tags, batch)
             evaluation = evaluate(state, _sample(event, time_ns), self._rules_of(sensor))
-        baseline = state.limits.baseline.level if state.limits else None
+        limit = state.limits or detection.current_limits(state, self._rules_of(sensor))
+        baseline = limit.baseline.level if limit else None
         batch.readings.append(
             (
                 seq, event_us, sensor.key, event_id, time_ns, message.received_ns,
-                event.data.vibration_level, baseline, int(flags), body,
+                event.data.vibration_level, baseline, flags, body,
             )
         )  # fmt: skip
         batch.bodies.setdefault((event_us, sensor.key), {})[event_id] = body
@@ -189,28 +217,27 @@ class Pipeline:
         if evaluation is not detection.NOTHING:
             self._conclude(sensor, event, time_ns, evaluation, batch)
 
-    def _sensor(self, event: VibrationRecorded, tags: dict[str, str], received_ns: int, batch: Batch) -> Sensor:
-        """Return the registry's entry, made or brought up to date if need be."""
-        data = event.data
-        sensor = self._sensors.get(data.sensor_id)
-        if sensor is None:
-            sensor = Sensor(
-                key=len(self._sensors) + 1,
-                id=data.sensor_id,
-                tags=tags,
-                unit=data.unit,
-                location=event.sensor_location or "",
-                first_seen_ns=received_ns,
-                state=SensorState(),
-            )
-            self._sensors[sensor.id] = sensor
-            batch.sensors[sensor.key] = sensor
-        elif sensor.unit != data.unit or (sensor.tags is not tags and sensor.tags != tags):
-            self._rules.pop(sensor.key, None)
-            sensor.tags, sensor.unit = tags, data.unit
-            sensor.location = event.sensor_location or sensor.location
-            batch.sensors[sensor.key] = sensor
+    def _add_sensor(self, event: VibrationRecorded, tags: dict[str, str], received_ns: int, batch: Batch) -> Sensor:
+        sensor = Sensor(
+            key=len(self._sensors) + 1,
+            id=event.data.sensor_id,
+            tags=tags,
+            unit=event.data.unit,
+            location=event.sensor_location or "",
+            first_seen_ns=received_ns,
+            state=SensorState(),
+        )
+        self._sensors[sensor.id] = sensor
+        batch.sensors[sensor.key] = sensor
         return sensor
+
+    def _bring_up_to_date(self, sensor: Sensor, event: VibrationRecorded, tags: dict[str, str], batch: Batch) -> None:
+        """Let the registry know what a reading in order says of its sensor; an old one may come from where it was."""
+        unit, location = event.data.unit, event.sensor_location or sensor.location
+        if sensor.unit != unit or sensor.location != location or (sensor.tags is not tags and sensor.tags != tags):
+            self._rules.pop(sensor.key, None)
+            sensor.tags, sensor.unit, sensor.location = tags, unit, location
+            batch.sensors[sensor.key] = sensor
 
     def _repeated(self, message: Message, decoded: Decoded, stored: bytes, batch: Batch) -> None:
         """Count a duplicate; one that says something else than the first is a dead letter."""

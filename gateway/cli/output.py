@@ -77,7 +77,8 @@ def journal_path(config: Config) -> Path:
 
 def print_json(value: object) -> None:
     """Print a value as JSON."""
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2)
+    click.echo(text.decode(errors="replace"))  # a body, as it was published, need not be UTF-8 throughout
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
@@ -110,7 +111,7 @@ def shown(value: object) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:.4g}"
-    return inert(str(value))
+    return inert(str(value)).replace("\n", "\\x0a")
 
 
 def inert(text: str) -> str:

@@ -9,14 +9,15 @@ from typing import Protocol
 
 import structlog
 
-from gateway.api import Consumer, DeliveryError, Step
-from gateway.errors import GatewayError
+from gateway.api import Consumer, Step
+from gateway.errors import DeliveryError, GatewayError
 
 log = structlog.get_logger(__name__)
 
 STEP_SIZE = 5000
 _SAVE_AFTER = 2.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+_LONGEST_REQUEST = 3600.0
 
 
 class Source(Protocol):
@@ -112,14 +113,15 @@ async def _hand_over(name: str, consumer: Consumer, step: Step) -> None:
     while True:
         try:
             await consumer.consume(step.readings, step.entries)
-        except DeliveryError as error:
+        except GatewayError as error:  # or the journal is full and a consumer had something to keep there
             failures += 1
             if not error.retry:
                 log.exception("a consumer refused a step; it is left out", consumer=name, until=step.until)
                 return
             if failures == 1:
                 log.warning("a consumer cannot deliver; trying again", consumer=name, error=str(error))
-            await asyncio.sleep(max(error.retry_after or 0, pause * random.uniform(0.8, 1.2)))
+            requested = (error.retry_after or 0.0) if isinstance(error, DeliveryError) else 0.0
+            await asyncio.sleep(max(pause * random.uniform(0.8, 1.2), min(requested, _LONGEST_REQUEST)))
             pause = min(2 * pause, _LONGEST_PAUSE)
         else:
             if failures:

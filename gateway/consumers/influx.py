@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -23,19 +23,22 @@ log = structlog.get_logger(__name__)
 _TIMEOUT_MS = 30_000
 _TOO_LARGE = 413
 _BAD_DATA = (400, 422)
+_REFUSED = (401, 403, 404)
 
 
 class InfluxWriter:
     """A consumer that writes to InfluxDB. A point that the database refuses goes to `quarantine`, with the reason.
 
-    `written` is called with the number of points of each successful write.
+    `written` is called with the number of points of each successful write; `report` with the reason when the database
+    does not let us in, and with None when it does.
     """
 
     def __init__(
         self,
         section: InfluxSection,
         quarantine: Callable[[bytes, str], Any],
-        written: Callable[[int], None] = lambda _: None,
+        written: Callable[[int], None],
+        report: Callable[[str | None], Awaitable[None]],
     ) -> None:
         self._section = section
         self._client = InfluxDBClient(
@@ -47,6 +50,7 @@ class InfluxWriter:
         self._api = self._client.write_api(write_options=SYNCHRONOUS)
         self._quarantine = quarantine
         self._written = written
+        self._report = report
 
     def close(self) -> None:
         """Close the connections."""
@@ -65,8 +69,11 @@ class InfluxWriter:
         error = await asyncio.to_thread(self._post, lines)
         if error is None:
             self._written(len(lines))
+            await self._report(None)
             return
         reason = f"InfluxDB answered {error.status}: {_text(error)}"
+        if error.status in _REFUSED:
+            await self._report(f"{reason}; check [influxdb] in the configuration")
         if error.status not in {_TOO_LARGE, *_BAD_DATA}:
             raise DeliveryError(reason, retry_after=_retry_after(error))
         if len(lines) > 1:
@@ -145,4 +152,4 @@ def _text(error: ApiException) -> str:
 def _retry_after(error: ApiException) -> float | None:
     headers: Mapping[str, str] = error.headers or {}
     text = headers.get("Retry-After", "")
-    return float(text) if text.isdigit() else None
+    return float(text) if text.isdecimal() else None

@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
@@ -33,7 +35,11 @@ EXPIRY_NS = 24 * 3600 * 10**9
 _SECOND_NS = 10**9
 _LONGEST_RECEIPT = 1000
 _GRACE = 4.0
-_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 300.0
+
+BREAK_AFTER = 5
+BREAK_SECONDS = 30.0
+"""After so many failures in a row a handler is tried only so often, whatever is waiting for it."""
+_FIRST_PAUSE, _LONGEST_PAUSE, _LONGEST_REQUEST = 1.0, 300.0, 3600.0
 
 
 class Outbox(Protocol):
@@ -55,9 +61,21 @@ class Outbox(Protocol):
         """Return when the next notification of a handler is due, in ns."""
         ...
 
+    async def hurry(self, handler: str) -> None:
+        """Make everything that waits for a handler due: it works again."""
+        ...
+
+
+async def _nothing(_handler: str, _problem: str | None) -> None:
+    """Report to nobody."""
+
 
 class Notifier:
-    """Plans and delivers. `told` is called with handler, outcome and seconds since the alert change was recorded."""
+    """Plans and delivers.
+
+    `told` is called with handler, outcome and seconds since the alert change was recorded; `report` with the subject of
+    a handler and what is wrong with it when several attempts in a row have failed, with None when one has succeeded.
+    """
 
     def __init__(
         self,
@@ -67,12 +85,15 @@ class Notifier:
         gateway_id: str,
         page_url: str = "",
         told: Callable[[str, str, float], None] = lambda *_: None,
+        report: Callable[[str, str | None], Awaitable[None]] = _nothing,
     ) -> None:
         self._outbox = outbox
         self._routes = routes
         self._gateway_id = gateway_id
         self._page_url = page_url
         self._told = told
+        self._report = report
+        self._failures: dict[str, int] = {}
         self._wake: dict[str, asyncio.Event] = {}
 
     async def plan(self, source: Source) -> None:
@@ -83,7 +104,7 @@ class Notifier:
             step = await source.step(cursor.seq, STEP_SIZE, readings=False)
             items = [item for entry in step.entries for item in self._items(entry)]
             if items:
-                await self._outbox.plan(NAME, items, step.until)
+                await _stored(partial(self._outbox.plan, NAME, items, step.until))
                 cursor.saved(step.until)
             else:
                 await cursor.move(step.until)
@@ -94,6 +115,8 @@ class Notifier:
         """Send what is in the outbox for one handler, for ever."""
         while True:
             self._event(name).clear()
+            if self._failures.get(name, 0) >= BREAK_AFTER:
+                await asyncio.sleep(BREAK_SECONDS * random.uniform(0.8, 1.2))
             try:
                 item = await self._outbox.take(name)
                 if item is not None:
@@ -110,7 +133,10 @@ class Notifier:
         kind = ALERT_FACTS.get(entry.fact.type)
         if kind not in TOLD:
             return []
-        handlers = handlers_for(entry.fact.data["severity"], self._routes)
+        data = entry.fact.data
+        handlers = handlers_for(data["severity"], self._routes)
+        if data["kind"] == "gateway":  # what a handler cannot deliver it need not be asked to tell
+            handlers = [handler for handler in handlers if handler_subject(handler) != data["sensorId"]]
         return [(self._notification(entry, kind, handler), handler, entry) for handler in handlers]
 
     def _notification(self, entry: Entry, kind: str, handler: str) -> Notification:
@@ -139,17 +165,33 @@ class Notifier:
 
     async def _attempt(self, item: OutboxItem, handler: Handler, timeout_ns: int) -> None:
         now_ns = time.time_ns()
-        state, said, pause = await self._send(item, handler, timeout_ns)
+        state, answer, pause = await self._send(item, handler, timeout_ns)
+        said = _receipt(answer)
         if state in {"pending", "uncertain"} and now_ns - item.created_ns > EXPIRY_NS:
             state, said = "failed", f"given up after a day: {said}"
         done_ns = time.time_ns()
         facts = [_fact(item, state, said, done_ns)] if state in {"sent", "failed"} else []
-        await self._outbox.settle(item, state, done_ns + round(pause * _SECOND_NS), said, facts)
+        due_ns = done_ns + round(pause * _SECOND_NS)
+        await _stored(partial(self._outbox.settle, item, state, due_ns, said, facts))
+        await self._count(item.handler, state, said)
         self._told(item.handler, state, (done_ns - item.created_ns) / _SECOND_NS)
         level = log.info if state == "sent" else log.warning
         level("notification", handler=item.handler, outcome=state, alert=item.notification.alert_id, said=said)
 
-    async def _send(self, item: OutboxItem, handler: Handler, timeout_ns: int) -> tuple[OutboxState, str, float]:
+    async def _count(self, handler: str, state: OutboxState, said: str) -> None:
+        """Count failures in a row; from some on the circuit is open: single attempts with long pauses, and an alert."""
+        if state == "sent":
+            if self._failures.pop(handler, 0):
+                await self._outbox.hurry(handler)
+            await self._report(handler_subject(handler), None)
+            return
+        self._failures[handler] = self._failures.get(handler, 0) + 1
+        if self._failures[handler] == BREAK_AFTER:
+            await self._report(
+                handler_subject(handler), f"{BREAK_AFTER} attempts in a row have failed, the last with: {said}"
+            )
+
+    async def _send(self, item: OutboxItem, handler: Handler, timeout_ns: int) -> tuple[OutboxState, object, float]:
         """Call the handler once; return the state that follows, what was said, and the pause before another try."""
         pause = min(_FIRST_PAUSE * 2 ** (item.attempts - 1), _LONGEST_PAUSE) * random.uniform(0.8, 1.2)
         try:
@@ -158,14 +200,18 @@ class Notifier:
         except DeliveryError as error:
             if not error.retry:
                 return "failed", str(error), 0.0
-            pause = max(pause, error.retry_after or 0.0)
+            pause = max(pause, min(error.retry_after or 0.0, _LONGEST_REQUEST))
             return ("uncertain" if error.delivered_maybe else "pending"), str(error), pause
         except TimeoutError:
             return "uncertain", f"no answer within {timeout_ns / _SECOND_NS:g} s", pause
-        except Exception as error:  # a handler is foreign code: whatever it raises, the others go on
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            # A handler is foreign code: whatever it raises, the others go on. Only who stops the gateway may cancel.
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise
             log.exception("a handler raised", handler=item.handler)
-            return "pending", f"{type(error).__name__}: {error}", pause
-        return "sent", str(said)[:_LONGEST_RECEIPT], 0.0
+            return "pending", traceback.format_exception_only(error)[-1].strip(), pause
+        return "sent", said, 0.0
 
     async def _until(self, name: str, due_ns: int | None) -> None:
         """Wait until something is due or new for a handler."""
@@ -180,6 +226,11 @@ class Notifier:
         return self._wake.setdefault(name, asyncio.Event())
 
 
+def handler_subject(name: str) -> str:
+    """Return what an alert about a handler is about."""
+    return f"handler {name}"
+
+
 async def _finish(work: Coroutine[Any, Any, None]) -> None:
     """Let an attempt that has begun come to its end, even when the gateway is to stop; but not for ever."""
     attempt = asyncio.ensure_future(work)
@@ -189,6 +240,24 @@ async def _finish(work: Coroutine[Any, Any, None]) -> None:
         await asyncio.wait([attempt], timeout=_GRACE)
         attempt.cancel()
         raise
+
+
+async def _stored(write: Callable[[], Awaitable[None]]) -> None:
+    """Write to the journal; while it cannot be written, try again."""
+    while True:
+        try:
+            return await write()
+        except GatewayError as error:
+            if not error.retry:
+                raise
+            log.warning("the outbox cannot be written; trying again", error=str(error))
+            await asyncio.sleep(1)
+
+
+def _receipt(answer: object) -> str:
+    """Return what the other side said as text that can be stored, whatever a handler has made of it."""
+    text = answer if isinstance(answer, str) else type(answer).__name__
+    return text[:_LONGEST_RECEIPT].encode(errors="replace").decode()
 
 
 def _fact(item: OutboxItem, state: OutboxState, said: str, time_ns: int) -> Fact:

@@ -8,8 +8,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gateway.domain.detection import Change, Finding
-from gateway.domain.events import AlertKind, AlertState, Fact, Severity, derive, rfc3339
+from gateway.domain.events import AlertKind, AlertState, Fact, Severity, derive, derived_id, rfc3339
 
+CONDITION = "GatewayConditionChanged"
 RAISED, ESCALATED, CLEARED = "AlertRaised", "AlertEscalated", "AlertCleared"
 ALERT_FACTS = {RAISED: "raised", ESCALATED: "escalated", CLEARED: "cleared"}
 """Type of the fact -> kind of the notification that tells of it."""
@@ -86,7 +87,37 @@ def apply(alert: Alert | None, finding: Finding, cause: Cause) -> tuple[Alert, F
     else:
         changed = replace(alert, severity=finding.severity, reason=finding.reason)
     changed = replace(changed, level=finding.level, baseline=finding.baseline)
-    return changed, replace(fact, data={**describe(changed), "openedNs": changed.opened_ns, "finding": finding.reason})
+    return changed, replace(fact, data=_fact_data(changed, finding.reason))
+
+
+def apply_condition(
+    alert: Alert | None, subject: str, severity: Severity | None, reason: str, time_ns: int
+) -> tuple[Alert, list[Fact]] | None:
+    """Return the gateway's own alert about `subject` and the facts that say so, or None if nothing changes.
+
+    `alert` is the open one about the same subject, if there is one; a `severity` of None says that all is well again.
+    The first fact is the cause of the second: nothing but the gateway itself reported it.
+    """
+    if severity is None:
+        if alert is None:
+            return None
+        changed, type_ = replace(alert, state="cleared", cleared_ns=time_ns), CLEARED
+    elif alert is None:
+        changed, type_ = Alert("", "gateway", subject, severity, "active", time_ns, reason, ""), RAISED
+    elif severity == "critical" and alert.severity == "warning":
+        changed, type_ = replace(alert, severity=severity, reason=reason), ESCALATED
+    else:
+        return None
+    id_ = derived_id(CONDITION, subject, str(time_ns))
+    condition = Fact(id_, CONDITION, time_ns, subject, id_, id_, {"severity": severity, "reason": reason})
+    fact = derive(type_, subject, time_ns, cause=id_, correlation=id_, data={})
+    if alert is None:
+        changed = replace(changed, id=fact.id, opened_by=id_)
+    return changed, [condition, replace(fact, data=_fact_data(changed, reason))]
+
+
+def _fact_data(alert: Alert, finding: str) -> dict[str, Any]:
+    return {**describe(alert), "openedNs": alert.opened_ns, "finding": finding}
 
 
 def describe(alert: Alert) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def learn(
     if not complete and not learning.is_power_of_two_times(readings):
         return None
     centre = median(learning.samples)
-    if centre <= 0:
+    if SMALLEST_SPREAD * centre <= 0:
         return None
     spread = MAD_TO_SIGMA * median(abs(sample - centre) for sample in learning.samples)
     return Baseline(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gateway.domain.alerts import Alert
 from gateway.domain.events import Fact, Rejected
@@ -26,7 +27,8 @@ class DeadLetter(Struct, frozen=True):
 class Batch(Struct):
     """New rows in the order of their sequence numbers, and how many readings were known already or came late.
 
-    `bodies` finds the new readings by (event_us, sensor key) and event id.
+    `bodies` finds the new readings by (event_us, sensor key) and event id, `rejected` the dead letters by (digest,
+    packet_id).
     """
 
     next_seq: int
@@ -38,6 +40,7 @@ class Batch(Struct):
     dead_letters: list[DeadLetter] = field(default_factory=list)
     alerts: dict[str, Alert] = field(default_factory=dict)
     bodies: dict[tuple[int, int], dict[str, bytes]] = field(default_factory=dict)
+    rejected: set[tuple[bytes, int]] = field(default_factory=set)
     duplicates: int = 0
     late: int = 0
     clock_replaced: int = 0
@@ -47,3 +50,13 @@ class Batch(Struct):
         seq = self.next_seq
         self.next_seq += 1
         return seq
+
+    def start_at(self, seq: int) -> None:
+        """Give the rows numbers from `seq` on: while this batch could not be written, something else was."""
+        rows = len(self.readings) + len(self.facts) + len(self.dead_letters)
+        by = seq - (self.next_seq - rows)
+        if by:
+            self.readings = [(row[0] + by, *row[1:]) for row in self.readings]
+            self.facts = [(number + by, fact) for number, fact in self.facts]
+            self.dead_letters = [replace(letter, seq=letter.seq + by) for letter in self.dead_letters]
+            self.next_seq += by

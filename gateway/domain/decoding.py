@@ -11,6 +11,7 @@ from gateway.domain.events import Rejected, VibrationRecorded, derived_id
 
 EVENT = msgspec.json.Decoder(VibrationRecorded)
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
+_ANY = msgspec.json.Decoder(msgspec.Raw)
 
 REASONS = {
     "empty": "the message has no payload",
@@ -26,6 +27,10 @@ REASONS = {
 """Every reason for a dead letter, and what it means."""
 
 MAX_ID = 128
+MARGIN = 200
+"""Python's stack bounds how deeply a payload may be nested. Where a stored one is read again, the stack may be fuller
+by as much as this."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SPACE = b" \t\r\n"
 
@@ -53,6 +58,7 @@ def decode(payload: bytes, tags: dict[str, str] | None) -> list[Decoded | Reject
 def _element(body: bytes, tags: dict[str, str], index: int | None) -> Decoded | Rejected:
     try:
         event = EVENT.decode(body)
+        _leave_margin(body)
     except msgspec.ValidationError as error:
         return Rejected("invalid", str(error), body, index)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -65,6 +71,12 @@ def _element(body: bytes, tags: dict[str, str], index: int | None) -> Decoded | 
     if event.event_id is None:
         event.event_id = derived_id(sha256(body).hexdigest())
     return event, body
+
+
+def _leave_margin(body: bytes) -> None:
+    """Raise RecursionError if `body`, which is JSON, is nested almost too deeply."""
+    if body.count(b"[") + body.count(b"{") > MARGIN:
+        _ANY.decode(b"[" * MARGIN + body + b"]" * MARGIN)
 
 
 def _problem(event: VibrationRecorded, tags: dict[str, str]) -> tuple[str, str] | None:

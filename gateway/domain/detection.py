@@ -84,14 +84,20 @@ def evaluate(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
     if sample.event_baseline is not None and sample.event_baseline != state.event_baseline:
         state.event_baseline = sample.event_baseline
         state.limits = None
-    if state.limits is None:
-        state.limits = limits(choose_baseline(state, rules), rules)
-    if state.limits is not None:
+    limit = state.limits or current_limits(state, rules)
+    if limit is not None:
         quiet = state.severity is Level.NONE and state.on_warning == 0
-        if not quiet or sample.level >= state.limits.warning or sample.level >= state.limits.critical:
-            finding = _judge(state, state.limits, sample, rules)
+        if not quiet or sample.level >= limit.warning or sample.level >= limit.critical:
+            finding = _judge(state, limit, sample, rules)
             return NOTHING if finding is None else Evaluation(finding=finding)
     return _learn(state, sample, rules)
+
+
+def current_limits(state: SensorState, rules: Rules) -> Limits | None:
+    """Return what the next sample will be compared with, worked out anew if what it follows from has changed."""
+    if state.limits is None:
+        state.limits = limits(choose_baseline(state, rules), rules)
+    return state.limits
 
 
 def choose_baseline(state: SensorState, rules: Rules) -> Baseline | None:

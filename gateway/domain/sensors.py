@@ -10,8 +10,12 @@ from gateway.domain.events import Flag, Level
 FUTURE_TOLERANCE_US = 5 * 60 * 1_000_000
 """A reading from further in the future than this has a wrong clock."""
 
-_REPLACED_OFFSET_NS = 500
-"""Receive times stand in the upper half of their microsecond, so that they never meet a sensor's own time there."""
+EARLIEST_US = -9_200_000_000_000_000
+"""The year 1678. What is earlier does not fit into a database's 64-bit count of nanoseconds."""
+
+_UPPER_HALF_NS = 500
+"""Receive times and retained readings stand in the upper half of their microsecond, so that they never meet a time of
+the sensor's own timeline there."""
 
 
 class Limits(Struct, frozen=True):
@@ -49,20 +53,20 @@ class SensorState(Struct):
 
 def place(
     state: SensorState, event_us: int, received_ns: int, tolerance_us: int, *, retained: bool = False
-) -> tuple[int, Flag]:
+) -> tuple[int, int]:
     """Return the time in ns that counts for a new reading, and what is special about it; the timeline moves on.
 
     A time that continues the sensor's own timeline is believed, however old it is. One that begins a timeline, or
-    jumps back, by more than `tolerance_us`, or lies in the future, is replaced by the receive time. A retained
-    reading is an old one by its nature: it keeps its time and moves nothing.
+    jumps back, by more than `tolerance_us`, or lies in the future or before `EARLIEST_US`, is replaced by the receive
+    time. A retained reading is an old one by its nature: it keeps its time and moves nothing.
     """
     state.seen_us = event_us if state.seen_us is None else max(state.seen_us, event_us)
     received_us = received_ns // 1000
     newest = state.newest_us
-    if event_us > received_us + FUTURE_TOLERANCE_US:
-        return _receive_time(state, received_us), Flag.CLOCK_REPLACED | (Flag.RETAINED if retained else Flag(0))
+    if event_us > received_us + FUTURE_TOLERANCE_US or event_us < EARLIEST_US:
+        return _receive_time(state, received_us), Flag.CLOCK_REPLACED | (Flag.RETAINED if retained else 0)
     if retained:
-        return event_us * 1000, Flag.RETAINED
+        return event_us * 1000 + _UPPER_HALF_NS, Flag.RETAINED
     if newest is None:
         if received_us - event_us > tolerance_us:
             return _receive_time(state, received_us), Flag.CLOCK_REPLACED
@@ -72,11 +76,11 @@ def place(
         return event_us * 1000, Flag.LATE
     state.at_newest = state.at_newest + 1 if event_us == newest else 0
     state.newest_us = event_us
-    return event_us * 1000 + state.at_newest, Flag(0)
+    return event_us * 1000 + state.at_newest, 0
 
 
 def _receive_time(state: SensorState, received_us: int) -> int:
-    state.replaced_ns = max(state.replaced_ns + 1, received_us * 1000 + _REPLACED_OFFSET_NS)
+    state.replaced_ns = max(state.replaced_ns + 1, received_us * 1000 + _UPPER_HALF_NS)
     return state.replaced_ns
 
 

@@ -5,5 +5,6 @@ from gateway.journal.outbox import Outbox
 from gateway.journal.reader import READINGS, Reader
 from gateway.journal.store import Journal
 from gateway.journal.stream import Stream
+from gateway.journal.upkeep import Upkeep
 
-__all__ = ["FILE_NAME", "READINGS", "Journal", "Outbox", "Reader", "StateLock", "Stream", "copy"]
+__all__ = ["FILE_NAME", "READINGS", "Journal", "Outbox", "Reader", "StateLock", "Stream", "Upkeep", "copy"]

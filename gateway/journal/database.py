@@ -6,7 +6,7 @@ import fcntl
 import os
 import re
 import sqlite3
-from contextlib import closing
+from contextlib import ExitStack, closing
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -36,14 +36,17 @@ def open_for_writing(path: Path, scripts: list[str] | None = None) -> sqlite3.Co
     Raises JournalError if a newer program made it or if it is not a journal.
     """
     scripts = migrations() if scripts is None else scripts
-    try:
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
-        _set_up(connection, path)
-        _migrate(connection, path, scripts)
-    except sqlite3.OperationalError as error:
-        raise JournalUnavailableError(f"{path} cannot be opened for writing: {error}") from error
-    except sqlite3.DatabaseError as error:
-        raise JournalError(f"{path} is damaged or not a journal: {error}") from error
+    with ExitStack() as stack:
+        try:
+            connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+            stack.callback(connection.close)
+            _set_up(connection, path)
+            _migrate(connection, path, scripts)
+        except sqlite3.OperationalError as error:
+            raise JournalUnavailableError(f"{path} cannot be opened for writing: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise JournalError(f"{path} is damaged or not a journal: {error}") from error
+        stack.pop_all()
     return connection
 
 
@@ -51,33 +54,40 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     """Open an existing journal without the right to change anything. Another process may be writing to it."""
     if not path.is_file():
         raise JournalError(f"there is no journal at {path}; has the gateway run with this state_dir?")
-    try:
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False, timeout=10
-        )
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-    except sqlite3.DatabaseError as error:
-        raise JournalError(f"{path} cannot be read: {error}") from error
-    if version != (newest := len(migrations())):
-        connection.close()
-        hint = "start the gateway once to bring it up to date" if version < newest else "a newer program made it"
-        raise JournalError(f"{path} has schema version {version}, this program reads {newest}: {hint}")
+    with ExitStack() as stack:
+        try:
+            connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False, timeout=10
+            )
+            stack.callback(connection.close)
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            raise JournalError(f"{path} cannot be read: {error}") from error
+        if version != (newest := len(migrations())):
+            hint = "start the gateway once to bring it up to date" if version < newest else "a newer program made it"
+            raise JournalError(f"{path} has schema version {version}, this program reads {newest}: {hint}")
+        stack.pop_all()
     return connection
 
 
 def copy(path: Path, target: Path) -> int:
     """Copy a journal, in use or not, into a new file, consistently; return the number of readings in the copy."""
-    if target.exists():
-        raise JournalError(f"{target} exists already; a backup never overwrites")
-    try:
-        with closing(open_for_reading(path)) as source, closing(sqlite3.connect(target)) as destination:
-            source.backup(destination)
-            destination.execute("PRAGMA journal_mode = DELETE")
-            verdict = destination.execute("PRAGMA quick_check").fetchone()[0]
-            count: int = destination.execute("SELECT count(*) FROM readings").fetchone()[0]
-    except sqlite3.Error as error:
-        target.unlink(missing_ok=True)
-        raise JournalError(f"{path} could not be copied to {target}: {error}") from error
+    with closing(open_for_reading(path)) as source:
+        try:
+            target.touch(exist_ok=False)
+        except FileExistsError:
+            raise JournalError(f"{target} exists already; a backup never overwrites") from None
+        except OSError as error:
+            raise JournalError(f"{target} cannot be made: {error.strerror}") from error
+        try:
+            with closing(sqlite3.connect(target)) as destination:
+                source.backup(destination)
+                destination.execute("PRAGMA journal_mode = DELETE")
+                verdict = destination.execute("PRAGMA quick_check").fetchone()[0]
+                count: int = destination.execute("SELECT count(*) FROM readings").fetchone()[0]
+        except sqlite3.Error as error:
+            target.unlink()
+            raise JournalError(f"{path} could not be copied to {target}: {error}") from error
     if verdict != "ok":
         raise JournalError(f"the copy {target} is damaged, so {path} probably is: {verdict}")
     return count

@@ -47,3 +47,7 @@ class Outbox:
     async def next_due(self, handler: str) -> int | None:
         """Return when the next notification of a handler is due, in ns."""
         return await self._journal.call(self._journal.next_due, handler)
+
+    async def hurry(self, handler: str) -> None:
+        """Make everything that waits for a handler due: it works again."""
+        await self._journal.call(self._journal.hurry, handler, time.time_ns())

@@ -47,6 +47,9 @@ UPDATE outbox SET state = ?, due = ?, said = ? WHERE id = ?;
 -- name: interrupted_outbox
 UPDATE outbox SET state = 'uncertain' WHERE state = 'sending';
 
+-- name: hurry_outbox
+UPDATE outbox SET due = ? WHERE handler = ? AND state IN ('pending', 'uncertain') AND due > ?;
+
 -- name: next_outbox
 SELECT min(due) FROM outbox WHERE handler = ? AND state IN ('pending', 'uncertain');
 
@@ -135,3 +138,26 @@ UNION ALL
 SELECT seq, time, sensor, level, baseline, flags, event_id, received, body FROM readings
 WHERE sensor = ?1 AND time = ?3 AND flags & 2
 ORDER BY time DESC LIMIT 1;
+
+-- name: trim_readings
+DELETE FROM readings WHERE seq IN (SELECT seq FROM readings WHERE seq <= ?1 ORDER BY seq LIMIT ?2) AND received < ?3;
+
+-- name: trim_events
+DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE seq <= ?1 ORDER BY seq LIMIT ?2) AND recorded < ?3;
+
+-- name: trim_dead_letters
+DELETE FROM dead_letters WHERE seq IN (SELECT seq FROM dead_letters WHERE seq <= ?1 ORDER BY seq LIMIT ?2)
+AND received < ?3;
+
+-- name: trim_outbox
+DELETE FROM outbox WHERE id IN (
+    SELECT id FROM outbox WHERE state IN ('sent', 'failed') AND created < ?3 AND ?1 >= 0 LIMIT ?2
+);
+
+-- name: trim_alerts
+DELETE FROM alerts WHERE id IN (
+    SELECT id FROM alerts WHERE state = 'cleared' AND opened < ?3 AND ?1 >= 0 LIMIT ?2
+);
+
+-- name: first_reading
+SELECT received FROM readings ORDER BY seq LIMIT 1;

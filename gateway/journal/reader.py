@@ -13,7 +13,7 @@ from gateway.domain.alerts import Alert
 from gateway.domain.events import Fact
 from gateway.errors import GatewayError
 from gateway.journal.database import load_queries, open_for_reading
-from gateway.journal.states import SNAPSHOT_SEQ, decode_state
+from gateway.journal.states import REGISTRY_SEQ, SNAPSHOT_SEQ, decode_state
 
 READINGS = "VibrationRecorded"
 _LONGEST_CORRECTION_US = 2_000
@@ -37,6 +37,7 @@ class Reader:
         self._sql = load_queries()
         self._db = open_for_reading(path)
         self._sensors: dict[int, tuple[str, dict[str, str]]] = {}
+        self._sensors_as_of: tuple[str] | None = None
 
     def close(self) -> None:
         """Close the connection."""
@@ -49,6 +50,7 @@ class Reader:
     def step(self, after: int, limit: int, *, readings: bool = True) -> Step:
         """Return what follows `after`, at most `limit` readings and `limit` facts, both complete up to `until`."""
         until = self.last_seq()
+        self._refresh_sensors()
         found = self._after("readings_after", after, until, limit) if readings else []
         if len(found) == limit:
             until = found[-1][0]
@@ -142,7 +144,7 @@ class Reader:
         own = " AND ".join(["NOT flags & 2", *coarse, *where])
         replaced = " AND ".join(["flags & 2", *where])
         query = (
-            f"SELECT {columns} FROM (SELECT * FROM readings WHERE {own} ORDER BY event_us DESC LIMIT ?)"  # noqa: S608 - made of the constants above
+            f"SELECT {columns} FROM (SELECT * FROM readings WHERE {own} ORDER BY event_us DESC, time DESC LIMIT ?)"  # noqa: S608 - made of the constants above
             f" UNION ALL SELECT {columns} FROM (SELECT * FROM readings WHERE {replaced} ORDER BY time DESC LIMIT ?)"
             " ORDER BY time DESC LIMIT ?"
         )
@@ -219,10 +221,17 @@ class Reader:
     def _after(self, query: str, after: int, until: int, limit: int) -> list[tuple[Any, ...]]:
         return self._db.execute(self._sql[query], (after, until, limit)).fetchall()
 
+    def _refresh_sensors(self) -> None:
+        """Read the registry again if it has changed: a sensor may have moved to another machine."""
+        changed = self._db.execute(self._sql["note"], (REGISTRY_SEQ,)).fetchone()
+        if changed != self._sensors_as_of:
+            self._sensors = {sensor.key: (sensor.id, sensor.tags) for sensor in self.sensors()}
+            self._sensors_as_of = changed
+
     def _reading(self, row: tuple[Any, ...]) -> StoredReading:
         seq, time, key, level, baseline, flags, event_id, received, body = row
         if key not in self._sensors:
-            self._sensors = {sensor.key: (sensor.id, sensor.tags) for sensor in self.sensors()}
+            self._refresh_sensors()
         sensor_id, tags = self._sensors[key]
         return StoredReading(seq, time, sensor_id, tags, level, baseline, flags, event_id, received, body)
 

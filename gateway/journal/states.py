@@ -11,6 +11,9 @@ from gateway.domain.sensors import SensorState
 SNAPSHOT_SEQ = "snapshot_seq"
 """The note that says up to where the states in the journal go."""
 
+REGISTRY_SEQ = "registry_seq"
+"""The note that says when the registry of sensors last changed."""
+
 
 def _encode_hook(value: object) -> object:
     if isinstance(value, array):

@@ -19,7 +19,7 @@ from gateway.domain.events import Fact
 from gateway.domain.sensors import Sensor
 from gateway.errors import JournalUnavailableError
 from gateway.journal.database import load_queries, open_for_writing
-from gateway.journal.states import SNAPSHOT_SEQ, decode_state, encode_state
+from gateway.journal.states import REGISTRY_SEQ, SNAPSHOT_SEQ, decode_state, encode_state
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -60,6 +60,7 @@ class Journal:
         with self._transaction():
             if batch.sensors:
                 self._many("insert_sensor", (_sensor_row(sensor) for sensor in batch.sensors.values()))
+                self._db.execute(self._sql["upsert_note"], (REGISTRY_SEQ, str(batch.next_seq)))
             self._many("insert_reading", batch.readings)
             self._append(batch.facts, batch.recorded_ns)
             self._many(
@@ -175,10 +176,32 @@ class Journal:
         """Return when the next notification of a handler is due, in ns, or None if there is none."""
         return self._one("next_outbox", handler)[0]
 
+    def hurry(self, handler: str, now_ns: int) -> None:
+        """Make everything that waits for a handler due now."""
+        with self._transaction():
+            self._db.execute(self._sql["hurry_outbox"], (now_ns, handler, now_ns))
+
     def resume_outbox(self) -> int:
         """Mark what was being sent when the gateway ended as uncertain; return how many there were."""
         with self._transaction():
             return self._db.execute(self._sql["interrupted_outbox"]).rowcount
+
+    def settled_seq(self, consumers: Iterable[str]) -> int:
+        """Return up to where nobody needs the journal any more: neither a consumer nor a replay after a crash."""
+        snapshot = self.note(SNAPSHOT_SEQ)
+        return min([int(snapshot) if snapshot else 0, *(self.cursor(consumer) for consumer in consumers)])
+
+    def trim(self, query: str, seq: int, limit: int, before_ns: int) -> int:
+        """Delete the oldest rows up to `seq` and older than a time, `limit` at most; return how many went."""
+        with self._transaction():
+            return self._db.execute(self._sql[query], (seq, limit, before_ns)).rowcount
+
+    def used_bytes(self) -> int:
+        """Return what the content takes up in the file, without its free pages."""
+        pages, free, size = (
+            self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+        )
+        return (pages - free) * size  # type: ignore[no-any-return] # numbers, by SQLite's documentation
 
     def _append(self, facts: Iterable[tuple[int, Fact]], recorded_ns: int) -> None:
         self._many(

@@ -62,14 +62,17 @@ class Process:
             self.kill()
             raise
 
-    def stop(self, timeout: float = 10) -> None:
-        """Ask it to end (SIGTERM), as a service manager does; fail if it does not within `timeout` seconds."""
+    def stop(self, timeout: float = 10) -> int | None:
+        """Ask it to end (SIGTERM), as a service manager does; fail if it does not within `timeout` seconds.
+
+        Return its exit code, or None if it was not started.
+        """
         if self._child is None:
-            return
+            return None
         self.resume()
         self._signal(signal.SIGTERM)
         try:
-            self._child.wait(timeout)
+            return self._child.wait(timeout)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{self._name} ignored SIGTERM; its log ends:\n{self.log_tail()}") from None
         finally:

@@ -1,0 +1,153 @@
+"""Keeping the journal in bounds: what is too old goes, what is too much goes, and the disk is never filled to the brim.
+
+Everything is done in slices, each a transaction of its own, so that no batch waits long for one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+from msgspec import Struct
+
+from gateway.config import RetentionSection
+from gateway.errors import JournalUnavailableError
+from gateway.journal.store import Journal
+
+log = structlog.get_logger(__name__)
+
+SLICE = 2000
+_EVERY = 2.0
+_TRIM_EVERY = 30
+_BEFORE_IT_BITES = 0.9
+
+Report = Callable[[str, str | None], Awaitable[None]]
+
+
+class Sizes(Struct, frozen=True):
+    """Bytes: what the journal's content takes up, and what the disk has left."""
+
+    used: int
+    free: int
+
+
+class Ballast:
+    """A file that holds `size` bytes of the disk back: a database on a full disk cannot even delete."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        self._path = path
+        self._size = size
+
+    @property
+    def is_there(self) -> bool:
+        """Tell whether the bytes are held back."""
+        return self._path.exists() and self._path.stat().st_size == self._size
+
+    def take(self) -> None:
+        """Hold the bytes back; raises OSError if there are not so many."""
+        with self._path.open("wb") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, self._size)
+            except OSError:
+                self._path.unlink()
+                raise
+
+    def give(self) -> None:
+        """Give the bytes free."""
+        self._path.unlink(missing_ok=True)
+
+
+class Upkeep:
+    """Watches over the journal's size and the disk's. `problem` says why nothing should be written, or is None."""
+
+    def __init__(self, journal: Journal, state_dir: Path, section: RetentionSection, consumers: Sequence[str]) -> None:
+        self._journal = journal
+        self._state_dir = state_dir
+        self._section = section
+        self._consumers = list(consumers)
+        self._ballast = Ballast(state_dir / "ballast", section.reserve)
+        self.problem: str | None = None
+        self._room = asyncio.Event()
+        self._room.set()
+
+    async def room(self) -> None:
+        """Wait until there is room for more."""
+        await self._room.wait()
+
+    async def run(self, now_ns: Callable[[], int], report: Report) -> None:
+        """Look after the journal for ever."""
+        rounds = 0
+        while True:
+            await self.check_disk(report)
+            if rounds % _TRIM_EVERY == 0 and self.problem is None:
+                with suppress(JournalUnavailableError):
+                    await self.trim(now_ns(), report)
+            rounds += 1
+            await asyncio.sleep(_EVERY)
+
+    async def check_disk(self, report: Report) -> None:
+        """Stop writing before the disk is full, and go on when there is room again."""
+        free = disk_free(self._state_dir)
+        reserve = self._section.reserve
+        if self.problem is None and free < reserve:
+            self.problem = (
+                f"the disk of {self._state_dir} has {free / 1e6:.1f} MB left, less than retention.reserve;"
+                " nothing is stored or acknowledged until there is room"
+            )
+            self._room.clear()
+            log.error(self.problem)
+            self._ballast.give()  # so that the alert itself can be written
+            await report("disk", self.problem)
+        elif self.problem is not None and free > 3 * reserve:
+            self.problem = None
+            self._room.set()
+            log.info("there is room on the disk again")
+            await report("disk", None)
+        if self.problem is None and not self._ballast.is_there and free > 3 * reserve:
+            with suppress(OSError):
+                self._ballast.take()
+
+    async def trim(self, now_ns: int, report: Report) -> None:
+        """Delete what is older than it is kept, then the oldest readings as long as there is too much."""
+        section = self._section
+        done = await self._journal.call(self._journal.settled_seq, self._consumers)
+        ages = {
+            "trim_readings": section.readings,
+            "trim_events": section.events,
+            "trim_dead_letters": section.dead_letters,
+            "trim_outbox": section.events,
+            "trim_alerts": section.events,
+        }
+        for query, age_ns in ages.items():
+            while await self._journal.call(self._journal.trim, query, done, SLICE, now_ns - age_ns) == SLICE:
+                pass
+        await self._trim_to_size(done, now_ns, report)
+
+    async def _trim_to_size(self, done: int, now_ns: int, report: Report) -> None:
+        """Keep the content under `max_size`: first what every consumer has, then, rather that than stop, the rest."""
+        largest = self._section.max_size
+        used = await self._journal.call(self._journal.used_bytes)
+        if used > _BEFORE_IT_BITES * largest:
+            days = self._section.readings / 86400e9
+            await report(
+                "journal size",
+                f"the journal takes up {used / 1e6:.0f} MB of retention.max_size {largest / 1e6:.0f} MB: its oldest"
+                f" readings go before they are {days:g} days old; allow more, or keep them for a shorter time",
+            )
+        elif used < (_BEFORE_IT_BITES - 0.1) * largest:
+            await report("journal size", None)
+        for limit in (done, self._journal.next_seq):
+            while used > largest:
+                if not await self._journal.call(self._journal.trim, "trim_readings", limit, SLICE, now_ns):
+                    break
+                used = await self._journal.call(self._journal.used_bytes)
+
+
+def disk_free(folder: Path) -> int:
+    """Return the bytes that are left for us on the disk of a folder."""
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize

@@ -1,0 +1,76 @@
+"""The HTTP API under /api/v1: reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Query, Response
+
+from gateway.web.moments import LAST_NS, Moment
+from gateway.web.ports import Services
+from gateway.web.schema import Alert, Reading, Sensor
+from gateway.web.stream import Stream, StreamResponse
+
+Since = Annotated[Moment, Query(description="from this time on: RFC 3339, or how long ago (30s, 15m, 2h, 7d)")]
+Until = Annotated[Moment, Query(description="before this time")]
+Limit = Annotated[int, Query(ge=1, le=10_000)]
+
+
+def create_router(services: Services, stream: Stream) -> APIRouter:
+    """Return the routes, answered from `services` and `stream`."""
+    router = APIRouter(prefix="/api/v1")
+    _add_sensors(router, services)
+    _add_alerts(router, services)
+
+    @router.get("/stream", response_class=Response, responses={200: {"content": {"text/event-stream": {}}}})
+    async def follow() -> StreamResponse:
+        """Stream a `snapshot` event, then `update` events with the sensors and alerts that changed (SSE)."""
+        return StreamResponse(stream)
+
+    return router
+
+
+def _add_sensors(router: APIRouter, services: Services) -> None:
+    def known(sensor_id: str) -> dict[str, Any]:
+        sensor = services.live.sensor(sensor_id)
+        if sensor is None:
+            raise HTTPException(404, f"no reading of a sensor {sensor_id!r} has ever come in")
+        return sensor
+
+    @router.get("/sensors", response_model=list[Sensor])
+    async def list_sensors(limit: Limit = 1000) -> list[dict[str, Any]]:
+        """Return the sensors as they are now, the worst first."""
+        return services.live.sensors(limit)
+
+    @router.get("/sensors/{sensor_id:path}/readings")
+    async def list_readings(
+        sensor_id: str, since: Since = 0, until: Until = LAST_NS, limit: Limit = 1000
+    ) -> list[Reading]:
+        """Return the newest `limit` readings of a sensor in a span of time, the oldest first."""
+        known(sensor_id)
+        if since >= until:
+            raise HTTPException(422, "since must be before until")
+        return [Reading.of(reading) for reading in await services.history(sensor_id, since, until, limit)]
+
+    @router.get("/sensors/{sensor_id:path}", response_model=Sensor)
+    async def show_sensor(sensor_id: str) -> dict[str, Any]:
+        """Return one sensor as it is now."""
+        return known(sensor_id)
+
+
+def _add_alerts(router: APIRouter, services: Services) -> None:
+    @router.get("/alerts", response_model=list[Alert])
+    async def list_alerts(
+        *, every: Annotated[bool, Query(alias="all", description="the closed ones too")] = False
+    ) -> Any:
+        """Return the open alerts, or all."""
+        return await services.alerts(every)
+
+    @router.get("/alerts/{alert_id}", response_model=Alert)
+    async def show_alert(alert_id: str) -> Mapping[str, Any]:
+        """Return one alert, open or closed."""
+        alert = await services.alert(alert_id)
+        if alert is None:
+            raise HTTPException(404, f"there is no alert {alert_id!r}")
+        return alert

@@ -1,0 +1,87 @@
+"""The web application: the live page, the API, and what probes and Prometheus ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.staticfiles import StaticFiles
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import FileResponse, JSONResponse
+
+from gateway import __version__
+from gateway.errors import GatewayError
+from gateway.web.api import create_router
+from gateway.web.guard import HEADERS, Guard
+from gateway.web.ports import PageSettings, Services
+from gateway.web.schema import Readiness
+from gateway.web.stream import Stream
+
+_STATIC = Path(__file__).parent / "static"
+
+
+def create_app(services: Services, page: PageSettings, stream: Stream | None = None) -> FastAPI:
+    """Return the application. `serve` closes its `state.stream` when it stops; tests may bring a faster one."""
+    stream = stream or Stream(services.live, about(page))
+    app = FastAPI(title="Vibration gateway", version=__version__, docs_url=None, redoc_url=None)
+    app.state.stream = stream
+    app.include_router(create_router(services, stream))
+    _add_probes(app, services)
+    _add_files(app)
+    app.add_exception_handler(Exception, _failed)
+    app.add_exception_handler(GatewayError, _failed)
+    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
+    app.add_middleware(Guard, hosts=page.hosts)
+    return app
+
+
+def about(page: PageSettings) -> dict[str, Any]:
+    """Return what a snapshot says of the gateway itself."""
+    return {
+        "gateway": page.gateway_id,
+        "topics": list(page.topics),
+        "warningRatio": page.warning_ratio,
+        "criticalRatio": page.critical_ratio,
+    }
+
+
+def _add_probes(app: FastAPI, services: Services) -> None:
+    @app.get("/-/healthy")
+    async def healthy() -> dict[str, bool]:
+        """Answer, as long as the event loop turns."""
+        return {"healthy": True}
+
+    @app.get("/-/ready", responses={503: {"model": Readiness}})
+    async def ready(response: Response) -> Readiness:
+        """Say whether the gateway can do its job, and if not, why."""
+        reasons = list(services.readiness())
+        response.status_code = 503 if reasons else 200
+        return Readiness(ready=not reasons, reasons=reasons)
+
+    @app.get("/metrics", response_class=Response)
+    async def metrics() -> Response:
+        """Return the metrics in Prometheus' text format."""
+        return Response(generate_latest(services.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _add_files(app: FastAPI) -> None:
+    for path, name in (("/", "index.html"), ("/docs", "docs.html")):
+        app.add_api_route(path, _file(name), include_in_schema=False)
+    app.mount("/static", StaticFiles(directory=_STATIC))
+
+
+def _file(name: str) -> Any:
+    async def send() -> FileResponse:
+        return FileResponse(_STATIC / name)
+
+    return send
+
+
+async def _failed(_request: Request, error: Exception) -> JSONResponse:
+    """Answer what went wrong: in words if the gateway raised it on purpose; else it is in the log."""
+    if isinstance(error, GatewayError):
+        return JSONResponse({"detail": str(error)}, status_code=503 if error.retry else 500)
+    # this answer does not pass the guard: Starlette's outermost layer sends it
+    return JSONResponse({"detail": "an error of the gateway's own; see its log"}, status_code=500, headers=HEADERS)

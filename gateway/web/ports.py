@@ -1,0 +1,70 @@
+"""What the web part needs from the rest of the gateway; `app` hands it over."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from prometheus_client import CollectorRegistry
+
+from gateway.api import StoredReading
+
+
+class LiveState(Protocol):
+    """The present: sensors and open alerts, with a version that grows with every change."""
+
+    @property
+    def version(self) -> int:
+        """The newest version."""
+        ...
+
+    def sensors(self, limit: int) -> list[dict[str, Any]]:
+        """Return the `limit` worst sensors, the worst first."""
+        ...
+
+    def sensor(self, sensor_id: str) -> dict[str, Any] | None:
+        """Return one sensor, or None if it is unknown."""
+        ...
+
+    def changes(self, since: int) -> dict[str, Any]:
+        """Return what changed after version `since` ; 0 gives everything that is shown."""
+        ...
+
+    async def changed(self, since: int) -> None:
+        """Wait until there is a later version than `since`."""
+        ...
+
+
+class History(Protocol):
+    """The readings that the journal keeps."""
+
+    async def __call__(self, sensor_id: str, since_ns: int, until_ns: int, limit: int) -> Sequence[StoredReading]:
+        """Return the newest `limit` readings of the sensor with since <= time < until, the oldest first."""
+        ...
+
+
+@dataclass(frozen=True)
+class Services:
+    """Where the answers come from. Alerts are as `gateway.domain.alerts.describe` gives them.
+
+    `alerts` takes whether closed ones are wanted too; `readiness` gives the reasons for not being ready.
+    """
+
+    live: LiveState
+    history: History
+    alerts: Callable[[bool], Awaitable[Sequence[Mapping[str, Any]]]]
+    alert: Callable[[str], Awaitable[Mapping[str, Any] | None]]
+    readiness: Callable[[], Sequence[str]]
+    registry: CollectorRegistry
+
+
+@dataclass(frozen=True)
+class PageSettings:
+    """What the page shows of the configuration, and `hosts`: further names under which browsers may ask for it."""
+
+    gateway_id: str
+    topics: Sequence[str] = ()
+    warning_ratio: float = 1.6
+    critical_ratio: float = 2.5
+    hosts: frozenset[str] = frozenset()

@@ -1,0 +1,88 @@
+"""The JSON that the API answers with, as its documentation shows it. Texts come from sensors: never interpret them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.api import StoredReading
+from gateway.domain.events import FEATURES, FLAG_NAMES, AlertKind, AlertState, Severity, rfc3339
+
+
+class Readiness(BaseModel):
+    """Whether the gateway can do its job, and if not, why."""
+
+    ready: bool
+    reasons: list[str]
+
+
+class Sensor(BaseModel):
+    """A sensor as it is now. `level` and `baseline` are in `unit`; `spark` are up to 60 levels, the oldest first."""
+
+    id: str
+    site: str
+    area: str
+    machine: str
+    tags: dict[str, str]
+    state: Literal["critical", "warning", "learning", "ok", "waiting"] = Field(
+        description="learning: no baseline yet; waiting: no reading since the gateway started"
+    )
+    level: float | None
+    baseline: float | None
+    ratio: float | None = Field(description="level / baseline")
+    unit: str
+    time: str | None = Field(description="when the level was measured, RFC 3339")
+    spark: list[float | None]
+
+
+class Reading(BaseModel):
+    """A stored reading. `baseline` is what it was compared with; `features` are the optional numbers of the event."""
+
+    event_id: str = Field(serialization_alias="eventId")
+    time: str
+    received_at: str = Field(serialization_alias="receivedAt")
+    level: float
+    baseline: float | None
+    ratio: float | None
+    unit: str
+    flags: list[str] = Field(description="late, clock-replaced, retained")
+    features: dict[str, float]
+
+    @classmethod
+    def of(cls, reading: StoredReading) -> Reading:
+        """Return what the API shows of a stored reading."""
+        data = reading.event().data
+        values = {name: getattr(data, attribute) for name, attribute in FEATURES.items()}
+        return cls(
+            event_id=reading.event_id,
+            time=rfc3339(reading.time_ns),
+            received_at=rfc3339(reading.received_ns),
+            level=reading.level,
+            baseline=reading.baseline,
+            ratio=reading.level / reading.baseline if reading.baseline else None,
+            unit=data.unit,
+            flags=[name for flag, name in FLAG_NAMES.items() if flag & reading.flags],
+            features={name: value for name, value in values.items() if value is not None},
+        )
+
+
+class Alert(BaseModel):
+    """An alert. It is open until its state is `cleared`; `openedBy` is the id of the event that caused it.
+
+    Times are RFC 3339.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    kind: AlertKind
+    sensorId: str  # noqa: N815 - the alert comes with the names that every interface shows
+    severity: Severity
+    state: AlertState
+    acknowledged: bool
+    shelvedUntil: str | None  # noqa: N815
+    openedAt: str  # noqa: N815
+    clearedAt: str | None  # noqa: N815
+    reason: str
+    openedBy: str  # noqa: N815

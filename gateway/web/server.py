@@ -1,0 +1,86 @@
+"""The HTTP server inside the gateway's own event loop: no signal handlers, no exit, no access log."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from gateway.errors import GatewayError
+
+MOST_CONNECTIONS = 256
+"""File descriptors are few, and the broker and the journal need theirs."""
+
+SEND_BUFFER = 256 * 1024
+READER_TIMEOUT_MS = 30_000
+"""A peer that has taken nothing for so long is cut off by the kernel, where it can (Linux)."""
+
+GRACE = 1.0
+LAST_RESORT = 5
+
+
+class _Connection(H11Protocol):
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in its base
+        super().connection_made(transport)
+        if len(self.connections) > MOST_CONNECTIONS:
+            transport.abort()
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # signals are the program's business
+
+    def abort_connections(self) -> None:
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; port 0 takes a free one, which its `getsockname()[1]` tells.
+
+    Raises GatewayError if the address cannot be used.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        both = host == "::" and socket.has_dualstack_ipv6()
+        listener = socket.create_server((host, port), family=family, backlog=128, dualstack_ipv6=both)
+    except OSError as error:
+        raise GatewayError(
+            f"http: cannot listen on {host} port {port}: {error.strerror}; choose another http.host or http.port"
+        ) from error
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, READER_TIMEOUT_MS)
+    return listener
+
+
+async def serve(app: FastAPI, listener: socket.socket) -> None:
+    """Serve `app` on `listener` until cancelled; then end the streams, let other answers finish, and close."""
+    config = uvicorn.Config(
+        app,
+        http=_Connection,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=LAST_RESORT,
+    )
+    server = _Server(config)
+    running = asyncio.create_task(server.serve(sockets=[listener]), name="http")
+    try:
+        await asyncio.shield(running)
+    finally:
+        app.state.stream.close()
+        server.should_exit = True
+        abort = asyncio.get_running_loop().call_later(GRACE, server.abort_connections)
+        await running
+        abort.cancel()

@@ -1,0 +1,139 @@
+"""Server-sent events: everything once, then what changes, for a limited number of viewers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import msgspec
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from gateway.web.ports import LiveState
+
+MOST_VIEWERS = 100
+TICK = 0.5
+PING = 15.0
+RETRY_MS = 3000
+RETRY_AFTER = "30"
+
+PING_EVENT = b": ping\nevent: ping\ndata: ping\n\n"
+"""A comment keeps proxies content; a page sees only events, and must notice when they stop."""
+
+_HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-buffering", b"no")]
+
+
+class Stream:
+    """The stream of all viewers.
+
+    Viewers wake on the same beat, every `tick` seconds at most, and those who have the same version get the same
+    bytes, made once. There is no queue: who reads slowly skips versions and gets the newest state.
+    """
+
+    def __init__(
+        self,
+        live: LiveState,
+        about: Mapping[str, Any],
+        *,
+        most: int = MOST_VIEWERS,
+        tick: float = TICK,
+        ping: float = PING,
+    ) -> None:
+        self._live = live
+        self._about = about
+        self._most = most
+        self._tick = tick
+        self._ping = ping
+        self._frames: dict[int, bytes] = {}  # since which version -> the event to the newest one
+        self._frames_version = 0
+        self._closing = asyncio.Event()
+        self.viewers = 0
+
+    def close(self) -> None:
+        """End every stream, and those to come."""
+        self._closing.set()
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one more viewer, or refuse."""
+        if self.viewers >= self._most:
+            refusal = JSONResponse(
+                {"detail": f"{self._most} viewers are watching already: try again later"},
+                status_code=503,
+                headers={"Retry-After": RETRY_AFTER, "Connection": "close"},
+            )
+            await refusal(scope, receive, send)
+            return
+        self.viewers += 1
+        try:
+            await self._admit(receive, send)
+        finally:
+            self.viewers -= 1
+            if not self.viewers:
+                self._frames.clear()
+
+    async def _admit(self, receive: Receive, send: Send) -> None:
+        """Send until the viewer has gone or the gateway stops."""
+        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+        sending = asyncio.create_task(self._send(send), name="stream")
+        ends = [asyncio.create_task(_gone(receive), name="viewer"), asyncio.create_task(self._closing.wait())]
+        try:
+            await asyncio.wait([sending, *ends], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (sending, *ends):
+                task.cancel()
+            await asyncio.gather(sending, *ends, return_exceptions=True)
+        if not sending.cancelled():
+            sending.result()  # it ends by itself only with an error
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _send(self, send: Send) -> None:
+        async for text in self._events():
+            await send({"type": "http.response.body", "body": text, "more_body": True})
+
+    async def _events(self) -> AsyncIterator[bytes]:
+        version = 0
+        while True:
+            version, frame = self._frame(version)
+            yield frame
+            while not await self._changed(version):
+                yield PING_EVENT
+            loop = asyncio.get_running_loop()
+            await asyncio.sleep(self._tick - loop.time() % self._tick)
+
+    async def _changed(self, since: int) -> bool:
+        try:
+            async with asyncio.timeout(self._ping):
+                await self._live.changed(since)
+        except TimeoutError:
+            return False
+        return True
+
+    def _frame(self, since: int) -> tuple[int, bytes]:
+        """Return the newest version, and the event that leads there from version `since`."""
+        if self._frames_version != self._live.version:
+            self._frames_version = self._live.version
+            self._frames.clear()
+        if since not in self._frames:
+            changes = self._live.changes(since)
+            name = "update" if since else "snapshot"
+            data = msgspec.json.encode(changes if since else {**self._about, **changes})
+            self._frames[since] = b"retry: %d\nevent: %s\ndata: %s\n\n" % (RETRY_MS, name.encode(), data)
+        return self._frames_version, self._frames[since]
+
+
+class StreamResponse(Response):
+    """The answer to one viewer."""
+
+    def __init__(self, stream: Stream) -> None:
+        super().__init__()
+        self._stream = stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the viewer."""
+        await self._stream.serve(scope, receive, send)
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,139 @@
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+
+from gateway.consumers.live import SHOWN_SENSORS, Live
+from gateway.errors import GatewayError
+from gateway.web.app import create_app
+from gateway.web.ports import PageSettings, Services
+from gateway.web.server import GRACE, MOST_CONNECTIONS, listen, serve
+from gateway.web.stream import MOST_VIEWERS, Stream
+from tests.plant import stored
+from tests.unit.web.conftest import Journal
+
+WAIT = 10.0
+TICK = 0.01
+
+
+@dataclass
+class Server:
+    task: asyncio.Task[None]
+    port: int
+    live: Live
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def stop(self) -> float:
+        """Return how many seconds the server took to stop."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        self.task.cancel()
+        await asyncio.wait([self.task])
+        return loop.time() - began
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    live, journal = Live(), Journal()
+    services = Services(live, journal.history, journal.list_alerts, journal.find_alert, list, CollectorRegistry())
+    listener = listen("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    stream = Stream(live, {}, tick=TICK)
+    task = asyncio.create_task(serve(create_app(services, PageSettings("edge-1"), stream), listener))
+    server = Server(task, port, live)
+    yield server
+    await server.stop()
+
+
+@asynccontextmanager
+async def following(server: Server) -> AsyncIterator[asyncio.StreamReader]:
+    """Ask for the stream, and read only what the test reads."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
+    writer.write(b"GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    yield reader
+    writer.transport.abort()
+
+
+async def _first_line(server: Server) -> bytes:
+    async with following(server) as reader:
+        return await reader.readline()
+
+
+async def test_a_free_port_is_served_without_telling_what_serves(server: Server) -> None:
+    async with httpx.AsyncClient(base_url=server.url) as client:
+        answer = await client.get("/-/healthy")
+    assert answer.status_code == 200
+    assert "server" not in answer.headers
+
+
+async def test_a_taken_port_is_an_error_that_names_the_keys(server: Server) -> None:
+    with pytest.raises(GatewayError, match=rf"127\.0\.0\.1 port {server.port}.*http\.host or http\.port"):
+        listen("127.0.0.1", server.port)
+
+
+async def test_an_address_of_another_machine_is_an_error() -> None:
+    with pytest.raises(GatewayError, match=r"cannot listen on 192\.0\.2\.1"):
+        listen("192.0.2.1", 0)
+
+
+async def test_ipv6_is_served() -> None:
+    with listen("::1", 0) as listener:
+        assert listener.family == socket.AF_INET6
+
+
+async def test_stopping_ends_the_streams_at_once(server: Server) -> None:
+    async with following(server) as reader:
+        await asyncio.wait_for(reader.readuntil(b"snapshot"), WAIT)
+        assert await server.stop() < GRACE
+        rest = await asyncio.wait_for(reader.read(-1), WAIT)
+        assert rest.endswith(b"0\r\n\r\n")
+
+
+async def test_a_viewer_who_goes_makes_room(server: Server) -> None:
+    async with httpx.AsyncClient(base_url=server.url) as client:
+        async with AsyncExitStack() as viewers:
+            for _ in range(MOST_VIEWERS):
+                reader = await viewers.enter_async_context(following(server))
+                await asyncio.wait_for(reader.readuntil(b"snapshot"), WAIT)
+            assert (await client.get("/api/v1/stream")).status_code == 503
+        answers = [await _first_line(server)]
+        async with asyncio.timeout(WAIT):
+            while b"503" in answers[-1]:
+                answers.append(await _first_line(server))
+        assert b"200 OK" in answers[-1]
+
+
+async def test_many_viewers_who_do_not_read_hold_up_nothing(server: Server) -> None:
+    loop = asyncio.get_running_loop()
+    slowest = 0.0
+    async with AsyncExitStack() as viewers, httpx.AsyncClient(base_url=server.url) as client:
+        for _ in range(MOST_CONNECTIONS + 50):
+            await viewers.enter_async_context(following(server))
+        for second in range(100):
+            began = loop.time()
+            fleet = [stored(f"VB-{number}", float(second), second=second) for number in range(SHOWN_SENSORS)]
+            await server.live.consume(fleet, [])
+            slowest = max(slowest, loop.time() - began)
+            await asyncio.sleep(TICK)
+        assert slowest < 0.25
+        assert (await client.get("/-/healthy")).status_code == 200
+        assert (await client.get("/api/v1/stream")).status_code == 503
+        took = await server.stop()
+    assert took > GRACE, "the viewers were blocked"
+    assert took < GRACE + 2
+
+
+async def test_more_connections_than_allowed_are_closed(server: Server) -> None:
+    idle = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(MOST_CONNECTIONS + 1)]
+    assert await asyncio.wait_for(idle[-1][0].read(1), WAIT) == b""
+    assert not any(reader.at_eof() for reader, _ in idle[:-1])
+    for _, writer in idle:
+        writer.transport.abort()

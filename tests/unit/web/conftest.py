@@ -1,0 +1,84 @@
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from gateway.api import StoredReading
+from gateway.consumers.live import Live
+from gateway.web.app import about, create_app
+from gateway.web.ports import PageSettings, Services
+from gateway.web.stream import Stream
+
+TICK = 0.02
+
+
+@dataclass
+class Journal:
+    """What the web part asks the rest of the gateway for."""
+
+    readings: list[StoredReading] = field(default_factory=list)
+    alerts: list[dict[str, Any]] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    error: Exception | None = None
+    asked: list[tuple[str, int, int, int]] = field(default_factory=list)
+    answering: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def history(self, sensor_id: str, since_ns: int, until_ns: int, limit: int) -> Sequence[StoredReading]:
+        self.asked.append((sensor_id, since_ns, until_ns, limit))
+        await self.answering.wait()
+        if self.error is not None:
+            raise self.error
+        return self.readings
+
+    async def list_alerts(self, every: bool) -> Sequence[Mapping[str, Any]]:  # noqa: FBT001 - as `Services` has it
+        return [alert for alert in self.alerts if every or alert["state"] != "cleared"]
+
+    async def find_alert(self, alert_id: str) -> Mapping[str, Any] | None:
+        return next((alert for alert in self.alerts if alert["id"] == alert_id), None)
+
+
+@pytest.fixture
+def live() -> Live:
+    return Live()
+
+
+@pytest.fixture
+def journal() -> Journal:
+    journal = Journal()
+    journal.answering.set()
+    return journal
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def page() -> PageSettings:
+    return PageSettings("edge-1", ["vibration/{site}/{sensor}/reading"], hosts=frozenset({"Vibration.Example.com"}))
+
+
+@pytest.fixture
+def stream(live: Live, page: PageSettings) -> Stream:
+    return Stream(live, about(page), most=3, tick=TICK, ping=TICK)
+
+
+@pytest.fixture
+def app(live: Live, journal: Journal, registry: CollectorRegistry, page: PageSettings, stream: Stream) -> FastAPI:
+    services = Services(
+        live, journal.history, journal.list_alerts, journal.find_alert, lambda: journal.reasons, registry
+    )
+    return create_app(services, page, stream)
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8080") as client:
+        yield client

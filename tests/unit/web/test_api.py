@@ -1,0 +1,167 @@
+import time
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from gateway.consumers.live import Live
+from gateway.domain.events import Flag
+from gateway.errors import JournalError, JournalUnavailableError
+from tests.plant import NOON_NS, alert_entry, alert_of, stored
+from tests.unit.web.conftest import Journal
+
+READINGS = "/api/v1/sensors/VB-1/readings"
+HOSTILE = ["<script>alert(1)</script>", "{{7*7}}", "a/b", "100%", "x?y#z", "Ωmega m/s²", "../../etc/passwd", "readings"]
+
+
+async def test_sensors_are_listed_worst_first(client: httpx.AsyncClient, live: Live) -> None:
+    await live.consume([stored("VB-1"), stored("VB-2")], [alert_entry(alert_of("VB-2"))])
+    answer = await client.get("/api/v1/sensors")
+    assert answer.status_code == 200
+    assert [(sensor["id"], sensor["state"]) for sensor in answer.json()] == [("VB-2", "warning"), ("VB-1", "ok")]
+    assert answer.json()[1] == live.sensor("VB-1")
+
+
+async def test_sensors_can_be_limited(client: httpx.AsyncClient, live: Live) -> None:
+    await live.consume([stored("VB-1"), stored("VB-2")], [])
+    assert len((await client.get("/api/v1/sensors?limit=1")).json()) == 1
+    assert (await client.get("/api/v1/sensors?limit=0")).status_code == 422
+
+
+async def test_numbers_that_json_does_not_know_are_null(client: httpx.AsyncClient, live: Live) -> None:
+    await live.consume([stored(level=1e300, baseline=1e-300)], [])
+    answer = (await client.get("/api/v1/sensors/VB-1")).json()
+    assert (answer["level"], answer["ratio"], answer["spark"]) == (1e300, None, [None])
+
+
+@pytest.mark.parametrize("sensor", HOSTILE)
+async def test_any_printable_id_is_a_sensor_and_only_text(client: httpx.AsyncClient, live: Live, sensor: str) -> None:
+    await live.consume([stored(sensor)], [])
+    path = f"/api/v1/sensors/{quote(sensor, safe='')}"
+    answer = await client.get(path)
+    assert answer.json()["id"] == sensor
+    assert answer.headers["content-type"] == "application/json"
+    assert (await client.get(f"{path}/readings")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/api/v1/sensors/VB-404", "/api/v1/sensors/VB-404/readings", "/api/v1/alerts/none"])
+async def test_what_is_not_known_is_404_and_says_so(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path)
+    assert answer.status_code == 404
+    assert path.split("/")[4] in answer.json()["detail"]
+
+
+async def test_readings_come_with_what_the_event_said(client: httpx.AsyncClient, live: Live, journal: Journal) -> None:
+    journal.readings = [stored(level=5.0, flags=Flag.LATE | Flag.RETAINED, data={"kurtosis": 3.2, "unit": "g"})]
+    await live.consume(journal.readings, [])
+    answer = await client.get(READINGS)
+    assert answer.json() == [
+        {
+            "eventId": "event-VB-1-0",
+            "time": "2023-09-29T15:06:40.000Z",
+            "receivedAt": "2023-09-29T15:06:41.000Z",
+            "level": 5.0,
+            "baseline": 4.0,
+            "ratio": 1.25,
+            "unit": "g",
+            "flags": ["late", "retained"],
+            "features": {"kurtosis": 3.2},
+        }
+    ]
+    assert journal.asked == [("VB-1", 0, 2**63 - 1, 1000)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2023-09-29T15:06:40Z", NOON_NS),
+        ("2023-09-29T15:06:40", NOON_NS),
+        ("2023-09-29T17:06:40.5%2B02:00", NOON_NS + 500_000_000),
+    ],
+)
+async def test_times_are_rfc_3339_and_naive_ones_utc(
+    client: httpx.AsyncClient, live: Live, journal: Journal, text: str, expected: int
+) -> None:
+    await live.consume([stored()], [])
+    assert (await client.get(f"{READINGS}?since={text}&until=2023-10-01&limit=7")).status_code == 200
+    assert journal.asked == [("VB-1", expected, 1_696_118_400_000_000_000, 7)]
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("30s", 30), ("15m", 900), ("2h", 7200), ("7d", 604800)])
+async def test_times_can_be_so_long_ago(
+    client: httpx.AsyncClient, live: Live, journal: Journal, text: str, seconds: int
+) -> None:
+    await live.consume([stored()], [])
+    before = time.time_ns()
+    await client.get(f"{READINGS}?since={text}")
+    assert before <= journal.asked[0][1] + seconds * 1_000_000_000 <= time.time_ns()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "since=yesterday",
+        "since=15",
+        "since=-15m",
+        "since=",
+        "since=2023-09-29T15:06:40+02:00",
+        "until=9999-12-31",
+        "since=1969-12-31",
+        "since=2h&until=3h",
+        "limit=0",
+        "limit=10001",
+        "limit=ten",
+    ],
+)
+async def test_a_bad_question_is_422_and_says_why(client: httpx.AsyncClient, live: Live, query: str) -> None:
+    await live.consume([stored()], [])
+    answer = await client.get(f"{READINGS}?{query}")
+    assert answer.status_code == 422
+    assert query.partition("=")[0] in str(answer.json()["detail"])
+
+
+async def test_longer_ago_than_1970_is_from_the_beginning(
+    client: httpx.AsyncClient, live: Live, journal: Journal
+) -> None:
+    await live.consume([stored()], [])
+    await client.get(f"{READINGS}?since=999999999d")
+    assert journal.asked[0][1] == 0
+
+
+async def test_alerts_are_the_open_ones_unless_all_are_wanted(client: httpx.AsyncClient, journal: Journal) -> None:
+    journal.alerts = [alert_of("VB-1"), alert_of("VB-2", state="cleared")]
+    assert [alert["sensorId"] for alert in (await client.get("/api/v1/alerts")).json()] == ["VB-1"]
+    assert len((await client.get("/api/v1/alerts?all=true")).json()) == 2
+    assert (await client.get("/api/v1/alerts?all=perhaps")).status_code == 422
+
+
+async def test_an_alert_is_shown_as_everywhere_else(client: httpx.AsyncClient, journal: Journal) -> None:
+    journal.alerts = [alert_of(state="cleared")]
+    assert (await client.get("/api/v1/alerts/alert-VB-1-1")).json() == journal.alerts[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(JournalUnavailableError("disk full"), 503), (JournalError("damaged"), 500)]
+)
+async def test_an_error_on_purpose_is_told(
+    client: httpx.AsyncClient, live: Live, journal: Journal, error: Exception, status: int
+) -> None:
+    await live.consume([stored()], [])
+    journal.error = error
+    answer = await client.get(READINGS)
+    assert (answer.status_code, answer.json()) == (status, {"detail": str(error)})
+
+
+async def test_any_other_error_is_not_told(client: httpx.AsyncClient, live: Live, journal: Journal) -> None:
+    await live.consume([stored()], [])
+    journal.error = RuntimeError("token=s3cret")
+    answer = await client.get(READINGS)
+    assert answer.status_code == 500
+    assert "s3cret" not in answer.text
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+async def test_nothing_can_be_changed(client: httpx.AsyncClient, method: str) -> None:
+    for path in ("/api/v1/sensors", "/api/v1/alerts", "/api/v1/alerts/a", "/api/v1/stream", "/metrics", "/"):
+        assert (await client.request(method, path)).status_code == 405
