@@ -98,7 +98,7 @@ async def run(
         client_id = config.mqtt.client_id or f"vibration-gateway-{config.gateway.id}"
         subscriber = PahoSubscriber(config.mqtt, client_id, templates.filters)
         followers = [*(["influx"] if config.influxdb else []), *(f"consumer.{name}" for name in plugins.consumers)]
-        upkeep = Upkeep(journal, config.gateway.state_dir, config.retention, [NOTIFIER, ANNOUNCER, *followers])
+        upkeep = Upkeep(journal, stream, config.gateway.state_dir, config.retention)
         health = Health(subscriber, upkeep)
         publisher = Publisher(config.mqtt, f"{client_id}-out", f"vibration/gateway/{config.gateway.id}/status")
         listener, page_url = _listen(config)
@@ -116,6 +116,8 @@ async def run(
             told=metrics.count_notification,
             report=report,
         )
+        await journal.call(journal.begin)
+        await report("journal", journal.salvaged, "critical")
         interrupted = await journal.call(journal.resume_outbox)
         if interrupted:
             log.warning("messages were being sent when the gateway ended; they are sent again", count=interrupted)
@@ -132,7 +134,8 @@ async def run(
             tasks.start(f"consumer {name}", follow(f"consumer.{name}", consumer, stream))
         if listener is not None:
             tasks.start("http", _serve(config, listener, stream, metrics, health))
-        tasks.start("upkeep", upkeep.run(time.time_ns, report))
+        tasks.start("upkeep", upkeep.run([NOTIFIER, ANNOUNCER, *followers], time.time_ns, report))
+        tasks.start("inspection", upkeep.inspect(report))
         tasks.start("gauges", _gauges(config, stream, metrics, subscriber))
         await stack.enter_async_context(subscriber)
         tasks.start(

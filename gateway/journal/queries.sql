@@ -26,6 +26,9 @@ INSERT INTO detector (sensor, state) VALUES (?, ?) ON CONFLICT (sensor) DO UPDAT
 -- name: upsert_note
 INSERT INTO notes (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 
+-- name: delete_note
+DELETE FROM notes WHERE name = ?;
+
 -- name: upsert_cursor
 INSERT INTO cursors (consumer, seq) VALUES (?, ?) ON CONFLICT (consumer) DO UPDATE SET seq = excluded.seq;
 

@@ -13,6 +13,7 @@ from gateway.domain.alerts import Alert
 from gateway.domain.events import Fact
 from gateway.errors import GatewayError
 from gateway.journal.database import load_queries, open_for_reading
+from gateway.journal.salvage import check_slice
 from gateway.journal.states import REGISTRY_SEQ, SNAPSHOT_SEQ, decode_state
 
 READINGS = "VibrationRecorded"
@@ -42,6 +43,10 @@ class Reader:
     def close(self) -> None:
         """Close the connection."""
         self._db.close()
+
+    def check(self, table: str, after: int, until: int) -> None:
+        """Look through the rows after < seq <= until. Raises sqlite3.DatabaseError if something is wrong."""
+        check_slice(self._db, table, after, until)
 
     def last_seq(self) -> int:
         """Return the highest sequence number there is."""

@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -17,8 +17,9 @@ from gateway.domain.alerts import Alert
 from gateway.domain.batch import Batch
 from gateway.domain.events import Fact
 from gateway.domain.sensors import Sensor
-from gateway.errors import JournalUnavailableError
-from gateway.journal.database import load_queries, open_for_writing
+from gateway.errors import JournalError, JournalUnavailableError
+from gateway.journal.database import load_queries
+from gateway.journal.salvage import RUNNING, open_or_salvage, suspicion
 from gateway.journal.states import REGISTRY_SEQ, SNAPSHOT_SEQ, decode_state, encode_state
 
 P = ParamSpec("P")
@@ -37,11 +38,15 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Journal:
-    """The writing side. Its methods run in its thread: `await journal.call(journal.write, batch)`."""
+    """The writing side. Its methods run in its thread: `await journal.call(journal.write, batch)`.
+
+    `salvaged` says what happened if the file was found damaged when it was opened.
+    """
 
     def __init__(self, path: Path) -> None:
         self._sql = load_queries()
-        self._db = open_for_writing(path)
+        self._path = path
+        self._db, self.salvaged = open_or_salvage(path)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self.next_seq: int = self._one("last_seq")[0] + 1
 
@@ -50,9 +55,15 @@ class Journal:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, lambda: function(*args, **kwargs))
 
+    def begin(self) -> None:
+        """Note that a gateway runs; found at a start, it says that the last one did not stop in order."""
+        self.write_note(RUNNING, "yes")
+
     def close(self) -> None:
         """End the thread and fold the write-ahead log into the file."""
         self._thread.shutdown(wait=True)
+        with suppress(JournalUnavailableError), self._transaction():
+            self._db.execute(self._sql["delete_note"], (RUNNING,))
         self._db.close()
 
     def write(self, batch: Batch) -> None:
@@ -231,6 +242,12 @@ class Journal:
         except sqlite3.OperationalError as error:
             self._roll_back()
             raise JournalUnavailableError(f"the journal cannot be written: {error}") from error
+        except sqlite3.IntegrityError:
+            self._roll_back()
+            raise
+        except sqlite3.DatabaseError as error:
+            suspicion(self._path).touch()
+            raise JournalError(f"{self._path} is damaged ({error}); the next start sets it aside") from error
         except BaseException:
             self._roll_back()
             raise

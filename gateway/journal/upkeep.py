@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +17,11 @@ from msgspec import Struct
 
 from gateway.config import RetentionSection
 from gateway.errors import JournalUnavailableError
+from gateway.journal.database import FILE_NAME
+from gateway.journal.reader import Reader
+from gateway.journal.salvage import BIG_TABLES, suspicion
 from gateway.journal.store import Journal
+from gateway.journal.stream import Stream
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +29,8 @@ SLICE = 2000
 _EVERY = 2.0
 _TRIM_EVERY = 30
 _BEFORE_IT_BITES = 0.9
+_INSPECT_EVERY = 24 * 3600
+_BETWEEN_SLICES = 0.05
 
 Report = Callable[[str, str | None], Awaitable[None]]
 
@@ -64,11 +71,11 @@ class Ballast:
 class Upkeep:
     """Watches over the journal's size and the disk's. `problem` says why nothing should be written, or is None."""
 
-    def __init__(self, journal: Journal, state_dir: Path, section: RetentionSection, consumers: Sequence[str]) -> None:
+    def __init__(self, journal: Journal, stream: Stream, state_dir: Path, section: RetentionSection) -> None:
         self._journal = journal
+        self._stream = stream
         self._state_dir = state_dir
         self._section = section
-        self._consumers = list(consumers)
         self._ballast = Ballast(state_dir / "ballast", section.reserve)
         self.problem: str | None = None
         self._room = asyncio.Event()
@@ -78,16 +85,35 @@ class Upkeep:
         """Wait until there is room for more."""
         await self._room.wait()
 
-    async def run(self, now_ns: Callable[[], int], report: Report) -> None:
-        """Look after the journal for ever."""
+    async def run(self, consumers: Sequence[str], now_ns: Callable[[], int], report: Report) -> None:
+        """Look after the journal for ever; what `consumers` have not had yet is kept as long as possible."""
         rounds = 0
         while True:
             await self.check_disk(report)
             if rounds % _TRIM_EVERY == 0 and self.problem is None:
                 with suppress(JournalUnavailableError):
-                    await self.trim(now_ns(), report)
+                    await self.trim(consumers, now_ns(), report)
             rounds += 1
             await asyncio.sleep(_EVERY)
+
+    async def inspect(self, report: Report) -> None:
+        """Look through the whole journal once a day, in slices: none holds the write-ahead log back for long."""
+        while True:
+            await asyncio.sleep(_INSPECT_EVERY)
+            try:
+                for table in BIG_TABLES:
+                    await self._inspect(table)
+            except sqlite3.DatabaseError as error:
+                suspicion(self._state_dir / FILE_NAME).touch()
+                await report("journal", f"the journal is damaged ({error}); a restart sets it aside and keeps the rest")
+            else:
+                await report("journal", None)
+
+    async def _inspect(self, table: str) -> None:
+        until = self._journal.next_seq
+        for after in range(0, until, SLICE):
+            await self._stream.read(Reader.check, table, after, min(after + SLICE, until))
+            await asyncio.sleep(_BETWEEN_SLICES)
 
     async def check_disk(self, report: Report) -> None:
         """Stop writing before the disk is full, and go on when there is room again."""
@@ -111,10 +137,10 @@ class Upkeep:
             with suppress(OSError):
                 self._ballast.take()
 
-    async def trim(self, now_ns: int, report: Report) -> None:
+    async def trim(self, consumers: Sequence[str], now_ns: int, report: Report) -> None:
         """Delete what is older than it is kept, then the oldest readings as long as there is too much."""
         section = self._section
-        done = await self._journal.call(self._journal.settled_seq, self._consumers)
+        done = await self._journal.call(self._journal.settled_seq, consumers)
         ages = {
             "trim_readings": section.readings,
             "trim_events": section.events,
