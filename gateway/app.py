@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from hashlib import blake2b
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -31,7 +31,7 @@ from gateway.handlers import build_handler
 from gateway.journal import FILE_NAME, Journal, Outbox, Reader, StateLock, Stream, Upkeep
 from gateway.mqtt.publisher import Publisher
 from gateway.mqtt.subscriber import PahoSubscriber, Subscriber
-from gateway.pipeline import Pipeline
+from gateway.pipeline import LOOK_BACK, Pipeline
 from gateway.web.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -134,6 +134,8 @@ async def run(
             tasks.start(f"consumer {name}", follow(f"consumer.{name}", consumer, stream))
         if listener is not None:
             tasks.start("http", _serve(config, listener, stream, metrics, health))
+        if config.detection.lateness:
+            tasks.start("lateness", _pass_lateness(config.detection.lateness, journal, pipeline, stream))
         tasks.start("upkeep", upkeep.run([NOTIFIER, ANNOUNCER, *followers], time.time_ns, report))
         tasks.start("inspection", upkeep.inspect(report))
         tasks.start("gauges", _gauges(config, stream, metrics, subscriber))
@@ -257,10 +259,13 @@ def _restored_pipeline(config: Config, journal: Journal, templates: TopicTemplat
         templates,
         lambda sensor: rules_for(config, sensor.id, sensor.tags),
         config.detection.clock_tolerance,
+        config.detection.lateness,
     )
     start = time.perf_counter()
     sensors = journal.sensors()
-    replayed = pipeline.restore(sensors, journal.open_alerts(), journal.readings_since_snapshot())
+    replayed = pipeline.restore(
+        sensors, journal.open_alerts(), journal.since_snapshot(), journal.before_snapshot(LOOK_BACK)
+    )
     seconds = round(time.perf_counter() - start, 3)
     log.info("state restored from the journal", sensors=len(sensors), readings_replayed=replayed, seconds=seconds)
     return pipeline
@@ -343,6 +348,15 @@ def _quarantine(journal: Journal, line: bytes, reason: str) -> None:
     rejected = Rejected("influxdb_refused", reason, line)
     batch.dead_letters.append(DeadLetter(batch.take_seq(), time.time_ns(), "influxdb", 0, digest, rejected))
     journal.write(batch)
+
+
+async def _pass_lateness(lateness_ns: int, journal: Journal, pipeline: Pipeline, stream: Stream) -> None:
+    """Let no reading wait for a successor that never comes."""
+    while True:
+        await asyncio.sleep(max(_TRY_AGAIN, lateness_ns / 2e9))
+        with suppress(JournalUnavailableError):  # said where batches are written; it is tried again
+            await journal.call(pipeline.pass_lateness, time.time_ns())
+        stream.announce(journal.next_seq - 1)
 
 
 async def _gauges(config: Config, stream: Stream, metrics: Metrics, subscriber: Subscriber) -> None:

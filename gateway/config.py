@@ -47,7 +47,7 @@ Duration = Annotated[int, BeforeValidator(parse_duration)]
 """A duration in nanoseconds; in a file it is text."""
 
 _SIZES = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]B)\s*")
+_SIZE = re.compile(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([kMGT]B)\s*")
 
 
 def parse_size(text: object) -> int:
@@ -178,13 +178,6 @@ class DetectionSection(RuleOverrides):
     stopped_states: frozenset[str] = frozenset({"stopped", "off"})
     lateness: Duration = 0
     clock_tolerance: Duration = 86400 * 10**9
-
-    @field_validator("lateness")
-    @classmethod
-    def _no_lateness_yet(cls, lateness: int) -> int:
-        if lateness:
-            raise ValueError("waiting for late readings is not possible yet; leave it at '0s'")
-        return lateness
 
 
 class MachineSection(RuleOverrides):

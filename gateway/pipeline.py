@@ -14,6 +14,7 @@ from gateway.domain import alerts, detection
 from gateway.domain.alerts import Alert
 from gateway.domain.baseline import Baseline
 from gateway.domain.batch import Batch, DeadLetter
+from gateway.domain.clock import OurClock
 from gateway.domain.decoding import EVENT, Decoded, decode
 from gateway.domain.detection import Evaluation, Rules, Sample, evaluate
 from gateway.domain.events import (
@@ -27,17 +28,49 @@ from gateway.domain.events import (
     microseconds,
     rfc3339,
 )
-from gateway.domain.sensors import Sensor, SensorState, place
+from gateway.domain.sensors import Clocks, Sensor, SensorState, Waiting, hold, place, release
 from gateway.domain.topics import TopicTemplates
 from gateway.errors import JournalUnavailableError
 
 NOT_JUDGED = Flag.LATE | Flag.RETAINED
 
 BASELINE_LEARNED = "BaselineLearned"
-SENSOR_ADDED = "SensorAdded"
+LATENESS_PASSED = "LatenessPassed"
 
 SNAPSHOT_READINGS = 50_000
 """So many readings, or ten for each sensor, are replayed at most after a crash."""
+
+
+TailRow = tuple[int, int, int, int, str, bytes]
+"""A row of the journal's tail: sensor key, event_us, received_ns, flags, event id, body."""
+
+RecentRow = tuple[int, int, int, int, str]
+"""The same without the body."""
+
+LATENESS_PASSED_ROW = -1
+"""In place of the flags: not a reading, but the fact that what waited up to event_us has been judged."""
+
+
+LOOK_BACK = 10_000
+"""So many readings are looked back upon for an id that is used again."""
+
+
+class RecentIds:
+    """The ids of the last readings: within this window, one id for two times of a sensor is noticed."""
+
+    def __init__(self, window: int = LOOK_BACK) -> None:
+        self._window = window
+        self._times: dict[tuple[int, str], int] = {}
+
+    def add(self, sensor: int, event_id: str, event_us: int) -> None:
+        """Take in a new reading."""
+        self._times[sensor, event_id] = event_us
+        if len(self._times) > self._window:
+            del self._times[next(iter(self._times))]
+
+    def time_of(self, sensor: int, event_id: str) -> int | None:
+        """Return the time, in microseconds, that an id was used for."""
+        return self._times.get((sensor, event_id))
 
 
 class Store(Protocol):
@@ -65,12 +98,20 @@ class Pipeline:
     """The path of a batch, and the state of the sensors that it moves on."""
 
     def __init__(
-        self, store: Store, templates: TopicTemplates, rules_for: Callable[[Sensor], Rules], tolerance_ns: int
+        self,
+        store: Store,
+        templates: TopicTemplates,
+        rules_for: Callable[[Sensor], Rules],
+        tolerance_ns: int,
+        lateness_ns: int = 0,
     ) -> None:
         self._store = store
         self._templates = templates
         self._rules_for = rules_for
-        self._tolerance_us = tolerance_ns // 1000
+        self._clocks = Clocks(tolerance_ns // 1000, lateness_ns // 1000)
+        self._our_clock = OurClock(tolerance_ns // 1000)
+        self._ids = RecentIds()
+        self._holding: dict[int, tuple[Sensor, int]] = {}
         self._sensors: dict[str, Sensor] = {}
         self._rules: dict[int, Rules] = {}
         self._open: dict[str, Alert] = {}
@@ -78,36 +119,61 @@ class Pipeline:
         self._changed: dict[int, Sensor] = {}
         self._since_snapshot = 0
         self._prepared: Batch | None = None
+        self._unwritten: list[Batch] = []
         self._ahead = False
 
     def restore(
         self,
         sensors: Sequence[Sensor],
         open_alerts: Sequence[Alert],
-        tail: Iterable[tuple[int, int, int, int, bytes]],
+        tail: Iterable[TailRow],
+        recent: Iterable[RecentRow] = (),
     ) -> int:
-        """Take up where the journal ends: its last snapshot, and `tail`, the readings since; return their number.
+        """Take up where the journal ends: its last snapshot, and `tail`, what came since; return the length of that.
 
-        A row of the tail is (sensor key, event_us, received_ns, flags, body), in the order of the sequence.
+        `recent` are the last readings before the snapshot, the oldest first: what is looked back upon.
         """
         by_key = {sensor.key: sensor for sensor in sensors}
         self._sensors = {sensor.id: sensor for sensor in sensors}
         self._open = {alert.sensor_id: alert for alert in open_alerts if alert.kind != "gateway"}
         self._conditions = {alert.sensor_id: alert for alert in open_alerts if alert.kind == "gateway"}
+        for key, event_us, received_ns, flags, event_id in recent:
+            self._ids.add(key, event_id, event_us)
+            known = not flags & Flag.CLOCK_REPLACED
+            self._our_clock.is_suspect(key, event_us, received_ns // 1000, known=known)
         count = 0
-        for count, (key, event_us, received_ns, flags, body) in enumerate(tail, start=1):  # noqa: B007
-            sensor = by_key[key]
-            retained = bool(flags & Flag.RETAINED)
-            time_ns, _ = place(sensor.state, event_us, received_ns, self._tolerance_us, retained=retained)
-            if not flags & NOT_JUDGED:
-                evaluate(sensor.state, _sample(EVENT.decode(body), time_ns), self._rules_of(sensor))
-            self._changed[key] = sensor
+        for count, row in enumerate(tail, start=1):  # noqa: B007
+            self._again(by_key[row[0]], row)
         self._since_snapshot = count
         for sensor in sensors:  # the rules may have changed since; the alerts that are open are a fact
             alert = self._open.get(sensor.id)
             sensor.state.severity = Level[alert.severity.upper()] if alert else Level.NONE
             sensor.state.limits = None
+            if sensor.state.waiting:
+                self._holding[sensor.key] = sensor, 0
         return count
+
+    def _again(self, sensor: Sensor, row: TailRow) -> None:
+        """Move the state on by a row of the journal, as it was moved when the row was written."""
+        key, event_us, received_ns, flags, event_id, body = row
+        state, rules = sensor.state, self._rules_of(sensor)
+        self._changed[key] = sensor
+        if flags == LATENESS_PASSED_ROW:
+            judged = release(state, event_us)
+        else:
+            self._ids.add(key, event_id, event_us)
+            time_ns, _ = self._place(sensor, event_us, received_ns, retained=bool(flags & Flag.RETAINED))
+            if flags & NOT_JUDGED:
+                return
+            event = EVENT.decode(body)
+            event.event_id = event_id
+            if not self._waits(flags):
+                evaluate(state, _sample(event, time_ns), rules)
+                return
+            hold(state, _waiting(event, event_us))
+            judged = release(state, self._watermark(state))
+        for reading in judged:
+            evaluate(state, _sample_of(reading), rules)
 
     def process(self, messages: Sequence[Message], recorded_ns: int) -> Batch:
         """Store what `messages` hold and everything that follows from it; then they may be acknowledged.
@@ -121,16 +187,74 @@ class Pipeline:
             for message in messages:
                 self._take(message, batch)
             self._prepared = batch
+            self._unwritten.append(batch)
         batch = self._prepared
-        batch.start_at(self._store.next_seq)
-        self._store.write(batch)
+        self._flush()
         self._prepared = None
-        self._ahead = False
         self._since_snapshot += len(batch.readings)
         if self._since_snapshot >= max(SNAPSHOT_READINGS, 10 * len(self._sensors)):
             with suppress(JournalUnavailableError):  # the batch is on disk; the next one tries again
                 self.snapshot()
         return batch
+
+    def pass_lateness(self, now_ns: int) -> None:
+        """Judge what has waited for longer than the lateness allows, since nothing newer has come from its sensor.
+
+        That time has passed is a fact in the journal: a replay judges the same at the same place.
+        """
+        longest_ns = self._clocks.lateness_us * 1000
+        overdue = [sensor for sensor, since_ns in self._holding.values() if now_ns - since_ns > longest_ns]
+        if not overdue:
+            return
+        self._ahead = True
+        batch = Batch(next_seq=self._store.next_seq, recorded_ns=now_ns)
+        for sensor in overdue:
+            last = sensor.state.waiting[-1]
+            data = {"sensorId": sensor.id, "untilUs": last.event_us}
+            fact = derive(
+                LATENESS_PASSED,
+                sensor.id,
+                last.event_us * 1000,
+                cause=last.event_id,
+                correlation=last.correlation_id,
+                data=data,
+            )
+            batch.facts.append((batch.take_seq(), fact))
+            self._judge_waiting(sensor, last.event_us, batch)
+        self._unwritten.append(batch)
+        self._flush()
+
+    def replay(self, letters: Sequence[tuple[int, Message]], recorded_ns: int) -> list[int]:
+        """Take dead letters (by number) through the pipeline again; return the numbers of those that are none any more.
+
+        They leave the dead letters in the transaction that stores what they hold. The others stay as they are.
+        """
+        self._ahead = True
+        batch = Batch(next_seq=self._store.next_seq, recorded_ns=recorded_ns)
+        for number, message in letters:
+            tags = self._templates.match(message.topic)
+            items = decode(message.payload, tags)
+            refused = len(batch.dead_letters)
+            for item in items:
+                if isinstance(item, Rejected):
+                    self._reject(message, item, batch)
+                else:
+                    self._record(message, item, tags or {}, batch)
+            if len(batch.dead_letters) == refused:
+                batch.replayed.append(number)
+            batch.drop_dead_letters(refused)
+        self._unwritten.append(batch)
+        self._flush()
+        return batch.replayed
+
+    def _flush(self) -> None:
+        """Write what is not written yet, in order."""
+        while self._unwritten:
+            batch = self._unwritten[0]
+            batch.start_at(self._store.next_seq)
+            self._store.write(batch)
+            del self._unwritten[0]
+        self._ahead = False
 
     def report(self, subject: str, severity: Severity | None, reason: str, time_ns: int) -> None:
         """Raise, escalate or (severity None) clear the gateway's own alert about a part of itself.
@@ -192,18 +316,26 @@ class Pipeline:
             if stored is not None:
                 self._repeated(message, decoded, stored, batch)
                 return
-        time_ns, flags = place(state, event_us, message.received_ns, self._tolerance_us, retained=message.retained)
+        earlier_us = self._ids.time_of(sensor.key, event_id)
+        if earlier_us is not None and earlier_us != event_us:
+            self._reject(
+                message, Rejected("id_conflict", f"eventId {event_id!r} was used for another time", body), batch
+            )
+            return
+        time_ns, flags = self._place(sensor, event_us, message.received_ns, retained=message.retained)
         if flags & Flag.CLOCK_REPLACED:
             batch.clock_replaced += 1
-        elif flags & NOT_JUDGED:
+        elif flags & NOT_JUDGED or event_us != state.newest_us:
             same_time = batch.bodies.get((event_us, sensor.key), {})
             time_ns += len(same_time) + self._store.count_same_time(event_us, sensor.key)
             batch.late += flags == Flag.LATE
         seq = batch.take_seq()
         evaluation = detection.NOTHING
-        if not flags & NOT_JUDGED:
+        is_judged = not flags & NOT_JUDGED
+        if is_judged:
             self._bring_up_to_date(sensor, event, tags, batch)
-            evaluation = evaluate(state, _sample(event, time_ns), self._rules_of(sensor))
+            if not self._waits(flags):
+                evaluation = evaluate(state, _sample(event, time_ns), self._rules_of(sensor))
         limit = state.limits or detection.current_limits(state, self._rules_of(sensor))
         baseline = limit.baseline.level if limit else None
         batch.readings.append(
@@ -213,9 +345,45 @@ class Pipeline:
             )
         )  # fmt: skip
         batch.bodies.setdefault((event_us, sensor.key), {})[event_id] = body
+        self._ids.add(sensor.key, event_id, event_us)
         self._changed[sensor.key] = sensor
         if evaluation is not detection.NOTHING:
-            self._conclude(sensor, event, time_ns, evaluation, batch)
+            self._conclude(sensor, _cause(sensor, event, time_ns), evaluation, batch)
+        elif is_judged and self._waits(flags):
+            hold(state, _waiting(event, event_us))
+            self._holding[sensor.key] = sensor, message.received_ns
+            self._judge_waiting(sensor, self._watermark(state), batch)
+
+    def _place(self, sensor: Sensor, event_us: int, received_ns: int, *, retained: bool) -> tuple[int, int]:
+        known = sensor.state.newest_us is not None
+        suspect = self._our_clock.is_suspect(sensor.key, event_us, received_ns // 1000, known=known)
+        return place(sensor.state, event_us, received_ns, self._clocks, retained=retained, suspect=suspect)
+
+    def _waits(self, flags: int) -> bool:
+        """Tell whether a reading that is to be judged has to wait for the watermark first."""
+        return self._clocks.lateness_us > 0 and not flags & Flag.CLOCK_REPLACED
+
+    def _watermark(self, state: SensorState) -> int:
+        return (state.newest_us or 0) - self._clocks.lateness_us
+
+    def _judge_waiting(self, sensor: Sensor, until_us: int, batch: Batch) -> None:
+        """Judge the readings that have waited long enough, in the order of their time."""
+        for reading in release(sensor.state, until_us):
+            evaluation = evaluate(sensor.state, _sample_of(reading), self._rules_of(sensor))
+            if evaluation is not detection.NOTHING:
+                cause = alerts.Cause(
+                    reading.event_id,
+                    reading.correlation_id,
+                    reading.event_us * 1000,
+                    sensor.id,
+                    sensor.tags,
+                    reading.unit,
+                    sensor.location,
+                )
+                self._conclude(sensor, cause, evaluation, batch)
+        self._changed[sensor.key] = sensor
+        if not sensor.state.waiting:
+            self._holding.pop(sensor.key, None)
 
     def _add_sensor(self, event: VibrationRecorded, tags: dict[str, str], received_ns: int, batch: Batch) -> Sensor:
         sensor = Sensor(
@@ -252,19 +420,20 @@ class Pipeline:
         else:
             self._reject(message, Rejected("id_conflict", f"eventId is {event.event_id!r}", body), batch)
 
-    def _conclude(
-        self, sensor: Sensor, event: VibrationRecorded, time_ns: int, evaluation: Evaluation, batch: Batch
-    ) -> None:
+    def _conclude(self, sensor: Sensor, cause: alerts.Cause, evaluation: Evaluation, batch: Batch) -> None:
         """Turn what detection found into facts and alert changes."""
-        event_id = event.event_id or ""
-        correlation = event.correlation_id or event_id
         if evaluation.learned is not None:
-            data = _describe_baseline(evaluation.learned, sensor)
-            fact = derive(BASELINE_LEARNED, sensor.id, time_ns, cause=event_id, correlation=correlation, data=data)
+            fact = derive(
+                BASELINE_LEARNED,
+                sensor.id,
+                cause.time_ns,
+                cause=cause.event_id,
+                correlation=cause.correlation_id,
+                data=_describe_baseline(evaluation.learned, sensor),
+            )
             batch.facts.append((batch.take_seq(), fact))
         if evaluation.finding is None:
             return
-        cause = alerts.Cause(event_id, correlation, time_ns, sensor.id, sensor.tags, event.data.unit, sensor.location)
         alert, fact = alerts.apply(self._open.get(sensor.id), evaluation.finding, cause)
         if alert.state == "cleared":
             self._open.pop(sensor.id, None)
@@ -284,6 +453,31 @@ class Pipeline:
 def _sample(event: VibrationRecorded, time_ns: int) -> Sample:
     data = event.data
     return Sample(data.vibration_level, time_ns, data.unit, data.baseline_vibration_level, data.operating_state)
+
+
+def _sample_of(reading: Waiting) -> Sample:
+    time_ns = reading.event_us * 1000
+    return Sample(reading.level, time_ns, reading.unit, reading.event_baseline, reading.operating_state)
+
+
+def _waiting(event: VibrationRecorded, event_us: int) -> Waiting:
+    data = event.data
+    event_id = event.event_id or ""
+    return Waiting(
+        event_us,
+        event_id,
+        event.correlation_id or event_id,
+        data.vibration_level,
+        data.unit,
+        data.baseline_vibration_level,
+        data.operating_state,
+    )
+
+
+def _cause(sensor: Sensor, event: VibrationRecorded, time_ns: int) -> alerts.Cause:
+    event_id = event.event_id or ""
+    correlation = event.correlation_id or event_id
+    return alerts.Cause(event_id, correlation, time_ns, sensor.id, sensor.tags, event.data.unit, sensor.location)
 
 
 def _describe_baseline(baseline: Baseline, sensor: Sensor) -> dict[str, object]:

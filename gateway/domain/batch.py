@@ -28,7 +28,7 @@ class Batch(Struct):
     """New rows in the order of their sequence numbers, and how many readings were known already or came late.
 
     `bodies` finds the new readings by (event_us, sensor key) and event id, `rejected` the dead letters by (digest,
-    packet_id).
+    packet_id). `replayed` are the numbers of dead letters that are none any more.
     """
 
     next_seq: int
@@ -41,9 +41,11 @@ class Batch(Struct):
     alerts: dict[str, Alert] = field(default_factory=dict)
     bodies: dict[tuple[int, int], dict[str, bytes]] = field(default_factory=dict)
     rejected: set[tuple[bytes, int]] = field(default_factory=set)
+    replayed: list[int] = field(default_factory=list)
     duplicates: int = 0
     late: int = 0
     clock_replaced: int = 0
+    unused: int = 0
 
     def take_seq(self) -> int:
         """Return the next sequence number."""
@@ -51,9 +53,14 @@ class Batch(Struct):
         self.next_seq += 1
         return seq
 
+    def drop_dead_letters(self, keep: int) -> None:
+        """Forget all dead letters but the first `keep`; their sequence numbers stay unused."""
+        self.unused += len(self.dead_letters) - keep
+        del self.dead_letters[keep:]
+
     def start_at(self, seq: int) -> None:
         """Give the rows numbers from `seq` on: while this batch could not be written, something else was."""
-        rows = len(self.readings) + len(self.facts) + len(self.dead_letters)
+        rows = len(self.readings) + len(self.facts) + len(self.dead_letters) + self.unused
         by = seq - (self.next_seq - rows)
         if by:
             self.readings = [(row[0] + by, *row[1:]) for row in self.readings]

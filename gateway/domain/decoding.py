@@ -22,7 +22,7 @@ REASONS = {
     "bad_id": "an id is empty, too long or has control characters",
     "topic_mismatch": "the sensor in the topic is another one than in the event, or no template fits the topic",
     "influxdb_refused": "InfluxDB does not take this point; the reading itself is stored",
-    "id_conflict": "another reading with the same id, sensor and time but other content is stored already",
+    "id_conflict": "a reading of this sensor with the same id, but another time or other content, is stored already",
 }
 """Every reason for a dead letter, and what it means."""
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
+
 from msgspec import Struct
 
 from gateway.domain.baseline import Baseline, Learning
+from gateway.domain.clock import FUTURE_TOLERANCE_US
 from gateway.domain.events import Flag, Level
 
-FUTURE_TOLERANCE_US = 5 * 60 * 1_000_000
-"""A reading from further in the future than this has a wrong clock."""
-
-EARLIEST_US = -9_200_000_000_000_000
-"""The year 1678. What is earlier does not fit into a database's 64-bit count of nanoseconds."""
+EARLIEST_US, LATEST_US = -9_200_000_000_000_000, 9_200_000_000_000_000
+"""The years 1678 and 2261. What lies beyond does not fit into a database's 64-bit count of nanoseconds."""
 
 _UPPER_HALF_NS = 500
 """Receive times and retained readings stand in the upper half of their microsecond, so that they never meet a time of
@@ -27,11 +27,31 @@ class Limits(Struct, frozen=True):
     clear: float
 
 
+class Waiting(Struct):
+    """A reading that waits for the watermark, with all that judging it needs. Ordered by time, then id."""
+
+    event_us: int
+    event_id: str
+    correlation_id: str
+    level: float
+    unit: str
+    event_baseline: float | None = None
+    operating_state: str | None = None
+
+
+class Clocks(Struct, frozen=True):
+    """How far a sensor's clock may be off (`tolerance_us`), and how late a reading may come and still be judged."""
+
+    tolerance_us: int
+    lateness_us: int = 0
+
+
 class SensorState(Struct):
     """Everything the gateway must remember of a sensor to judge its next reading. It is what a snapshot keeps.
 
     `newest_us` is the newest believable time, `seen_us` the newest of all: beyond it nothing can be a duplicate.
-    `on_*` and `off` count consecutive readings beyond a limit, since the time beside them.
+    `on_*` and `off` count consecutive readings beyond a limit, since the time beside them. `waiting` are the readings
+    that are not judged yet, `released_us` the time of the last one that was.
     """
 
     newest_us: int | None = None
@@ -49,34 +69,64 @@ class SensorState(Struct):
     learned: Baseline | None = None
     event_baseline: float | None = None
     limits: Limits | None = None
+    waiting: list[Waiting] = []
+    released_us: int | None = None
 
 
 def place(
-    state: SensorState, event_us: int, received_ns: int, tolerance_us: int, *, retained: bool = False
+    state: SensorState,
+    event_us: int,
+    received_ns: int,
+    clocks: Clocks,
+    *,
+    retained: bool = False,
+    suspect: bool = False,
 ) -> tuple[int, int]:
     """Return the time in ns that counts for a new reading, and what is special about it; the timeline moves on.
 
     A time that continues the sensor's own timeline is believed, however old it is. One that begins a timeline, or
-    jumps back, by more than `tolerance_us`, or lies in the future or before `EARLIEST_US`, is replaced by the receive
-    time. A retained reading is an old one by its nature: it keeps its time and moves nothing.
+    jumps back, by more than the tolerance, or lies in the future, is replaced by the receive time, unless our own
+    clock is `suspect`. A retained reading is an old one by its nature: it keeps its time and moves nothing.
     """
     state.seen_us = event_us if state.seen_us is None else max(state.seen_us, event_us)
     received_us = received_ns // 1000
     newest = state.newest_us
-    if event_us > received_us + FUTURE_TOLERANCE_US or event_us < EARLIEST_US:
+    if not EARLIEST_US <= event_us <= LATEST_US or (event_us > received_us + FUTURE_TOLERANCE_US and not suspect):
         return _receive_time(state, received_us), Flag.CLOCK_REPLACED | (Flag.RETAINED if retained else 0)
     if retained:
         return event_us * 1000 + _UPPER_HALF_NS, Flag.RETAINED
     if newest is None:
-        if received_us - event_us > tolerance_us:
+        if received_us - event_us > clocks.tolerance_us and not suspect:
             return _receive_time(state, received_us), Flag.CLOCK_REPLACED
     elif event_us < newest:
-        if newest - event_us > tolerance_us:
+        if newest - event_us > clocks.tolerance_us:
             return _receive_time(state, received_us), Flag.CLOCK_REPLACED
-        return event_us * 1000, Flag.LATE
+        late = event_us < newest - clocks.lateness_us or (
+            state.released_us is not None and event_us < state.released_us
+        )
+        return event_us * 1000, Flag.LATE if late else 0
     state.at_newest = state.at_newest + 1 if event_us == newest else 0
     state.newest_us = event_us
     return event_us * 1000 + state.at_newest, 0
+
+
+def hold(state: SensorState, reading: Waiting) -> None:
+    """Let a reading wait for the watermark."""
+    insort(state.waiting, reading, key=_order)
+
+
+def release(state: SensorState, until_us: int) -> list[Waiting]:
+    """Return the waiting readings up to a time, in the order of their time; they wait no longer."""
+    count = bisect_right(state.waiting, until_us, key=lambda reading: reading.event_us)
+    released = state.waiting[:count]
+    if released:
+        state.waiting = state.waiting[count:]
+        state.released_us = released[-1].event_us
+    return released
+
+
+def _order(reading: Waiting) -> tuple[int, str]:
+    return reading.event_us, reading.event_id
 
 
 def _receive_time(state: SensorState, received_us: int) -> int:

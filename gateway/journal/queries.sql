@@ -72,10 +72,13 @@ SELECT count(*) FROM readings WHERE event_us = ? AND sensor = ?;
 SELECT 1 FROM dead_letters WHERE digest = ? AND packet_id = ? LIMIT 1;
 
 -- name: last_seq
+-- Where the newest rows have been trimmed, the cursors and the snapshot still know how far the sequence had come.
 SELECT max(
     coalesce((SELECT max(seq) FROM readings), 0),
     coalesce((SELECT max(seq) FROM events), 0),
-    coalesce((SELECT max(seq) FROM dead_letters), 0)
+    coalesce((SELECT max(seq) FROM dead_letters), 0),
+    coalesce((SELECT max(seq) FROM cursors), 0),
+    coalesce((SELECT CAST(value AS INTEGER) FROM notes WHERE name = 'snapshot_seq'), 0)
 );
 
 -- name: sensors
@@ -100,7 +103,21 @@ SELECT alert FROM alerts ORDER BY opened DESC, id;
 SELECT alert FROM alerts WHERE id >= ?1 AND id < ?1 || 'g' LIMIT 2;
 
 -- name: replay
-SELECT sensor, event_us, received, flags, body FROM readings WHERE seq > ? ORDER BY seq;
+SELECT sensor, event_us, received, flags, event_id, body FROM (
+    SELECT seq, sensor, event_us, received, flags, event_id, body FROM readings WHERE seq > ?1
+    UNION ALL
+    SELECT events.seq, sensors.key, json_extract(data, '$.untilUs'), recorded, -1, '', x''
+    FROM events JOIN sensors ON sensors.id = events.subject
+    WHERE events.seq > ?1 AND type = 'LatenessPassed'
+) ORDER BY seq;
+
+-- name: recent
+SELECT sensor, event_us, received, flags, event_id FROM (
+    SELECT * FROM readings WHERE seq <= ? ORDER BY seq DESC LIMIT ?
+) ORDER BY seq;
+
+-- name: delete_dead_letter
+DELETE FROM dead_letters WHERE seq = ?;
 
 -- name: readings_after
 SELECT seq, time, sensor, level, baseline, flags, event_id, received, body FROM readings

@@ -84,6 +84,7 @@ class Journal:
                     for letter in batch.dead_letters
                 ),
             )  # fmt: skip
+            self._many("delete_dead_letter", ((number,) for number in batch.replayed))
             self._many(
                 "upsert_alert",
                 (
@@ -118,10 +119,16 @@ class Journal:
         """Return every alert that is not cleared."""
         return [msgspec.json.decode(alert, type=Alert) for (alert,) in self._db.execute(self._sql["open_alerts"])]
 
-    def readings_since_snapshot(self) -> Iterator[tuple[int, int, int, int, bytes]]:
-        """Yield (sensor, event_us, received_ns, flags, body) of what the last snapshot does not know."""
-        row = self._db.execute(self._sql["note"], (SNAPSHOT_SEQ,)).fetchone()
-        yield from self._db.execute(self._sql["replay"], (int(row[0]) if row else 0,))
+    def since_snapshot(self) -> Iterator[tuple[int, int, int, int, str, bytes]]:
+        """Yield what the last snapshot does not know: (sensor, event_us, received_ns, flags, event id, body)."""
+        yield from self._db.execute(self._sql["replay"], (self._snapshot_seq(),))
+
+    def before_snapshot(self, limit: int) -> Iterator[tuple[int, int, int, int, str]]:
+        """Yield the last readings that it does know: (sensor, event_us, received_ns, flags, event id)."""
+        yield from self._db.execute(self._sql["recent"], (self._snapshot_seq(), limit))
+
+    def _snapshot_seq(self) -> int:
+        return int(self.note(SNAPSHOT_SEQ) or 0)
 
     def save_detector(self, sensors: Iterable[Sensor], seq: int) -> None:
         """Save the state of `sensors` as it is after `seq`."""
@@ -199,8 +206,7 @@ class Journal:
 
     def settled_seq(self, consumers: Iterable[str]) -> int:
         """Return up to where nobody needs the journal any more: neither a consumer nor a replay after a crash."""
-        snapshot = self.note(SNAPSHOT_SEQ)
-        return min([int(snapshot) if snapshot else 0, *(self.cursor(consumer) for consumer in consumers)])
+        return min([self._snapshot_seq(), *(self.cursor(consumer) for consumer in consumers)])
 
     def trim(self, query: str, seq: int, limit: int, before_ns: int) -> int:
         """Delete the oldest rows up to `seq` and older than a time, `limit` at most; return how many went."""

@@ -148,8 +148,7 @@ class _Conversation(SMTP):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        assert isinstance(transport, asyncio.Transport)
-        self._transports.append(transport)
+        self._transports.append(_below_tls(transport))
 
 
 class _Silence(asyncio.Protocol):
@@ -157,5 +156,12 @@ class _Silence(asyncio.Protocol):
         self._transports = transports
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transports.append(transport)
+        self._transports.append(_below_tls(transport))
+
+
+def _below_tls(transport: asyncio.BaseTransport) -> asyncio.Transport:
+    """Return what can be aborted: a TLS transport that was closed twice, as aiosmtpd does, forgets its connection."""
+    tls = getattr(transport, "_ssl_protocol", None)
+    connection = transport if tls is None else tls._transport  # noqa: SLF001 - asyncio offers no other way to it
+    assert isinstance(connection, asyncio.Transport)
+    return connection

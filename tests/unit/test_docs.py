@@ -18,7 +18,7 @@ from gateway.domain.alerts import ALERT_FACTS, CONDITION
 from gateway.domain.decoding import REASONS
 from gateway.domain.events import FEATURES
 from gateway.handlers import BUILT_IN
-from gateway.pipeline import BASELINE_LEARNED
+from gateway.pipeline import BASELINE_LEARNED, LATENESS_PASSED
 from gateway.web.metrics import Metrics
 from simulator.cli import main as simulator
 
@@ -105,6 +105,7 @@ def test_every_derived_event_is_documented() -> None:
     assert {name for row in rows for name in re.findall(r"\w+", row)} == {
         *ALERT_FACTS,
         BASELINE_LEARNED,
+        LATENESS_PASSED,
         CONDITION,
         SENT,
         FAILED,

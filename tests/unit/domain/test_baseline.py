@@ -1,0 +1,177 @@
+import math
+from statistics import median
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.domain.baseline import CAPACITY, Baseline, Learning, learn
+from gateway.domain.detection import Change, Rules, Sample, choose_baseline, evaluate, limits
+from gateway.domain.events import Level
+from gateway.domain.sensors import SensorState
+
+SECOND = 10**9
+HOUR = 3600 * SECOND
+
+
+def fed(state: SensorState, rules: Rules, levels: list[float], start: int = 0, **more: object) -> list[Baseline]:
+    """Evaluate a reading a second and return the baselines that were learned."""
+    found = []
+    for index, level in enumerate(levels, start=start):
+        evaluation = evaluate(state, Sample(level, index * SECOND, **more), rules)  # type: ignore[arg-type] # any field
+        if evaluation.learned:
+            found.append(evaluation.learned)
+    return found
+
+
+def sample(level: float, second: int = 0, **more: object) -> Sample:
+    return Sample(level, second * SECOND, **more)  # type: ignore[arg-type] # any field
+
+
+RULES = Rules(learning_readings=10, learning_ns=100 * SECOND)
+
+
+def test_a_provisional_baseline_comes_after_the_readings_and_at_every_doubling_of_them() -> None:
+    found = fed(SensorState(), RULES, [4.0] * 90)
+    assert [(baseline.source, baseline.readings, baseline.version) for baseline in found] == [
+        ("provisional", 10, 1),
+        ("provisional", 20, 2),
+        ("provisional", 40, 3),
+        ("provisional", 80, 4),
+    ]
+    assert all(baseline.sigma is None for baseline in found)
+
+
+def test_a_learned_one_needs_both_the_readings_and_the_time() -> None:
+    early = Rules(learning_readings=10, learning_ns=0)
+    assert [(one.source, one.readings) for one in fed(SensorState(), early, [4.0] * 50)] == [("learned", 10)]
+    (*_, last) = fed(SensorState(), RULES, [4.0, 4.2] * 60)
+    assert (last.source, last.readings, last.version) == ("learned", 101, 5)
+    assert (last.from_ns, last.to_ns) == (0, 100 * SECOND)
+    assert last.level == 4.0
+    assert last.sigma is not None
+
+
+def test_once_learned_it_stays() -> None:
+    state = SensorState()
+    fed(state, RULES, [4.0] * 200)
+    assert fed(state, RULES, [4.1] * 500, start=200) == []
+    assert state.learning is None
+
+
+def test_the_spread_is_robust_and_never_smaller_than_the_sensors_resolution() -> None:
+    quiet, rough = Learning(0), Learning(0)
+    same = {"readings": 9, "duration_ns": 0, "version": 1}
+    for level in [10.0] * 8:
+        learn(quiet, level, 0, **{**same, "readings": 100})
+    constant = learn(quiet, 10.0, 1, **same)
+    for level in [9.0, 9.5, 10.0, 10.0, 10.5, 11.0, 10.0, 1000.0]:
+        learn(rough, level, 0, **{**same, "readings": 100})
+    outlier = learn(rough, 10.0, 1, **same)
+    assert constant is not None
+    assert constant.sigma == pytest.approx(0.1)
+    assert outlier is not None
+    assert outlier.level == 10.0
+    assert outlier.sigma == pytest.approx(1.4826 * 0.5)
+
+
+@pytest.mark.parametrize("levels", [[0.0] * 30, [-4.0] * 30, [5e-324] * 30])
+def test_nothing_is_learned_from_a_level_that_nothing_can_be_compared_with(levels: list[float]) -> None:
+    state = SensorState()
+    assert fed(state, Rules(learning_readings=10, learning_ns=0), levels) == []
+    assert fed(state, Rules(learning_readings=10, learning_ns=0), [4.0] * 60, start=30)
+
+
+@given(st.integers(1, 5000))
+def test_memory_is_bounded_and_what_is_kept_is_spread_over_the_whole_time(count: int) -> None:
+    learning = Learning(0)
+    for number in range(count):
+        learning.add(float(number))
+    assert learning.count == count
+    assert len(learning.samples) < CAPACITY
+    gaps = [b - a for a, b in zip(learning.samples, learning.samples[1:], strict=False)]
+    assert set(gaps) <= {learning.stride}
+    if count >= CAPACITY:
+        assert median(learning.samples) == pytest.approx(count / 2, abs=2 * learning.stride)
+
+
+def test_the_configured_baseline_comes_first_then_the_learned_the_sensors_own_and_the_provisional() -> None:
+    own = Rules()
+    learned, provisional = Baseline(5.0, "learned", 0.1, 2), Baseline(6.0, "provisional", version=1)
+    assert choose_baseline(SensorState(), own) is None
+    assert choose_baseline(SensorState(learned=provisional), own) == provisional
+    assert choose_baseline(SensorState(learned=provisional, event_baseline=4.0), own) == Baseline(4.0, "event")
+    assert choose_baseline(SensorState(learned=learned, event_baseline=4.0), own) == learned
+    configured = Rules(baseline=3.0)
+    assert choose_baseline(SensorState(learned=learned, event_baseline=4.0), configured) == Baseline(3.0, "configured")
+
+
+@pytest.mark.parametrize("nonsense", [0.0, -4.0])
+def test_an_own_baseline_that_nothing_can_be_compared_with_does_not_count(nonsense: float) -> None:
+    assert choose_baseline(SensorState(event_baseline=nonsense), Rules()) is None
+
+
+def test_with_a_configured_baseline_nothing_is_learned() -> None:
+    state = SensorState()
+    assert fed(state, Rules(baseline=4.0, learning_readings=5, learning_ns=0), [4.0] * 50) == []
+    assert state.learning is None
+
+
+def test_learning_is_frozen_while_an_alert_is_open_and_while_one_may_be_coming() -> None:
+    state = SensorState()
+    rules = Rules(learning_readings=10, learning_ns=HOUR, on_readings=3, off_readings=3)
+    fed(state, rules, [4.0] * 10)
+    seen = state.learning.count if state.learning else 0
+    fed(state, rules, [8.0] * 2 + [4.0], start=10)
+    assert state.learning is not None
+    assert state.learning.count == seen
+    fed(state, rules, [8.0] * 50 + [4.0] * 2, start=20)
+    assert (state.severity, state.learning.count) == (Level.WARNING, seen)
+    fed(state, rules, [4.0] * 3, start=72)
+    assert (state.severity, state.learning.count) == (Level.NONE, seen + 2)
+
+
+@pytest.mark.parametrize("text", ["stopped", "Stopped", "OFF"])
+def test_nothing_is_learned_from_a_stopped_machine(text: str) -> None:
+    state = SensorState()
+    rules = Rules(learning_readings=5, learning_ns=0, stopped_states=frozenset({"stopped", "off"}))
+    assert fed(state, rules, [0.1] * 50, operating_state=text) == []
+    assert state.learning is None
+    assert fed(state, rules, [4.0] * 5, start=50, operating_state="running")[0].level == 4.0
+
+
+def test_limits_follow_from_the_ratio_until_there_is_a_spread() -> None:
+    rules = Rules(warning_ratio=1.5, critical_ratio=3.0, warning_sigma=5.0, hysteresis=0.1)
+    fixed = limits(Baseline(4.0, "configured"), rules)
+    assert fixed is not None
+    assert (fixed.warning, fixed.critical) == (6.0, 12.0)
+    assert fixed.clear == pytest.approx(5.4)
+    learned = limits(Baseline(4.0, "learned", sigma=0.2), rules)
+    assert learned is not None
+    assert (learned.warning, learned.critical) == (5.0, 12.0)
+    assert learned.clear == pytest.approx(4.5)
+    assert limits(None, rules) is None
+
+
+@given(
+    st.floats(1e-6, 1e6), st.none() | st.floats(1e-3, 10), st.floats(1.001, 100), st.floats(1.001, 100),
+    st.floats(0, 0.999),
+)  # fmt: skip
+def test_an_alert_always_ends_between_the_baseline_and_its_limits(
+    level: float, spread: float | None, warning: float, critical: float, hysteresis: float
+) -> None:
+    """Else it could never clear, or would clear while the level is still above the limit."""
+    sigma = None if spread is None else spread * level
+    rules = Rules(warning_ratio=warning, critical_ratio=critical, hysteresis=hysteresis)
+    found = limits(Baseline(level, "learned" if sigma else "configured", sigma), rules)
+    assert found is not None
+    assert level < found.clear <= min(found.warning, found.critical)
+    assert math.isfinite(found.critical)
+
+
+def test_a_sensors_own_baseline_may_change_and_counts_from_then_on() -> None:
+    state, rules = SensorState(), Rules(on_readings=1)
+    assert evaluate(state, sample(7.0, 0, event_baseline=5.0), rules).finding is None
+    finding = evaluate(state, sample(7.0, 1, event_baseline=4.0), rules).finding
+    assert finding is not None
+    assert (finding.change, finding.baseline) == (Change.RAISE, 4.0)

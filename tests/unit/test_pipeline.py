@@ -1,0 +1,452 @@
+"""The one path of one batch, through a real journal: the laws that hold however messages come."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from gateway import pipeline as pipeline_module
+from gateway.domain.alerts import CLEARED, ESCALATED, RAISED
+from gateway.domain.batch import Batch
+from gateway.domain.detection import Rules
+from gateway.domain.events import Fact, Flag, Message
+from gateway.domain.sensors import Sensor
+from gateway.errors import JournalUnavailableError
+from gateway.pipeline import BASELINE_LEARNED
+from tests.readings import FIXED, NOON_NS, SECOND, Plant, event, message, plant, reading, split, topic_of
+
+DAY = 86_400
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Plant]:
+    with plant(tmp_path) as made:
+        yield made
+
+
+def flags_of(here: Plant) -> list[int]:
+    return [row.flags for row in here.contents()["readings"]]
+
+
+def facts_of(here: Plant) -> list[Fact]:
+    return [fact for _, fact in here.contents()["facts"]]
+
+
+class TestWhatIsStored:
+    def test_a_reading_is_stored_with_what_it_was_compared_with(self, here: Plant) -> None:
+        batch = here.take(reading(0, 5.0))
+        (stored,) = here.contents()["readings"]
+        assert (stored.sensor_id, stored.level, stored.baseline, stored.flags) == ("VB-1", 5.0, 4.0, 0)
+        assert (stored.time_ns, stored.received_ns) == (NOON_NS, NOON_NS + SECOND // 2)
+        assert stored.tags == {"site": "plant-1", "area": "hall-2", "machine": "pump-7", "sensor": "VB-1"}
+        assert stored.event().event_id == stored.event_id
+        assert (batch.messages, batch.duplicates, len(batch.readings)) == (1, 0, 1)
+
+    def test_an_array_is_as_many_readings_and_dead_letters(self, here: Plant) -> None:
+        here.take(message([event(0), 5, event(1), {"eventType": "Other"}]))
+        contents = here.contents()
+        assert len(contents["readings"]) == 2
+        assert contents["dead letters"] == {"invalid": 2}
+
+    def test_a_topic_that_no_template_fits_is_a_dead_letter(self, here: Plant) -> None:
+        here.take(message(event(), topic="elsewhere"))
+        assert here.contents()["dead letters"] == {"topic_mismatch": 1}
+
+    def test_a_body_that_is_no_utf8_in_an_unknown_field_is_kept_as_it_came(self, here: Plant) -> None:
+        whole = message(event()).payload[:-1] + b', "note": "\xff"}'
+        here.take(message(whole))
+        assert here.contents()["readings"][0].body == whole
+        assert here.crash() == 1
+
+    @pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "1500-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+    @pytest.mark.parametrize("retained", [False, True])
+    def test_no_time_is_too_long_for_the_journal(self, here: Plant, time: str, *, retained: bool) -> None:
+        here.take(message({**event(), "timestamp": time}, second=0, retained=retained))
+        (stored,) = here.contents()["readings"]
+        assert stored.flags & Flag.CLOCK_REPLACED
+        assert here.take(reading(1)).duplicates == 0
+
+    def test_hostile_but_valid_texts_are_stored(self, here: Plant) -> None:
+        odd = event(0, 20.0, unit="\x00\x1b[2J", operatingState="'; DROP TABLE readings; --")
+        here.take(message({**odd, "sensorLocation": "\u202e<script>", "correlationId": "c" * 100_000}))
+        here.take(*(reading(second, 20.0, unit="\x00\x1b[2J") for second in range(1, 5)))
+        assert len(here.contents()["readings"]) == 5
+        assert here.changes() == [(RAISED, "critical")]
+
+    def test_every_fact_leads_back_to_its_cause(self, here: Plant) -> None:
+        here.take(*(message({**event(second, 8.0), "correlationId": "chain"}) for second in range(3)))
+        (fact,) = facts_of(here)
+        assert (fact.causation_id, fact.correlation_id, fact.subject) == ("VB-1@2", "chain", "VB-1")
+        here.take(*(reading(second, 12.0) for second in range(3, 6)))
+        assert facts_of(here)[1].correlation_id == "VB-1@5"
+
+
+class TestDuplicates:
+    def test_the_same_message_again_is_stored_once_whenever_it_comes(self, here: Plant) -> None:
+        assert here.take(reading(0), reading(0)).duplicates == 1
+        here.take(reading(1), reading(2))
+        assert here.take(reading(0), reading(1), reading(2)).duplicates == 3
+        assert len(here.contents()["readings"]) == 3
+
+    def test_it_is_the_same_even_if_it_is_written_differently(self, here: Plant) -> None:
+        again = replace(reading(0), payload=b"  " + reading(0).payload + b" ")
+        assert here.take(reading(0), again).duplicates == 1
+
+    def test_the_same_id_with_other_content_is_a_dead_letter(self, here: Plant) -> None:
+        here.take(reading(0, 4.0))
+        here.take(message(event(0, 9.0)), message(event(0, 9.0), duplicate=True))
+        contents = here.contents()
+        assert [row.level for row in contents["readings"]] == [4.0]
+        assert contents["dead letters"] == {"id_conflict": 1}
+
+    def test_an_id_used_again_for_another_time_is_a_dead_letter(self, here: Plant) -> None:
+        same = {"id_": "always-the-same"}
+        assert len(here.take(*(message(event(second, **same)) for second in range(3))).readings) == 1
+        assert here.contents()["dead letters"] == {"id_conflict": 2}
+        assert len(here.take(message(event(9, id_="another"))).readings) == 1
+
+    def test_two_sensors_may_use_the_same_id(self, here: Plant) -> None:
+        here.take(message(event(0, id_="1")), message(event(1, sensor="VB-2", id_="1")))
+        assert len(here.contents()["readings"]) == 2
+
+    def test_an_id_used_again_is_noticed_after_a_crash_too(self, here: Plant) -> None:
+        here.take(message(event(0, id_="1")))
+        here.pipeline.snapshot()
+        here.crash()
+        assert here.take(message(event(1, id_="1"))).readings == []
+
+    def test_readings_of_one_time_get_times_of_their_own(self, here: Plant) -> None:
+        here.take(*(message(event(0, id_=str(number))) for number in range(3)))
+        here.take(reading(1))
+        here.take(*(message(event(0, id_=str(number))) for number in range(3, 6)))
+        here.take(*(message(event(0, id_=str(number)), retained=True) for number in range(6, 9)))
+        times = [row.time_ns - NOON_NS for row in here.contents()["readings"]]
+        assert times == [0, 1, 2, SECOND, 4 - 1, 4, 5, 506, 507, 508]
+
+    def test_a_bad_message_that_is_sent_again_is_one_dead_letter(self, here: Plant) -> None:
+        bad = message(b"{", packet_id=7)
+        again = replace(bad, duplicate=True, generation=2)
+        here.take(bad)
+        assert here.take(again).duplicates == 1
+        assert here.crash() == 0
+        assert here.take(again).duplicates == 1
+        assert here.contents()["dead letters"] == {"not_json": 1}
+
+    def test_it_is_one_even_if_both_come_in_one_batch(self, here: Plant) -> None:
+        bad = message(b"{", packet_id=7)
+        here.take(bad, replace(bad, duplicate=True))
+        assert here.contents()["dead letters"] == {"not_json": 1}
+
+    def test_two_bad_messages_are_two(self, here: Plant) -> None:
+        bad = message(b"{", packet_id=7)
+        here.take(bad, replace(bad, packet_id=8, duplicate=True), replace(bad, payload=b"[", duplicate=True), bad)
+        assert here.contents()["dead letters"] == {"not_json": 4}
+
+
+class TestOrderAndClocks:
+    def test_a_late_reading_is_stored_and_marked_and_changes_nothing_else(self, here: Plant) -> None:
+        here.take(reading(100))
+        batch = here.take(*(reading(second, 20.0) for second in range(10)))
+        assert (batch.late, flags_of(here)) == (10, [0, *[Flag.LATE] * 10])
+        assert here.changes() == []
+
+    def test_a_backlog_in_order_is_judged_however_old(self, here: Plant) -> None:
+        here.take(reading(0))
+        month = 30 * DAY
+        here.take(*(message(event(second, 8.0), second=month) for second in range(60, 63)))
+        assert flags_of(here) == [0] * 4
+        assert here.changes() == [(RAISED, "warning")]
+        assert here.contents()["readings"][1].time_ns == NOON_NS + 60 * SECOND
+
+    def test_a_retained_reading_is_marked_and_not_judged(self, here: Plant) -> None:
+        here.take(*(message(event(second, 20.0), retained=True) for second in range(10)))
+        assert flags_of(here) == [Flag.RETAINED] * 10
+        assert here.changes() == []
+        assert here.take(message(event(9, 20.0))).duplicates == 1
+
+    def test_a_reading_with_a_wrong_clock_is_judged_at_its_receive_time(self, here: Plant) -> None:
+        readings = [{**event(second, 8.0), "timestamp": f"1970-01-01T00:00:0{second}Z"} for second in range(3)]
+        batch = here.take(*(message(body, second=100 + number) for number, body in enumerate(readings)))
+        assert batch.clock_replaced == 3
+        times = [(row.time_ns - NOON_NS) // SECOND for row in here.contents()["readings"]]
+        assert times == [100, 101, 102]
+        assert here.changes() == [(RAISED, "warning")]
+
+    def test_a_moved_sensor_is_where_its_newest_reading_came_from(self, here: Plant) -> None:
+        here.take(reading(0))
+        moved = topic_of(machine="pump-8")
+        here.take(message({**event(1), "sensorLocation": "Hall 8"}, topic=moved))
+        here.take(reading(0), message(event(0.5)), message(event(0.7), retained=True))
+        (sensor,) = here.contents()["sensors"]
+        assert (sensor.tags["machine"], sensor.location) == ("pump-8", "Hall 8")
+        here.take(message({**event(2), "sensorLocation": "Hall 9"}, topic=moved))
+        assert here.contents()["sensors"][0].location == "Hall 9"
+
+    def test_rules_follow_a_sensor_to_another_machine(self, tmp_path: Path) -> None:
+        def rules_for(sensor: Sensor) -> Rules:
+            return Rules(baseline=4.0 if sensor.tags["machine"] == "pump-7" else 40.0, on_readings=1)
+
+        with plant(tmp_path, rules_for) as here:
+            here.take(message(event(0, 8.0), topic=topic_of(machine="pump-8")))
+            assert here.changes() == []
+            here.take(message(event(1, 8.0)))
+            assert here.changes() == [(RAISED, "warning")]
+
+
+class TestAlerts:
+    def test_an_alert_lives_from_raised_to_cleared(self, here: Plant) -> None:
+        levels = [7.0] * 3 + [12.0] * 3 + [4.0] * 3
+        here.take(*(reading(second, level) for second, level in enumerate(levels)))
+        assert here.changes() == [(RAISED, "warning"), (ESCALATED, "critical"), (CLEARED, "critical")]
+        (alert,) = here.contents()["alerts"]
+        assert (alert.state, alert.opened_ns, alert.cleared_ns) == (
+            "cleared",
+            NOON_NS + 2 * SECOND,
+            NOON_NS + 8 * SECOND,
+        )
+        assert alert.opened_by == "VB-1@2"
+
+    def test_the_gateways_own_alerts_do_not_mix_with_those_of_a_sensor_of_the_same_name(self, here: Plant) -> None:
+        here.pipeline.report("VB-1", "warning", "InfluxDB is full", NOON_NS)
+        here.take(*(reading(second, 8.0) for second in range(3)))
+        here.crash()
+        here.pipeline.report("VB-1", "warning", "InfluxDB is full", NOON_NS + 1)
+        here.take(*(reading(second, 4.0) for second in range(3, 6)))
+        states = {alert.kind: alert.state for alert in here.contents()["alerts"]}
+        assert states == {"gateway": "active", "machine": "cleared"}
+        here.pipeline.report("VB-1", None, "well again", NOON_NS + 2)
+        assert {alert.state for alert in here.contents()["alerts"]} == {"cleared"}
+
+    def test_a_learned_baseline_is_a_fact(self, tmp_path: Path) -> None:
+        with plant(tmp_path, Rules(learning_readings=5, learning_ns=5 * SECOND)) as here:
+            here.take(*(reading(second, 4.0) for second in range(8)))
+            facts = facts_of(here)
+            assert [(fact.type, fact.data["source"], fact.data["version"]) for fact in facts] == [
+                (BASELINE_LEARNED, "provisional", 1),
+                (BASELINE_LEARNED, "learned", 2),
+            ]
+            assert (facts[1].data["level"], facts[1].causation_id) == (4.0, "VB-1@5")
+
+
+class Broken:
+    """A journal whose disk is full now and then; everything else is the real one's."""
+
+    def __init__(self, here: Plant) -> None:
+        self._journal = here.journal
+        self.is_full = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._journal, name)
+
+    def write(self, batch: Batch) -> None:
+        self._refuse()
+        self._journal.write(batch)
+
+    def save_detector(self, sensors: Any, seq: int) -> None:
+        self._refuse()
+        self._journal.save_detector(sensors, seq)
+
+    def _refuse(self) -> None:
+        if self.is_full:
+            raise JournalUnavailableError("database or disk is full")
+
+
+@pytest.fixture
+def broken(here: Plant) -> Broken:
+    store = Broken(here)
+    here.pipeline = pipeline_module.Pipeline(store, here.templates, lambda _: FIXED, DAY * SECOND)
+    return store
+
+
+class TestADiskThatIsFull:
+    def test_what_could_not_be_written_is_written_once_there_is_space(self, here: Plant, broken: Broken) -> None:
+        messages = [reading(second, 8.0) for second in range(3)]
+        broken.is_full = True
+        for _ in range(3):
+            with pytest.raises(JournalUnavailableError):
+                here.take(*messages)
+        here.pipeline.snapshot()
+        broken.is_full = False
+        assert here.take(*messages).duplicates == 0
+        assert (len(here.contents()["readings"]), here.changes()) == (3, [(RAISED, "warning")])
+
+    def test_what_others_wrote_meanwhile_keeps_its_place(self, here: Plant, broken: Broken) -> None:
+        """A follower that has read up to there would never see a reading below it."""
+        messages = [*(reading(second, 8.0) for second in range(3)), message(b"{")]
+        broken.is_full = True
+        with pytest.raises(JournalUnavailableError):
+            here.take(*messages)
+        broken.is_full = False
+        here.pipeline.report("disk", "warning", "full", NOON_NS)
+        with here.reader() as reader:
+            seen = reader.last_seq()
+            here.take(*messages)
+            step = reader.step(seen, 100)
+        assert [len(step.readings), len(step.entries), step.until] == [3, 1, seen + 5]
+        assert here.take(reading(9)).next_seq == seen + 7
+
+    def test_a_snapshot_that_fails_does_not_make_the_batch_fail(
+        self, here: Plant, broken: Broken, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is on disk: done again, its dead letters would be there twice."""
+        monkeypatch.setattr(pipeline_module, "SNAPSHOT_READINGS", 1)
+        monkeypatch.setattr(broken, "save_detector", lambda *_: broken._refuse())  # noqa: SLF001 - its own test
+        monkeypatch.setattr(broken, "_refuse", lambda: (_ for _ in ()).throw(JournalUnavailableError("full")))
+        monkeypatch.setattr(broken, "write", here.journal.write)
+        batch = here.take(*(reading(second) for second in range(20)), message(b"{"))
+        assert len(batch.readings) == 20
+        assert here.contents()["dead letters"] == {"not_json": 1}
+
+
+# The laws. A story is a list of messages of two sensors, with everything that can go wrong about them.
+
+LEARNING = Rules(learning_readings=4, learning_ns=20 * SECOND, on_readings=2, off_readings=2)
+levels = st.sampled_from([4.0, 4.1, 5.8, 6.3, 7.0, 9.0, 12.0, 0.0])
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> list[Message]:
+    """Messages in the order in which they arrive: mostly in order of time, some late, retained, wrong or broken."""
+    story: list[Message] = []
+    second = 0.0
+    for number in range(draw(st.integers(1, 25))):
+        second += draw(st.sampled_from([0, 1, 1, 1, 10]))
+        kind = draw(st.sampled_from(["plain"] * 6 + ["late", "far", "old", "retained", "bad", "array", "moved"]))
+        sensor = draw(st.sampled_from(["VB-1", "VB-1", "VB-2"]))
+        level = draw(levels)
+        state = draw(st.sampled_from([None, None, None, "stopped"]))
+        own = draw(st.sampled_from([None, None, 4.0]))
+        data = {"operatingState": state, "baselineVibrationLevel": own}
+        moment = {"late": second - 5, "far": second + 10 * DAY, "old": second - 10 * DAY}.get(kind, second)
+        body: Any = event(moment, level, sensor, id_=draw(st.sampled_from([f"e{number}", f"e{number}", None])), **data)
+        if kind == "array":
+            body = [body, event(moment, draw(levels), sensor, id_=f"e{number}b"), 5]
+        topic = topic_of(sensor, "pump-8" if kind == "moved" else "pump-7")
+        payload: Any = b"{" if kind == "bad" else body
+        story.append(
+            message(payload, second=second + 0.5, topic=topic, packet_id=number + 1, retained=kind == "retained")
+        )
+    return story
+
+
+def told(
+    rules: Rules, batches: Sequence[Sequence[Message]], *, crash_after: frozenset[int] = frozenset()
+) -> dict[str, Any]:
+    """Return what the journal holds in the end."""
+    with TemporaryDirectory() as directory, plant(Path(directory), rules) as here:
+        for number, batch in enumerate(batches):
+            here.take(*batch)
+            if number in crash_after:
+                here.crash()
+        return here.contents()
+
+
+def without_dead_letters(contents: dict[str, Any]) -> dict[str, Any]:
+    """A bad message that is sent twice without saying so is two; and each takes a place in the sequence."""
+    return {
+        "readings": [replace(row, seq=0) for row in contents["readings"]],
+        "facts": [fact for _, fact in contents["facts"]],
+        "alerts": contents["alerts"],
+        "sensors": contents["sensors"],
+    }
+
+
+sizes = st.lists(st.integers(1, 6), max_size=20)
+rules = st.sampled_from([FIXED, LEARNING])
+laws = settings(max_examples=40, deadline=None)
+
+
+@laws
+@given(stories(), sizes, rules)
+def test_however_messages_are_split_into_batches_the_result_is_the_same(
+    story: list[Message], batch_sizes: list[int], rules: Rules
+) -> None:
+    assert told(rules, split(story, batch_sizes)) == told(rules, [[one] for one in story])
+
+
+@laws
+@given(stories(), sizes, rules, st.data())
+def test_messages_that_are_sent_again_change_nothing(
+    story: list[Message], batch_sizes: list[int], rules: Rules, data: st.DataObject
+) -> None:
+    """As a broker does it: after any message, some of the last ones again, in order and marked as such."""
+    again: list[Message] = []
+    for number in range(1, len(story) + 1):
+        again.append(story[number - 1])
+        first = max(0, number - data.draw(st.sampled_from([0, 0, 1, 3, number])))
+        again += [replace(one, duplicate=True, generation=number) for one in story[first:number]]
+    assert told(rules, split(again, batch_sizes)) == told(rules, [story])
+
+
+@laws
+@given(stories(), sizes, rules)
+def test_everything_published_twice_gives_the_same_readings_facts_and_alerts(
+    story: list[Message], batch_sizes: list[int], rules: Rules
+) -> None:
+    twice = [replace(one, packet_id=one.packet_id + number) for one in story for number in (0, 1000)]
+    assert without_dead_letters(told(rules, split(twice, batch_sizes))) == without_dead_letters(told(rules, [story]))
+
+
+@laws
+@given(stories(), sizes, rules, st.frozensets(st.integers(0, 10), max_size=4), st.sampled_from([1, 5, 50_000]))
+def test_after_a_crash_everything_goes_on_as_if_nothing_had_happened(
+    story: list[Message], batch_sizes: list[int], rules: Rules, crashes: frozenset[int], snapshot_every: int
+) -> None:
+    batches = split(story, batch_sizes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline_module, "SNAPSHOT_READINGS", snapshot_every)
+        assert told(rules, batches, crash_after=crashes) == told(rules, [story])
+
+
+@laws
+@given(stories(), rules)
+def test_no_two_readings_of_a_sensor_have_the_same_time(story: list[Message], rules: Rules) -> None:
+    """The second would overwrite the first in InfluxDB."""
+    readings = told(rules, [story])["readings"]
+    assert len({(row.sensor_id, row.time_ns) for row in readings}) == len(readings)
+
+
+@laws
+@given(stories(), rules)
+def test_every_alert_has_a_proper_life(story: list[Message], rules: Rules) -> None:
+    contents = told(rules, [story])
+    open_alerts: dict[str, str] = {}
+    for _, fact in contents["facts"]:
+        data = fact.data
+        if fact.type == RAISED:
+            assert data["sensorId"] not in open_alerts
+            open_alerts[data["sensorId"]] = data["id"]
+        elif fact.type in {ESCALATED, CLEARED}:
+            assert open_alerts[data["sensorId"]] == data["id"]
+            if fact.type == CLEARED:
+                del open_alerts[data["sensorId"]]
+    stored = {alert.sensor_id: alert.id for alert in contents["alerts"] if alert.state == "active"}
+    assert stored == open_alerts
+
+
+def test_a_snapshot_bounds_what_is_replayed(here: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline_module, "SNAPSHOT_READINGS", 10)
+    for second in range(0, 40, 5):
+        here.take(*(reading(second + offset) for offset in range(5)))
+    assert here.crash() < 10
+
+
+def test_a_sensor_that_always_gives_the_same_time_costs_the_same_for_every_reading(here: Plant) -> None:
+    """Counting all its earlier readings for each would take for ever."""
+    counted = 0
+
+    def trace(statement: str) -> None:
+        nonlocal counted
+        counted += "count(*)" in statement
+
+    database: sqlite3.Connection = here.journal._db  # noqa: SLF001 - there is no other way to see the statements
+    database.set_trace_callback(trace)
+    here.take(*(message(event(0, id_=str(number))) for number in range(50)))
+    here.take(*(message(event(0, id_=str(number))) for number in range(50, 100)))
+    assert counted == 0
