@@ -31,6 +31,7 @@ from gateway.handlers import build_handler
 from gateway.journal import FILE_NAME, Journal, Outbox, Reader, StateLock, Stream, Upkeep
 from gateway.mqtt.publisher import Publisher
 from gateway.mqtt.subscriber import PahoSubscriber, Subscriber
+from gateway.operations import Operations, http_token
 from gateway.pipeline import LOOK_BACK, Pipeline
 from gateway.web.metrics import Metrics
 
@@ -92,7 +93,7 @@ async def run(
         stack.callback(stream.close)
         metrics = Metrics()
         templates = TopicTemplates(list(config.mqtt.topics))
-        pipeline = _restored_pipeline(config, journal, templates)
+        pipeline = restored_pipeline(config, journal, templates)
         stack.push_async_callback(journal.call, pipeline.snapshot)
 
         client_id = config.mqtt.client_id or f"vibration-gateway-{config.gateway.id}"
@@ -133,7 +134,9 @@ async def run(
         for name, consumer in plugins.consumers.items():
             tasks.start(f"consumer {name}", follow(f"consumer.{name}", consumer, stream))
         if listener is not None:
-            tasks.start("http", _serve(config, listener, stream, metrics, health))
+            tasks.start(
+                "http", _serve(config, listener, stream, metrics, health, Operations(journal, pipeline, stream))
+            )
         if config.detection.lateness:
             tasks.start("lateness", _pass_lateness(config.detection.lateness, journal, pipeline, stream))
         tasks.start("upkeep", upkeep.run([NOTIFIER, ANNOUNCER, *followers], time.time_ns, report))
@@ -253,7 +256,8 @@ async def _process(journal: Journal, pipeline: Pipeline, messages: Sequence[Mess
             return batch
 
 
-def _restored_pipeline(config: Config, journal: Journal, templates: TopicTemplates) -> Pipeline:
+def restored_pipeline(config: Config, journal: Journal, templates: TopicTemplates) -> Pipeline:
+    """Return a pipeline that takes up where the journal ends."""
     pipeline = Pipeline(
         journal,
         templates,
@@ -284,7 +288,9 @@ def _listen(config: Config) -> tuple[Any, str | None]:
     return listener, f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}/"
 
 
-async def _serve(config: Config, listener: Any, stream: Stream, metrics: Metrics, health: Health) -> None:
+async def _serve(  # noqa: PLR0917 - it hands over what it is given
+    config: Config, listener: Any, stream: Stream, metrics: Metrics, health: Health, operations: Operations
+) -> None:
     from gateway.web.app import create_app  # noqa: PLC0415 - see _listen
     from gateway.web.ports import PageSettings, Services  # noqa: PLC0415
     from gateway.web.server import serve  # noqa: PLC0415
@@ -305,7 +311,7 @@ async def _serve(config: Config, listener: Any, stream: Stream, metrics: Metrics
         return None if found is None else describe(found)
 
     public = config.http.public_url if config.http else None
-    services = Services(live, history, alerts, alert, health.reasons, metrics.registry)
+    services = Services(live, history, alerts, alert, health.reasons, metrics.registry, operations, http_token(config))
     page = PageSettings(
         gateway_id=config.gateway.id,
         topics=config.mqtt.topics,

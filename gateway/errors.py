@@ -19,10 +19,22 @@ class JournalError(GatewayError):
     """The journal cannot be opened: made by a newer program, in use by another one, or damaged."""
 
 
+class JournalInUseError(JournalError):
+    """Another process is the gateway of this state directory."""
+
+
 class JournalUnavailableError(GatewayError):
     """The journal cannot be written right now, usually because the disk is full."""
 
     retry = True
+
+
+class NotFoundError(GatewayError):
+    """There is no such alert, sensor or dead letter."""
+
+
+class ConflictError(GatewayError):
+    """What was asked for does not fit the state things are in; nothing was changed."""
 
 
 class BrokerError(GatewayError):

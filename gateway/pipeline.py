@@ -30,7 +30,7 @@ from gateway.domain.events import (
 )
 from gateway.domain.sensors import Clocks, Sensor, SensorState, Waiting, hold, place, release
 from gateway.domain.topics import TopicTemplates
-from gateway.errors import JournalUnavailableError
+from gateway.errors import ConflictError, JournalUnavailableError, NotFoundError
 
 NOT_JUDGED = Flag.LATE | Flag.RETAINED
 
@@ -273,6 +273,29 @@ class Pipeline:
             del self._conditions[subject]
         else:
             self._conditions[subject] = alert
+
+    def acknowledge(self, alert_id: str, by: str, reason: str, time_ns: int) -> Alert:
+        """Acknowledge an open alert and return it.
+
+        Raises NotFoundError if no open alert has this id, ConflictError if somebody was faster, and
+        JournalUnavailableError; nothing has changed then.
+        """
+        holder = next(
+            (open_ for open_ in (self._open, self._conditions) for alert in open_.values() if alert.id == alert_id),
+            None,
+        )
+        if holder is None:
+            raise NotFoundError(f"no open alert has the id {alert_id!r}; one that has cleared needs no acknowledgement")
+        alert = next(alert for alert in holder.values() if alert.id == alert_id)
+        if alert.acknowledged:
+            raise ConflictError(f"{alert.acknowledged_by} has acknowledged this alert already")
+        changed, fact = alerts.acknowledge(alert, by, reason, time_ns)
+        batch = Batch(next_seq=self._store.next_seq, recorded_ns=time_ns)
+        batch.facts = [(batch.take_seq(), fact)]
+        batch.alerts[alert_id] = changed
+        self._store.write(batch)
+        holder[changed.sensor_id] = changed
+        return changed
 
     def snapshot(self) -> None:
         """Save the state of every sensor that has changed since the last time.

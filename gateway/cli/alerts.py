@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import getpass
 from pathlib import Path
 
 import click
 
-from gateway.cli.output import config_option, open_reader, output_option, print_facts, print_json, print_table
+from gateway.cli.changing import change
+from gateway.cli.output import (
+    config_option,
+    inert,
+    journal_path,
+    open_reader,
+    output_option,
+    print_facts,
+    print_json,
+    print_table,
+)
+from gateway.config import load
 from gateway.domain.alerts import ALERT_FACTS, describe
 from gateway.domain.events import rfc3339
+from gateway.journal import Reader
 
 _COLUMNS = ("severity", "state", "machine", "sensor", "since", "cleared", "reason", "id")
 
@@ -73,6 +86,28 @@ def show(config_path: Path, output: str, alert_id: str) -> None:
     click.echo()
     rows = [(change["at"], change["change"], change["why"], _told(change["told"])) for change in history]
     print_table(("at", "change", "why", "told"), rows, empty="")
+
+
+@alerts.command()
+@config_option
+@output_option
+@click.option("--by", default=getpass.getuser, show_default="the user who asks", help="Who acknowledges.")
+@click.option("--reason", default="", help="Why, for those who look later.")
+@click.argument("alert_id", metavar="ID")
+def ack(config_path: Path, output: str, by: str, reason: str, alert_id: str) -> None:
+    """Acknowledge an open alert. The first characters of an ID are enough."""
+    config = load(config_path)
+    found = Reader(journal_path(config)).alert(alert_id)
+    alert = change(
+        config,
+        f"/api/v1/alerts/{found.id}/ack",
+        {"by": by, "reason": reason},
+        lambda operations: operations.acknowledge(found.id, by, reason),
+    )
+    if output == "json":
+        print_json(alert)
+    else:
+        click.echo(inert(f"{alert['sensorId']}: {alert['severity']} acknowledged by {by}"))
 
 
 def _told(notifications: object) -> str | None:

@@ -8,7 +8,9 @@ from typing import Any
 
 import click
 
+from gateway.cli.changing import change
 from gateway.cli.output import config_option, inert, open_reader, output_option, print_facts, print_json, print_table
+from gateway.config import load
 from gateway.domain.decoding import REASONS
 from gateway.domain.events import rfc3339
 from gateway.errors import GatewayError
@@ -61,6 +63,30 @@ def show(config_path: Path, output: str, seq: int) -> None:
     print_facts(facts)
     click.echo()
     click.echo(inert(payload.decode(errors="backslashreplace")))
+
+
+@deadletters.command()
+@config_option
+@output_option
+@click.option("--all", "everything", is_flag=True, help="Every one.")
+@click.argument("numbers", metavar="[SEQ]...", type=int, nargs=-1)
+def replay(config_path: Path, output: str, numbers: tuple[int, ...], *, everything: bool) -> None:
+    """Take dead letters through the gateway again, after what was wrong has been mended.
+
+    Those that are readings now leave the dead letters; the others stay as they are.
+    """
+    if bool(numbers) == everything:
+        raise click.UsageError("name dead letters by their numbers, or say --all")
+    outcome = change(
+        load(config_path),
+        "/api/v1/deadletters/replay",
+        {"numbers": list(numbers)},
+        lambda operations: operations.replay(numbers),
+    )
+    if output == "json":
+        print_json(outcome)
+    else:
+        click.echo(f"{len(outcome['replayed'])} of {outcome['asked']} are readings now")
 
 
 def _readable(letter: dict[str, Any]) -> dict[str, Any]:

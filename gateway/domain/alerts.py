@@ -12,8 +12,9 @@ from gateway.domain.events import AlertKind, AlertState, Fact, Severity, derive,
 
 CONDITION = "GatewayConditionChanged"
 RAISED, ESCALATED, CLEARED = "AlertRaised", "AlertEscalated", "AlertCleared"
-ALERT_FACTS = {RAISED: "raised", ESCALATED: "escalated", CLEARED: "cleared"}
-"""Type of the fact -> kind of the notification that tells of it."""
+ACKNOWLEDGED = "AlertAcknowledged"
+ALERT_FACTS = {RAISED: "raised", ESCALATED: "escalated", CLEARED: "cleared", ACKNOWLEDGED: "acknowledged"}
+"""Type of the fact -> what happened to the alert, in a word."""
 
 _FACT_OF = {Change.RAISE: RAISED, Change.ESCALATE: ESCALATED, Change.CLEAR: CLEARED}
 
@@ -34,6 +35,7 @@ class Alert(Struct, frozen=True, rename="camel"):
     opened_by: str
     cleared_ns: int | None = None
     acknowledged: bool = False
+    acknowledged_by: str = ""
     shelved_until_ns: int | None = None
     level: float | None = None
     baseline: float | None = None
@@ -116,6 +118,15 @@ def apply_condition(
     return changed, [condition, replace(fact, data=_fact_data(changed, reason))]
 
 
+def acknowledge(alert: Alert, by: str, reason: str, time_ns: int) -> tuple[Alert, Fact]:
+    """Return the alert as acknowledged by a person, and the fact that says so; its cause is the person."""
+    changed = replace(alert, acknowledged=True, acknowledged_by=by)
+    id_ = derived_id(ACKNOWLEDGED, alert.id, str(time_ns))
+    finding = f"Acknowledged by {by}" + (f": {reason}" if reason else "")
+    data = {**_fact_data(changed, finding), "by": by, "comment": reason}
+    return changed, Fact(id_, ACKNOWLEDGED, time_ns, alert.sensor_id, alert.opened_by, id_, data)
+
+
 def _fact_data(alert: Alert, finding: str) -> dict[str, Any]:
     return {**describe(alert), "openedNs": alert.opened_ns, "finding": finding}
 
@@ -129,6 +140,7 @@ def describe(alert: Alert) -> dict[str, Any]:
         "severity": alert.severity,
         "state": alert.state,
         "acknowledged": alert.acknowledged,
+        "acknowledgedBy": alert.acknowledged_by or None,
         "shelvedUntil": _moment(alert.shelved_until_ns),
         "openedAt": _moment(alert.opened_ns),
         "clearedAt": _moment(alert.cleared_ns),

@@ -6,6 +6,7 @@ import re
 
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _CACHE_SIZE = 200_000
+_NOT_IN_A_TOPIC = frozenset("+#\0")
 
 
 class TopicTemplates:
@@ -17,13 +18,17 @@ class TopicTemplates:
         self.filters = ["/".join((name and "+") or literal for literal, name in parts) for parts in self._templates]
 
     def match(self, topic: str) -> dict[str, str] | None:
-        """Return placeholder -> text for the first template that fits `topic`, or None if none does."""
+        """Return placeholder -> text for the first template that fits `topic`, or None if none does.
+
+        None fits a topic that nobody may publish on, such as one with a wildcard, should a broker pass it on.
+        """
         try:
             return self._known[topic]
         except KeyError:
             if len(self._known) >= _CACHE_SIZE:
                 self._known.clear()
-            found = self._known[topic] = self._search(topic.split("/"))
+            fits = _NOT_IN_A_TOPIC.isdisjoint(topic)
+            found = self._known[topic] = self._search(topic.split("/")) if fits else None
             return found
 
     def _search(self, segments: list[str]) -> dict[str, str] | None:

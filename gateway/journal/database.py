@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from gateway.errors import JournalError, JournalUnavailableError
+from gateway.errors import JournalError, JournalInUseError, JournalUnavailableError
 
 FILE_NAME = "journal.db"
 _MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
@@ -107,7 +107,9 @@ class StateLock:
         except OSError:
             owner = os.read(self._file, 32).decode(errors="replace").strip()
             os.close(self._file)
-            raise JournalError(f"{state_dir} is in use by another gateway (process {owner or 'unknown'})") from None
+            raise JournalInUseError(
+                f"{state_dir} is in use by another gateway (process {owner or 'unknown'})"
+            ) from None
         os.ftruncate(self._file, 0)
         os.write(self._file, f"{os.getpid()}\n".encode())
 

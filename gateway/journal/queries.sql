@@ -181,3 +181,6 @@ DELETE FROM alerts WHERE id IN (
 
 -- name: first_reading
 SELECT received FROM readings ORDER BY seq LIMIT 1;
+
+-- name: dead_letter_messages
+SELECT seq, topic, payload, received FROM dead_letters WHERE reason <> 'influxdb_refused' ORDER BY seq;

@@ -15,7 +15,7 @@ import msgspec
 from gateway.api import Notification, OutboxItem, OutboxState
 from gateway.domain.alerts import Alert
 from gateway.domain.batch import Batch
-from gateway.domain.events import Fact
+from gateway.domain.events import Fact, Message
 from gateway.domain.sensors import Sensor
 from gateway.errors import JournalError, JournalUnavailableError
 from gateway.journal.database import load_queries
@@ -129,6 +129,15 @@ class Journal:
 
     def _snapshot_seq(self) -> int:
         return int(self.note(SNAPSHOT_SEQ) or 0)
+
+    def dead_letters(self, numbers: Sequence[int]) -> list[tuple[int, Message]]:
+        """Return (number, the message as it came in) of the dead letters with these numbers; all, if none is given."""
+        rows = self._db.execute(self._sql["dead_letter_messages"]).fetchall()
+        return [
+            (seq, Message(topic, payload, received))
+            for seq, topic, payload, received in rows
+            if not numbers or seq in numbers
+        ]
 
     def save_detector(self, sensors: Iterable[Sensor], seq: int) -> None:
         """Save the state of `sensors` as it is after `seq`."""

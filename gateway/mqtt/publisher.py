@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -15,7 +16,9 @@ from gateway.mqtt.subscriber import password_of, tls_context
 
 log = structlog.get_logger(__name__)
 
-_LONGEST_PAUSE = 30.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+_LASTING = 60.0
+"""Seconds after which a connection counts as a success."""
 
 
 class Publisher:
@@ -41,14 +44,16 @@ class Publisher:
 
     async def run(self) -> None:
         """Stay connected until cancelled; then say goodbye."""
-        pause = 1.0
+        pause = _FIRST_PAUSE
         while True:
+            began = time.monotonic()
             try:
                 async with self._connection():
-                    pause = 1.0
                     await self._until_lost()
             except aiomqtt.MqttError as error:
                 log.debug("the announcer's connection has ended", error=str(error), pause=pause)
+            if time.monotonic() - began > _LASTING:
+                pause = _FIRST_PAUSE
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 

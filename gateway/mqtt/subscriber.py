@@ -30,6 +30,9 @@ from gateway.domain.events import Message
 log = structlog.get_logger(__name__)
 
 _BUFFERED_BYTES = 64 * 1024 * 1024
+_LASTING = 60.0
+"""Seconds after which a connection counts as a success. It is longer than the longest pause, so that two gateways that
+take a session from each other do so less and less often."""
 _SECOND_NS = 1_000_000_000
 _QOS = 1
 
@@ -66,6 +69,11 @@ class PahoSubscriber:
         self._arrived = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
+        # A first pause drawn at random spreads a fleet of gateways out when their broker comes back.
+        self._first_pause, self._longest_pause = random.uniform(0.5, 1.5), random.uniform(20, 40)
+        self._pause = self._first_pause / 2
+        self._connected_at: float | None = None
+        self._client_id = client_id
         self._client = self._make_client(client_id)
 
     @property
@@ -125,8 +133,7 @@ class PahoSubscriber:
             client.username_pw_set(section.username, password_of(section))
         if section.tls is not None:
             client.tls_set_context(tls_context(section.tls))
-        # A first delay drawn at random spreads a fleet of gateways out when their broker comes back.
-        client.reconnect_delay_set(min_delay=random.uniform(0.5, 1.5), max_delay=random.uniform(20, 40))  # type: ignore[arg-type] # annotated as int, used as a number of seconds
+        client.reconnect_delay_set(self._first_pause, self._longest_pause)  # type: ignore[arg-type] # annotated as int, used as a number of seconds
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
@@ -148,6 +155,7 @@ class PahoSubscriber:
             self._say("connection", f"the broker refused the connection: {reason}; check [mqtt] in the configuration")
             return
         self._problems.pop("connection", None)
+        self._connected_at = time.monotonic()
         log.info("connected to the broker", session_present=flags.session_present, generation=self._generation)
         if self._is_v5:
             client.subscribe([(name, SubscribeOptions(qos=_QOS)) for name in self._filters])
@@ -159,11 +167,23 @@ class PahoSubscriber:
         self._say("connection", f"no connection to the broker at {section.host}:{section.port}; trying again")
 
     def _on_disconnect(
-        self, _client: Client, _data: object, _flags: DisconnectFlags, reason: ReasonCode, _properties: object
+        self, client: Client, _data: object, _flags: DisconnectFlags, reason: ReasonCode, _properties: object
     ) -> None:
         self._generation += 1
-        if not self._stopping and "refused" not in self._problems.get("connection", ""):
-            self._say("connection", f"the connection to the broker has ended: {reason}; connecting again")
+        self._back_off(client)
+        if self._stopping or "refused" in self._problems.get("connection", ""):
+            return
+        why = str(reason)
+        if why == "Session taken over":
+            why = f"another program uses our client id {self._client_id!r}; is there a second gateway with our gateway.id?"
+        self._say("connection", f"the connection to the broker has ended: {why}; connecting again")
+
+    def _back_off(self, client: Client) -> None:
+        """Make the next pause longer, unless the connection lasted. paho itself forgets its pause at every CONNACK."""
+        lasted = self._connected_at is not None and time.monotonic() - self._connected_at > _LASTING
+        self._connected_at = None
+        self._pause = self._first_pause if lasted else min(2 * self._pause, self._longest_pause)
+        client.reconnect_delay_set(self._pause, self._longest_pause)  # type: ignore[arg-type] # see _make_client
 
     def _on_subscribe(
         self, _client: Client, _data: object, _mid: int, reasons: list[ReasonCode], _properties: object
@@ -178,7 +198,7 @@ class PahoSubscriber:
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         arrived = Message(
-            topic=message.topic,
+            topic=_topic(message),
             payload=bytes(message.payload),
             received_ns=time.time_ns(),
             packet_id=message.mid if message.qos else 0,
@@ -201,6 +221,14 @@ class PahoSubscriber:
         if self._problems.get(part) != problem:
             self._problems[part] = problem
             log.warning(problem)
+
+
+def _topic(message: MQTTMessage) -> str:
+    """Return the topic; one that is not UTF-8, which a broker should not pass on, with its bytes spelled out."""
+    try:
+        return message.topic
+    except UnicodeDecodeError as error:
+        return bytes(error.object).decode(errors="backslashreplace")
 
 
 def password_of(section: MqttSection) -> str | None:

@@ -13,6 +13,7 @@ from starlette.responses import FileResponse, JSONResponse
 
 from gateway import __version__
 from gateway.errors import GatewayError
+from gateway.web.actions import Permission, create_actions
 from gateway.web.api import create_router
 from gateway.web.guard import HEADERS, Guard
 from gateway.web.ports import PageSettings, Services
@@ -28,6 +29,8 @@ def create_app(services: Services, page: PageSettings, stream: Stream | None = N
     app = FastAPI(title="Vibration gateway", version=__version__, docs_url=None, redoc_url=None)
     app.state.stream = stream
     app.include_router(create_router(services, stream))
+    if services.actions is not None:
+        app.include_router(create_actions(services.actions, Permission(services.token, page.hosts)))
     _add_probes(app, services)
     _add_files(app)
     app.add_exception_handler(Exception, _failed)

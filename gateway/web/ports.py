@@ -44,6 +44,18 @@ class History(Protocol):
         ...
 
 
+class Actions(Protocol):
+    """What changes something."""
+
+    async def acknowledge(self, alert_id: str, by: str, reason: str) -> Mapping[str, Any]:
+        """Acknowledge an alert and return it. Raises NotFoundError or ConflictError."""
+        ...
+
+    async def replay(self, numbers: Sequence[int]) -> Mapping[str, Any]:
+        """Take dead letters (all, if no numbers are given) through again; return `asked` and `replayed`."""
+        ...
+
+
 @dataclass(frozen=True)
 class Services:
     """Where the answers come from. Alerts are as `gateway.domain.alerts.describe` gives them.
@@ -57,6 +69,8 @@ class Services:
     alert: Callable[[str], Awaitable[Mapping[str, Any] | None]]
     readiness: Callable[[], Sequence[str]]
     registry: CollectorRegistry
+    actions: Actions | None = None
+    token: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,73 @@
+"""Changes from the command line: a running gateway is asked; without one they are made here, under its lock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import httpx
+
+from gateway.app import restored_pipeline
+from gateway.cli import logs
+from gateway.cli.output import inert, journal_path
+from gateway.config import Config
+from gateway.domain.topics import TopicTemplates
+from gateway.errors import GatewayError, JournalInUseError
+from gateway.journal import Journal, StateLock
+from gateway.operations import Operations, http_token
+
+_TIMEOUT = 60.0
+
+
+def change(
+    config: Config,
+    path: str,
+    body: Mapping[str, Any],
+    make: Callable[[Operations], Awaitable[Mapping[str, Any]]],
+) -> Mapping[str, Any]:
+    """Make a change and return what came of it. Raises GatewayError with what the gateway said."""
+    logs.set_up(config.secrets, "warning")
+    try:
+        lock = StateLock(config.gateway.state_dir)
+    except JournalInUseError:
+        return _ask(config, path, body)
+    try:
+        return asyncio.run(_alone(config, make))
+    finally:
+        lock.release()
+
+
+async def _alone(config: Config, make: Callable[[Operations], Awaitable[Mapping[str, Any]]]) -> Mapping[str, Any]:
+    journal = Journal(journal_path(config))
+    try:
+        pipeline = restored_pipeline(config, journal, TopicTemplates(list(config.mqtt.topics)))
+        outcome = await make(Operations(journal, pipeline))
+        await journal.call(pipeline.snapshot)
+        return outcome
+    finally:
+        journal.close()
+
+
+def _ask(config: Config, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    if config.http is None:
+        raise GatewayError("the gateway is running without [http], so it cannot be asked; stop it, or configure [http]")
+    host = "127.0.0.1" if config.http.host in {"0.0.0.0", "::", ""} else config.http.host  # noqa: S104 - recognised, not bound
+    url = f"http://{f'[{host}]' if ':' in host else host}:{config.http.port}{path}"
+    try:
+        answer = httpx.post(
+            url, json=body, headers={"Authorization": f"Bearer {http_token(config)}"}, timeout=_TIMEOUT, trust_env=False
+        )
+    except httpx.HTTPError as error:
+        raise GatewayError(f"the running gateway does not answer at {url}: {error}") from error
+    if answer.is_success:
+        outcome: dict[str, Any] = answer.json()
+        return outcome
+    raise GatewayError(inert(f"the gateway refused ({answer.status_code}): {_detail(answer)}"))
+
+
+def _detail(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return answer.text[:300]

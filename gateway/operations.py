@@ -1,0 +1,58 @@
+"""Changes that people ask for: over HTTP, or on the command line while no gateway runs."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gateway.config import Config
+from gateway.domain.alerts import describe
+from gateway.journal import Journal, Stream
+from gateway.pipeline import Pipeline
+
+TOKEN_FILE = "http-token"  # noqa: S105 - the name of a file
+
+
+class Operations:
+    """Each is one call in the journal's thread; whoever follows the journal is woken afterwards."""
+
+    def __init__(self, journal: Journal, pipeline: Pipeline, stream: Stream | None = None) -> None:
+        self._journal = journal
+        self._pipeline = pipeline
+        self._stream = stream
+
+    async def acknowledge(self, alert_id: str, by: str, reason: str) -> Mapping[str, Any]:
+        """Acknowledge an alert and return it. Raises NotFoundError or ConflictError."""
+        alert = await self._journal.call(self._pipeline.acknowledge, alert_id, by, reason, time.time_ns())
+        self._announce()
+        return describe(alert)
+
+    async def replay(self, numbers: Sequence[int]) -> Mapping[str, Any]:
+        """Take dead letters (all, if no numbers are given) through the pipeline again."""
+        letters = await self._journal.call(self._journal.dead_letters, numbers)
+        replayed = await self._journal.call(self._pipeline.replay, letters, time.time_ns())
+        self._announce()
+        return {"asked": len(letters), "replayed": replayed}
+
+    def _announce(self) -> None:
+        if self._stream is not None:
+            self._stream.announce(self._journal.next_seq - 1)
+
+
+def http_token(config: Config) -> str:
+    """Return the token that changes need: the configured one, else one that is made once and kept in the state_dir."""
+    if config.http is not None and config.http.token is not None:
+        return config.http.token.get_secret_value()
+    path: Path = config.gateway.state_dir / TOKEN_FILE
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text(encoding="ascii").strip()
+    with os.fdopen(file, "w", encoding="ascii") as stream:
+        token = secrets.token_urlsafe(32)
+        stream.write(f"{token}\n")
+    return token

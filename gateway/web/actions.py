@@ -1,0 +1,81 @@
+"""What changes something over HTTP. It needs the token; a browser must also come from our own page."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.errors import ConflictError, JournalUnavailableError, NotFoundError
+from gateway.web.guard import host_name
+from gateway.web.ports import Actions
+
+Person = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+
+
+class Acknowledgement(BaseModel):
+    """Who acknowledges, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: Person
+    reason: Annotated[str, Field(max_length=1000)] = ""
+
+
+class Numbers(BaseModel):
+    """Which dead letters; all, if there are none."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    numbers: list[int] = []
+
+
+class Permission:
+    """The check before every change. A request with the token and without an Origin is a program's, and allowed."""
+
+    def __init__(self, token: str, hosts: frozenset[str]) -> None:
+        self._token = token
+        self._hosts = hosts
+
+    def __call__(self, request: Request) -> None:
+        """Raise HTTPException 401 without the right token, 403 from another site's page."""
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not secrets.compare_digest(token.encode(), self._token.encode()):
+            raise HTTPException(401, "the token is missing or wrong", {"WWW-Authenticate": "Bearer"})
+        origin = request.headers.get("Origin")
+        if origin is not None and not self._is_ours(origin, request.headers.get("Host", "")):
+            raise HTTPException(403, "this change was asked for by a page of another site")
+
+    def _is_ours(self, origin: str, host: str) -> bool:
+        parts = urlsplit(origin)
+        return parts.netloc.lower() == host.lower() or host_name(parts.netloc) in self._hosts
+
+
+def create_actions(actions: Actions, permission: Permission) -> APIRouter:
+    """Return the routes that change something."""
+    router = APIRouter(prefix="/api/v1", dependencies=[Depends(permission)])
+
+    @router.post("/alerts/{alert_id}/ack", responses={401: {}, 403: {}, 404: {}, 409: {}})
+    async def acknowledge(alert_id: str, body: Acknowledgement) -> dict[str, Any]:
+        """Acknowledge an open alert; the first one wins."""
+        try:
+            return dict(await actions.acknowledge(alert_id, body.by, body.reason))
+        except NotFoundError as error:
+            raise HTTPException(404, str(error)) from error
+        except ConflictError as error:
+            raise HTTPException(409, str(error)) from error
+        except JournalUnavailableError as error:
+            raise HTTPException(503, str(error)) from error
+
+    @router.post("/deadletters/replay", responses={401: {}, 403: {}})
+    async def replay(body: Numbers) -> dict[str, Any]:
+        """Take dead letters through the gateway again; those that are readings now are dead letters no longer."""
+        try:
+            return dict(await actions.replay(body.numbers))
+        except JournalUnavailableError as error:
+            raise HTTPException(503, str(error)) from error
+
+    return router
