@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
@@ -38,6 +39,7 @@ from gateway.web.metrics import Metrics
 log = structlog.get_logger(__name__)
 
 ANNOUNCER = "announcer"
+SUBSCRIPTIONS = "subscriptions"
 CONSUMER_GROUP = "vibration_gateway.consumers"
 _GAUGES_EVERY = 2.0
 _STOP_WITHIN = 5.0
@@ -74,7 +76,7 @@ def build_consumer(name: str, type_: str, settings: Mapping[str, Any]) -> Consum
     return consumer
 
 
-async def run(
+async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
     config: Config, started: Callable[[str | None], None] = lambda _: None, plugins: Plugins | None = None
 ) -> None:
     """Run the gateway until cancelled. `started` is called once it takes messages, with the address of its page.
@@ -97,7 +99,9 @@ async def run(
         stack.push_async_callback(journal.call, pipeline.snapshot)
 
         client_id = config.mqtt.client_id or f"vibration-gateway-{config.gateway.id}"
-        subscriber = PahoSubscriber(config.mqtt, client_id, templates.filters)
+        subscribed_once = json.loads(journal.note(SUBSCRIPTIONS) or "[]")
+        obsolete = sorted(set(subscribed_once) - set(templates.filters))
+        subscriber = PahoSubscriber(config.mqtt, client_id, templates.filters, obsolete)
         followers = [*(["influx"] if config.influxdb else []), *(f"consumer.{name}" for name in plugins.consumers)]
         upkeep = Upkeep(journal, stream, config.gateway.state_dir, config.retention)
         health = Health(subscriber, upkeep)
@@ -119,7 +123,7 @@ async def run(
         )
         await journal.call(journal.begin)
         await report("journal", journal.salvaged, "critical")
-        interrupted = await journal.call(journal.resume_outbox)
+        interrupted = await journal.call(journal.resume_outbox, list(plugins.handlers))
         if interrupted:
             log.warning("messages were being sent when the gateway ended; they are sent again", count=interrupted)
 
@@ -143,12 +147,23 @@ async def run(
         tasks.start("inspection", upkeep.inspect(report))
         tasks.start("gauges", _gauges(config, stream, metrics, subscriber))
         await stack.enter_async_context(subscriber)
+        tasks.start("subscriptions", _remember_subscriptions(subscriber, journal, templates.filters, obsolete))
         tasks.start(
             "ingest",
             ingest(subscriber, journal=journal, pipeline=pipeline, stream=stream, metrics=metrics, health=health),
         )
         started(page_url)
         await tasks.failure()
+
+
+async def _remember_subscriptions(
+    subscriber: PahoSubscriber, journal: Journal, filters: list[str], obsolete: list[str]
+) -> None:
+    """Note what the broker's session has, so that what leaves the configuration can be removed from it."""
+    await journal.call(journal.write_note, SUBSCRIPTIONS, json.dumps([*filters, *obsolete]))
+    await subscriber.subscribed.wait()
+    await journal.call(journal.write_note, SUBSCRIPTIONS, json.dumps(filters))
+    await asyncio.Event().wait()
 
 
 class Condition(Struct, frozen=True):

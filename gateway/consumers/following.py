@@ -10,7 +10,7 @@ from typing import Protocol
 import structlog
 
 from gateway.api import Consumer, Step
-from gateway.errors import DeliveryError, GatewayError
+from gateway.errors import DeliveryError, GatewayError, JournalUnavailableError
 
 log = structlog.get_logger(__name__)
 
@@ -113,7 +113,7 @@ async def _hand_over(name: str, consumer: Consumer, step: Step) -> None:
     while True:
         try:
             await consumer.consume(step.readings, step.entries)
-        except GatewayError as error:  # or the journal is full and a consumer had something to keep there
+        except (DeliveryError, JournalUnavailableError) as error:  # a consumer may have something to keep there
             failures += 1
             if not error.retry:
                 log.exception("a consumer refused a step; it is left out", consumer=name, until=step.until)

@@ -193,7 +193,7 @@ class Notifier:
 
     async def _send(self, item: OutboxItem, handler: Handler, timeout_ns: int) -> tuple[OutboxState, object, float]:
         """Call the handler once; return the state that follows, what was said, and the pause before another try."""
-        pause = min(_FIRST_PAUSE * 2 ** (item.attempts - 1), _LONGEST_PAUSE) * random.uniform(0.8, 1.2)
+        pause = min(_FIRST_PAUSE * 2 ** min(item.attempts - 1, 30), _LONGEST_PAUSE) * random.uniform(0.8, 1.2)
         try:
             async with asyncio.timeout(timeout_ns / _SECOND_NS):
                 said = await handler.send(item.notification)

@@ -50,6 +50,10 @@ UPDATE outbox SET state = ?, due = ?, said = ? WHERE id = ?;
 -- name: interrupted_outbox
 UPDATE outbox SET state = 'uncertain' WHERE state = 'sending';
 
+-- name: orphaned_outbox
+UPDATE outbox SET state = 'failed', said = 'the handler is not in the configuration any more'
+WHERE state NOT IN ('sent', 'failed') AND handler NOT IN (SELECT value FROM json_each(?));
+
 -- name: hurry_outbox
 UPDATE outbox SET due = ? WHERE handler = ? AND state IN ('pending', 'uncertain') AND due > ?;
 

@@ -208,9 +208,13 @@ class Journal:
         with self._transaction():
             self._db.execute(self._sql["hurry_outbox"], (now_ns, handler, now_ns))
 
-    def resume_outbox(self) -> int:
-        """Mark what was being sent when the gateway ended as uncertain; return how many there were."""
+    def resume_outbox(self, handlers: Sequence[str]) -> int:
+        """Mark what was being sent when the gateway ended as uncertain; return how many there were.
+
+        What was for a handler that is not among `handlers` any more has failed.
+        """
         with self._transaction():
+            self._db.execute(self._sql["orphaned_outbox"], (JSON.encode(handlers).decode(),))
             return self._db.execute(self._sql["interrupted_outbox"]).rowcount
 
     def settled_seq(self, consumers: Iterable[str]) -> int:

@@ -33,6 +33,7 @@ _BUFFERED_BYTES = 64 * 1024 * 1024
 _LASTING = 60.0
 """Seconds after which a connection counts as a success. It is longer than the longest pause, so that two gateways that
 take a session from each other do so less and less often."""
+_SUSPICIOUS = 3  # short connections in a row
 _SECOND_NS = 1_000_000_000
 _QOS = 1
 
@@ -55,11 +56,19 @@ class Subscriber(Protocol):
 
 
 class PahoSubscriber:
-    """A subscriber over paho-mqtt, for MQTT 5 and 3.1.1. An async context manager: connected while inside."""
+    """A subscriber over paho-mqtt, for MQTT 5 and 3.1.1. An async context manager: connected while inside.
 
-    def __init__(self, section: MqttSection, client_id: str, filters: Sequence[str]) -> None:
+    `obsolete` are filters of an earlier start, which the broker's session still has. `subscribed` is set once all is as
+    it should be.
+    """
+
+    def __init__(
+        self, section: MqttSection, client_id: str, filters: Sequence[str], obsolete: Sequence[str] = ()
+    ) -> None:
         self._section = section
         self._filters = list(filters)
+        self._obsolete = list(obsolete)
+        self.subscribed = asyncio.Event()
         self._is_v5 = section.protocol == "5"
         self._lock = threading.Condition()
         self._buffer: list[Message] = []
@@ -71,7 +80,7 @@ class PahoSubscriber:
         self._stopping = False
         # A first pause drawn at random spreads a fleet of gateways out when their broker comes back.
         self._first_pause, self._longest_pause = random.uniform(0.5, 1.5), random.uniform(20, 40)
-        self._pause = self._first_pause / 2
+        self._short_lived = 0  # connections in a row
         self._connected_at: float | None = None
         self._client_id = client_id
         self._client = self._make_client(client_id)
@@ -157,6 +166,8 @@ class PahoSubscriber:
         self._problems.pop("connection", None)
         self._connected_at = time.monotonic()
         log.info("connected to the broker", session_present=flags.session_present, generation=self._generation)
+        if self._obsolete:  # the session remembers them, whatever the configuration says by now
+            client.unsubscribe(self._obsolete)
         if self._is_v5:
             client.subscribe([(name, SubscribeOptions(qos=_QOS)) for name in self._filters])
         else:
@@ -173,17 +184,21 @@ class PahoSubscriber:
         self._back_off(client)
         if self._stopping or "refused" in self._problems.get("connection", ""):
             return
-        why = str(reason)
-        if why == "Session taken over":
-            why = f"another program uses our client id {self._client_id!r}; is there a second gateway with our gateway.id?"
-        self._say("connection", f"the connection to the broker has ended: {why}; connecting again")
+        problem = f"the connection to the broker has ended: {reason}; connecting again"
+        if self._short_lived >= _SUSPICIOUS:
+            problem += (
+                f"; {self._short_lived} in a row were short: does another program use our client id"
+                f" {self._client_id!r}, such as a second gateway with this gateway.id?"
+            )
+        self._say("connection", problem)
 
     def _back_off(self, client: Client) -> None:
         """Make the next pause longer, unless the connection lasted. paho itself forgets its pause at every CONNACK."""
         lasted = self._connected_at is not None and time.monotonic() - self._connected_at > _LASTING
         self._connected_at = None
-        self._pause = self._first_pause if lasted else min(2 * self._pause, self._longest_pause)
-        client.reconnect_delay_set(self._pause, self._longest_pause)  # type: ignore[arg-type] # see _make_client
+        self._short_lived = 0 if lasted else self._short_lived + 1
+        pause = min(self._first_pause * 2 ** min(max(0, self._short_lived - 1), 10), self._longest_pause)
+        client.reconnect_delay_set(pause, self._longest_pause)  # type: ignore[arg-type] # see _make_client
 
     def _on_subscribe(
         self, _client: Client, _data: object, _mid: int, reasons: list[ReasonCode], _properties: object
@@ -195,6 +210,8 @@ class PahoSubscriber:
             self._say("subscription", f"the broker refused the subscription to {', '.join(refused)}")
         else:
             self._problems.pop("subscription", None)
+            if self._loop is not None and not self._stopping:
+                self._loop.call_soon_threadsafe(self.subscribed.set)
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         arrived = Message(

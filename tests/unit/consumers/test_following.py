@@ -1,0 +1,189 @@
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+from structlog.testing import capture_logs
+
+from gateway.api import DeliveryError, Entry, StoredReading
+from gateway.consumers import following
+from gateway.consumers.following import follow, watch
+from gateway.errors import JournalError, JournalUnavailableError
+from tests.plant import alert_entry, alert_of, stored
+from tests.unit.consumers.journal import MemoryJournal, eventually
+
+
+class Consumer:
+    """Remembers what it was handed. It raises `failures`, one at each call, before it takes anything."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.failures = list(failures)
+        self.calls = 0
+        self.seen: list[int] = []
+
+    async def consume(self, readings: Sequence[StoredReading], entries: Sequence[Entry]) -> None:
+        self.calls += 1
+        if self.failures:
+            raise self.failures.pop(0)
+        self.seen += sorted([reading.seq for reading in readings] + [entry.seq for entry in entries])
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "_FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(following, "_SAVE_AFTER", 0.0)
+
+
+@pytest.fixture
+def journal() -> MemoryJournal:
+    made = MemoryJournal()
+    made.add(stored(second=0), alert_entry(alert_of()), stored(second=1))
+    return made
+
+
+@asynccontextmanager
+async def followed(
+    consumer: Consumer, journal: MemoryJournal, *, readings: bool = True
+) -> AsyncIterator[asyncio.Task[None]]:
+    """Let a consumer follow; leave it stopped, as an orderly end of the gateway does."""
+    task = asyncio.create_task(follow("influx", consumer, journal, readings=readings))
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def test_everything_is_handed_over_once_and_the_place_is_kept(journal: MemoryJournal) -> None:
+    consumer = Consumer()
+    async with followed(consumer, journal):
+        await eventually(lambda: consumer.seen == [1, 2, 3])
+        journal.add(stored(second=2))
+        await eventually(lambda: consumer.seen == [1, 2, 3, 4])
+    assert journal.cursors == {"influx": 4}
+    async with followed(consumer, journal):
+        journal.add(stored(second=3))
+        await eventually(lambda: consumer.seen == [1, 2, 3, 4, 5])
+
+
+async def test_who_wants_facts_only_gets_facts_only(journal: MemoryJournal) -> None:
+    consumer = Consumer()
+    async with followed(consumer, journal, readings=False):
+        await eventually(lambda: consumer.seen == [2])
+        await eventually(lambda: journal.cursors == {"influx": 3})
+
+
+async def test_a_long_journal_comes_in_steps(journal: MemoryJournal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "STEP_SIZE", 2)
+    consumer = Consumer()
+    journal.add(*(stored(second=second) for second in range(10)))
+    async with followed(consumer, journal):
+        await eventually(lambda: consumer.seen == list(range(1, 14)))
+    assert consumer.calls == 7
+
+
+async def test_after_a_failure_the_same_comes_again_and_the_place_stays(journal: MemoryJournal) -> None:
+    consumer = Consumer()
+    with capture_logs() as logs:
+        async with followed(consumer, journal):
+            consumer.failures = [DeliveryError("down"), JournalUnavailableError("full")] * 1000
+            await eventually(lambda: consumer.calls > 3)
+            assert (consumer.seen, journal.cursors) == ([], {})
+            consumer.failures = []
+            await eventually(lambda: consumer.seen == [1, 2, 3])
+    assert [entry["event"] for entry in logs] == [
+        "a consumer cannot deliver; trying again",
+        "a consumer delivers again",
+    ]
+    assert journal.cursors == {"influx": 3}
+
+
+async def test_pauses_grow_and_what_the_other_side_asks_for_is_honoured_within_reason(
+    journal: MemoryJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    asks = [None, None, 120.0, 1e-9, float("inf"), float("nan")]
+    monkeypatch.setattr(following, "_FIRST_PAUSE", 1.0)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    await following._hand_over(  # noqa: SLF001 - the pauses are nowhere else to be seen
+        "influx",
+        Consumer(*(DeliveryError("busy", retry_after=ask) for ask in asks)),
+        await journal.step(0, 9, readings=True),
+    )
+    assert pauses == [
+        pytest.approx(1, rel=0.21),
+        pytest.approx(2, rel=0.21),
+        120,
+        pytest.approx(8, rel=0.21),
+        3600,
+        pytest.approx(30, rel=0.21),
+    ]
+
+
+async def test_a_step_that_cannot_be_delivered_is_left_out_and_logged(journal: MemoryJournal) -> None:
+    consumer = Consumer(DeliveryError("never", retry=False))
+    with capture_logs() as logs:
+        async with followed(consumer, journal):
+            await eventually(lambda: journal.cursors == {"influx": 3})
+            journal.add(stored(second=2))
+            await eventually(lambda: consumer.seen == [4])
+    assert [(entry["event"], entry["log_level"], entry["until"]) for entry in logs] == [
+        ("a consumer refused a step; it is left out", "error", 3)
+    ]
+
+
+@pytest.mark.parametrize("error", [JournalError("damaged"), KeyError("a consumer's own mistake")])
+async def test_any_other_error_ends_it_with_the_place_where_it_was(journal: MemoryJournal, error: Exception) -> None:
+    consumer = Consumer(error)
+    async with followed(consumer, journal) as task:
+        await asyncio.wait([task], timeout=5)
+        assert task.exception() is error
+    assert journal.cursors == {}
+
+
+async def test_the_place_is_not_saved_at_every_step_but_at_the_end(
+    journal: MemoryJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "_SAVE_AFTER", 3600.0)
+    consumer = Consumer()
+    async with followed(consumer, journal):
+        for second in range(5):
+            journal.add(stored(second=second))
+            await eventually(lambda: len(consumer.seen) == journal.last_seq)
+        assert journal.saves == []
+    assert journal.saves == [8]
+
+
+async def test_while_nothing_new_comes_the_place_is_saved_after_a_while(
+    journal: MemoryJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "_SAVE_AFTER", 0.02)
+    consumer = Consumer()
+    async with followed(consumer, journal):
+        await eventually(lambda: journal.saves == [3])
+    assert journal.saves == [3]
+
+
+async def test_a_place_that_cannot_be_saved_is_saved_later(journal: MemoryJournal) -> None:
+    journal.full = 1
+    consumer = Consumer()
+    with capture_logs() as logs:
+        async with followed(consumer, journal):
+            await eventually(lambda: consumer.seen == [1, 2, 3])
+            journal.add(stored(second=2))
+            await eventually(lambda: journal.cursors == {"influx": 4})
+    assert "could not be saved" in logs[0]["event"]
+
+
+async def test_a_watcher_starts_where_it_is_told_and_keeps_nothing(journal: MemoryJournal) -> None:
+    consumer = Consumer()
+    task = asyncio.create_task(watch(consumer, journal, 3))
+    journal.add(stored(second=2), stored(second=3))
+    await eventually(lambda: consumer.seen == [4, 5])
+    task.cancel()
+    await asyncio.wait([task])
+    assert journal.cursors == {}

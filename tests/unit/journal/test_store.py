@@ -1,0 +1,224 @@
+"""The writing side: one transaction or nothing, and the outbox."""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from gateway.api import Notification, OutboxItem, OutboxState
+from gateway.domain.alerts import Alert
+from gateway.domain.batch import Batch
+from gateway.domain.events import Fact
+from gateway.errors import JournalUnavailableError
+from gateway.journal import FILE_NAME, Journal, Outbox, Reader, Stream
+from gateway.journal.store import Outcome
+from tests.notifications import CRITICAL
+from tests.readings import NOON_NS, Plant, message, plant, reading
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Plant]:
+    with plant(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def journal(here: Plant) -> Journal:
+    return here.journal
+
+
+def item(number: int = 1, handler: str = "mail", *, created_ns: int = 0) -> OutboxItem:
+    notification = msgspec.structs.replace(CRITICAL, id=f"n{number}")
+    return OutboxItem(f"n{number}", handler, 0, created_ns, f"fact-{number}", "first", notification)
+
+
+def fact(number: int) -> Fact:
+    return Fact(f"fact-{number}", "NotificationSent", number, "VB-1", "first", "cause", {"n": number})
+
+
+def outcomes(here: Plant) -> list[tuple[str, str, int]]:
+    with here.reader() as reader:
+        return reader.outbox_counts()
+
+
+class TestTransactions:
+    def test_a_batch_is_written_whole_or_not_at_all(self, here: Plant, journal: Journal) -> None:
+        batch = here.take(reading(0), message(b"{"))
+        before, next_seq = here.contents(), journal.next_seq
+        again = Batch(next_seq=next_seq)
+        again.facts = [(again.take_seq(), fact(1))]
+        again.readings = batch.readings
+        with pytest.raises(sqlite3.IntegrityError):
+            journal.write(again)
+        assert (here.contents(), journal.next_seq) == (before, next_seq)
+        assert len(here.take(reading(1)).readings) == 1
+
+    def test_a_journal_that_cannot_be_written_says_so_and_has_written_nothing(
+        self, here: Plant, journal: Journal
+    ) -> None:
+        """Another program holds the write lock, as a full disk would hold it up."""
+        database = journal._db  # noqa: SLF001 - to wait less long
+        database.execute("PRAGMA busy_timeout = 1")
+        other = sqlite3.connect(here.path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(JournalUnavailableError) as caught:
+            here.take(reading(0))
+        assert caught.value.retry
+        other.execute("ROLLBACK")
+        other.close()
+        assert here.take(reading(0)).duplicates == 0
+        assert len(here.contents()["readings"]) == 1
+
+    def test_the_sequence_goes_on_after_a_restart(self, here: Plant) -> None:
+        here.take(reading(0), message(b"{"))
+        here.journal.move_cursor("influx", 1)
+        here.journal.close()
+        here.journal = Journal(here.path)
+        assert here.journal.next_seq == 3
+
+    def test_the_sequence_goes_on_even_where_the_newest_rows_are_gone(self, here: Plant) -> None:
+        """A consumer that has had number 20 would never look at a reading with a smaller one."""
+        here.take(*(reading(second) for second in range(20)))
+        here.pipeline.snapshot()
+        here.journal.move_cursor("influx", 20)
+        assert here.journal.trim("trim_readings", 20, 100, NOON_NS * 2) == 20
+        here.journal.close()
+        here.journal = Journal(here.path)
+        assert here.journal.next_seq == 21
+        with here.reader() as reader:
+            assert reader.step(20, 10).until == 20
+
+    def test_a_note_is_kept(self, journal: Journal) -> None:
+        assert journal.note("x") is None
+        journal.write_note("x", "1")
+        journal.write_note("x", "2")
+        assert journal.note("x") == "2"
+
+    def test_cursors_start_at_nothing(self, journal: Journal) -> None:
+        assert journal.cursor("influx") == 0
+        journal.move_cursor("influx", 7)
+        assert (journal.cursor("influx"), journal.cursor("other")) == (7, 0)
+
+    def test_alerts_are_changed_in_place(self, here: Plant, journal: Journal) -> None:
+        alert = Alert("a1", "machine", "VB-1", "warning", "active", 5, "why", "event-1")
+        journal.write(Batch(next_seq=1, alerts={"a1": alert}))
+        assert journal.open_alerts() == [alert]
+        cleared = msgspec.structs.replace(alert, state="cleared", cleared_ns=9)
+        journal.write(Batch(next_seq=1, alerts={"a1": cleared}))
+        assert journal.open_alerts() == []
+        with here.reader() as reader:
+            assert reader.alerts(everything=True) == [cleared]
+
+
+class TestTheOutbox:
+    def test_a_notification_is_taken_once_and_its_attempts_are_counted(self, journal: Journal) -> None:
+        journal.enqueue([item()], "notifier", 5)
+        assert journal.cursor("notifier") == 5
+        first = journal.take("mail", 10)
+        assert first is not None
+        assert (first.id, first.attempts, first.notification.sensor_id) == ("n1", 1, CRITICAL.sensor_id)
+        assert journal.take("mail", 10) is None
+        journal.settle("n1", Outcome("pending", 11, 20, "busy"), [])
+        assert journal.take("mail", 19) is None
+        second = journal.take("mail", 20)
+        assert second is not None
+        assert (second.id, second.attempts) == ("n1", 2)
+
+    def test_planning_the_same_again_does_not_send_it_again(self, here: Plant, journal: Journal) -> None:
+        journal.enqueue([item()], "notifier", 5)
+        assert journal.take("mail", 10)
+        journal.settle("n1", Outcome("sent", 11, 11, "ok"), [])
+        journal.enqueue([item(), item(2)], "notifier", 6)
+        assert outcomes(here) == [("mail", "pending", 1), ("mail", "sent", 1)]
+
+    def test_the_one_that_is_due_first_comes_first_and_each_handler_has_its_own(self, journal: Journal) -> None:
+        journal.enqueue([item(1, created_ns=9), item(2, created_ns=3), item(3, "sms", created_ns=1)], "notifier", 1)
+        assert journal.next_due("mail") == 3
+        taken = [journal.take("mail", 10) for _ in range(3)]
+        assert [one and one.id for one in taken] == ["n2", "n1", None]
+        assert (journal.next_due("mail"), journal.next_due("sms"), journal.next_due("log")) == (None, 1, None)
+
+    @pytest.mark.parametrize("state", ["sent", "failed"])
+    def test_what_is_settled_is_never_taken_again(self, journal: Journal, state: OutboxState) -> None:
+        journal.enqueue([item()], "notifier", 1)
+        journal.take("mail", 10)
+        journal.settle("n1", Outcome(state, 11, 11, "said"), [fact(1)])
+        assert journal.resume_outbox(["mail"]) == 0
+        assert journal.take("mail", 2**62) is None
+        assert journal.next_due("mail") is None
+
+    def test_what_was_being_sent_when_the_gateway_ended_is_uncertain_and_sent_again(
+        self, here: Plant, journal: Journal
+    ) -> None:
+        journal.enqueue([item(1), item(2)], "notifier", 1)
+        journal.take("mail", 10)
+        assert journal.resume_outbox(["mail"]) == 1
+        assert outcomes(here) == [("mail", "pending", 1), ("mail", "uncertain", 1)]
+        taken = [journal.take("mail", 10), journal.take("mail", 10)]
+        assert {(one.id, one.attempts) for one in taken if one} == {("n1", 2), ("n2", 1)}
+
+    def test_what_is_for_a_handler_that_is_gone_has_failed(self, here: Plant, journal: Journal) -> None:
+        journal.enqueue([item(1), item(2, "sms")], "notifier", 1)
+        assert journal.resume_outbox(["mail"]) == 0
+        assert outcomes(here) == [("mail", "pending", 1), ("sms", "failed", 1)]
+
+    def test_settling_writes_the_facts_that_say_so(self, here: Plant, journal: Journal) -> None:
+        here.take(reading(0))
+        journal.enqueue([item()], "notifier", 1)
+        journal.take("mail", 10)
+        journal.settle("n1", Outcome("sent", 11, 11, "250 ok"), [fact(1), fact(2)])
+        assert here.contents()["facts"] == [(2, fact(1)), (3, fact(2))]
+        assert journal.next_seq == 4
+        with here.reader() as reader:
+            assert reader.outbox_of("fact-1") == [("mail", "sent", 1, "250 ok")]
+
+
+class TestFromTheEventLoop:
+    async def test_the_outbox_and_the_stream_work_together(self, here: Plant) -> None:
+        stream = Stream(here.journal, here.path)
+        outbox = Outbox(here.journal, stream)
+        try:
+            waiting = asyncio.ensure_future(stream.wait(0))
+            batch = await here.journal.call(here.take, *(reading(second, 8.0) for second in range(3)))
+            assert not waiting.done()
+            stream.announce(batch.next_seq - 1)
+            await asyncio.wait_for(waiting, 5)
+            (entry,) = (await stream.step(0, 10, readings=False)).entries
+            await outbox.plan("notifier", [(CRITICAL, "mail", entry)], entry.seq)
+            assert await stream.cursor("notifier") == entry.seq
+            assert await outbox.next_due("mail") == entry.recorded_ns
+            taken = await outbox.take("mail")
+            assert taken is not None
+            assert (taken.cause, taken.correlation, taken.created_ns) == (entry.fact.id, "VB-1@2", entry.recorded_ns)
+            await outbox.settle(taken, "sent", 0, "ok", [fact(1)])
+            assert stream.last_seq == entry.seq + 1
+            await stream.move_cursor("notifier", stream.last_seq)
+            assert await stream.read(Reader.cursors) == {"notifier": stream.last_seq}
+        finally:
+            stream.close()
+
+    async def test_what_is_announced_twice_or_late_wakes_nobody(self, here: Plant) -> None:
+        here.take(reading(0), reading(1))
+        stream = Stream(here.journal, here.path)
+        try:
+            assert stream.last_seq == 2
+            stream.announce(1)
+            assert stream.last_seq == 2
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.01):
+                    await stream.wait(2)
+        finally:
+            stream.close()
+
+
+def test_a_notification_without_texts_survives(tmp_path: Path) -> None:
+    bare = Notification("n1", "raised", "a", "machine", "warning", "VB-1", "", 0, 0, "edge-1")
+    with plant(tmp_path) as here:
+        here.journal.enqueue([OutboxItem("n1", "mail", 0, 0, "c", "c", bare)], "notifier", 1)
+        taken = here.journal.take("mail", 0)
+        assert taken is not None
+        assert taken.notification == bare
+    assert (tmp_path / FILE_NAME).exists()

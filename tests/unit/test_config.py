@@ -1,0 +1,420 @@
+"""TOML -> models: every key, every mistake named, no secret shown."""
+
+import re
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from gateway.config import Config, load, masked, parse_duration, rules_for
+from gateway.errors import ConfigError
+
+DOCUMENTED = """
+[gateway]
+id = "edge-1"
+state_dir = "/var/lib/vibration-gateway"
+[mqtt]                                   # also: client_id, username, password, tls = { ca, cert, key }, protocol
+host = "localhost"
+port = 1883
+topics = ["vibration/{site}/{area}/{machine}/{sensor}/reading"]
+[influxdb]
+url = "http://localhost:8086"
+org = "plant"
+bucket = "vibration"
+token = "${INFLUX_TOKEN}"
+[http]                                   # also: token, for everything that changes something
+host = "127.0.0.1"
+port = 8080
+[detection]
+learning = "7d"
+warning_sigma = 5.0
+warning_ratio = 1.6
+critical_ratio = 2.5
+on_readings = 3
+off_readings = 3
+hysteresis = 0.1
+lateness = "0s"
+stopped_states = ["stopped", "off"]
+[[sensors]]
+id = "VB-42345"
+baseline = 4.0
+[handlers.maintenance-mail]
+type = "email"
+host = "smtp.example.com"
+port = 587
+security = "starttls"
+username = "gateway"
+password = "${FILE:/etc/vibration-gateway/smtp-password}"
+from = "gateway@example.com"
+to = ["maintenance@example.com"]
+[handlers.oncall-sms]
+type = "sms"
+base_url = "https://api.twilio.com"
+account_sid = "AC…"
+auth_token = "${TWILIO_AUTH_TOKEN}"
+from = "+15005550006"
+to = ["+46700000000"]
+[[routes]]
+severity = "warning"
+handlers = ["maintenance-mail"]
+[[routes]]
+severity = "critical"
+handlers = ["oncall-sms"]
+"""
+LEAST = """
+[gateway]
+id = "edge-1"
+state_dir = "/tmp/state"
+[mqtt]
+topics = ["vibration/{sensor}/reading"]
+"""
+ENVIRONMENT = {"INFLUX_TOKEN": "influx-secret", "TWILIO_AUTH_TOKEN": "twilio-secret"}
+SECOND, DAY = 10**9, 86400 * 10**9
+
+Write = Callable[[str], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write a configuration; /etc/vibration-gateway is a folder of the test."""
+    (tmp_path / "smtp-password").write_text("smtp-secret\n")
+
+    def write(text: str) -> Path:
+        path = tmp_path / "gateway.toml"
+        path.write_text(text.replace("/etc/vibration-gateway", str(tmp_path)), encoding="utf-8")
+        return path
+
+    return write
+
+
+def problems(path: Path, environment: dict[str, str] | None = None) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(path, environment or {})
+    assert all(line.startswith(f"{path}: ") for line in caught.value.problems)
+    return [line.removeprefix(f"{path}: ") for line in caught.value.problems]
+
+
+class TestWhatIsRead:
+    def test_the_documented_example_is_read_whole(self, write: Write) -> None:
+        config = load(write(DOCUMENTED), ENVIRONMENT)
+        assert (config.gateway.id, config.gateway.state_dir) == ("edge-1", Path("/var/lib/vibration-gateway"))
+        assert (config.mqtt.host, config.mqtt.port, config.mqtt.protocol) == ("localhost", 1883, "5")
+        assert config.influxdb is not None
+        assert config.influxdb.token.get_secret_value() == "influx-secret"
+        assert config.http is not None
+        assert config.http.port == 8080
+        assert (config.detection.learning, config.detection.learning_readings) == (7 * DAY, 100)
+        assert config.sensors[0].baseline == 4.0
+        mail = config.handlers["maintenance-mail"]
+        assert (mail.type, mail.timeout) == ("email", 30 * SECOND)
+        assert mail.settings["password"] == "smtp-secret"
+        assert mail.settings["to"] == ["maintenance@example.com"]
+        assert [(route.severity, route.handlers) for route in config.routes] == [
+            ("warning", ("maintenance-mail",)),
+            ("critical", ("oncall-sms",)),
+        ]
+
+    def test_the_least_one_has_the_documented_defaults(self, write: Write) -> None:
+        config = load(write(LEAST), {})
+        documented = load(write(DOCUMENTED), ENVIRONMENT)
+        assert config.detection == documented.detection
+        assert (config.influxdb, config.http, config.handlers, config.routes) == (None, None, {}, ())
+
+    def test_every_other_key_of_the_interface_is_read(self, write: Write, tmp_path: Path) -> None:
+        more = f"""client_id = "gw"
+username = "u"
+password = "p"
+protocol = "3.1.1"
+tls = {{ ca = "{tmp_path}/smtp-password", cert = "{tmp_path}/smtp-password", key = "{tmp_path}/smtp-password" }}
+[http]
+token = "t"
+public_url = "https://plant.example.com"
+[[machines]]
+id = "pump-3"
+site = "plant-1"
+on_delay = "10s"
+"""
+        config = load(write(LEAST + more), {})
+        assert (config.mqtt.client_id, config.mqtt.protocol) == ("gw", "3.1.1")
+        assert config.mqtt.tls is not None
+        assert config.mqtt.tls.ca == tmp_path / "smtp-password"
+        assert config.http is not None
+        assert str(config.http.public_url) == "https://plant.example.com/"
+        assert config.machines[0].on_delay == 10 * SECOND
+
+    def test_it_cannot_be_changed(self, write: Write) -> None:
+        config = load(write(LEAST), {})
+        with pytest.raises(ValueError, match="frozen"):
+            setattr(config.mqtt, "host", "elsewhere")  # noqa: B010 - mypy would refuse the plain assignment
+
+
+@pytest.mark.parametrize(
+    ("text", "ns"),
+    [
+        ("10s", 10 * SECOND),
+        ("1.5h", 5400 * SECOND),
+        ("7d", 7 * DAY),
+        ("2w", 14 * DAY),
+        (" 250 ms ", SECOND // 4),
+        ("0s", 0),
+    ],
+)
+def test_a_duration_is_a_number_and_a_unit(text: str, ns: int) -> None:
+    assert parse_duration(text) == ns
+
+
+@pytest.mark.parametrize(
+    "text", ["", "10", "s", "-1s", "1e3s", "10 sec", "1h30m", "10S", "٣s", "9" * 400 + "s", 10, 1.5, None, True]
+)
+def test_anything_else_is_no_duration(text: object) -> None:
+    with pytest.raises(ValueError, match="a duration is a number and a unit"):
+        parse_duration(text)
+
+
+class TestMistakes:
+    @pytest.mark.parametrize(
+        ("mistake", "expected"),
+        [
+            ("[mqqt]\nhost = 'x'", "mqqt: unknown key"),
+            ("[http]\nprot = 80", "http.prot: unknown key"),
+            ("[http]\nport = 'eighty'", "http.port: "),
+            ("[http]\nport = 99999", "http.port: "),
+            ("[detection]\nlearning = '7 days'", "detection.learning: a duration is a number and a unit"),
+            ("[detection]\nlearning = 7", "detection.learning: a duration is a number and a unit"),
+            ("[detection]\non_readings = 0", "detection.on_readings: "),
+            ("[detection]\nhysteresis = 1", "detection.hysteresis: "),
+            ("[detection]\nwarning_ratio = 1", "detection.warning_ratio: "),
+            ("[detection]\ncritical_ratio = nan", "detection.critical_ratio: "),
+            ("[retention]\nmax_size = '8 gigs'", "retention.max_size: a size is a number and a unit"),
+            (f"[retention]\nmax_size = '{'9' * 400}GB'", "retention.max_size: a size is a number and a unit"),
+            ("[[sensors]]\nid = 'a'\n[[sensors]]\nid = 'a'", "sensors: more than one table for id 'a'"),
+            ("[[machines]]\nid = 'a'\n[[machines]]\nid = 'a'", "machines: more than one table for id 'a'"),
+            ("[[sensors]]\nid = 'a'\nbaseline = 0", "sensors.0.baseline: "),
+            ("[[routes]]\nseverity = 'bad'\nhandlers = ['m']", "routes.0.severity: "),
+            ("[[routes]]\nseverity = 'warning'\nhandlers = []", "routes.0.handlers: "),
+            ("[[routes]]\nseverity = 'warning'\nhandlers = ['m']", "routes.0.handlers: there is no [handlers.m]"),
+            ("[handlers.'my mail']\ntype = 'log'", "handlers.my mail"),
+            ("[handlers.mail]\nhost = 'x'", "handlers.mail.type: "),
+            ("[handlers.mail]\ntype = 'email'\ntimeout = 5", "handlers.mail.timeout: a duration"),
+            ("[influxdb]\nurl = 'localhost'\norg = 'o'\nbucket = 'b'\ntoken = 't'", "influxdb.url: "),
+            ("[influxdb]\nurl = 'http://localhost'", "influxdb.token: "),
+        ],
+    )
+    def test_each_is_named_with_its_key(self, write: Write, mistake: str, expected: str) -> None:
+        assert [line for line in problems(write(LEAST + mistake)) if line.startswith(expected)]
+
+    @pytest.mark.parametrize(
+        ("mistake", "expected"),
+        [
+            ("port = 0.5", "mqtt.port"),
+            ("topics = []", "mqtt.topics"),
+            ("topics = ['a/#']", "mqtt.topics"),
+            ("topics = ['a/{x}/{x}']", "mqtt.topics"),
+            ("topics = ['a']\npassword = 'p'", "mqtt: a password needs a username"),
+            ("topics = ['a']\nprotocol = '4'", "mqtt.protocol"),
+            ("topics = ['a']\ntls = { cert = '/c' }", "mqtt.tls: cert and key go together"),
+            ("topics = ['a']\ntls = { ca = '/nowhere' }", "mqtt.tls: there is no file /nowhere"),
+            ("topics = ['a']\nkeepalive = 30", "mqtt.keepalive: a duration"),
+            ("topics = ['a']\nclient_id = 'a b'", "mqtt.client_id"),
+        ],
+    )  # fmt: skip
+    def test_those_about_the_broker_too(self, write: Write, mistake: str, expected: str) -> None:
+        text = f"[gateway]\nid = 'edge-1'\nstate_dir = '/tmp'\n[mqtt]\n{mistake}"
+        assert [line for line in problems(write(text)) if line.startswith(expected)]
+
+    def test_all_are_named_at_once(self, write: Write) -> None:
+        found = problems(
+            write(LEAST + "prot = 1\n[http]\nport = -1\n[detection]\non_readings = 'x'\nlearning = '7x'\n")
+        )
+        assert [line.split(":")[0] for line in found] == [
+            "mqtt.prot",
+            "http.port",
+            "detection.learning",
+            "detection.on_readings",
+        ]
+
+    @pytest.mark.parametrize("name", ["../edge", "a b", "", "-a", "x" * 65, "edge/1", "edge+"])
+    def test_a_name_that_would_not_do_in_a_topic_is_refused(self, write: Write, name: str) -> None:
+        assert [line for line in problems(write(LEAST.replace("edge-1", name))) if line.startswith("gateway.id: ")]
+
+    def test_a_file_that_is_not_there_or_is_not_toml_is_named(self, write: Write, tmp_path: Path) -> None:
+        assert problems(tmp_path / "missing.toml") == ["cannot be read: No such file or directory"]
+        assert problems(tmp_path)[0].startswith("cannot be read: ")
+        assert re.fullmatch(r"is not TOML: .*line 2.*", problems(write("[gateway]\nid\n"))[0])
+        path = write("")
+        path.write_bytes(b"id = '\xff'")
+        assert problems(path)[0].startswith("is not TOML: ")
+
+    def test_an_empty_file_lacks_what_is_required(self, write: Write) -> None:
+        assert problems(write("")) == ["gateway: Field required", "mqtt: Field required"]
+
+
+class TestExpansion:
+    def test_what_is_not_set_or_cannot_be_read_is_named_all_at_once(self, write: Write) -> None:
+        found = problems(write(DOCUMENTED.replace("smtp-password", "missing")), {"TWILIO_AUTH_TOKEN": "x"})
+        assert len(found) == 2
+        assert found[0] == "influxdb.token: ${INFLUX_TOKEN}: not set"
+        assert re.fullmatch(r"handlers.maintenance-mail.password: \$\{FILE:.*\}: No such file or directory", found[1])
+
+    def test_a_default_counts_where_nothing_is_set_and_an_empty_text_is_set(self, write: Write) -> None:
+        text = LEAST + 'host = "${HOST:-broker}"\nusername = "${NAME:-}"\nclient_id = "${ID:-a-b}"'
+        config = load(write(text), {"ID": "gw"})
+        assert (config.mqtt.host, config.mqtt.username, config.mqtt.client_id) == ("broker", "", "gw")
+        assert load(write(text), {"HOST": "other"}).mqtt.host == "other"
+
+    def test_numbers_can_come_from_outside_too(self, write: Write) -> None:
+        assert load(write(LEAST + 'port = "${PORT}"'), {"PORT": "2883"}).mqtt.port == 2883
+
+    def test_several_in_one_text_and_in_lists(self, write: Write) -> None:
+        text = LEAST + '[handlers.h]\ntype = "log"\nurl = "${A}://${B:-b}/$C"\nto = ["${A}", "x"]'
+        config = load(write(text), {"A": "one"})
+        assert config.handlers["h"].settings == {"url": "one://b/$C", "to": ["one", "x"]}
+        assert config.secrets >= {"one", "b"}
+
+    def test_what_comes_from_outside_is_not_expanded_again(self, write: Write) -> None:
+        assert load(write(LEAST + 'host = "${A}"'), {"A": "${B}", "B": "no"}).mqtt.host == "${B}"
+
+    def test_the_end_of_the_line_is_no_part_of_a_secret_in_a_file(self, write: Write, tmp_path: Path) -> None:
+        (tmp_path / "s").write_bytes("  pässword \r\n".encode())
+        config = load(write(LEAST + f'username = "u"\npassword = "${{FILE:{tmp_path}/s}}"'), {})
+        assert config.mqtt.password is not None
+        assert config.mqtt.password.get_secret_value() == "  pässword "
+
+    def test_a_secret_file_that_is_no_text_is_named(self, write: Write, tmp_path: Path) -> None:
+        (tmp_path / "s").write_bytes(b"\xff")
+        assert problems(write(LEAST + f'host = "${{FILE:{tmp_path}/s}}"'))[0].endswith("not text")
+
+
+class TestTheEnvironment:
+    def test_a_variable_replaces_or_adds_a_key(self, write: Write) -> None:
+        environment = {
+            "VIBRATION_GATEWAY__MQTT__HOST": "other",
+            "VIBRATION_GATEWAY__MQTT__PORT": "2883",
+            "VIBRATION_GATEWAY__MQTT__TOPICS": '["a/{sensor}", "b/{sensor}"]',
+            "VIBRATION_GATEWAY__DETECTION__LEARNING": "1d",
+            "VIBRATION_GATEWAY__DETECTION__HYSTERESIS": "0.2",
+            "VIBRATION_GATEWAY_CONFIG": "elsewhere",
+            "PATH": "/bin",
+        }
+        config = load(write(LEAST), environment)
+        assert (config.mqtt.host, config.mqtt.port, config.mqtt.topics) == ("other", 2883, ("a/{sensor}", "b/{sensor}"))
+        assert (config.detection.learning, config.detection.hysteresis) == (DAY, 0.2)
+
+    def test_names_of_handlers_may_have_dashes(self, write: Write) -> None:
+        environment = {**ENVIRONMENT, "VIBRATION_GATEWAY__HANDLERS__MAINTENANCE_MAIL__HOST": "mail"}
+        assert load(write(DOCUMENTED), environment).handlers["maintenance-mail"].settings["host"] == "mail"
+
+    @pytest.mark.parametrize("password", ["12345678", "007", "1e5", "true", "1_000", "a b", "'x'", "{a=1}", ""])
+    def test_a_password_stays_as_it_is(self, write: Write, password: str) -> None:
+        name = {"VIBRATION_GATEWAY__MQTT__USERNAME": "u", "VIBRATION_GATEWAY__MQTT__PASSWORD": password}
+        config = load(write(LEAST), name)
+        assert config.mqtt.password is not None
+        assert config.mqtt.password.get_secret_value() == password
+
+    def test_the_documented_protocol_can_be_given(self, write: Write) -> None:
+        assert load(write(LEAST), {"VIBRATION_GATEWAY__MQTT__PROTOCOL": "5"}).mqtt.protocol == "5"
+
+    def test_an_unknown_key_is_an_error_there_too(self, write: Write) -> None:
+        assert problems(write(LEAST), {"VIBRATION_GATEWAY__MQTT__HOSTT": "x"}) == ["mqtt.hostt: unknown key"]
+
+    def test_only_keys_of_tables_can_be_replaced(self, write: Write) -> None:
+        with pytest.raises(ConfigError, match="VIBRATION_GATEWAY__MQTT__HOST__X: host is not a table"):
+            load(write(LEAST + 'host = "h"'), {"VIBRATION_GATEWAY__MQTT__HOST__X": "1"})
+
+
+# Every place that a text may stand in, each with a mistake beside it or made by it.
+PLACES = [
+    '[gateway]\nid = "${S}"\nstate_dir = "/tmp"\n[mqtt]\ntopics = ["a"]',
+    LEAST + 'host = "${S}"\nport = "${S}"',
+    LEAST + 'protocol = "${S}"',
+    LEAST + 'keepalive = "${S}"',
+    LEAST + 'password = "${S}"',
+    LEAST + 'tls = { ca = "${S}" }',
+    LEAST + '[influxdb]\nurl = "${S}"\norg = "o"\nbucket = "b"\ntoken = "t"',
+    LEAST + '[influxdb]\nurl = "http://${S}@host:x/"\norg = "${S}"\nbucket = "b"\ntoken = "${S}"',
+    LEAST + '[http]\npublic_url = "${S}"\ntoken = "${S}"\nport = "x"',
+    LEAST + '[detection]\nlearning = "${S}"\nwarning_ratio = "${S}"\nstopped_states = "${S}"',
+    LEAST + '[[sensors]]\nid = "${S}"\n[[sensors]]\nid = "${S}"',
+    LEAST + '[[routes]]\nseverity = "${S}"\nhandlers = ["${S}"]',
+    LEAST + '[[routes]]\nseverity = "warning"\nhandlers = ["${S}"]',
+    LEAST + '[handlers.h]\ntype = "${S}"\ntimeout = "${S}"\npassword = "${S}"',
+    LEAST.replace("vibration/{sensor}/reading", "${S}/{x}/{x}"),
+    LEAST.replace("vibration/{sensor}/reading", "${S}#"),
+]
+secrets = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=8, max_size=30).filter(
+    lambda text: len(set(text)) > 4
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(PLACES), secrets)
+@example(PLACES[12], "quote'and\"and\nline")
+@example(PLACES[15], "a/b\\c{d}e")
+def test_no_secret_shows_in_an_error_or_a_repr(
+    tmp_path_factory: pytest.TempPathFactory, text: str, secret: str
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "secret.toml"
+    path.write_text(text, encoding="utf-8")
+    shown = what_is_shown(path, secret)
+    assert not any(secret in words or repr(secret)[1:-1] in words for words in shown)
+
+
+def what_is_shown(path: Path, secret: str) -> list[str]:
+    """Return every text that a log or a terminal could show of a configuration or of what is wrong with it."""
+    try:
+        config = load(path, {"S": secret})
+    except ConfigError as error:
+        return [str(error), repr(error), *error.problems, "".join(traceback.format_exception(error))]
+    return [text for part in parts(config) for text in (repr(part), str(part), f"{part}", f"{part!r:>9}")]
+
+
+def parts(config: Config) -> list[Any]:
+    """Return the configuration and every table in it."""
+    return [config, config.mqtt, config.influxdb, config.http, *config.handlers.values(), *config.routes]
+
+
+def test_what_is_masked_and_what_is_too_short_to_be() -> None:
+    assert masked("the password hunter2 and hunter22", {"hunter2", "hunter22"}) == "the password *** and ***"
+    assert masked("unchanged", {"a", "n"}) == "unchanged"
+
+
+class TestRules:
+    def rules(self, write: Write, text: str, sensor: str = "VB-1", **tags: str) -> Any:
+        return rules_for(load(write(LEAST + text), {}), sensor, tags)
+
+    def test_the_narrower_table_counts(self, write: Write) -> None:
+        text = """
+[detection]
+critical_ratio = 3.0
+on_readings = 4
+off_readings = 5
+[[machines]]
+id = "pump-3"
+critical_ratio = 3.5
+on_readings = 6
+[[sensors]]
+id = "VB-1"
+critical_ratio = 4.0
+baseline = 2.0
+"""
+        own = self.rules(write, text, machine="pump-3")
+        assert (own.critical_ratio, own.on_readings, own.off_readings, own.baseline) == (4.0, 6, 5, 2.0)
+        neighbour = self.rules(write, text, "VB-2", machine="pump-3")
+        assert (neighbour.critical_ratio, neighbour.on_readings, neighbour.baseline) == (3.5, 6, None)
+        stranger = self.rules(write, text, "VB-3", machine="pump-4")
+        assert (stranger.critical_ratio, stranger.on_readings) == (3.0, 4)
+        assert self.rules(write, text, "VB-4").critical_ratio == 3.0
+
+    def test_site_and_area_narrow_a_machine_down(self, write: Write) -> None:
+        text = (
+            '[[machines]]\nid = "p"\non_readings = 5\n[[machines]]\nid = "p"\nsite = "s"\narea = "a"\non_readings = 7'
+        )
+        assert self.rules(write, text, machine="p", site="other").on_readings == 5
+        assert self.rules(write, text, machine="p", site="s", area="a").on_readings == 7
+
+    def test_states_are_compared_without_regard_to_case(self, write: Write) -> None:
+        assert self.rules(write, '[detection]\nstopped_states = ["AUS", "Straße"]').stopped_states == {"aus", "strasse"}
