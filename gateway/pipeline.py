@@ -5,37 +5,21 @@ Everything here runs in the journal's thread, which alone owns the sensors' stat
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from typing import Protocol
 
-from gateway.domain import alerts, detection
 from gateway.domain.alerts import Alert
-from gateway.domain.baseline import Baseline
 from gateway.domain.batch import Batch, DeadLetter
-from gateway.domain.clock import OurClock
 from gateway.domain.decoding import EVENT, Decoded, decode
-from gateway.domain.detection import Evaluation, Rules, Sample, evaluate
-from gateway.domain.events import (
-    Flag,
-    Level,
-    Message,
-    Rejected,
-    Severity,
-    VibrationRecorded,
-    derive,
-    microseconds,
-    rfc3339,
-)
-from gateway.domain.sensors import Clocks, Sensor, SensorState, Waiting, hold, place, release
+from gateway.domain.detection import Rules
+from gateway.domain.engine import NOT_JUDGED, Change, Engine, Judged
+from gateway.domain.events import Flag, Message, Rejected, Severity, VibrationRecorded, microseconds
+from gateway.domain.sensors import Clocks, Sensor, SensorState
 from gateway.domain.topics import TopicTemplates
-from gateway.errors import ConflictError, JournalUnavailableError, NotFoundError
-
-NOT_JUDGED = Flag.LATE | Flag.RETAINED
-
-BASELINE_LEARNED = "BaselineLearned"
-LATENESS_PASSED = "LatenessPassed"
+from gateway.errors import JournalUnavailableError
 
 SNAPSHOT_READINGS = 50_000
 """So many readings, or ten for each sensor, are replayed at most after a crash."""
@@ -61,12 +45,15 @@ class RecentIds:
     def __init__(self, window: int = LOOK_BACK) -> None:
         self._window = window
         self._times: dict[tuple[int, str], int] = {}
+        self._order: deque[tuple[int, str]] = deque()
 
     def add(self, sensor: int, event_id: str, event_us: int) -> None:
-        """Take in a new reading."""
-        self._times[sensor, event_id] = event_us
-        if len(self._times) > self._window:
-            del self._times[next(iter(self._times))]
+        """Take in a new reading; its id was not among them."""
+        key = sensor, event_id
+        self._times[key] = event_us
+        self._order.append(key)
+        if len(self._order) > self._window:
+            self._times.pop(self._order.popleft(), None)
 
     def time_of(self, sensor: int, event_id: str) -> int | None:
         """Return the time, in microseconds, that an id was used for."""
@@ -107,15 +94,8 @@ class Pipeline:
     ) -> None:
         self._store = store
         self._templates = templates
-        self._rules_for = rules_for
-        self._clocks = Clocks(tolerance_ns // 1000, lateness_ns // 1000)
-        self._our_clock = OurClock(tolerance_ns // 1000)
+        self._engine = Engine(rules_for, Clocks(tolerance_ns // 1000, lateness_ns // 1000))
         self._ids = RecentIds()
-        self._holding: dict[int, tuple[Sensor, int]] = {}
-        self._sensors: dict[str, Sensor] = {}
-        self._rules: dict[int, Rules] = {}
-        self._open: dict[str, Alert] = {}
-        self._conditions: dict[str, Alert] = {}
         self._changed: dict[int, Sensor] = {}
         self._since_snapshot = 0
         self._prepared: Batch | None = None
@@ -134,46 +114,30 @@ class Pipeline:
         `recent` are the last readings before the snapshot, the oldest first: what is looked back upon.
         """
         by_key = {sensor.key: sensor for sensor in sensors}
-        self._sensors = {sensor.id: sensor for sensor in sensors}
-        self._open = {alert.sensor_id: alert for alert in open_alerts if alert.kind != "gateway"}
-        self._conditions = {alert.sensor_id: alert for alert in open_alerts if alert.kind == "gateway"}
+        self._engine.set_state(sensors, open_alerts)
         for key, event_us, received_ns, flags, event_id in recent:
             self._ids.add(key, event_id, event_us)
-            known = not flags & Flag.CLOCK_REPLACED
-            self._our_clock.is_suspect(key, event_us, received_ns // 1000, known=known)
+            self._engine.look_back(key, event_us, received_ns, flags)
         count = 0
         for count, row in enumerate(tail, start=1):  # noqa: B007
             self._again(by_key[row[0]], row)
         self._since_snapshot = count
-        for sensor in sensors:  # the rules may have changed since; the alerts that are open are a fact
-            alert = self._open.get(sensor.id)
-            sensor.state.severity = Level[alert.severity.upper()] if alert else Level.NONE
-            sensor.state.limits = None
-            if sensor.state.waiting:
-                self._holding[sensor.key] = sensor, 0
+        self._engine.trust_alerts()
         return count
 
     def _again(self, sensor: Sensor, row: TailRow) -> None:
         """Move the state on by a row of the journal, as it was moved when the row was written."""
         key, event_us, received_ns, flags, event_id, body = row
-        state, rules = sensor.state, self._rules_of(sensor)
         self._changed[key] = sensor
         if flags == LATENESS_PASSED_ROW:
-            judged = release(state, event_us)
-        else:
-            self._ids.add(key, event_id, event_us)
-            time_ns, _ = self._place(sensor, event_us, received_ns, retained=bool(flags & Flag.RETAINED))
-            if flags & NOT_JUDGED:
-                return
+            self._engine.judge_waiting(sensor, event_us)
+            return
+        self._ids.add(key, event_id, event_us)
+        time_ns, _ = self._engine.place(sensor, event_us, received_ns, retained=bool(flags & Flag.RETAINED))
+        if not flags & NOT_JUDGED:
             event = EVENT.decode(body)
             event.event_id = event_id
-            if not self._waits(flags):
-                evaluate(state, _sample(event, time_ns), rules)
-                return
-            hold(state, _waiting(event, event_us))
-            judged = release(state, self._watermark(state))
-        for reading in judged:
-            evaluate(state, _sample_of(reading), rules)
+            self._engine.judge(sensor, event, event_us, time_ns, received_ns=received_ns, flags=flags)
 
     def process(self, messages: Sequence[Message], recorded_ns: int) -> Batch:
         """Store what `messages` hold and everything that follows from it; then they may be acknowledged.
@@ -192,7 +156,7 @@ class Pipeline:
         self._flush()
         self._prepared = None
         self._since_snapshot += len(batch.readings)
-        if self._since_snapshot >= max(SNAPSHOT_READINGS, 10 * len(self._sensors)):
+        if self._since_snapshot >= max(SNAPSHOT_READINGS, 10 * len(self._engine.sensors)):
             with suppress(JournalUnavailableError):  # the batch is on disk; the next one tries again
                 self.snapshot()
         return batch
@@ -202,25 +166,14 @@ class Pipeline:
 
         That time has passed is a fact in the journal: a replay judges the same at the same place.
         """
-        longest_ns = self._clocks.lateness_us * 1000
-        overdue = [sensor for sensor, since_ns in self._holding.values() if now_ns - since_ns > longest_ns]
+        overdue = self._engine.overdue(now_ns)
         if not overdue:
             return
         self._ahead = True
         batch = Batch(next_seq=self._store.next_seq, recorded_ns=now_ns)
-        for sensor in overdue:
-            last = sensor.state.waiting[-1]
-            data = {"sensorId": sensor.id, "untilUs": last.event_us}
-            fact = derive(
-                LATENESS_PASSED,
-                sensor.id,
-                last.event_us * 1000,
-                cause=last.event_id,
-                correlation=last.correlation_id,
-                data=data,
-            )
-            batch.facts.append((batch.take_seq(), fact))
-            self._judge_waiting(sensor, last.event_us, batch)
+        for sensor, fact in overdue:
+            batch.add(Change(fact))
+            self._conclude(sensor, self._engine.judge_waiting(sensor, fact.data["untilUs"]), batch)
         self._unwritten.append(batch)
         self._flush()
 
@@ -261,18 +214,7 @@ class Pipeline:
 
         Raises JournalUnavailableError and has then changed nothing; the same report may be made as often as one likes.
         """
-        changed = alerts.apply_condition(self._conditions.get(subject), subject, severity, reason, time_ns)
-        if changed is None:
-            return
-        alert, facts = changed
-        batch = Batch(next_seq=self._store.next_seq, recorded_ns=time_ns)
-        batch.facts = [(batch.take_seq(), fact) for fact in facts]
-        batch.alerts[alert.id] = alert
-        self._store.write(batch)
-        if alert.state == "cleared":
-            del self._conditions[subject]
-        else:
-            self._conditions[subject] = alert
+        self._write_now(self._engine.condition(subject, severity, reason, time_ns), time_ns)
 
     def acknowledge(self, alert_id: str, by: str, reason: str, time_ns: int) -> Alert:
         """Acknowledge an open alert and return it.
@@ -280,22 +222,21 @@ class Pipeline:
         Raises NotFoundError if no open alert has this id, ConflictError if somebody was faster, and
         JournalUnavailableError; nothing has changed then.
         """
-        holder = next(
-            (open_ for open_ in (self._open, self._conditions) for alert in open_.values() if alert.id == alert_id),
-            None,
-        )
-        if holder is None:
-            raise NotFoundError(f"no open alert has the id {alert_id!r}; one that has cleared needs no acknowledgement")
-        alert = next(alert for alert in holder.values() if alert.id == alert_id)
-        if alert.acknowledged:
-            raise ConflictError(f"{alert.acknowledged_by} has acknowledged this alert already")
-        changed, fact = alerts.acknowledge(alert, by, reason, time_ns)
+        change = self._engine.acknowledge(alert_id, by, reason, time_ns)
+        self._write_now([change], time_ns)
+        assert change.alert is not None  # noqa: S101 - it is what was acknowledged
+        return change.alert
+
+    def _write_now(self, changes: Sequence[Change], time_ns: int) -> None:
+        """Write changes that follow from no reading; the open alerts move on when they are on disk."""
+        if not changes:
+            return
         batch = Batch(next_seq=self._store.next_seq, recorded_ns=time_ns)
-        batch.facts = [(batch.take_seq(), fact)]
-        batch.alerts[alert_id] = changed
+        for change in changes:
+            batch.add(change)
         self._store.write(batch)
-        holder[changed.sensor_id] = changed
-        return changed
+        for alert in batch.alerts.values():
+            self._engine.settle(alert)
 
     def snapshot(self) -> None:
         """Save the state of every sensor that has changed since the last time.
@@ -329,7 +270,9 @@ class Pipeline:
 
     def _record(self, message: Message, decoded: Decoded, tags: dict[str, str], batch: Batch) -> None:
         event, body = decoded
-        sensor = self._sensors.get(event.data.sensor_id) or self._add_sensor(event, tags, message.received_ns, batch)
+        sensor = self._engine.sensors.get(event.data.sensor_id) or self._add_sensor(
+            event, tags, message.received_ns, batch
+        )
         state = sensor.state
         event_id = event.event_id or ""
         event_us = microseconds(event.timestamp)
@@ -345,7 +288,7 @@ class Pipeline:
                 message, Rejected("id_conflict", f"eventId {event_id!r} was used for another time", body), batch
             )
             return
-        time_ns, flags = self._place(sensor, event_us, message.received_ns, retained=message.retained)
+        time_ns, flags = self._engine.place(sensor, event_us, message.received_ns, retained=message.retained)
         if flags & Flag.CLOCK_REPLACED:
             batch.clock_replaced += 1
         elif flags & NOT_JUDGED or event_us != state.newest_us:
@@ -353,14 +296,11 @@ class Pipeline:
             time_ns += len(same_time) + self._store.count_same_time(event_us, sensor.key)
             batch.late += flags == Flag.LATE
         seq = batch.take_seq()
-        evaluation = detection.NOTHING
-        is_judged = not flags & NOT_JUDGED
-        if is_judged:
+        judged: Sequence[Judged] = ()
+        if not flags & NOT_JUDGED:
             self._bring_up_to_date(sensor, event, tags, batch)
-            if not self._waits(flags):
-                evaluation = evaluate(state, _sample(event, time_ns), self._rules_of(sensor))
-        limit = state.limits or detection.current_limits(state, self._rules_of(sensor))
-        baseline = limit.baseline.level if limit else None
+            judged = self._engine.judge(sensor, event, event_us, time_ns, received_ns=message.received_ns, flags=flags)
+        baseline = self._engine.baseline_level(sensor)
         batch.readings.append(
             (
                 seq, event_us, sensor.key, event_id, time_ns, message.received_ns,
@@ -370,47 +310,18 @@ class Pipeline:
         batch.bodies.setdefault((event_us, sensor.key), {})[event_id] = body
         self._ids.add(sensor.key, event_id, event_us)
         self._changed[sensor.key] = sensor
-        if evaluation is not detection.NOTHING:
-            self._conclude(sensor, _cause(sensor, event, time_ns), evaluation, batch)
-        elif is_judged and self._waits(flags):
-            hold(state, _waiting(event, event_us))
-            self._holding[sensor.key] = sensor, message.received_ns
-            self._judge_waiting(sensor, self._watermark(state), batch)
+        if judged:
+            self._conclude(sensor, judged, batch)
 
-    def _place(self, sensor: Sensor, event_us: int, received_ns: int, *, retained: bool) -> tuple[int, int]:
-        known = sensor.state.newest_us is not None
-        suspect = self._our_clock.is_suspect(sensor.key, event_us, received_ns // 1000, known=known)
-        return place(sensor.state, event_us, received_ns, self._clocks, retained=retained, suspect=suspect)
-
-    def _waits(self, flags: int) -> bool:
-        """Tell whether a reading that is to be judged has to wait for the watermark first."""
-        return self._clocks.lateness_us > 0 and not flags & Flag.CLOCK_REPLACED
-
-    def _watermark(self, state: SensorState) -> int:
-        return (state.newest_us or 0) - self._clocks.lateness_us
-
-    def _judge_waiting(self, sensor: Sensor, until_us: int, batch: Batch) -> None:
-        """Judge the readings that have waited long enough, in the order of their time."""
-        for reading in release(sensor.state, until_us):
-            evaluation = evaluate(sensor.state, _sample_of(reading), self._rules_of(sensor))
-            if evaluation is not detection.NOTHING:
-                cause = alerts.Cause(
-                    reading.event_id,
-                    reading.correlation_id,
-                    reading.event_us * 1000,
-                    sensor.id,
-                    sensor.tags,
-                    reading.unit,
-                    sensor.location,
-                )
-                self._conclude(sensor, cause, evaluation, batch)
+    def _conclude(self, sensor: Sensor, judged: Sequence[Judged], batch: Batch) -> None:
+        for each in judged:
+            for change in self._engine.conclude(sensor, each):
+                batch.add(change)
         self._changed[sensor.key] = sensor
-        if not sensor.state.waiting:
-            self._holding.pop(sensor.key, None)
 
     def _add_sensor(self, event: VibrationRecorded, tags: dict[str, str], received_ns: int, batch: Batch) -> Sensor:
         sensor = Sensor(
-            key=len(self._sensors) + 1,
+            key=len(self._engine.sensors) + 1,
             id=event.data.sensor_id,
             tags=tags,
             unit=event.data.unit,
@@ -418,7 +329,7 @@ class Pipeline:
             first_seen_ns=received_ns,
             state=SensorState(),
         )
-        self._sensors[sensor.id] = sensor
+        self._engine.sensors[sensor.id] = sensor
         batch.sensors[sensor.key] = sensor
         return sensor
 
@@ -426,7 +337,7 @@ class Pipeline:
         """Let the registry know what a reading in order says of its sensor; an old one may come from where it was."""
         unit, location = event.data.unit, event.sensor_location or sensor.location
         if sensor.unit != unit or sensor.location != location or (sensor.tags is not tags and sensor.tags != tags):
-            self._rules.pop(sensor.key, None)
+            self._engine.moved(sensor)
             sensor.tags, sensor.unit, sensor.location = tags, unit, location
             batch.sensors[sensor.key] = sensor
 
@@ -442,76 +353,3 @@ class Pipeline:
             batch.duplicates += 1
         else:
             self._reject(message, Rejected("id_conflict", f"eventId is {event.event_id!r}", body), batch)
-
-    def _conclude(self, sensor: Sensor, cause: alerts.Cause, evaluation: Evaluation, batch: Batch) -> None:
-        """Turn what detection found into facts and alert changes."""
-        if evaluation.learned is not None:
-            fact = derive(
-                BASELINE_LEARNED,
-                sensor.id,
-                cause.time_ns,
-                cause=cause.event_id,
-                correlation=cause.correlation_id,
-                data=_describe_baseline(evaluation.learned, sensor),
-            )
-            batch.facts.append((batch.take_seq(), fact))
-        if evaluation.finding is None:
-            return
-        alert, fact = alerts.apply(self._open.get(sensor.id), evaluation.finding, cause)
-        if alert.state == "cleared":
-            self._open.pop(sensor.id, None)
-        else:
-            self._open[sensor.id] = alert
-        batch.alerts[alert.id] = alert
-        batch.facts.append((batch.take_seq(), fact))
-
-    def _rules_of(self, sensor: Sensor) -> Rules:
-        rules = self._rules.get(sensor.key)
-        if rules is None:
-            rules = self._rules[sensor.key] = self._rules_for(sensor)
-            sensor.state.limits = None
-        return rules
-
-
-def _sample(event: VibrationRecorded, time_ns: int) -> Sample:
-    data = event.data
-    return Sample(data.vibration_level, time_ns, data.unit, data.baseline_vibration_level, data.operating_state)
-
-
-def _sample_of(reading: Waiting) -> Sample:
-    time_ns = reading.event_us * 1000
-    return Sample(reading.level, time_ns, reading.unit, reading.event_baseline, reading.operating_state)
-
-
-def _waiting(event: VibrationRecorded, event_us: int) -> Waiting:
-    data = event.data
-    event_id = event.event_id or ""
-    return Waiting(
-        event_us,
-        event_id,
-        event.correlation_id or event_id,
-        data.vibration_level,
-        data.unit,
-        data.baseline_vibration_level,
-        data.operating_state,
-    )
-
-
-def _cause(sensor: Sensor, event: VibrationRecorded, time_ns: int) -> alerts.Cause:
-    event_id = event.event_id or ""
-    correlation = event.correlation_id or event_id
-    return alerts.Cause(event_id, correlation, time_ns, sensor.id, sensor.tags, event.data.unit, sensor.location)
-
-
-def _describe_baseline(baseline: Baseline, sensor: Sensor) -> dict[str, object]:
-    return {
-        "sensorId": sensor.id,
-        "level": baseline.level,
-        "sigma": baseline.sigma,
-        "unit": sensor.unit,
-        "source": baseline.source,
-        "version": baseline.version,
-        "readings": baseline.readings,
-        "from": rfc3339(baseline.from_ns),
-        "to": rfc3339(baseline.to_ns),
-    }

@@ -22,7 +22,8 @@ from gateway.journal import FILE_NAME, Reader
 F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULT_CONFIG = Path("/etc/vibration-gateway/gateway.toml")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Control characters, line separators, and marks that turn the direction of the text around."""
 
 config_option = click.option(
     "-c",

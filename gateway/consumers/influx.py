@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from contextlib import suppress
+from functools import partial
+from typing import Any, TypeVar, cast
 
 import structlog
 import urllib3
@@ -19,6 +22,8 @@ from gateway.domain.alerts import ALERT_FACTS
 from gateway.domain.events import FEATURES
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 _TIMEOUT_MS = 30_000
 _TOO_LARGE = 413
@@ -66,7 +71,7 @@ class InfluxWriter:
         """Write the lines; halve what is too large or refused, down to the one line that is to blame."""
         if not lines:
             return
-        error = await asyncio.to_thread(self._post, lines)
+        error = await _in_daemon_thread(partial(self._post, lines))
         if error is None:
             self._written(len(lines))
             await self._report(None)
@@ -96,6 +101,32 @@ class InfluxWriter:
         except urllib3.exceptions.HTTPError as error:
             raise DeliveryError(f"no answer from InfluxDB at {self._section.url}: {error}") from error
         return None
+
+
+async def _in_daemon_thread(work: Callable[[], T]) -> T:
+    """Await `work`, in a thread that, unlike those of an executor, does not keep the process from ending."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if done.cancelled():
+            return
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(cast("T", result))
+
+    def run() -> None:
+        result, failure = None, None
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001 - it is raised in the task that waits
+            failure = error
+        with suppress(RuntimeError):  # the loop has been closed, so nobody waits
+            loop.call_soon_threadsafe(settle, result, failure)
+
+    threading.Thread(target=run, name="influx", daemon=True).start()
+    return await done
 
 
 def to_lines(readings: Sequence[StoredReading], entries: Sequence[Entry]) -> list[bytes]:

@@ -6,6 +6,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from gateway.domain.alerts import Alert
+from gateway.domain.engine import Change
 from gateway.domain.events import Fact, Rejected
 from gateway.domain.sensors import Sensor
 
@@ -52,6 +53,12 @@ class Batch(Struct):
         seq = self.next_seq
         self.next_seq += 1
         return seq
+
+    def add(self, change: Change) -> None:
+        """Take in a fact, and the alert that it changed."""
+        self.facts.append((self.take_seq(), change.fact))
+        if change.alert is not None:
+            self.alerts[change.alert.id] = change.alert
 
     def drop_dead_letters(self, keep: int) -> None:
         """Forget all dead letters but the first `keep`; their sequence numbers stay unused."""

@@ -16,9 +16,9 @@ from gateway.config import Config, load
 from gateway.consumers.notifier import FAILED, SENT
 from gateway.domain.alerts import ALERT_FACTS, CONDITION
 from gateway.domain.decoding import REASONS
+from gateway.domain.engine import BASELINE_LEARNED, LATENESS_PASSED
 from gateway.domain.events import FEATURES
 from gateway.handlers import BUILT_IN
-from gateway.pipeline import BASELINE_LEARNED, LATENESS_PASSED
 from gateway.web.metrics import Metrics
 from simulator.cli import main as simulator
 

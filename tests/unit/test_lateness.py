@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from gateway.domain.engine import LATENESS_PASSED
 from gateway.domain.events import Flag, Message
-from gateway.pipeline import LATENESS_PASSED
 from tests.readings import NOON_NS, SECOND, Plant, event, message, plant, reading
 
 LATENESS = 10 * SECOND
@@ -23,7 +23,7 @@ def conclusions(here: Plant) -> dict[str, Any]:
         "readings": sorted((row.sensor_id, row.event_id, row.time_ns, row.level) for row in contents["readings"]),
         "facts": [fact for _, fact in contents["facts"]],
         "alerts": contents["alerts"],
-        "states": [replace(sensor.state, limits=None) for sensor in here.pipeline._sensors.values()],  # noqa: SLF001 - it is what is compared; limits are worked out anew when needed
+        "states": [replace(sensor.state, limits=None) for sensor in here.pipeline._engine.sensors.values()],  # noqa: SLF001 - it is what is compared; limits are worked out anew when needed
     }
 
 

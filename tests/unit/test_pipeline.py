@@ -15,10 +15,10 @@ from gateway import pipeline as pipeline_module
 from gateway.domain.alerts import CLEARED, ESCALATED, RAISED
 from gateway.domain.batch import Batch
 from gateway.domain.detection import Rules
+from gateway.domain.engine import BASELINE_LEARNED
 from gateway.domain.events import Fact, Flag, Message
 from gateway.domain.sensors import Sensor
 from gateway.errors import JournalUnavailableError
-from gateway.pipeline import BASELINE_LEARNED
 from tests.readings import FIXED, NOON_NS, SECOND, Plant, event, message, plant, reading, split, topic_of
 
 DAY = 86_400
