@@ -35,6 +35,7 @@ EXPIRY_NS = 24 * 3600 * 10**9
 _SECOND_NS = 10**9
 _LONGEST_RECEIPT = 1000
 _GRACE = 4.0
+_TRY_AGAIN = 1.0
 
 BREAK_AFTER = 5
 BREAK_SECONDS = 30.0
@@ -251,7 +252,7 @@ async def _stored(write: Callable[[], Awaitable[None]]) -> None:
             if not error.retry:
                 raise
             log.warning("the outbox cannot be written; trying again", error=str(error))
-            await asyncio.sleep(1)
+            await asyncio.sleep(_TRY_AGAIN)
 
 
 def _receipt(answer: object) -> str:

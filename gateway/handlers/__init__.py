@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from gateway.api import Handler, HandlerFactory
 from gateway.config import validation_problems
 from gateway.errors import ConfigError
+from gateway.handlers.isolation import Isolated
 from gateway.handlers.wording import redact
 
 GROUP = "vibration_gateway.handlers"
@@ -24,7 +25,7 @@ BUILT_IN = {  # by name, so that only what the configuration asks for is importe
 
 
 def build_handler(name: str, type_: str, settings: Mapping[str, Any]) -> Handler:
-    """Return the handler for the table `[handlers.NAME]`; nothing is connected yet.
+    """Return the handler for the table `[handlers.NAME]`, a third party's at arm's length; nothing is connected yet.
 
     Raises ConfigError with one line, `handlers.NAME.KEY: reason`, for each setting to mend. None of them shows a
     value, and neither does the chain of exceptions, since any value may be a secret.
@@ -41,7 +42,7 @@ def build_handler(name: str, type_: str, settings: Mapping[str, Any]) -> Handler
         problems = [f"{where}: {error}"]
     else:
         if inspect.iscoroutinefunction(getattr(handler, "send", None)):
-            return handler
+            return handler if type_ in BUILT_IN else Isolated(name, handler)
         problems = [f"{where}.type: {type_} is not a handler, it has no `async def send(self, notification)`"]
     if type_ not in BUILT_IN:  # a third party's own words may quote what it was given
         problems = [where + redact(problem.removeprefix(where), _texts(settings)) for problem in problems]

@@ -1,0 +1,236 @@
+"""Line protocol: whatever a sensor's name or a reason holds, one point is one line."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from influxdb_client.rest import ApiException
+from msgspec.structs import replace
+from pydantic import AnyHttpUrl, SecretStr
+from urllib3 import HTTPHeaderDict
+
+from gateway.api import DeliveryError
+from gateway.config import InfluxSection
+from gateway.consumers.influx import InfluxWriter, to_lines
+from tests.plant import NOON_NS, alert_entry, alert_of, stored
+
+UNESCAPED = {char: re.compile(rf"(?<!\\){char}") for char in " ,="}
+
+
+def line(**changes: Any) -> bytes:
+    (found,) = to_lines([replace(stored(), **changes)], [])
+    return found
+
+
+def parsed(found: bytes) -> tuple[str, dict[str, str], str, int]:
+    """Return measurement, tags, fields and time of a line, by the rules of line protocol."""
+    key, fields, time = UNESCAPED[" "].split(found.decode())
+    measurement, *tags = UNESCAPED[","].split(key)
+    pairs = [UNESCAPED["="].split(tag) for tag in tags]
+    return measurement, {plain(name): plain(value) for name, value in pairs}, fields, int(time)
+
+
+def plain(text: str) -> str:
+    """Take the escapes of a tag away."""
+    return re.sub(r"\\([ ,=])", r"\1", text)
+
+
+def test_a_reading_is_one_point_with_its_place_its_features_and_its_time() -> None:
+    reading = stored(level=12.5, baseline=4.0, second=3, data={"velocityRms": 2, "kurtosis": 3.5, "rpm": 1480})
+    assert to_lines([reading], []) == [
+        b"vibration,area=hall-2,machine=pump-7,sensor=VB-1,site=plant-1 "
+        b"level=12.5,baseline=4.0,difference=8.5,ratio=3.125,velocity_rms=2.0,kurtosis=3.5,rpm=1480.0 "
+        + str(NOON_NS + 3_000_000_000).encode()
+    ]
+
+
+def test_an_alert_change_is_one_point() -> None:
+    entry = alert_entry(alert_of("VB-1", "critical", reason='Level "high"'))
+    assert to_lines([], [entry]) == [
+        b"alert,area=hall-2,machine=pump-7,sensor=VB-1,severity=critical,site=plant-1 "
+        b'state="active",reason="Level \\"high\\"",alert_id="alert-VB-1-1" ' + str(entry.fact.time_ns).encode()
+    ]
+
+
+def test_other_facts_are_no_points() -> None:
+    entry = alert_entry(alert_of())
+    assert to_lines([], [replace(entry, fact=replace(entry.fact, type="BaselineLearned"))]) == []
+
+
+@pytest.mark.parametrize("baseline", [None, 0.0])
+def test_without_a_baseline_nothing_is_derived_from_it(baseline: float | None) -> None:
+    assert b" level=4.0 " in line(baseline=baseline)
+
+
+@pytest.mark.parametrize(
+    ("level", "baseline", "fields"),
+    [
+        (1e308, 1e-308, b" level=1e+308,baseline=1e-308,difference=1e+308 "),
+        (1e308, -1e308, b" level=1e+308,baseline=-1e+308,ratio=-1.0 "),
+        (5e-324, 4.0, b" level=5e-324,baseline=4.0,difference=-4.0,ratio=0.0 "),
+        (4.0, float("inf"), b" level=4.0,ratio=0.0 "),
+    ],
+)
+def test_what_is_no_finite_number_is_left_out(level: float, baseline: float, fields: bytes) -> None:
+    assert fields in line(level=level, baseline=baseline)
+
+
+def test_readings_of_one_sensor_that_has_moved_keep_their_own_tags() -> None:
+    first, second = stored(machine="pump-7"), stored(machine="pump-8", second=1)
+    assert [parsed(found)[1]["machine"] for found in to_lines([first, second], [])] == ["pump-7", "pump-8"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a b", rb"machine=a\ b,"),
+        ("a,b=c", rb"machine=a\,b\=c,"),
+        ("a\\b", rb"machine=a\b,"),
+        ("a\\", b"machine=a/,"),
+        ("a\\\\", rb"machine=a\/,"),
+        ("a\nb\r", rb"machine=a\ b\ ,"),
+        ('"', b'machine=",'),
+        ("é😀", "machine=é😀,".encode()),
+        ("#", b"machine=#,"),
+    ],
+)
+def test_a_tag_is_escaped(text: str, expected: bytes) -> None:
+    assert expected in line(tags={"machine": text, "site": "s"})
+
+
+def test_an_empty_tag_is_left_out() -> None:
+    assert line(tags={"machine": "", "site": ""}).startswith(b"vibration,sensor=VB-1 level=")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('say "hi"', rb'reason="say \"hi\""'),
+        ("back\\", rb'reason="back\\"'),
+        ("two\nlines", b'reason="two lines"'),
+        ("a, b = c", b'reason="a, b = c"'),
+        ("3.1 × 4 m/s²", 'reason="3.1 × 4 m/s²"'.encode()),
+    ],
+)
+def test_a_text_is_escaped(text: str, expected: bytes) -> None:
+    assert expected in to_lines([], [alert_entry(alert_of(reason=text))])[0]
+
+
+texts = st.text(st.characters(codec="utf-8") | st.sampled_from('\\ ,="\n\r'), max_size=12)
+
+
+@given(texts, texts, texts)
+@example("\\", "\\,", "a\\ ")
+@example("=", ",", "\n")
+def test_any_tags_give_one_line_that_says_the_same(machine: str, site: str, sensor: str) -> None:
+    """But for a line break, which is a space, and a backslash at the end, which is a slash."""
+    found = line(sensor_id=sensor, tags={"machine": machine, "site": site})
+    assert b"\n" not in found
+    assert b"\r" not in found
+    measurement, tags, _, time = parsed(found)
+    wanted = {"machine": machine, "site": site, "sensor": sensor}
+    spaced = {name: re.sub(r"[\n\r]", " ", text) for name, text in wanted.items() if text}
+    assert measurement == "vibration"
+    assert tags == {name: text[:-1] + "/" if text.endswith("\\") else text for name, text in spaced.items()}
+    assert time == NOON_NS
+
+
+@given(texts)
+def test_any_reason_is_one_text_of_one_line(reason: str) -> None:
+    (found,) = to_lines([], [alert_entry(alert_of(reason=reason))])
+    assert b"\n" not in found
+    fields = found.decode().split(" ", 1)[1]
+    (text,) = re.findall(r'reason="((?:\\.|[^"\\])*)",alert_id="alert-VB-1-1" \d+$', fields, re.DOTALL)
+    assert re.sub(r'\\([\\"])', r"\1", text) == reason.replace("\n", " ")
+
+
+def answer(status: int, text: str, retry_after: str = "") -> ApiException:
+    """Return what the client makes of an answer that is no success."""
+    made: ApiException = ApiException(status=status)  # type: ignore[no-untyped-call] # the library's own lack
+    made.message = text
+    made.headers = HTTPHeaderDict({"Retry-After": retry_after})
+    return made
+
+
+class Database(InfluxWriter):
+    """A writer whose database is a list; a line with `poison` in it is refused, and so are more than `most` at once."""
+
+    def __init__(self) -> None:
+        section = InfluxSection(
+            url=AnyHttpUrl("http://localhost:1"), org="plant", bucket="vibration", token=SecretStr("t")
+        )
+        self.counts: list[int] = []
+        super().__init__(section, self.keep_out, self.counts.append, self.take_note)
+        self.lines: list[bytes] = []
+        self.refused: list[bytes] = []
+        self.reports: list[str | None] = []
+        self.most = 10_000
+        self.failure: ApiException | None = None
+
+    def _post(self, lines: list[bytes]) -> ApiException | None:
+        if self.failure is not None:
+            return self.failure
+        if len(lines) > self.most:
+            return answer(413, "too large")
+        if any(b"poison" in line for line in lines):
+            return answer(400, "field type conflict")
+        self.lines += lines
+        return None
+
+    async def keep_out(self, line: bytes, reason: str) -> None:
+        assert reason == "InfluxDB answered 400: field type conflict"
+        self.refused.append(line)
+
+    async def take_note(self, problem: str | None) -> None:
+        self.reports.append(problem)
+
+
+@pytest.fixture
+def database() -> Iterator[Database]:
+    made = Database()
+    yield made
+    made.close()
+
+
+async def test_one_poison_point_is_refused_and_all_others_are_written(database: Database) -> None:
+    readings = [stored(second=second, machine="poison" if second == 77 else "pump") for second in range(500)]
+    await database.consume(readings, [])
+    assert (len(database.lines), len(database.refused)) == (499, 1)
+    assert database.lines + database.refused
+    assert sum(database.counts) == 499
+
+
+async def test_a_write_that_is_too_large_is_halved(database: Database) -> None:
+    database.most = 60
+    await database.consume([stored(second=second) for second in range(500)], [])
+    assert database.lines == to_lines([stored(second=second) for second in range(500)], [])
+    assert database.refused == []
+
+
+async def test_nothing_is_not_written(database: Database) -> None:
+    await database.consume([], [])
+    assert database.counts == []
+
+
+@pytest.mark.parametrize(
+    ("status", "header", "pause"),
+    [
+        (503, "120", 120.0),
+        (429, "5", 5.0),
+        (503, "Wed, 21 Oct 2026 07:28:00 GMT", None),
+        (500, "²", None),
+        (401, "", None),
+    ],
+)
+async def test_a_database_that_does_not_take_anything_is_tried_later(
+    database: Database, status: int, header: str, pause: float | None
+) -> None:
+    database.failure = answer(status, "no", retry_after=header)
+    with pytest.raises(DeliveryError, match=f"InfluxDB answered {status}") as caught:
+        await database.consume([stored()], [])
+    assert (caught.value.retry, caught.value.retry_after) == (True, pause)
+    assert database.refused == []
+    assert bool(database.reports) == (status == 401)
