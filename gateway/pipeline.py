@@ -21,7 +21,7 @@ from gateway.domain.sensors import Clocks, Sensor, SensorState
 from gateway.domain.topics import TopicTemplates
 from gateway.errors import JournalUnavailableError
 
-SNAPSHOT_READINGS = 50_000
+SNAPSHOT_READINGS = 20_000
 """So many readings, or ten for each sensor, are replayed at most after a crash."""
 
 
@@ -146,6 +146,7 @@ class Pipeline:
         concluded from the messages is kept and only written anew.
         """
         if self._prepared is None:
+            self._flush()
             self._ahead = True
             batch = Batch(next_seq=self._store.next_seq, recorded_ns=recorded_ns, messages=len(messages))
             for message in messages:
@@ -182,6 +183,7 @@ class Pipeline:
 
         They leave the dead letters in the transaction that stores what they hold. The others stay as they are.
         """
+        self._flush()  # what is not on disk yet could not be recognised as a duplicate
         self._ahead = True
         batch = Batch(next_seq=self._store.next_seq, recorded_ns=recorded_ns)
         for number, message in letters:

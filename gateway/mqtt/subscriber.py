@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 import ssl
 import threading
 import time
@@ -34,6 +35,7 @@ _LASTING = 60.0
 """Seconds after which a connection counts as a success. It is longer than the longest pause, so that two gateways that
 take a session from each other do so less and less often."""
 _SUSPICIOUS = 3  # short connections in a row
+_DIAGNOSIS = 3.0
 _SECOND_NS = 1_000_000_000
 _QOS = 1
 
@@ -175,7 +177,9 @@ class PahoSubscriber:
 
     def _on_connect_fail(self, _client: Client, _data: object) -> None:
         section = self._section
-        self._say("connection", f"no connection to the broker at {section.host}:{section.port}; trying again")
+        where = f"no connection to the broker at {section.host}:{section.port}"
+        if not self._problems.get("connection", "").startswith(where):
+            self._say("connection", f"{where} ({why_unreachable(section)}); trying again")
 
     def _on_disconnect(
         self, client: Client, _data: object, _flags: DisconnectFlags, reason: ReasonCode, _properties: object
@@ -246,6 +250,22 @@ def _topic(message: MQTTMessage) -> str:
         return message.topic
     except UnicodeDecodeError as error:
         return bytes(error.object).decode(errors="backslashreplace")
+
+
+def why_unreachable(section: MqttSection) -> str:
+    """Return what stands in the way of a connection, in the words of the system: paho does not say."""
+    try:
+        with socket.create_connection((section.host, section.port), timeout=_DIAGNOSIS) as plain:
+            if section.tls is None:
+                return "the broker closes the connection"
+            with tls_context(section.tls).wrap_socket(plain, server_hostname=section.host):
+                return "the broker closes the connection after the TLS handshake"
+    except ssl.SSLCertVerificationError as error:
+        return f"its certificate is not to be trusted: {error.verify_message}; check mqtt.tls.ca and mqtt.host"
+    except ssl.SSLError as error:
+        return f"TLS: {error.reason or error}; check mqtt.tls and mqtt.port"
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def password_of(section: MqttSection) -> str | None:
