@@ -16,7 +16,7 @@ import structlog
 from msgspec import Struct
 
 from gateway.api import Consumer, Handler
-from gateway.config import Config, InfluxSection, PluginSection, rules_for
+from gateway.config import Config, InfluxSection, PluginSection, masked, rules_for
 from gateway.consumers.announcer import Announcer
 from gateway.consumers.following import follow, watch
 from gateway.consumers.live import Live
@@ -59,7 +59,7 @@ def build_plugins(config: Config) -> Plugins:
     handlers = _build_each("handlers", config.handlers, build_handler, problems)
     consumers = _build_each("consumers", config.consumers, build_consumer, problems)
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError([masked(problem, config.secrets) for problem in problems])
     return Plugins(handlers, consumers)
 
 
@@ -96,7 +96,7 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
         metrics = Metrics()
         templates = TopicTemplates(list(config.mqtt.topics))
         pipeline = restored_pipeline(config, journal, templates)
-        stack.push_async_callback(journal.call, pipeline.snapshot)
+        stack.push_async_callback(_last_snapshot, journal, pipeline)
 
         client_id = config.mqtt.client_id or f"vibration-gateway-{config.gateway.id}"
         subscribed_once = json.loads(journal.note(SUBSCRIPTIONS) or "[]")
@@ -154,6 +154,12 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
         )
         started(page_url)
         await tasks.failure()
+
+
+async def _last_snapshot(journal: Journal, pipeline: Pipeline) -> None:
+    """Save the sensors' state, so that the next start need not replay what has come since the last time."""
+    with suppress(JournalUnavailableError):  # then it does replay it
+        await journal.call(pipeline.snapshot)
 
 
 async def _remember_subscriptions(

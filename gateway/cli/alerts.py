@@ -11,7 +11,6 @@ from gateway.cli.changing import change
 from gateway.cli.output import (
     config_option,
     inert,
-    journal_path,
     open_reader,
     output_option,
     print_facts,
@@ -21,7 +20,6 @@ from gateway.cli.output import (
 from gateway.config import load
 from gateway.domain.alerts import ALERT_FACTS, describe
 from gateway.domain.events import rfc3339
-from gateway.journal import Reader
 
 _COLUMNS = ("severity", "state", "machine", "sensor", "since", "cleared", "reason", "id")
 
@@ -97,7 +95,7 @@ def show(config_path: Path, output: str, alert_id: str) -> None:
 def ack(config_path: Path, output: str, by: str, reason: str, alert_id: str) -> None:
     """Acknowledge an open alert. The first characters of an ID are enough."""
     config = load(config_path)
-    found = Reader(journal_path(config)).alert(alert_id)
+    found = open_reader(config_path).alert(alert_id)
     alert = change(
         config,
         f"/api/v1/alerts/{found.id}/ack",

@@ -72,7 +72,11 @@ def _newest(
         found += reader.readings(sensor, *window, limit)
     if type_ != READINGS:
         found += reader.entries(sensor, type_, *window, limit)
-    return sorted(found, key=lambda item: item.seq, reverse=True)[:limit]
+    return sorted(found, key=_time_ns, reverse=True)[:limit]
+
+
+def _time_ns(item: StoredReading | Entry) -> int:
+    return item.fact.time_ns if isinstance(item, Entry) else item.time_ns
 
 
 def _row(item: StoredReading | Entry) -> dict[str, Any]:

@@ -50,13 +50,18 @@ class Moment(click.ParamType[int]):
         if isinstance(value, int):
             return value
         try:
-            return int(datetime.now(UTC).timestamp() * 1e9) - parse_duration(value)
+            return _in_range(int(datetime.now(UTC).timestamp() * 1e9) - parse_duration(value))
         except ValueError:
             pass
         try:
-            return microseconds(datetime.fromisoformat(str(value))) * 1000
+            return _in_range(microseconds(datetime.fromisoformat(str(value))) * 1000)
         except ValueError:
             self.fail(f"{value!r} is neither a time (2026-01-31T12:00:00Z) nor how long ago (90s, 2h, 7d)", param, ctx)
+
+
+def _in_range(ns: int) -> int:
+    """Return a time, or the nearest one that the journal can hold."""
+    return max(-(2**63), min(ns, 2**63 - 1))
 
 
 def window_options(function: F) -> F:
@@ -67,8 +72,10 @@ def window_options(function: F) -> F:
 
 
 def open_reader(config_path: Path) -> Reader:
-    """Return a reader of the journal that a configuration names."""
-    return Reader(journal_path(load(config_path)))
+    """Return a reader of the journal that a configuration names; it is closed when the command ends."""
+    reader = Reader(journal_path(load(config_path)))
+    click.get_current_context().call_on_close(reader.close)
+    return reader
 
 
 def journal_path(config: Config) -> Path:

@@ -261,7 +261,7 @@ class Journal:
         except sqlite3.OperationalError as error:
             self._roll_back()
             raise JournalUnavailableError(f"the journal cannot be written: {error}") from error
-        except sqlite3.IntegrityError:
+        except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError):  # our mistake, no damage
             self._roll_back()
             raise
         except sqlite3.DatabaseError as error:

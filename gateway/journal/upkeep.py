@@ -90,9 +90,11 @@ class Upkeep:
         rounds = 0
         while True:
             await self.check_disk(report)
-            if rounds % _TRIM_EVERY == 0 and self.problem is None:
+            if self.problem is None:
                 with suppress(JournalUnavailableError):
-                    await self.trim(consumers, now_ns(), report)
+                    if rounds % _TRIM_EVERY == 0:
+                        await self.trim(consumers, now_ns())
+                    await self.limit_size(consumers, now_ns(), report)
             rounds += 1
             await asyncio.sleep(_EVERY)
 
@@ -116,29 +118,31 @@ class Upkeep:
             await asyncio.sleep(_BETWEEN_SLICES)
 
     async def check_disk(self, report: Report) -> None:
-        """Stop writing before the disk is full, and go on when there is room again."""
-        free = disk_free(self._state_dir)
+        """Stop writing before the disk is full, and go on when there is room again.
+
+        What the ballast holds counts as left, so that a restart in between sees the same.
+        """
         reserve = self._section.reserve
-        if self.problem is None and free < reserve:
+        left = disk_free(self._state_dir) + reserve * self._ballast.is_there
+        if self.problem is None and left < 2 * reserve:
             self.problem = (
-                f"the disk of {self._state_dir} has {free / 1e6:.1f} MB left, less than retention.reserve;"
+                f"the disk of {self._state_dir} has less than retention.reserve ({reserve / 1e6:g} MB) left;"
                 " nothing is stored or acknowledged until there is room"
             )
             self._room.clear()
             log.error(self.problem)
             self._ballast.give()  # so that the alert itself can be written
-            await report("disk", self.problem)
-        elif self.problem is not None and free > 3 * reserve:
+        elif self.problem is not None and left > 3 * reserve:
             self.problem = None
             self._room.set()
             log.info("there is room on the disk again")
-            await report("disk", None)
-        if self.problem is None and not self._ballast.is_there and free > 3 * reserve:
+        await report("disk", self.problem)  # every time: it may not have been possible to write it before
+        if not self._ballast.is_there and left > 3 * reserve:
             with suppress(OSError):
                 self._ballast.take()
 
-    async def trim(self, consumers: Sequence[str], now_ns: int, report: Report) -> None:
-        """Delete what is older than it is kept, then the oldest readings as long as there is too much."""
+    async def trim(self, consumers: Sequence[str], now_ns: int) -> None:
+        """Delete what is older than it is kept and what every consumer has had."""
         section = self._section
         done = await self._journal.call(self._journal.settled_seq, consumers)
         ages = {
@@ -151,10 +155,12 @@ class Upkeep:
         for query, age_ns in ages.items():
             while await self._journal.call(self._journal.trim, query, done, SLICE, now_ns - age_ns) == SLICE:
                 pass
-        await self._trim_to_size(done, now_ns, report)
 
-    async def _trim_to_size(self, done: int, now_ns: int, report: Report) -> None:
-        """Keep the content under `max_size`: first what every consumer has, then, rather that than stop, the rest."""
+    async def limit_size(self, consumers: Sequence[str], now_ns: int, report: Report) -> None:
+        """Keep the content under `max_size`: the oldest readings go, first those that every consumer has had.
+
+        Rather than stop, those that a consumer has not had yet follow.
+        """
         largest = self._section.max_size
         used = await self._journal.call(self._journal.used_bytes)
         if used > _BEFORE_IT_BITES * largest:
@@ -166,6 +172,9 @@ class Upkeep:
             )
         elif used < (_BEFORE_IT_BITES - 0.1) * largest:
             await report("journal size", None)
+        if used <= largest:
+            return
+        done = await self._journal.call(self._journal.settled_seq, consumers)
         for limit in (done, self._journal.next_seq):
             while used > largest:
                 if not await self._journal.call(self._journal.trim, "trim_readings", limit, SLICE, now_ns):
