@@ -4,7 +4,7 @@ BIN := .venv/bin
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev check format test bench demo evaluate lock servers clean
+.PHONY: help setup dev check format test faults soak bench demo evaluate lock servers clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -40,7 +40,17 @@ servers:  ## the broker, database and browser the tests run against (installs th
 	@sh tests/install-servers.sh
 
 test: dev servers  ## every test, against real servers
-	$(BIN)/python -m pytest -n 2 tests
+	$(BIN)/python -m pytest -n 2 -m "not slow" tests
+
+faults: dev servers  ## every fault, the long ones too, and docs/reliability.md from their figures (under an hour)
+	rm -f .faults.jsonl
+	FAULTS_REPORT=$(CURDIR)/.faults.jsonl $(BIN)/python -m pytest --timeout 3600 tests/faults
+	$(BIN)/python -m tests.faults.report .faults.jsonl
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris
+	$(BIN)/python -m tests.fuzz.decoding --seconds 600
+
+soak: dev servers  ## half an hour of load with random faults: memory and files must stay flat
+	$(BIN)/python -m tests.faults.soak
 
 bench: dev servers  ## the benchmarks, as a table
 	$(BIN)/python -m bench
