@@ -31,7 +31,9 @@ SENT, FAILED = "NotificationSent", "NotificationFailed"
 TOLD = {"raised", "escalated"}
 """Changes that are told. That an alert is over is on the page; a message for it would be one more to read."""
 
-EXPIRY_NS = 24 * 3600 * 10**9
+EXPIRY_NS, EXPIRY_ATTEMPTS = 24 * 3600 * 10**9, 20
+"""A message is given up when it is so old and has been tried so often: if only our clock was set, it has not."""
+
 _SECOND_NS = 10**9
 _LONGEST_RECEIPT = 1000
 _GRACE = 4.0
@@ -113,7 +115,8 @@ class Notifier:
                 self._event(handler).set()
 
     async def deliver(self, name: str, handler: Handler, timeout_ns: int) -> None:
-        """Send what is in the outbox for one handler, for ever."""
+        """Send what is in the outbox for one handler, for ever; what waits from before the start is due now."""
+        await _stored(partial(self._outbox.hurry, name))
         while True:
             self._event(name).clear()
             if self._failures.get(name, 0) >= BREAK_AFTER:
@@ -168,7 +171,8 @@ class Notifier:
         now_ns = time.time_ns()
         state, answer, pause = await self._send(item, handler, timeout_ns)
         said = _receipt(answer)
-        if state in {"pending", "uncertain"} and now_ns - item.created_ns > EXPIRY_NS:
+        expired = now_ns - item.created_ns > EXPIRY_NS and item.attempts >= EXPIRY_ATTEMPTS
+        if state in {"pending", "uncertain"} and expired:
             state, said = "failed", f"given up after a day: {said}"
         done_ns = time.time_ns()
         facts = [_fact(item, state, said, done_ns)] if state in {"sent", "failed"} else []
@@ -216,12 +220,15 @@ class Notifier:
 
     async def _until(self, name: str, due_ns: int | None) -> None:
         """Wait until something is due or new for a handler."""
-        seconds = None if due_ns is None else max(0.0, (due_ns - time.time_ns()) / _SECOND_NS)
+        now_ns, began_ns = time.time_ns(), time.monotonic_ns()
+        seconds = None if due_ns is None else max(0.0, (due_ns - now_ns) / _SECOND_NS)
         try:
             async with asyncio.timeout(seconds):
                 await self._event(name).wait()
         except TimeoutError:
-            pass
+            waited_ns = time.monotonic_ns() - began_ns
+            if time.time_ns() - now_ns < waited_ns - _SECOND_NS:  # our clock has gone back, and the due time with it
+                await _stored(partial(self._outbox.hurry, name))
 
     def _event(self, name: str) -> asyncio.Event:
         return self._wake.setdefault(name, asyncio.Event())

@@ -10,6 +10,9 @@ WINDOW = 200
 FUTURE_TOLERANCE_US = 5 * 60 * 1_000_000
 """A reading from further in the future than this disagrees with our clock."""
 
+_WRITTEN_US = 1_735_689_600 * 1_000_000
+"""2025-01-01. This program is younger, so a clock of ours that is behind it, such as in 1970, is wrong."""
+
 _STEP_BACK_US = 60 * 1_000_000
 _FEWEST_SENSORS = 3
 
@@ -26,8 +29,9 @@ class OurClock:
     def is_suspect(self, sensor: int, event_us: int, received_us: int, *, known: bool) -> bool:
         """Take in a reading of a sensor (its number) and tell whether our clock can be believed about it.
 
-        Our clock is suspect if it has gone back by more than a minute within the window, or if at least three sensors,
-        and more than half of those in the window, disagree with it by about as much as this one. A sensor disagrees if
+        Our clock is suspect if it is behind this program's own making, if it has gone back by more than a minute within
+        the window, or if at least three sensors, and more than half of those in the window, disagree with it by about
+        as much as this one. A sensor disagrees if
         it is ahead of us, or, being `known` by a timeline of its own, further behind than `tolerance_us`; a new one
         that is behind may as well have booted in 1970 itself.
         """
@@ -41,7 +45,8 @@ class OurClock:
             self._since_highest += 1
         if -self._tolerance_us <= offset <= FUTURE_TOLERANCE_US:
             return False
-        return received_us < self._highest_us - _STEP_BACK_US or self._most_disagree(offset)
+        wrong = received_us < max(_WRITTEN_US, self._highest_us - _STEP_BACK_US)
+        return wrong or self._most_disagree(offset)
 
     def _most_disagree(self, offset: int) -> bool:
         latest = dict(self._offsets)

@@ -164,10 +164,13 @@ WHERE sensor = ?1 AND time = ?3 AND flags & 2
 ORDER BY time DESC LIMIT 1;
 
 -- name: trim_readings
-DELETE FROM readings WHERE seq IN (SELECT seq FROM readings WHERE seq <= ?1 ORDER BY seq LIMIT ?2) AND received < ?3;
+-- What a box without a battery received in 1970 is as old as it says itself.
+DELETE FROM readings WHERE seq IN (SELECT seq FROM readings WHERE seq <= ?1 ORDER BY seq LIMIT ?2)
+AND max(received, time) < ?3;
 
 -- name: trim_events
-DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE seq <= ?1 ORDER BY seq LIMIT ?2) AND recorded < ?3;
+DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE seq <= ?1 ORDER BY seq LIMIT ?2)
+AND max(recorded, time) < ?3;
 
 -- name: trim_dead_letters
 DELETE FROM dead_letters WHERE seq IN (SELECT seq FROM dead_letters WHERE seq <= ?1 ORDER BY seq LIMIT ?2)

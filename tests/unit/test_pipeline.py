@@ -1,25 +1,18 @@
 """The one path of one batch, through a real journal: the laws that hold however messages come."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from gateway import pipeline as pipeline_module
 from gateway.domain.alerts import CLEARED, ESCALATED, RAISED
-from gateway.domain.batch import Batch
 from gateway.domain.detection import Rules
 from gateway.domain.engine import BASELINE_LEARNED
-from gateway.domain.events import Fact, Flag, Message
+from gateway.domain.events import Fact, Flag
 from gateway.domain.sensors import Sensor
-from gateway.errors import JournalUnavailableError
-from tests.readings import FIXED, NOON_NS, SECOND, Plant, event, message, plant, reading, split, topic_of
+from tests.readings import NOON_NS, SECOND, Plant, event, message, plant, reading, topic_of
 
 DAY = 86_400
 
@@ -178,6 +171,24 @@ class TestOrderAndClocks:
         assert times == [100, 101, 102]
         assert here.changes() == [(RAISED, "warning")]
 
+    @pytest.mark.parametrize("jump", [DAY + 60, -3600, -56 * 365 * DAY])
+    @pytest.mark.parametrize("restart", [False, True])
+    def test_a_jump_of_our_own_clock_rewrites_no_good_time_and_changes_no_alert(
+        self, here: Plant, jump: int, *, restart: bool
+    ) -> None:
+        sensors = [f"VB-{number}" for number in range(5)]
+        for second in range(10):
+            here.take(*(reading(second, 8.0 if sensor == "VB-0" else 4.0, sensor) for sensor in sensors))
+        before = here.contents()["facts"]
+        if restart:
+            here.crash()
+        for second in range(10, 80):
+            level = {"VB-0": 8.0}
+            here.take(*(message(event(second, level.get(one, 4.0), one), second=second + jump) for one in sensors))
+        assert set(flags_of(here)) == {0}
+        assert here.contents()["facts"] == before
+        assert [row.time_ns for row in here.contents()["readings"]][-1] == NOON_NS + 79 * SECOND
+
     def test_a_moved_sensor_is_where_its_newest_reading_came_from(self, here: Plant) -> None:
         here.take(reading(0))
         moved = topic_of(machine="pump-8")
@@ -232,209 +243,6 @@ class TestAlerts:
                 (BASELINE_LEARNED, "learned", 2),
             ]
             assert (facts[1].data["level"], facts[1].causation_id) == (4.0, "VB-1@5")
-
-
-class Broken:
-    """A journal whose disk is full now and then; everything else is the real one's."""
-
-    def __init__(self, here: Plant) -> None:
-        self._journal = here.journal
-        self.is_full = False
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._journal, name)
-
-    def write(self, batch: Batch) -> None:
-        self._refuse()
-        self._journal.write(batch)
-
-    def save_detector(self, sensors: Any, seq: int) -> None:
-        self._refuse()
-        self._journal.save_detector(sensors, seq)
-
-    def _refuse(self) -> None:
-        if self.is_full:
-            raise JournalUnavailableError("database or disk is full")
-
-
-@pytest.fixture
-def broken(here: Plant) -> Broken:
-    store = Broken(here)
-    here.pipeline = pipeline_module.Pipeline(store, here.templates, lambda _: FIXED, DAY * SECOND)
-    return store
-
-
-class TestADiskThatIsFull:
-    def test_what_could_not_be_written_is_written_once_there_is_space(self, here: Plant, broken: Broken) -> None:
-        messages = [reading(second, 8.0) for second in range(3)]
-        broken.is_full = True
-        for _ in range(3):
-            with pytest.raises(JournalUnavailableError):
-                here.take(*messages)
-        here.pipeline.snapshot()
-        broken.is_full = False
-        assert here.take(*messages).duplicates == 0
-        assert (len(here.contents()["readings"]), here.changes()) == (3, [(RAISED, "warning")])
-
-    def test_what_others_wrote_meanwhile_keeps_its_place(self, here: Plant, broken: Broken) -> None:
-        """A follower that has read up to there would never see a reading below it."""
-        messages = [*(reading(second, 8.0) for second in range(3)), message(b"{")]
-        broken.is_full = True
-        with pytest.raises(JournalUnavailableError):
-            here.take(*messages)
-        broken.is_full = False
-        here.pipeline.report("disk", "warning", "full", NOON_NS)
-        with here.reader() as reader:
-            seen = reader.last_seq()
-            here.take(*messages)
-            step = reader.step(seen, 100)
-        assert [len(step.readings), len(step.entries), step.until] == [3, 1, seen + 5]
-        assert here.take(reading(9)).next_seq == seen + 7
-
-    def test_a_snapshot_that_fails_does_not_make_the_batch_fail(
-        self, here: Plant, broken: Broken, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """It is on disk: done again, its dead letters would be there twice."""
-        monkeypatch.setattr(pipeline_module, "SNAPSHOT_READINGS", 1)
-        monkeypatch.setattr(broken, "save_detector", lambda *_: broken._refuse())  # noqa: SLF001 - its own test
-        monkeypatch.setattr(broken, "_refuse", lambda: (_ for _ in ()).throw(JournalUnavailableError("full")))
-        monkeypatch.setattr(broken, "write", here.journal.write)
-        batch = here.take(*(reading(second) for second in range(20)), message(b"{"))
-        assert len(batch.readings) == 20
-        assert here.contents()["dead letters"] == {"not_json": 1}
-
-
-# The laws. A story is a list of messages of two sensors, with everything that can go wrong about them.
-
-LEARNING = Rules(learning_readings=4, learning_ns=20 * SECOND, on_readings=2, off_readings=2)
-levels = st.sampled_from([4.0, 4.1, 5.8, 6.3, 7.0, 9.0, 12.0, 0.0])
-
-
-@st.composite
-def stories(draw: st.DrawFn) -> list[Message]:
-    """Messages in the order in which they arrive: mostly in order of time, some late, retained, wrong or broken."""
-    story: list[Message] = []
-    second = 0.0
-    for number in range(draw(st.integers(1, 25))):
-        second += draw(st.sampled_from([0, 1, 1, 1, 10]))
-        kind = draw(st.sampled_from(["plain"] * 6 + ["late", "far", "old", "retained", "bad", "array", "moved"]))
-        sensor = draw(st.sampled_from(["VB-1", "VB-1", "VB-2"]))
-        level = draw(levels)
-        state = draw(st.sampled_from([None, None, None, "stopped"]))
-        own = draw(st.sampled_from([None, None, 4.0]))
-        data = {"operatingState": state, "baselineVibrationLevel": own}
-        moment = {"late": second - 5, "far": second + 10 * DAY, "old": second - 10 * DAY}.get(kind, second)
-        body: Any = event(moment, level, sensor, id_=draw(st.sampled_from([f"e{number}", f"e{number}", None])), **data)
-        if kind == "array":
-            body = [body, event(moment, draw(levels), sensor, id_=f"e{number}b"), 5]
-        topic = topic_of(sensor, "pump-8" if kind == "moved" else "pump-7")
-        payload: Any = b"{" if kind == "bad" else body
-        story.append(
-            message(payload, second=second + 0.5, topic=topic, packet_id=number + 1, retained=kind == "retained")
-        )
-    return story
-
-
-def told(
-    rules: Rules, batches: Sequence[Sequence[Message]], *, crash_after: frozenset[int] = frozenset()
-) -> dict[str, Any]:
-    """Return what the journal holds in the end."""
-    with TemporaryDirectory() as directory, plant(Path(directory), rules) as here:
-        for number, batch in enumerate(batches):
-            here.take(*batch)
-            if number in crash_after:
-                here.crash()
-        return here.contents()
-
-
-def without_dead_letters(contents: dict[str, Any]) -> dict[str, Any]:
-    """A bad message that is sent twice without saying so is two; and each takes a place in the sequence."""
-    return {
-        "readings": [replace(row, seq=0) for row in contents["readings"]],
-        "facts": [fact for _, fact in contents["facts"]],
-        "alerts": contents["alerts"],
-        "sensors": contents["sensors"],
-    }
-
-
-sizes = st.lists(st.integers(1, 6), max_size=20)
-rules = st.sampled_from([FIXED, LEARNING])
-laws = settings(max_examples=40, deadline=None)
-
-
-@laws
-@given(stories(), sizes, rules)
-def test_however_messages_are_split_into_batches_the_result_is_the_same(
-    story: list[Message], batch_sizes: list[int], rules: Rules
-) -> None:
-    assert told(rules, split(story, batch_sizes)) == told(rules, [[one] for one in story])
-
-
-@laws
-@given(stories(), sizes, rules, st.data())
-def test_messages_that_are_sent_again_change_nothing(
-    story: list[Message], batch_sizes: list[int], rules: Rules, data: st.DataObject
-) -> None:
-    """As a broker does it: after any message, some of the last ones again, in order and marked as such."""
-    again: list[Message] = []
-    for number in range(1, len(story) + 1):
-        again.append(story[number - 1])
-        first = max(0, number - data.draw(st.sampled_from([0, 0, 1, 3, number])))
-        again += [replace(one, duplicate=True, generation=number) for one in story[first:number]]
-    assert told(rules, split(again, batch_sizes)) == told(rules, [story])
-
-
-@laws
-@given(stories(), sizes, rules)
-def test_everything_published_twice_gives_the_same_readings_facts_and_alerts(
-    story: list[Message], batch_sizes: list[int], rules: Rules
-) -> None:
-    twice = [replace(one, packet_id=one.packet_id + number) for one in story for number in (0, 1000)]
-    assert without_dead_letters(told(rules, split(twice, batch_sizes))) == without_dead_letters(told(rules, [story]))
-
-
-@laws
-@given(stories(), sizes, rules, st.frozensets(st.integers(0, 10), max_size=4), st.sampled_from([1, 5, 50_000]))
-def test_after_a_crash_everything_goes_on_as_if_nothing_had_happened(
-    story: list[Message], batch_sizes: list[int], rules: Rules, crashes: frozenset[int], snapshot_every: int
-) -> None:
-    batches = split(story, batch_sizes)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline_module, "SNAPSHOT_READINGS", snapshot_every)
-        assert told(rules, batches, crash_after=crashes) == told(rules, [story])
-
-
-@laws
-@given(stories(), rules)
-def test_no_two_readings_of_a_sensor_have_the_same_time(story: list[Message], rules: Rules) -> None:
-    """The second would overwrite the first in InfluxDB."""
-    readings = told(rules, [story])["readings"]
-    assert len({(row.sensor_id, row.time_ns) for row in readings}) == len(readings)
-
-
-@laws
-@given(stories(), rules)
-def test_every_alert_has_a_proper_life(story: list[Message], rules: Rules) -> None:
-    contents = told(rules, [story])
-    open_alerts: dict[str, str] = {}
-    for _, fact in contents["facts"]:
-        data = fact.data
-        if fact.type == RAISED:
-            assert data["sensorId"] not in open_alerts
-            open_alerts[data["sensorId"]] = data["id"]
-        elif fact.type in {ESCALATED, CLEARED}:
-            assert open_alerts[data["sensorId"]] == data["id"]
-            if fact.type == CLEARED:
-                del open_alerts[data["sensorId"]]
-    stored = {alert.sensor_id: alert.id for alert in contents["alerts"] if alert.state == "active"}
-    assert stored == open_alerts
-
-
-def test_a_snapshot_bounds_what_is_replayed(here: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline_module, "SNAPSHOT_READINGS", 10)
-    for second in range(0, 40, 5):
-        here.take(*(reading(second + offset) for offset in range(5)))
-    assert here.crash() < 10
 
 
 def test_a_sensor_that_always_gives_the_same_time_costs_the_same_for_every_reading(here: Plant) -> None:

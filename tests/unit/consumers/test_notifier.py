@@ -2,9 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,31 +9,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from gateway.api import DeliveryError, Entry, Handler, Notification
+from gateway.api import DeliveryError, Notification
 from gateway.consumers import following, notifier
 from gateway.consumers.notifier import BREAK_AFTER, EXPIRY_NS, FAILED, SENT, Notifier
-from gateway.domain.routing import Route
 from gateway.handlers.memory import MemoryHandler
-from tests.plant import alert_entry, alert_of
 from tests.unit.consumers.journal import MemoryJournal, eventually
-
-SECOND = 10**9
-ROUTES = (Route("warning", ("mail",)), Route("critical", ("sms", "mail")))
-
-
-class Scripted:
-    """A handler that does one thing after the other; when there is nothing left it keeps the contract."""
-
-    def __init__(self, *actions: Any) -> None:
-        self.actions = list(actions)
-        self.sent: list[Notification] = []
-
-    async def send(self, notification: Notification) -> Any:
-        self.sent.append(notification)
-        action = self.actions.pop(0) if self.actions else "ok"
-        if isinstance(action, BaseException):
-            raise action
-        return await action() if callable(action) else action
+from tests.unit.consumers.notifying import ROUTES, SECOND, Scripted, critical, running, warning
 
 
 @pytest.fixture(autouse=True)
@@ -50,46 +28,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def journal() -> MemoryJournal:
     return MemoryJournal()
-
-
-def fresh(entry: Entry) -> Entry:
-    """Return an entry that was recorded just now."""
-    return replace(entry, recorded_ns=time.time_ns())
-
-
-def warning(number: int = 1, **more: Any) -> Entry:
-    return fresh(alert_entry(alert_of(number=number, **more)))
-
-
-def critical(number: int = 1) -> Entry:
-    return fresh(alert_entry(alert_of(severity="critical", number=number)))
-
-
-@asynccontextmanager
-async def running(
-    journal: MemoryJournal, answer_within: float = 5, routes: tuple[Route, ...] = ROUTES, **handlers: Handler
-) -> AsyncIterator[list[tuple[str, str]]]:
-    """Run a notifier; yield the (handler, outcome) that it counts, and stop it as the gateway does."""
-    told: list[tuple[str, str]] = []
-    made = Notifier(
-        journal,
-        routes,
-        gateway_id="edge-1",
-        page_url="http://x/",
-        told=lambda name, state, _: told.append((name, state)),
-    )
-    tasks = [asyncio.create_task(made.plan(journal))]
-    tasks += [
-        asyncio.create_task(made.deliver(name, handler, int(answer_within * SECOND)))
-        for name, handler in handlers.items()
-    ]
-    try:
-        yield told
-        assert not [task for task in tasks if task.done()], "a part of the notifier has ended"
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
 
 
 class TestPlanning:
@@ -282,12 +220,34 @@ class TestDelivering:
             pauses.append(pause)
         assert pauses == [pytest.approx(expected, rel=0.21) for expected in (1, 2, 4, 256, 300, 300)]
 
-    async def test_after_a_day_it_is_given_up(self, journal: MemoryJournal) -> None:
+    async def test_after_a_day_and_some_attempts_it_is_given_up(
+        self, journal: MemoryJournal, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Age alone may be our clock's doing: it may have been set since."""
+        monkeypatch.setattr(notifier, "EXPIRY_ATTEMPTS", 3)
         old = replace(warning(), recorded_ns=time.time_ns() - EXPIRY_NS - SECOND)
-        async with running(journal, mail=Scripted(DeliveryError("down"))) as told:
+        async with running(journal, mail=Scripted(*[DeliveryError("down")] * 3)) as told:
             journal.add(old)
-            await eventually(lambda: told == [("mail", "failed")])
+            await eventually(lambda: told[-1:] == [("mail", "failed")])
+        assert told == [("mail", "pending"), ("mail", "pending"), ("mail", "failed")]
         assert journal.facts[0].data["said"] == "given up after a day: down"
+
+    async def test_a_clock_that_goes_back_puts_nothing_off(
+        self, journal: MemoryJournal, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ours = time.time_ns
+        async with running(journal, mail=Scripted(DeliveryError("busy", retry_after=0.1))) as told:
+            journal.add(warning())
+            await eventually(lambda: told == [("mail", "pending")])
+            monkeypatch.setattr(time, "time_ns", lambda: ours() - 3600 * SECOND)
+            await eventually(lambda: told[-1] == ("mail", "sent"))
+
+    async def test_what_waits_is_tried_at_once_after_a_restart(self, journal: MemoryJournal) -> None:
+        async with running(journal, mail=Scripted(DeliveryError("busy", retry_after=3600.0))) as told:
+            journal.add(warning())
+            await eventually(lambda: told == [("mail", "pending")])
+        async with running(journal, mail=Scripted()) as told:
+            await eventually(lambda: told == [("mail", "sent")])
 
     async def test_however_old_it_is_it_is_tried_once(self, journal: MemoryJournal) -> None:
         async with running(journal, mail=Scripted()) as told:

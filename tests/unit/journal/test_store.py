@@ -79,11 +79,14 @@ class TestTransactions:
         here.journal = Journal(here.path)
         assert here.journal.next_seq == 3
 
-    def test_the_sequence_goes_on_even_where_the_newest_rows_are_gone(self, here: Plant) -> None:
+    @pytest.mark.parametrize("known_by", ["a cursor", "the snapshot"])
+    def test_the_sequence_goes_on_even_where_the_newest_rows_are_gone(self, here: Plant, known_by: str) -> None:
         """A consumer that has had number 20 would never look at a reading with a smaller one."""
         here.take(*(reading(second) for second in range(20)))
-        here.pipeline.snapshot()
-        here.journal.move_cursor("influx", 20)
+        if known_by == "a cursor":
+            here.journal.move_cursor("influx", 20)
+        else:
+            here.pipeline.snapshot()
         assert here.journal.trim("trim_readings", 20, 100, NOON_NS * 2) == 20
         here.journal.close()
         here.journal = Journal(here.path)

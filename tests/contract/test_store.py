@@ -1,0 +1,142 @@
+"""The journal as consumers and the notifier see it: the real one, and the one in memory that their tests use."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from msgspec.structs import replace
+
+from gateway.api import Entry, Notification, OutboxItem
+from gateway.consumers.following import Source
+from gateway.consumers.notifier import Outbox as OutboxProtocol
+from gateway.domain.batch import Batch
+from gateway.domain.events import Fact
+from gateway.journal import FILE_NAME, Journal, Outbox, Stream
+from tests.notifications import CRITICAL
+from tests.plant import alert_entry, alert_of
+from tests.unit.consumers.journal import MemoryJournal
+
+HOUR_NS = 3600 * 10**9
+
+
+class Store(Source, OutboxProtocol, Protocol):
+    """Both sides, and what a test needs to bring about."""
+
+    def add(self, *entries: Entry) -> None: ...
+    def resume(self) -> object: ...
+
+
+class SqliteJournal(Stream, Outbox):
+    """The real journal with both its faces for the event loop."""
+
+    def __init__(self, path: Path) -> None:
+        self.journal = Journal(path)
+        Stream.__init__(self, self.journal, path)
+        Outbox.__init__(self, self.journal, self)
+
+    def add(self, *entries: Entry) -> None:
+        batch = Batch(next_seq=self.journal.next_seq)
+        batch.facts = [(batch.take_seq(), entry.fact) for entry in entries]
+        self.journal.write(batch)
+        self.announce(self.journal.next_seq - 1)
+
+    def resume(self) -> object:
+        return self.journal.resume_outbox(["mail", "sms"])
+
+    def close(self) -> None:
+        super().close()
+        self.journal.close()
+
+
+@pytest.fixture(params=["sqlite", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    if request.param == "memory":
+        yield MemoryJournal()
+        return
+    journal = SqliteJournal(tmp_path / FILE_NAME)
+    yield journal
+    journal.close()
+
+
+def entries(count: int) -> list[Entry]:
+    return [alert_entry(alert_of(number=number)) for number in range(count)]
+
+
+def planned(number: int = 1, handler: str = "mail") -> tuple[Notification, str, Entry]:
+    return replace(CRITICAL, id=f"n{number}"), handler, entries(1)[0]
+
+
+async def taken(store: Store, handler: str = "mail") -> tuple[str, int] | None:
+    item = await store.take(handler)
+    return None if item is None else (item.id, item.attempts)
+
+
+async def settle(store: Store, state: str, due_ns: int = 0) -> None:
+    item = OutboxItem("n1", "mail", 1, 0, "cause", "first", CRITICAL)
+    fact = Fact("f1", "NotificationSent", 1, "VB-1", "first", "cause", {})
+    await store.settle(item, state, due_ns, "said", [fact])  # type: ignore[arg-type] # one of its states
+
+
+async def test_steps_follow_the_sequence_up_to_their_limit(store: Store) -> None:
+    store.add(*entries(5))
+    first = await store.step(0, 2, readings=True)
+    assert ([entry.seq for entry in first.entries], first.until) == ([1, 2], 2)
+    rest = await store.step(first.until, 10, readings=False)
+    assert ([entry.seq for entry in rest.entries], rest.until) == ([3, 4, 5], 5)
+    assert rest.entries[0].fact == entries(5)[2].fact
+    after = await store.step(5, 10, readings=True)
+    assert (after.readings, after.entries, after.until) == ([], [], 5)
+
+
+async def test_who_waits_is_woken_by_what_is_new(store: Store) -> None:
+    store.add(*entries(1))
+    await asyncio.wait_for(store.wait(0), 1)
+    waiting = asyncio.ensure_future(store.wait(1))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    store.add(*entries(1))
+    await asyncio.wait_for(waiting, 1)
+
+
+async def test_each_consumer_has_a_cursor_that_starts_at_nothing(store: Store) -> None:
+    await store.move_cursor("influx", 3)
+    assert [await store.cursor(name) for name in ("influx", "other")] == [3, 0]
+
+
+async def test_planning_moves_the_cursor_and_a_message_is_taken_once(store: Store) -> None:
+    await store.plan("notifier", [planned()], 4)
+    assert await store.cursor("notifier") == 4
+    assert await store.next_due("mail") is not None
+    assert [await taken(store), await taken(store), await taken(store, "sms")] == [("n1", 1), None, None]
+    assert await store.next_due("mail") is None
+
+
+async def test_what_is_put_off_is_taken_when_it_is_due_or_in_a_hurry(store: Store) -> None:
+    await store.plan("notifier", [planned()], 1)
+    await taken(store)
+    due_ns = time.time_ns() + HOUR_NS
+    await settle(store, "pending", due_ns)
+    assert (await taken(store), await store.next_due("mail")) == (None, due_ns)
+    await store.hurry("sms")
+    assert await taken(store) is None
+    await store.hurry("mail")
+    assert await taken(store) == ("n1", 2)
+
+
+@pytest.mark.parametrize("state", ["sent", "failed"])
+async def test_what_is_settled_is_over_even_if_it_is_planned_again(store: Store, state: str) -> None:
+    await store.plan("notifier", [planned()], 1)
+    await taken(store)
+    await settle(store, state)
+    await store.plan("notifier", [planned(), planned(2)], 2)
+    assert [await taken(store), await taken(store)] == [("n2", 1), None]
+
+
+async def test_what_a_crash_interrupted_is_taken_again_with_the_same_id(store: Store) -> None:
+    await store.plan("notifier", [planned(1), planned(2, "sms")], 1)
+    await taken(store)
+    store.resume()
+    assert [await taken(store), await taken(store, "sms")] == [("n1", 2), ("n2", 1)]

@@ -1,0 +1,152 @@
+"""Exit codes, `check`, `backup`, and errors that are one line."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.journal import Reader
+from tests.readings import Plant, reading
+from tests.unit.cli.conftest import Run
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nonsense"],
+        ["events"],
+        ["events", "count", "--nonsense"],
+        ["events", "count", "--since", "yesterday"],
+        ["events", "list", "--limit", "0"],
+        ["alerts", "list", "-o", "xml"],
+        ["alerts", "show"],
+        ["deadletters", "show", "first"],
+        ["deadletters", "list", "--reason", "unknown"],
+        ["backup"],
+    ],
+)
+def test_wrong_usage_is_2(run: Run, arguments: list[str]) -> None:
+    result = run(*arguments)
+    assert result.code == 2
+    assert "Usage:" in result.err
+    assert "Traceback" not in result.err
+
+
+def test_help_names_every_command(run: Run) -> None:
+    result = run("--help")
+    assert result.code == 0
+    assert all(name in result.out for name in ("run", "check", "events", "alerts", "deadletters", "backup", "demo"))
+    assert run("--version").out.startswith("vibration-gateway ")
+
+
+def test_what_cannot_be_done_is_1_and_one_line(run: Run, tmp_path: Path) -> None:
+    result = run("events", "count")
+    assert (result.code, result.out) == (1, "")
+    assert result.err == (
+        f"Error: there is no journal at {tmp_path}/state/journal.db; has the gateway run with this state_dir?\n"
+    )
+
+
+def test_a_configuration_that_cannot_be_used_is_3_whatever_was_asked(run: Run, config: Path) -> None:
+    config.write_text("[gateway]\nid = 5\n")
+    result = run("events", "count")
+    assert (result.code, result.out) == (3, "")
+    assert f"{config}: gateway.state_dir: Field required" in result.err.splitlines()
+
+
+def test_the_option_comes_before_the_environment(run: Run, tmp_path: Path) -> None:
+    result = run("check", "-c", tmp_path / "other.toml")
+    assert (result.code, result.err) == (3, f"{tmp_path}/other.toml: cannot be read: No such file or directory\n")
+
+
+class TestCheck:
+    def test_a_good_one_is_0_with_a_summary(self, run: Run, config: Path) -> None:
+        result = run("check")
+        assert result.code == 0
+        assert result.out == (
+            f"{config}: ok: 1 topic template(s), history in the journal, 0 handler(s), 0 route(s),"
+            " without a live page\n"
+        )
+        assert result.err == f"{config}: warning: routes: there are none, so nobody is told of an alert\n"
+
+    def test_every_problem_is_named_with_file_and_key(self, run: Run, config: Path) -> None:
+        with config.open("a") as file:
+            file.write(
+                'hots = "x"\n[detection]\nlearning = "7 days"\non_readings = 0\n[[sensors]]\nid = "a"\n[[sensors]]\n'
+                'id = "a"\n[[routes]]\nseverity = "severe"\nhandlers = ["m"]\n'
+            )
+        result = run("check")
+        assert (result.code, result.out) == (3, "")
+        keys = [line.removeprefix(f"{config}: ").split(":")[0] for line in result.err.splitlines()]
+        assert keys == ["mqtt.hots", "detection.learning", "detection.on_readings", "sensors", "routes.0.severity"]
+
+    def test_every_problem_of_the_handlers_is_named_too(self, run: Run, config: Path) -> None:
+        with config.open("a") as file:
+            file.write(
+                '[handlers.mail]\ntype = "email"\nhots = "x"\n[handlers.pigeon]\ntype = "pigeon"\n'
+                '[handlers.log]\ntype = "log"\ntimeout = "0s"\n[consumers.other]\ntype = "nonsense"\n'
+            )
+        result = run("check")
+        assert result.code == 3
+        lines = result.err.splitlines()
+        for key in ("handlers.mail.hots", "handlers.mail.host", "handlers.pigeon.type", "handlers.log.timeout"):
+            assert [line for line in lines if line.startswith(f"{config}: {key}: ")], key
+        assert [line for line in lines if line.startswith(f"{config}: consumers.other.type: ")]
+
+    def test_nothing_is_made_and_no_secret_is_shown(
+        self, run: Run, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MAIL_PASSWORD", "hunter2hunter2")
+        with config.open("a") as file:
+            file.write('[handlers.h]\ntype = "${MAIL_PASSWORD}"\n[consumers.c]\ntype = "${MAIL_PASSWORD}"\n')
+        result = run("check")
+        assert result.code == 3
+        assert "hunter2" not in result.out + result.err
+        assert list(tmp_path.iterdir()) == [config]
+
+    def test_what_is_probably_not_meant_is_a_warning(self, run: Run, config: Path) -> None:
+        with config.open("a") as file:
+            file.write('host = "broker"\nusername = "u"\npassword = "p"\n[handlers.lonely]\ntype = "log"\n')
+        result = run("check")
+        assert result.code == 0
+        assert "handlers.lonely: no route leads to it" in result.err
+        assert "mqtt.password: it is sent in the clear" in result.err
+
+
+class TestBackup:
+    def test_it_says_what_it_has_copied(self, run: Run, here: Plant, tmp_path: Path) -> None:
+        here.take(reading(0), reading(1))
+        result = run("backup", tmp_path / "copy.db")
+        assert result.code == 0
+        assert result.out.startswith(f"{tmp_path}/copy.db: 2 readings, ")
+        reader = Reader(tmp_path / "copy.db")
+        assert reader.count_readings() == 2
+        reader.close()
+
+    def test_it_never_overwrites(self, run: Run, here: Plant, tmp_path: Path) -> None:
+        here.take(reading(0))
+        (tmp_path / "copy.db").write_text("precious")
+        result = run("backup", tmp_path / "copy.db")
+        assert (result.code, result.out) == (1, "")
+        assert result.err == f"Error: {tmp_path}/copy.db exists already; a backup never overwrites\n"
+        assert (tmp_path / "copy.db").read_text() == "precious"
+
+
+class TestHandlers:
+    def test_they_are_listed_with_what_leads_to_them(self, run: Run, config: Path) -> None:
+        with config.open("a") as file:
+            file.write('[handlers.a]\ntype = "log"\n[handlers.b]\ntype = "memory"\n')
+            file.write('[[routes]]\nseverity = "critical"\nhandlers = ["a"]\n')
+        table = run("handlers", "list").out.splitlines()
+        assert [line.split() for line in table] == [
+            ["handler", "type", "routes"],
+            ["a", "log", "critical"],
+            ["b", "memory", "none"],
+        ]
+
+    def test_a_test_message_says_what_the_other_side_said(self, run: Run, config: Path) -> None:
+        with config.open("a") as file:
+            file.write('[handlers.m]\ntype = "memory"\n')
+        assert run("handlers", "test", "m").out == "m: sent: kept in memory\n"
+        result = run("handlers", "test", "nobody")
+        assert (result.code, result.err) == (1, "Error: there is no [handlers.nobody] (there are: m)\n")

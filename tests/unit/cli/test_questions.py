@@ -1,0 +1,265 @@
+"""What the journal holds, as tables for people and as JSON for programs."""
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.api import Notification, OutboxItem
+from gateway.journal.store import Outcome
+from tests.readings import NOON, Plant, event, message, plant, reading
+from tests.unit.cli.conftest import Run
+
+LISTED = {
+    "id", "kind", "sensorId", "severity", "state", "acknowledged", "shelvedUntil", "openedAt", "clearedAt", "reason",
+    "openedBy",
+}  # fmt: skip
+HOSTILE = "\x1b[2J\x1b]0;owned\x07\r\nfake row\t<script>alert(1)</script>{{7*7}}[red]x[/red]\u202etxt\x9b31m"
+HARMFUL = set(map(chr, [*range(9), *range(11, 32), *range(0x7F, 0xA0), 0x202E]))
+
+
+def answer(run: Run, *arguments: object) -> Any:
+    result = run(*arguments, "-o", "json")
+    assert (result.code, result.err) == (0, "")
+    return json.loads(result.out)
+
+
+@pytest.fixture
+def eventful(here: Plant) -> Plant:
+    """A plant with a pump that was ill and is well again, one that is ill, and something that could not be used."""
+    levels = [4.0, 7.0, 7.0, 7.0, 12.0, 12.0, 12.0, 4.0, 4.0, 4.0]
+    here.take(*(reading(second, level) for second, level in enumerate(levels)))
+    here.take(*(reading(second, 8.0, "VB-2") for second in range(5)))
+    here.take(reading(2.5), message(b"{"), message([1, 2]))
+    return here
+
+
+class TestCounts:
+    @pytest.mark.parametrize(
+        ("arguments", "expected"),
+        [
+            (["events", "count"], 16),
+            (["events", "count", "--sensor", "VB-2"], 5),
+            (["events", "count", "--sensor", "nobody"], 0),
+            (["events", "count", "--type", "AlertRaised"], 2),
+            (["events", "count", "--type", "AlertRaised", "--sensor", "VB-1"], 1),
+            (["events", "count", "--type", "all"], 20),
+            (["events", "count", "--since", "2026-03-01T12:00:05Z"], 5),
+            (["events", "count", "--since", "2026-03-01T12:00:05+00:00", "--until", "2026-03-01T12:00:07"], 2),
+            (["events", "count", "--until", "2026-03-01"], 0),
+            (["events", "count", "--since", "0001-01-01"], 16),
+            (["events", "count", "--since", "9999-12-31"], 0),
+            (["events", "count", "--since", "999999999w"], 16),
+            (["deadletters", "count"], 3),
+        ],
+    )
+    @pytest.mark.usefixtures("eventful")
+    def test_a_count_is_one_integer(self, run: Run, arguments: list[str], expected: int) -> None:
+        result = run(*arguments)
+        assert (result.code, result.out, result.err) == (0, f"{expected}\n", "")
+
+    @pytest.mark.usefixtures("here")
+    def test_so_long_ago_is_from_now(self, run: Run) -> None:
+        """The readings of the test lie on a fixed day."""
+        day = (datetime.now(UTC) - NOON + timedelta(days=1)).days
+        assert run("events", "count", "--since", f"{abs(day)}d").out == "0\n"
+
+
+class TestAlerts:
+    def test_the_open_ones_are_listed_with_the_promised_names(self, run: Run, eventful: Plant) -> None:
+        (alert,) = answer(run, "alerts", "list")
+        assert set(alert) >= LISTED
+        assert (alert["kind"], alert["sensorId"], alert["severity"]) == ("machine", "VB-2", "warning")
+        assert (alert["state"], alert["acknowledged"], alert["shelvedUntil"]) == ("active", False, None)
+        assert (alert["openedAt"], alert["clearedAt"]) == ("2026-03-01T12:00:02.000Z", None)
+        assert (alert["openedBy"], alert["reason"][:10]) == ("VB-2@2", "Level 8.0 ")
+        assert eventful.changes()[-1] == ("AlertRaised", "warning")
+
+    @pytest.mark.usefixtures("eventful")
+    def test_all_are_all(self, run: Run) -> None:
+        states = {alert["sensorId"]: alert["state"] for alert in answer(run, "alerts", "list", "--all")}
+        assert states == {"VB-1": "cleared", "VB-2": "active"}
+        table = run("alerts", "list", "--all").out
+        assert all(word in table for word in ("VB-1", "VB-2", "critical", "cleared", "pump-7"))
+
+    @pytest.mark.usefixtures("here")
+    def test_none_is_said_in_words_and_as_an_empty_array(self, run: Run) -> None:
+        assert run("alerts", "list").out == "No alert is open.\n"
+        assert run("alerts", "list", "--all").out == "There are no alerts.\n"
+        assert answer(run, "alerts", "list") == []
+
+    def test_one_is_shown_with_its_changes_and_who_was_told(self, run: Run, eventful: Plant) -> None:
+        listed = answer(run, "alerts", "list", "--all")
+        whole = next(alert["id"] for alert in listed if alert["sensorId"] == "VB-1")
+        bare = Notification("n1", "raised", whole, "machine", "warning", "VB-1", "", 0, 0, "edge-1")
+        eventful.journal.enqueue([OutboxItem("n1", "mail", 0, 0, whole, "c", bare)], "notifier", 1)
+        eventful.journal.take("mail", 1)
+        eventful.journal.settle("n1", Outcome("sent", 1, 1, "250 ok"), [])
+        shown = answer(run, "alerts", "show", whole[:8])
+        assert [change["change"] for change in shown["history"]] == ["AlertRaised", "AlertEscalated", "AlertCleared"]
+        assert shown["history"][0]["told"] == [{"handler": "mail", "state": "sent", "attempts": 1, "said": "250 ok"}]
+        assert "mail sent (250 ok)" in run("alerts", "show", whole).out
+
+    @pytest.mark.parametrize("unknown", ["zzz", "' OR 1=1 --", "%"])
+    @pytest.mark.usefixtures("eventful")
+    def test_one_that_is_not_there_is_an_error_in_a_line(self, run: Run, unknown: str) -> None:
+        result = run("alerts", "show", unknown)
+        assert (result.code, result.out) == (1, "")
+        assert result.err == f"Error: no alert has an id that begins with {unknown!r}\n"
+
+    def test_an_alert_can_be_acknowledged_once_while_no_gateway_runs(self, run: Run, tmp_path: Path) -> None:
+        with plant(tmp_path / "state") as here:
+            here.take(*(reading(second, 8.0) for second in range(3)))
+        (alert,) = answer(run, "alerts", "list")
+        acknowledged = run("alerts", "ack", alert["id"][:8], "--by", "Ada\x1b[2J")
+        assert acknowledged.out == "VB-1: warning acknowledged by Ada\\x1b[2J\n"
+        (alert,) = answer(run, "alerts", "list")
+        assert alert["acknowledged"] is True
+        again = run("alerts", "ack", alert["id"])
+        assert again.code == 1
+        assert "has acknowledged this alert already" in again.err
+
+
+class TestEvents:
+    @pytest.mark.usefixtures("eventful")
+    def test_readings_are_listed_the_newest_last_with_their_flags(self, run: Run) -> None:
+        listed = answer(run, "events", "list", "--sensor", "VB-1", "--type", "VibrationRecorded", "--limit", 3)
+        assert [item["eventId"] for item in listed] == ["VB-1@7", "VB-1@8", "VB-1@9"]
+        assert listed[0]["event"]["data"] == {"sensorId": "VB-1", "vibrationLevel": 4.0}
+        assert (listed[0]["level"], listed[0]["baseline"]) == (4.0, 4.0)
+        everything = answer(run, "events", "list", "--sensor", "VB-1", "--type", "VibrationRecorded")
+        assert [item["flags"] for item in everything] == [[]] * 10 + [["late"]]
+        table = run("events", "list", "--sensor", "VB-1").out
+        assert "VB-1@2.5" in table
+        assert "late" in table
+
+    @pytest.mark.usefixtures("eventful")
+    def test_facts_are_listed_with_their_causes(self, run: Run) -> None:
+        (first, _) = answer(run, "events", "list", "--type", "AlertRaised")
+        assert (first["subject"], first["causationId"], first["correlationId"]) == ("VB-1", "VB-1@3", "VB-1@3")
+        assert first["data"]["severity"] == "warning"
+
+    @pytest.mark.usefixtures("eventful")
+    def test_everything_comes_in_the_order_of_the_journal(self, run: Run) -> None:
+        numbers = [item["seq"] for item in answer(run, "events", "list")]
+        assert numbers == sorted(numbers)
+        assert len(numbers) == 20
+        newest = answer(run, "events", "list", "--limit", 3)
+        assert [item["eventType"] for item in newest] == ["VibrationRecorded"] * 2 + ["AlertCleared"]
+        assert [item["timestamp"][17:19] for item in newest] == ["08", "09", "09"]
+
+    def test_a_body_that_is_not_utf8_throughout_or_deeply_nested_is_still_json(self, run: Run, here: Plant) -> None:
+        body = message(event()).payload[:-1]
+        here.take(
+            message(body + b', "note": "\xff"}'),
+            message(body.replace(b"VB-1@0", b"deep") + b', "deep": ' + b"[" * 700 + b"]" * 700 + b"}"),
+        )
+        first, second = answer(run, "events", "list")
+        assert first["event"]["note"] == "\ufffd"
+        assert second["eventId"] == "deep"
+
+    @pytest.mark.usefixtures("here")
+    def test_nothing_is_said_in_words(self, run: Run) -> None:
+        assert run("events", "list").out == "There are no such events.\n"
+
+
+class TestDeadLetters:
+    @pytest.mark.usefixtures("eventful")
+    def test_they_are_listed_with_their_reasons(self, run: Run) -> None:
+        listed = answer(run, "deadletters", "list")
+        assert [(letter["reason"], letter["element"]) for letter in listed] == [
+            ("invalid", 1),
+            ("invalid", 0),
+            ("not_json", None),
+        ]
+        assert len(answer(run, "deadletters", "list", "--reason", "not_json")) == 1
+        assert "not_json" in run("deadletters", "list").out
+
+    def test_one_is_shown_with_its_payload(self, run: Run, here: Plant) -> None:
+        payload = b'{"x": "\xff\x1b[2J"}'
+        here.take(message(payload))
+        shown = answer(run, "deadletters", "show", 1)
+        assert base64.b64decode(shown["payloadBase64"]) == payload
+        assert shown["meaning"]
+        assert not HARMFUL & set(run("deadletters", "show", 1).out)
+
+    @pytest.mark.usefixtures("here")
+    def test_one_that_is_not_there_is_an_error(self, run: Run) -> None:
+        result = run("deadletters", "show", 5)
+        assert (result.code, result.err) == (
+            1,
+            "Error: there is no dead letter 5; 'deadletters list' shows those there are\n",
+        )
+
+
+class TestSensorsAndStats:
+    @pytest.mark.usefixtures("eventful")
+    def test_sensors_are_listed_with_their_state(self, run: Run) -> None:
+        listed = answer(run, "sensors", "list")
+        assert [(sensor["sensor"], sensor["state"], sensor["level"]) for sensor in listed] == [
+            ("VB-1", "ok", 4.0),
+            ("VB-2", "warning", 8.0),
+        ]
+        assert (listed[1]["ratio"], listed[1]["machine"]) == (2.0, "pump-7")
+        assert "VB-2" in run("sensors", "list").out
+
+    @pytest.mark.usefixtures("eventful")
+    def test_one_is_shown_with_its_alerts(self, run: Run) -> None:
+        shown = answer(run, "sensors", "show", "VB-1")
+        assert [alert["state"] for alert in shown["alerts"]] == ["cleared"]
+        assert "cleared" in run("sensors", "show", "VB-1").out
+        assert run("sensors", "show", "nobody").err == "Error: no sensor 'nobody' has published yet\n"
+
+    def test_stats_are_numbers(self, run: Run, eventful: Plant) -> None:
+        eventful.journal.move_cursor("influx", 5)
+        stats = answer(run, "stats")
+        assert (stats["sensors"], stats["readings"], stats["lastSeq"]) == (2, 16, 23)
+        assert stats["deadLetters"] == {"invalid": 2, "not_json": 1}
+        assert stats["openAlerts"] == {"critical": 0, "warning": 1}
+        assert stats["consumers"] == {"influx": {"cursor": 5, "behind": 18}}
+        assert stats["journalBytes"] > 0
+        assert "16" in run("stats").out
+
+    @pytest.mark.usefixtures("here")
+    def test_an_empty_journal_has_words_for_everything(self, run: Run) -> None:
+        assert run("sensors", "list").out == "No sensor has published yet.\n"
+        assert "Nobody has been told anything yet." in run("stats").out
+
+
+COMMANDS = [
+    ["alerts", "list", "--all"],
+    ["alerts", "show"],
+    ["events", "list"],
+    ["sensors", "list"],
+    ["sensors", "show", "VB-1"],
+    ["deadletters", "list"],
+    ["deadletters", "show", "1"],
+    ["stats"],
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_hostile_texts_are_shown_and_not_obeyed(run: Run, here: Plant, command: list[str]) -> None:
+    """No control character reaches the terminal, and no text pretends to be a row or a style."""
+    here.take(message(b"\x1b[2J\r\n<script>", topic=f"vibration/{HOSTILE}"))
+    odd = event(0, 20.0, unit=HOSTILE, operatingState=HOSTILE)
+    here.take(
+        *(
+            message(
+                {**odd, "eventId": str(n), "timestamp": f"2026-03-01T12:00:0{n}Z", "sensorLocation": HOSTILE}, second=n
+            )
+            for n in range(4)
+        )
+    )
+    if command == ["alerts", "show"]:
+        command = [*command, answer(run, "alerts", "list")[0]["id"]]
+    result = run(*command)
+    assert result.code == 0
+    assert not HARMFUL & set(result.out)
+    assert not [line for line in result.out.splitlines() if line.lstrip().startswith("fake row")]
+    if command[0] == "alerts":
+        assert "<script>alert(1)</script>{{7*7}}[red]x[/red]" in result.out
+        assert "\\x1b[2J" in result.out

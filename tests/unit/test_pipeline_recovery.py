@@ -1,0 +1,166 @@
+"""The pipeline after a crash, on a full disk, and with dead letters that are replayed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway import pipeline as pipeline_module
+from gateway.domain.alerts import CLEARED, RAISED
+from gateway.domain.batch import Batch
+from gateway.domain.detection import Rules
+from gateway.domain.events import Message
+from gateway.domain.topics import TopicTemplates
+from gateway.errors import JournalUnavailableError
+from tests.readings import FIXED, NOON_NS, SECOND, TEMPLATE, Plant, event, message, plant, reading
+
+DAY = 86_400
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Plant]:
+    with plant(tmp_path) as made:
+        yield made
+
+
+class Broken:
+    """A journal whose disk is full now and then; everything else is the real one's."""
+
+    def __init__(self, here: Plant) -> None:
+        self._journal = here.journal
+        self.is_full = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._journal, name)
+
+    def write(self, batch: Batch) -> None:
+        self._refuse()
+        self._journal.write(batch)
+
+    def save_detector(self, sensors: Any, seq: int) -> None:
+        self._refuse()
+        self._journal.save_detector(sensors, seq)
+
+    def _refuse(self) -> None:
+        if self.is_full:
+            raise JournalUnavailableError("database or disk is full")
+
+
+@pytest.fixture
+def broken(here: Plant) -> Broken:
+    store = Broken(here)
+    here.pipeline = pipeline_module.Pipeline(store, here.templates, lambda _: FIXED, DAY * SECOND)
+    return store
+
+
+class TestADiskThatIsFull:
+    def test_what_could_not_be_written_is_written_once_there_is_space(self, here: Plant, broken: Broken) -> None:
+        messages = [reading(second, 8.0) for second in range(3)]
+        broken.is_full = True
+        for _ in range(3):
+            with pytest.raises(JournalUnavailableError):
+                here.take(*messages)
+        here.pipeline.snapshot()
+        broken.is_full = False
+        assert here.take(*messages).duplicates == 0
+        assert (len(here.contents()["readings"]), here.changes()) == (3, [(RAISED, "warning")])
+
+    def test_what_others_wrote_meanwhile_keeps_its_place(self, here: Plant, broken: Broken) -> None:
+        """A follower that has read up to there would never see a reading below it."""
+        messages = [*(reading(second, 8.0) for second in range(3)), message(b"{")]
+        broken.is_full = True
+        with pytest.raises(JournalUnavailableError):
+            here.take(*messages)
+        broken.is_full = False
+        here.pipeline.report("disk", "warning", "full", NOON_NS)
+        with here.reader() as reader:
+            seen = reader.last_seq()
+            here.take(*messages)
+            step = reader.step(seen, 100)
+        assert [len(step.readings), len(step.entries), step.until] == [3, 1, seen + 5]
+        assert here.take(reading(9)).next_seq == seen + 7
+
+    def test_a_snapshot_that_fails_does_not_make_the_batch_fail(
+        self, here: Plant, broken: Broken, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is on disk: done again, its dead letters would be there twice."""
+        monkeypatch.setattr(pipeline_module, "SNAPSHOT_READINGS", 1)
+        monkeypatch.setattr(broken, "save_detector", lambda *_: broken._refuse())  # noqa: SLF001 - its own test
+        monkeypatch.setattr(broken, "_refuse", lambda: (_ for _ in ()).throw(JournalUnavailableError("full")))
+        monkeypatch.setattr(broken, "write", here.journal.write)
+        batch = here.take(*(reading(second) for second in range(20)), message(b"{"))
+        assert len(batch.readings) == 20
+        assert here.contents()["dead letters"] == {"not_json": 1}
+
+
+class TestReplay:
+    """Dead letters of a topic that no template fitted, once one does."""
+
+    @pytest.fixture
+    def letters(self, here: Plant) -> list[tuple[int, Message]]:
+        bad = [event(0, 8.0), 5]
+        here.take(
+            *(message(event(second, 8.0), topic=f"raw/{second}") for second in range(3)), message(bad, topic="raw/x")
+        )
+        here.take(message(b"{"))
+        here.templates = TopicTemplates([TEMPLATE, "raw/{number}"])
+        here.crash()
+        return here.journal.dead_letters([])
+
+    def test_what_can_be_used_now_is_stored_and_is_no_dead_letter_any_more(
+        self, here: Plant, letters: list[tuple[int, Message]]
+    ) -> None:
+        assert here.pipeline.replay(letters, NOON_NS) == [1, 2, 3]
+        contents = here.contents()
+        assert [row.event_id for row in contents["readings"]] == ["VB-1@0", "VB-1@1", "VB-1@2"]
+        assert contents["dead letters"] == {"not_json": 1, "topic_mismatch": 1}
+        assert here.changes() == [(RAISED, "warning")]
+
+    def test_doing_it_again_changes_nothing(self, here: Plant, letters: list[tuple[int, Message]]) -> None:
+        here.pipeline.replay(letters, NOON_NS)
+        before = here.contents()
+        here.pipeline.replay(letters, NOON_NS)
+        assert here.contents() == before
+
+    def test_a_full_disk_in_between_does_not_store_anything_twice(
+        self, here: Plant, letters: list[tuple[int, Message]], broken: Broken
+    ) -> None:
+        broken.is_full = True
+        for _ in range(2):
+            with pytest.raises(JournalUnavailableError):
+                here.pipeline.replay(letters, NOON_NS)
+        broken.is_full = False
+        assert here.take(reading(1, 8.0)).duplicates == 1
+        assert len(here.contents()["readings"]) == 3
+
+
+@pytest.mark.parametrize("snapshot", [False, True])
+def test_new_rules_count_after_a_restart_and_open_alerts_stay(here: Plant, *, snapshot: bool) -> None:
+    here.take(*(reading(second, 8.0) for second in range(3)), reading(0, 8.0, "VB-2"), reading(1, 8.0, "VB-2"))
+    if snapshot:
+        here.pipeline.snapshot()
+    here.rules = Rules(baseline=40.0)
+    here.crash()
+    here.take(reading(2, 8.0, "VB-2"), reading(0.5, 8.0))
+    assert here.changes() == [(RAISED, "warning")]
+    assert [row.baseline for row in here.contents()["readings"]][-2:] == [40.0, 40.0]
+    here.take(*(reading(second, 8.0) for second in range(3, 6)))
+    assert here.changes() == [(RAISED, "warning"), (CLEARED, "warning")]
+
+
+def test_what_a_restart_has_restored_is_in_the_next_snapshot(here: Plant) -> None:
+    here.take(reading(0, 8.0), reading(1, 8.0))
+    here.crash()
+    here.take(reading(0, 4.0, "VB-2"))
+    here.pipeline.snapshot()
+    assert here.crash() == 0
+    here.take(reading(2, 8.0))
+    assert here.changes() == [(RAISED, "warning")]
+
+
+def test_a_snapshot_bounds_what_is_replayed(here: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline_module, "SNAPSHOT_READINGS", 10)
+    for second in range(0, 40, 5):
+        here.take(*(reading(second + offset) for offset in range(5)))
+    assert here.crash() < 10
