@@ -368,6 +368,10 @@ def _expand(text: str, key: str, environment: Mapping[str, str], problems: list[
         secrets.add(value)
         return value
 
+    if "${" in _EXPANSION.sub("", text):
+        problems.append(
+            f"{key}: after ${{ comes a name of letters, digits and underscores, or FILE: and a path, and }}"
+        )
     expanded = _EXPANSION.sub(found, text)
     if expanded != text:
         secrets.add(expanded)

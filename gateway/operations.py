@@ -6,6 +6,7 @@ import os
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,13 @@ def http_token(config: Config) -> str:
     if config.http is not None and config.http.token is not None:
         return config.http.token.get_secret_value()
     path: Path = config.gateway.state_dir / TOKEN_FILE
-    try:
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text(encoding="ascii").strip()
+    with suppress(FileNotFoundError):
+        if token := path.read_text(encoding="ascii").strip():
+            return token
+    token = secrets.token_urlsafe(32)
+    new = path.with_name(f"{path.name}.{os.getpid()}")  # whole or not at all: a crash must not leave an empty one
+    file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(file, "w", encoding="ascii") as stream:
-        token = secrets.token_urlsafe(32)
         stream.write(f"{token}\n")
+    new.replace(path)
     return token

@@ -7,9 +7,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
+import structlog
 
-from gateway.api import Entry, StoredReading
+from gateway.api import DeliveryError, Entry, StoredReading
 from gateway.domain.alerts import ALERT_FACTS
+
+log = structlog.get_logger(__name__)
 
 _LEVELS = ("site", "area", "machine")
 _NOT_IN_A_LEVEL = re.compile(r"[/+#\x00]")
@@ -25,7 +28,12 @@ class Announcer:
         """Publish the last state of every alert in the step. Raises DeliveryError."""
         latest = {alert_topic(entry.fact.data): entry.fact.data for entry in entries if entry.fact.type in ALERT_FACTS}
         for topic, data in latest.items():
-            await self._publish(topic, msgspec.json.encode(announcement(data)).decode())
+            try:
+                await self._publish(topic, msgspec.json.encode(announcement(data)).decode())
+            except DeliveryError as error:
+                if error.retry:
+                    raise
+                log.exception("an alert cannot be announced; it is left out", topic=topic)
 
 
 def alert_topic(data: dict[str, Any]) -> str:

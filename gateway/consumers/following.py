@@ -10,7 +10,7 @@ from typing import Protocol
 import structlog
 
 from gateway.api import Consumer, Step
-from gateway.errors import DeliveryError, GatewayError, JournalUnavailableError
+from gateway.errors import DeliveryError, GatewayError, JournalError
 
 log = structlog.get_logger(__name__)
 
@@ -113,14 +113,19 @@ async def _hand_over(name: str, consumer: Consumer, step: Step) -> None:
     while True:
         try:
             await consumer.consume(step.readings, step.entries)
-        except (DeliveryError, JournalUnavailableError) as error:  # a consumer may have something to keep there
+        except JournalError:
+            raise
+        except Exception as error:  # a consumer may be foreign code: whatever it raises, the others go on
             failures += 1
-            if not error.retry:
-                log.exception("a consumer refused a step; it is left out", consumer=name, until=step.until)
-                return
+            requested = 0.0
+            if isinstance(error, DeliveryError):
+                requested = error.retry_after or 0.0
+                if not error.retry:
+                    log.exception("a consumer refused a step; it is left out", consumer=name, until=step.until)
+                    return
             if failures == 1:
-                log.warning("a consumer cannot deliver; trying again", consumer=name, error=str(error))
-            requested = (error.retry_after or 0.0) if isinstance(error, DeliveryError) else 0.0
+                tell = log.warning if isinstance(error, GatewayError) else log.exception
+                tell("a consumer cannot deliver; trying again", consumer=name, error=str(error))
             await asyncio.sleep(max(pause * random.uniform(0.8, 1.2), min(requested, _LONGEST_REQUEST)))
             pause = min(2 * pause, _LONGEST_PAUSE)
         else:

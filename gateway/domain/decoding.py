@@ -17,6 +17,7 @@ REASONS = {
     "empty": "the message has no payload",
     "not_json": "the payload is not JSON in UTF-8",
     "too_deep": "the payload is nested too deeply",
+    "too_many": "an array with more than 10,000 elements",
     "invalid": "a required field is missing, or a field has the wrong type or range",
     "unknown_type": "the event type is not VibrationRecorded",
     "bad_id": "an id is empty, too long or has control characters",
@@ -27,6 +28,7 @@ REASONS = {
 """Every reason for a dead letter, and what it means."""
 
 MAX_ID = 128
+MAX_ELEMENTS = 10_000
 MARGIN = 200
 """Python's stack bounds how deeply a payload may be nested. Where a stored one is read again, the stack may be fuller
 by as much as this."""
@@ -44,15 +46,24 @@ def decode(payload: bytes, tags: dict[str, str] | None) -> list[Decoded | Reject
         return [Rejected("topic_mismatch", "no template of mqtt.topics fits this topic", payload)]
     if payload.lstrip(_SPACE)[:1] != b"[":
         return [_element(payload, tags, None)]
+    elements = _elements(payload)
+    if isinstance(elements, Rejected):
+        return [elements]
+    return [_element(bytes(element), tags, index) for index, element in enumerate(elements)]
+
+
+def _elements(payload: bytes) -> list[msgspec.Raw] | Rejected:
     try:
         elements = _ARRAY.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return [Rejected("not_json", str(error), payload)]
+        return Rejected("not_json", str(error), payload)
     except RecursionError:
-        return [Rejected("too_deep", REASONS["too_deep"], payload)]
+        return Rejected("too_deep", REASONS["too_deep"], payload)
     if not elements:
-        return [Rejected("empty", "an array without elements", payload)]
-    return [_element(bytes(element), tags, index) for index, element in enumerate(elements)]
+        return Rejected("empty", "an array without elements", payload)
+    if len(elements) > MAX_ELEMENTS:
+        return Rejected("too_many", f"{len(elements)} elements; at most {MAX_ELEMENTS} come in one message", payload)
+    return elements
 
 
 def _element(body: bytes, tags: dict[str, str], index: int | None) -> Decoded | Rejected:

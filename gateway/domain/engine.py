@@ -126,6 +126,9 @@ class Engine:
         Nothing newer has come from them; `judge_waiting` up to the fact's `untilUs` is what follows.
         """
         longest_ns = self._clocks.lateness_us * 1000
+        for key, (sensor, since_ns) in self._holding.items():
+            if since_ns == 0:  # after a restart the wait begins anew
+                self._holding[key] = sensor, now_ns
         late = [sensor for sensor, since_ns in self._holding.values() if now_ns - since_ns > longest_ns]
         return [(sensor, _lateness_passed(sensor)) for sensor in late]
 

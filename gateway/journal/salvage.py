@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import structlog
 
+from gateway.api import Notification
+from gateway.domain.alerts import Alert
 from gateway.domain.decoding import EVENT
 from gateway.errors import JournalError
 from gateway.journal.database import open_for_writing
+from gateway.journal.states import decode_state
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +29,17 @@ _SLICE = 500
 _SMALL_TABLES = ("sensors", "alerts", "outbox", "cursors", "detector", "notes")
 BIG_TABLES = ("readings", "events", "dead_letters")
 _SUFFIXES = ("", "-wal", "-shm")
+
+_decode_json = msgspec.json.decode
+_DECODE: dict[str, Callable[[tuple[Any, ...]], object]] = {
+    "sensors": lambda row: _decode_json(row[2], type=dict[str, str]),
+    "readings": lambda row: EVENT.decode(row[9]),
+    "events": lambda row: _decode_json(row[8], type=dict[str, Any]),
+    "alerts": lambda row: _decode_json(row[4], type=Alert),
+    "outbox": lambda row: _decode_json(row[9], type=Notification),
+    "detector": lambda row: decode_state(row[1]),
+}
+"""What is encoded in the rows, by their columns' positions: SQLite does not notice damage inside a value."""
 
 
 def open_or_salvage(path: Path) -> tuple[sqlite3.Connection, str | None]:
@@ -72,6 +87,9 @@ def check_newest(connection: sqlite3.Connection) -> None:
         verdict = connection.execute(f"PRAGMA integrity_check({table})").fetchone()[0]
         if verdict != "ok":
             raise sqlite3.DatabaseError(f"{table}: {verdict}")
+        for row in connection.execute(f"SELECT * FROM {table}"):  # noqa: S608 - of the table of tables above
+            if not _makes_sense(table, row):
+                raise sqlite3.DatabaseError(f"{table}: what row {row[0]} holds cannot be decoded")
     for table in BIG_TABLES:
         newest = connection.execute(f"SELECT coalesce(max(seq), 0) FROM {table}").fetchone()[0]  # noqa: S608 - of the table of tables above
         check_slice(connection, table, newest - _NEWEST_ROWS, newest)
@@ -79,8 +97,9 @@ def check_newest(connection: sqlite3.Connection) -> None:
 
 def check_slice(connection: sqlite3.Connection, table: str, after: int, until: int) -> None:
     """Read the rows after < seq <= until, and each reading's entry in the index. Raises sqlite3.DatabaseError."""
-    for _ in connection.execute(f"SELECT * FROM {table} WHERE seq > ? AND seq <= ?", (after, until)):  # noqa: S608
-        pass
+    for row in connection.execute(f"SELECT * FROM {table} WHERE seq > ? AND seq <= ?", (after, until)):  # noqa: S608
+        if not _makes_sense(table, row):
+            raise sqlite3.DatabaseError(f"{table}: what row {row[0]} holds cannot be decoded")
     if table != "readings":
         return
     missing = connection.execute(
@@ -93,9 +112,21 @@ def check_slice(connection: sqlite3.Connection, table: str, after: int, until: i
         raise sqlite3.DatabaseError(f"{missing} readings after {after} are not in the index readings_key")
 
 
+def _makes_sense(table: str, row: tuple[Any, ...]) -> bool:
+    """Tell whether what a row holds can be decoded."""
+    try:
+        _DECODE.get(table, len)(row)
+    except (msgspec.MsgspecError, UnicodeError, ValueError):
+        return False
+    return True
+
+
 def _is_damage(error: Exception) -> bool:
     cause = error.__cause__ if isinstance(error, JournalError) else error
-    return isinstance(cause, sqlite3.DatabaseError) and not isinstance(cause, sqlite3.OperationalError)
+    undecodable = "Could not decode" in str(cause)  # a text that is no UTF-8, which Python calls operational
+    return isinstance(cause, sqlite3.DatabaseError) and (
+        undecodable or not isinstance(cause, sqlite3.OperationalError)
+    )
 
 
 def _salvage(path: Path, error: Exception) -> tuple[sqlite3.Connection, str]:
@@ -107,6 +138,7 @@ def _salvage(path: Path, error: Exception) -> tuple[sqlite3.Connection, str]:
     connection = open_for_writing(path)
     counts: dict[str, int] = {}
     with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(aside)) as damaged:
+        damaged.execute("PRAGMA writable_schema = ON")  # or a file that is too short would not be read at all
         for table in (*_SMALL_TABLES, *BIG_TABLES):
             counts[table] = _keep(connection, table, _readable_rows(damaged, table))
     _name_orphans(connection)
@@ -153,6 +185,8 @@ def _keep(connection: sqlite3.Connection, table: str, rows: Iterator[tuple[Any, 
     before = connection.total_changes
     connection.execute("BEGIN IMMEDIATE")
     for row in rows:
+        if not _makes_sense(table, row):
+            continue
         marks = ", ".join("?" * len(row))
         with suppress(sqlite3.IntegrityError):
             connection.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)  # noqa: S608

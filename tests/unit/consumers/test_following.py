@@ -136,8 +136,14 @@ async def test_a_step_that_cannot_be_delivered_is_left_out_and_logged(journal: M
     ]
 
 
-@pytest.mark.parametrize("error", [JournalError("damaged"), KeyError("a consumer's own mistake")])
-async def test_any_other_error_ends_it_with_the_place_where_it_was(journal: MemoryJournal, error: Exception) -> None:
+async def test_a_consumers_own_mistake_does_not_end_it(journal: MemoryJournal) -> None:
+    consumer = Consumer(KeyError("a consumer's own mistake"))
+    async with followed(consumer, journal):
+        await eventually(lambda: consumer.seen != [])
+
+
+async def test_a_damaged_journal_ends_it_with_the_place_where_it_was(journal: MemoryJournal) -> None:
+    error = JournalError("damaged")
     consumer = Consumer(error)
     async with followed(consumer, journal) as task:
         await asyncio.wait([task], timeout=5)

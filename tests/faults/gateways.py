@@ -1,0 +1,164 @@
+"""The gateway that dies at a chosen point, and what is left of it in its journal."""
+
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+from tests.programs import Gateway, program
+from tests.servers.processes import Process, find_program
+from tests.servers.waiting import until
+
+INJECTED = Path(__file__).with_name("injected")
+STARTING = 20.0  # seconds
+
+SCALED = {
+    "circuit_breaker": "gateway.consumers.notifier:BREAK_SECONDS",
+    "longest_follower_pause": "gateway.consumers.following:_LONGEST_PAUSE",
+    "influxdb_timeout": "gateway.consumers.influx:_TIMEOUT_MS",
+}
+"""Pauses of the gateway that a test may shorten: name -> where it is."""
+
+DELIVERY_FACTS = ("NotificationSent", "NotificationFailed")
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What a journal holds: readings, those that differ by time, sensor and id, dead letters by reason, alert facts."""
+
+    readings: int
+    unique: int
+    dead_letters: Counter[str]
+    alerts: Counter[str]
+
+
+class MortalGateway(Gateway):
+    """A gateway that can be armed with a point at which it kills itself (`injected/injection.py`)."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._safe = self._process
+        self.kills = 0
+
+    def arm(self, point: str, number: int = 1) -> None:
+        """Let the next process end at the `number`-th passing of a point. It has to be dead now."""
+        self._process = self._injected(f"VIBRATION_KILL={point}:{number}")
+
+    def scale(self, **seconds: float) -> None:
+        """Shorten pauses, by the names of SCALED, for as long as it is not armed."""
+        self._process = self._safe = self._injected(
+            f"VIBRATION_SCALED={' '.join(f'{SCALED[name]}={value}' for name, value in seconds.items())}"
+        )
+
+    def trace(self, file: Path, calls: str) -> None:
+        """Write its system calls of these names, with the first two bytes of texts in hexadecimal, to a file."""
+        options = ["-f", "--seccomp-bpf", "-qq", "-xx", "-s", "2", "-e", f"trace={calls}", "-o", str(file)]
+        words: list[str | Path] = [
+            find_program("strace"),
+            *options,
+            program("vibration-gateway"),
+            "run",
+            "-c",
+            self.config,
+        ]
+        self._process = Process(words, log=self.log)
+
+    def put_on_path(self, folder: Path) -> None:
+        """Let it find the packages in a folder."""
+        self._process = self._safe = self._injected(folder=folder)
+
+    def _injected(self, *assignments: str, folder: Path = INJECTED) -> Process:
+        assert not self.running
+        path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+        words = [f"PYTHONPATH={path}", *assignments, str(program("vibration-gateway"))]
+        return Process([find_program("env"), *words, "run", "-c", self.config], log=self.log)
+
+    def launch(self) -> None:
+        """Start it without waiting for anything: it may die before it is ready."""
+        self._process.start(lambda: True, STARTING)
+
+    def wait_for_death(self, timeout: float = 20) -> None:
+        """Wait until it has killed itself; the next start is of a gateway that does not."""
+        until(lambda: not self.running, timeout, "the gateway to die where it was told to")
+        assert self._process.stop() == -9, f"it ended in another way; its log ends:\n{self._process.log_tail()}"
+        self.kills += 1
+        self._process = self._safe
+
+    def kill(self) -> None:
+        super().kill()
+        self.kills += 1
+
+    def signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def wait_for_end(self, timeout: float) -> int:
+        """Wait until it has ended by itself or by a signal, and return its exit code."""
+        until(lambda: not self.running, timeout, "the gateway to end")
+        code = self._process.stop()
+        assert code is not None
+        return code
+
+    def has_taken(self, messages: int) -> bool:
+        """Tell whether it has processed so many messages since its start, or is dead."""
+        try:
+            return not self.running or self.metric("messages_received_total") >= messages
+        except (OSError, HTTPException):  # it died while it answered
+            return not self.running
+
+    @contextmanager
+    def journal(self) -> Iterator[sqlite3.Connection]:
+        """Open the journal for reading, whether the gateway runs or not."""
+        uri = f"{(self.state_dir / 'journal.db').as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True, timeout=10)) as database:
+            yield database
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with self.journal() as database:
+            return database.execute(query).fetchall()
+
+    def readings(self) -> int:
+        """Return the number of readings in the journal, quicker than a command of the gateway does."""
+        return int(self.rows("SELECT count(*) FROM readings")[0][0])
+
+    def last_seq(self) -> int:
+        """Return the highest sequence number of a reading: their number and that of some facts. It costs nothing."""
+        return int(self.rows("SELECT coalesce(max(seq), 0) FROM readings")[0][0])
+
+    def ledger(self) -> Ledger:
+        unique = "SELECT count(*), (SELECT count(*) FROM (SELECT DISTINCT event_us, sensor, event_id FROM readings))"
+        ((readings, distinct),) = self.rows(f"{unique} FROM readings")
+        return Ledger(
+            readings,
+            distinct,
+            Counter(dict(self.rows("SELECT reason, count(*) FROM dead_letters GROUP BY reason"))),
+            Counter(dict(self.rows("SELECT type, count(*) FROM events WHERE type LIKE 'Alert%' GROUP BY type"))),
+        )
+
+    def integrity(self) -> list[str]:
+        """Return what SQLite's full check of the file says; ["ok"] if nothing is wrong."""
+        return [row[0] for row in self.rows("PRAGMA integrity_check")] + [
+            f"foreign key: {row}" for row in self.rows("PRAGMA foreign_key_check")
+        ]
+
+    def conclusions(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Return everything in the journal, in order, but for what no two runs have in common.
+
+        That is: sequence numbers, receive stamps, record stamps and delivery events.
+        """
+        names = ", ".join(f"'{name}'" for name in DELIVERY_FACTS)
+        columns = "id, type, time, subject, correlation_id, causation_id, data"
+        return {
+            "readings": self.rows(
+                "SELECT event_us, sensors.id, event_id, time, level, baseline, flags, body"
+                " FROM readings JOIN sensors ON sensor = key ORDER BY seq"
+            ),
+            "facts": self.rows(f"SELECT {columns} FROM events WHERE type NOT IN ({names}) ORDER BY seq"),  # noqa: S608 - made of constants
+            "alerts": self.rows("SELECT id, sensor_id, state, opened, alert FROM alerts ORDER BY id"),
+            "dead letters": self.rows("SELECT topic, reason, detail, element, payload FROM dead_letters ORDER BY seq"),
+            "sensors": self.rows("SELECT id, tags, unit, location FROM sensors ORDER BY key"),
+        }

@@ -1,0 +1,95 @@
+"""Turns the figures of a run into docs/reliability.md: `python -m tests.faults.report FILE [TARGET]`."""
+
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from tests.faults.results import FIGURES
+from tests.faults.rows import ROOT, TITLES, tests_of_rows
+
+TARGET = ROOT / "docs/reliability.md"
+SUITE = 0  # the row of the tests of the suite itself
+
+Line = dict[str, Any]
+
+HEAD = """# Reliability
+
+What was done to the gateway, and what became of its readings and alerts. Everything is a test against the running
+program and real servers; a figure is what a test counted, and a test has failed if anything acknowledged was missing
+or anything was there twice. Repeat it all with `make faults`, one test with the command below it.
+
+Measured {dates}, on {machine}.
+"""
+
+
+def load(file: Path) -> list[Line]:
+    """Return the last line of each test."""
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    if not lines:
+        sys.exit(f"{file}: no results")
+    return list({line["test"]: line for line in lines}.values())
+
+
+def render(lines: list[Line]) -> str:
+    """Return the document."""
+    dates = sorted({line["at"][:10] for line in lines})
+    text = HEAD.format(
+        dates=dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}",
+        machine="; ".join(sorted({line["machine"] for line in lines})),
+    )
+    by_row = defaultdict(list)
+    for line in sorted(lines, key=lambda line: str(line["test"])):
+        by_row[line["row"]].append(line)
+    proofs = tests_of_rows()
+    parts = [_section(row, title, by_row[row], proofs.get(row, [])) for row, title in TITLES.items()]
+    return "\n".join([text, *parts, _suite(by_row[SUITE])])
+
+
+def _section(row: int, title: str, lines: list[Line], proofs: list[str]) -> str:
+    measured = {str(line["test"]).partition("[")[0] for line in lines}
+    others = [f"- proven by `{test}`" for test in proofs if test not in measured]
+    return "\n".join([f"## {row}. {title}", "", *_table(lines), *others, *([""] if others else [])])
+
+
+def _suite(lines: list[Line]) -> str:
+    title = "## The suite itself fails when it should"
+    return "\n".join(
+        [title, "", "Defects that were put into the running gateway, and which tests failed:", "", *_table(lines)]
+    )
+
+
+def _table(lines: list[Line]) -> list[str]:
+    """Return a table with those columns that any line has a figure for, and the commands."""
+    if not lines:
+        return []
+    names = [name for name in FIGURES if any(line.get(name) not in (None, "") for line in lines)]
+    heading = ["test", *(FIGURES[name] for name in names)]
+    rows = [[str(line["test"]).rpartition("::")[2], *(_cell(line.get(name)) for name in names)] for line in lines]
+    table = [_row(heading), _row(["---"] * len(heading)), *map(_row, rows)]
+    commands = [f".venv/bin/python -m pytest -m '' '{line['test']}'" for line in lines]
+    return [*table, "", "```sh", *commands, "```", ""]
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {number}" for name, number in value.items()) or "none"
+    text = "" if value is None else f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
+    return text.replace("|", "\\|")
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def main() -> None:
+    """Write the document."""
+    if len(sys.argv) not in {2, 3}:
+        sys.exit(__doc__)
+    target = Path(sys.argv[2]) if len(sys.argv) == 3 else TARGET
+    target.write_text(render(load(Path(sys.argv[1]))).rstrip() + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
