@@ -21,8 +21,8 @@ from gateway.consumers.announcer import Announcer
 from gateway.consumers.following import follow, watch
 from gateway.consumers.live import Live
 from gateway.consumers.notifier import NAME as NOTIFIER
-from gateway.consumers.notifier import Notifier
-from gateway.domain.alerts import describe
+from gateway.consumers.notifier import Notifier, handler_subject
+from gateway.domain.alerts import ALERT_FACTS, describe
 from gateway.domain.batch import Batch, DeadLetter
 from gateway.domain.events import SEVERITIES, Message, Rejected, Severity
 from gateway.domain.routing import Route
@@ -44,6 +44,7 @@ CONSUMER_GROUP = "vibration_gateway.consumers"
 _GAUGES_EVERY = 2.0
 _STOP_WITHIN = 5.0
 _TRY_AGAIN = 1.0
+_SAY_REJECTED_EVERY = 10.0
 
 
 class Plugins(Struct, frozen=True):
@@ -91,6 +92,7 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
         path = config.gateway.state_dir / FILE_NAME
         journal = Journal(path)
         stack.callback(journal.close)
+        stack.push(journal.suspect)
         stream = Stream(journal, path)
         stack.callback(stream.close)
         metrics = Metrics()
@@ -123,6 +125,8 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
         )
         await journal.call(journal.begin)
         await report("journal", journal.salvaged, "critical")
+        for subject in await journal.call(_gone, journal, config):
+            await report(subject, None)
         interrupted = await journal.call(journal.resume_outbox, list(plugins.handlers))
         if interrupted:
             log.warning("messages were being sent when the gateway ended; they are sent again", count=interrupted)
@@ -250,6 +254,7 @@ async def ingest(
     subscriber: Subscriber, *, journal: Journal, pipeline: Pipeline, stream: Stream, metrics: Metrics, health: Health
 ) -> None:
     """Take batches through the pipeline for ever; acknowledge each once it is on disk."""
+    said_at = -_SAY_REJECTED_EVERY
     while True:
         messages = await subscriber.batch()
         start = time.perf_counter()
@@ -257,6 +262,18 @@ async def ingest(
         subscriber.acknowledge(messages)
         stream.announce(batch.next_seq - 1)
         metrics.count_batch(batch, time.perf_counter() - start)
+        for _, fact in batch.facts:
+            if fact.type in ALERT_FACTS:
+                log.info("alert", change=ALERT_FACTS[fact.type], sensor=fact.subject, reason=fact.data["finding"])
+        if batch.dead_letters and start - said_at >= _SAY_REJECTED_EVERY:
+            said_at = start
+            first = batch.dead_letters[0]
+            log.warning(
+                "a message cannot be used; 'deadletters list' shows all of them",
+                topic=first.topic,
+                reason=first.rejected.reason,
+                detail=first.rejected.detail,
+            )
 
 
 async def _process(journal: Journal, pipeline: Pipeline, messages: Sequence[Message], health: Health) -> Batch:
@@ -320,6 +337,7 @@ async def _serve(  # noqa: PLR0917 - it hands over what it is given
     start = stream.last_seq
     sensors = await stream.read(Reader.sensors)
     live.seed(sensors, [describe(alert) for alert in await stream.read(Reader.alerts, everything=False)])
+    await live.consume(list((await stream.read(Reader.last_readings)).values()), [])
 
     async def history(sensor_id: str, since_ns: int, until_ns: int, limit: int) -> Sequence[Any]:
         return await stream.read(lambda reader: list(reader.readings(sensor_id, since_ns, until_ns, limit))[::-1])
@@ -375,6 +393,13 @@ def _quarantine(journal: Journal, line: bytes, reason: str) -> None:
     rejected = Rejected("influxdb_refused", reason, line)
     batch.dead_letters.append(DeadLetter(batch.take_seq(), time.time_ns(), "influxdb", 0, digest, rejected))
     journal.write(batch)
+
+
+def _gone(journal: Journal, config: Config) -> list[str]:
+    """Return what there are open alerts about and what is not in the configuration any more."""
+    subjects = {alert.sensor_id for alert in journal.open_alerts() if alert.kind == "gateway"}
+    there = {handler_subject(name) for name in config.handlers} | ({"influxdb"} if config.influxdb else set())
+    return sorted(name for name in subjects - there if name == "influxdb" or name.startswith(handler_subject("")))
 
 
 async def _pass_lateness(lateness_ns: int, journal: Journal, pipeline: Pipeline, stream: Stream) -> None:

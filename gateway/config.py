@@ -6,10 +6,12 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     AnyHttpUrl,
     BaseModel,
     BeforeValidator,
@@ -31,6 +33,7 @@ ENVIRONMENT_PREFIX = "VIBRATION_GATEWAY__"
 SHORTEST_SECRET = 4
 
 _UNITS_NS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9, "w": 604800 * 10**9}
+LONGEST = 36_500 * _UNITS_NS["d"]
 _DURATION = re.compile(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([a-z]+)\s*")
 _EXPANSION = re.compile(r"\$\{(?:FILE:(?P<file>[^}]+)|(?P<name>[A-Za-z_]\w*)(?P<default>:-[^}]*)?)\}")
 
@@ -40,10 +43,19 @@ def parse_duration(text: object) -> int:
     match = _DURATION.fullmatch(text) if isinstance(text, str) else None
     if match is None or match[2] not in _UNITS_NS:
         raise ValueError(f"a duration is a number and a unit, one of {' '.join(_UNITS_NS)}, such as '10s' or '7d'")
-    return round(float(match[1]) * _UNITS_NS[match[2]])
+    duration = float(match[1]) * _UNITS_NS[match[2]]
+    if not isfinite(duration):
+        raise ValueError("this is longer than anything")
+    return round(duration)
 
 
-Duration = Annotated[int, BeforeValidator(parse_duration)]
+def _bounded(duration_ns: int) -> int:
+    if duration_ns > LONGEST:
+        raise ValueError("a duration is at most 36500d, a hundred years")
+    return duration_ns
+
+
+Duration = Annotated[int, BeforeValidator(parse_duration), AfterValidator(_bounded)]
 """A duration in nanoseconds; in a file it is text."""
 
 _SIZES = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -62,6 +74,15 @@ Size = Annotated[int, BeforeValidator(lambda value: value if type(value) is int 
 """A size in bytes; in a file it is text."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+def _host(text: str) -> str:
+    if "/" in text or text.count(":") == 1:  # two and more are an IPv6 address
+        raise ValueError("a host name or an address, without a scheme; the port is a key of its own")
+    return text
+
+
+Host = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(_host)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -103,7 +124,7 @@ class TlsSection(Section):
 class MqttSection(Section):
     """The broker, and the topics the sensors publish on."""
 
-    host: str = "localhost"
+    host: Host = "localhost"
     port: Port = 1883
     topics: Annotated[tuple[str, ...], Field(min_length=1)]
     client_id: Name | None = None
@@ -111,7 +132,7 @@ class MqttSection(Section):
     password: SecretStr | None = None
     tls: TlsSection | None = None
     protocol: Literal["5", "3.1.1"] = "5"
-    keepalive: Duration = 30 * 10**9
+    keepalive: Annotated[Duration, Field(ge=10**9, le=65_535 * 10**9)] = 30 * 10**9
     session_expiry: Duration = 7 * 86400 * 10**9
     receive_maximum: Annotated[int, Field(ge=1, le=65535)] = 2000
 
@@ -137,12 +158,22 @@ class InfluxSection(Section):
     token: SecretStr
 
 
+def _token(token: SecretStr) -> SecretStr:
+    text = token.get_secret_value()
+    if not text or not (text.isascii() and text.isprintable()) or " " in text:
+        raise ValueError("a token is printable ASCII, without spaces, and not empty")
+    return token
+
+
+Token = Annotated[SecretStr, AfterValidator(_token)]
+
+
 class HttpSection(Section):
     """The live page, the API and the metrics. Without this section there are none."""
 
     host: str = "127.0.0.1"
     port: Port = 8080
-    token: SecretStr | None = None
+    token: Token | None = None
     public_url: AnyHttpUrl | None = None
 
 
@@ -151,9 +182,9 @@ class RuleOverrides(Section):
 
     learning: Duration | None = None
     learning_readings: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
-    warning_sigma: Annotated[float, Field(gt=0)] | None = None
-    warning_ratio: Annotated[float, Field(gt=1)] | None = None
-    critical_ratio: Annotated[float, Field(gt=1)] | None = None
+    warning_sigma: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    warning_ratio: Annotated[float, Field(gt=1, allow_inf_nan=False)] | None = None
+    critical_ratio: Annotated[float, Field(gt=1, allow_inf_nan=False)] | None = None
     on_readings: Annotated[int, Field(ge=1)] | None = None
     on_delay: Duration | None = None
     off_readings: Annotated[int, Field(ge=1)] | None = None
@@ -167,9 +198,9 @@ class DetectionSection(RuleOverrides):
 
     learning: Duration = 7 * 86400 * 10**9
     learning_readings: Annotated[int, Field(ge=2, le=1_000_000)] = 100
-    warning_sigma: Annotated[float, Field(gt=0)] = 5.0
-    warning_ratio: Annotated[float, Field(gt=1)] = 1.6
-    critical_ratio: Annotated[float, Field(gt=1)] = 2.5
+    warning_sigma: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5.0
+    warning_ratio: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 1.6
+    critical_ratio: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 2.5
     on_readings: Annotated[int, Field(ge=1)] = 3
     on_delay: Duration = 0
     off_readings: Annotated[int, Field(ge=1)] = 3
@@ -178,6 +209,12 @@ class DetectionSection(RuleOverrides):
     stopped_states: frozenset[str] = frozenset({"stopped", "off"})
     lateness: Duration = 0
     clock_tolerance: Duration = 86400 * 10**9
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.critical_ratio < self.warning_ratio:
+            raise ValueError("critical_ratio is below warning_ratio; what is critical is worse than a warning")
+        return self
 
 
 class MachineSection(RuleOverrides):
@@ -192,7 +229,7 @@ class SensorSection(RuleOverrides):
     """Rules for one sensor. A configured baseline, in the sensor's unit, comes before every learned one."""
 
     id: str
-    baseline: Annotated[float, Field(gt=0)] | None = None
+    baseline: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
 
 class PluginSection(Section):
@@ -269,25 +306,56 @@ class Config(Section):
 
 
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
-    """Read, expand and validate a file. Raises ConfigError with a line for every problem: file, key and reason."""
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{path}: is not TOML: {error}"]) from None
-    _override(tables, environment)
+    """Read, expand and validate a file. Raises ConfigError with a line for every problem: file, key and reason.
+
+    A relative `state_dir` is beside the file, wherever the program was started.
+    """
+    tables = _read(path, environment)
     problems: list[str] = []
     secrets: set[str] = set()
     expanded = _expanded(tables, "", lambda text, key: _expand(text, key, environment, problems, secrets))
-    if problems:
-        raise ConfigError([f"{path}: {problem}" for problem in problems])
     try:
-        config = Config.model_validate(expanded)
+        config = Config.model_validate(_anchored(expanded, path))
     except ValidationError as error:
-        raise ConfigError([f"{path}: {masked(line, secrets)}" for line in validation_problems(error)]) from None
+        unresolved = {problem.partition(":")[0] for problem in problems}  # what they stand for cannot be judged
+        lines = [masked(line, secrets) for line in validation_problems(error)]
+        problems += [line for line in lines if line.partition(":")[0] not in unresolved]
+    if problems:
+        raise ConfigError([f"{path}: {problem}" for problem in problems]) from None
     config._secrets = frozenset(secrets)  # noqa: SLF001 - the model is frozen for everybody else
     return config
+
+
+def load_state_dir(path: Path, environment: Mapping[str, str] = os.environ) -> Path:
+    """Return a configuration's state_dir. Who only reads the journal needs nobody's secrets, and no perfect file."""
+    table = _read(path, environment).get("gateway")
+    problems: list[str] = []
+    expanded = _expanded({"gateway": table}, "", lambda text, key: _expand(text, key, environment, problems, set()))
+    if problems:
+        raise ConfigError([f"{path}: {problem}" for problem in problems])
+    anchored = _anchored(expanded, path)
+    try:
+        return GatewaySection.model_validate(anchored["gateway"]).state_dir
+    except ValidationError as error:
+        raise ConfigError([f"{path}: {line}" for line in validation_problems(error, "gateway")]) from None
+
+
+def _read(path: Path, environment: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
+    except (ValueError, RecursionError) as error:  # TOML's own errors, bad UTF-8, a number of thousands of digits
+        raise ConfigError([f"{path}: is not TOML: {error}"]) from None
+    _override(tables, environment)
+    return tables
+
+
+def _anchored(tables: Any, path: Path) -> Any:
+    section = tables.get("gateway")
+    if isinstance(section, dict) and isinstance(section.get("state_dir"), str) and section["state_dir"]:
+        section["state_dir"] = str(path.parent.absolute() / section["state_dir"])
+    return tables
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:

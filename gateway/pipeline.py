@@ -21,6 +21,9 @@ from gateway.domain.sensors import Clocks, Sensor, SensorState
 from gateway.domain.topics import TopicTemplates
 from gateway.errors import JournalUnavailableError
 
+MAX_LOCATION = 200
+"""Characters of `sensorLocation` that are shown; the event itself is kept whole."""
+
 SNAPSHOT_READINGS = 20_000
 """So many readings, or ten for each sensor, are replayed at most after a crash."""
 
@@ -327,7 +330,7 @@ class Pipeline:
             id=event.data.sensor_id,
             tags=tags,
             unit=event.data.unit,
-            location=event.sensor_location or "",
+            location=(event.sensor_location or "")[:MAX_LOCATION],
             first_seen_ns=received_ns,
             state=SensorState(),
         )
@@ -337,7 +340,7 @@ class Pipeline:
 
     def _bring_up_to_date(self, sensor: Sensor, event: VibrationRecorded, tags: dict[str, str], batch: Batch) -> None:
         """Let the registry know what a reading in order says of its sensor; an old one may come from where it was."""
-        unit, location = event.data.unit, event.sensor_location or sensor.location
+        unit, location = event.data.unit, (event.sensor_location or sensor.location)[:MAX_LOCATION]
         if sensor.unit != unit or sensor.location != location or (sensor.tags is not tags and sensor.tags != tags):
             self._engine.moved(sensor)
             sensor.tags, sensor.unit, sensor.location = tags, unit, location

@@ -63,7 +63,7 @@ def _ask(config: Config, path: str, body: Mapping[str, Any]) -> Mapping[str, Any
     if answer.is_success:
         outcome: dict[str, Any] = answer.json()
         return outcome
-    raise GatewayError(inert(f"the gateway refused ({answer.status_code}): {_detail(answer)}"))
+    raise GatewayError(inert(_detail(answer)))
 
 
 def _detail(answer: httpx.Response) -> str:

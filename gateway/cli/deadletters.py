@@ -34,7 +34,7 @@ def count(config_path: Path) -> None:
 @config_option
 @output_option
 @click.option("--reason", type=click.Choice(sorted(REASONS)), help="For this reason only.")
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="The newest so many.")
+@click.option("--limit", type=click.IntRange(1, 1_000_000), default=100, show_default=True, help="The newest so many.")
 def list_(config_path: Path, output: str, reason: str | None, limit: int) -> None:
     """List dead letters, the newest first."""
     found = [_readable(letter) for letter in open_reader(config_path).dead_letters(reason, limit)]
@@ -49,7 +49,7 @@ def list_(config_path: Path, output: str, reason: str | None, limit: int) -> Non
 @deadletters.command()
 @config_option
 @output_option
-@click.argument("seq", type=int)
+@click.argument("seq", type=click.IntRange(1, 2**63 - 1))
 def show(config_path: Path, output: str, seq: int) -> None:
     """Show one dead letter with its payload."""
     letter = open_reader(config_path).dead_letter(seq)
@@ -69,7 +69,7 @@ def show(config_path: Path, output: str, seq: int) -> None:
 @config_option
 @output_option
 @click.option("--all", "everything", is_flag=True, help="Every one.")
-@click.argument("numbers", metavar="[SEQ]...", type=int, nargs=-1)
+@click.argument("numbers", metavar="[SEQ]...", type=click.IntRange(1, 2**63 - 1), nargs=-1)
 def replay(config_path: Path, output: str, numbers: tuple[int, ...], *, everything: bool) -> None:
     """Take dead letters through the gateway again, after what was wrong has been mended.
 
@@ -83,10 +83,14 @@ def replay(config_path: Path, output: str, numbers: tuple[int, ...], *, everythi
         {"numbers": list(numbers)},
         lambda operations: operations.replay(numbers),
     )
+    if outcome["asked"] < len(numbers):
+        raise GatewayError("not all of these are dead letters that can be replayed; 'deadletters list' shows them")
     if output == "json":
         print_json(outcome)
     else:
-        click.echo(f"{len(outcome['replayed'])} of {outcome['asked']} are readings now")
+        click.echo(
+            f"{len(outcome['replayed'])} of {outcome['asked']} are readings now; 'deadletters list' shows the rest"
+        )
 
 
 def _readable(letter: dict[str, Any]) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def count(config_path: Path, sensor: str | None, type_: str, since: int | None, 
 @click.option("--sensor", help="Of this sensor only.")
 @click.option("--type", "type_", help="Of this type only, such as VibrationRecorded or AlertRaised.")
 @window_options
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="The newest so many.")
+@click.option("--limit", type=click.IntRange(1, 1_000_000), default=100, show_default=True, help="The newest so many.")
 def list_(  # noqa: PLR0917 - click calls it by name
     config_path: Path,
     output: str,

@@ -66,6 +66,8 @@ def test(config_path: Path, name: str) -> None:
         raise GatewayError(inert(f"{name}: {error}")) from error
     except TimeoutError:
         raise GatewayError(f"{name}: no answer within {table.timeout / 1e9:g} s") from None
+    except Exception as error:  # a third party's code: what it raises is told, without a traceback
+        raise GatewayError(inert(f"{name}: {type(error).__name__}: {error}")) from error
     click.echo(inert(f"{name}: sent: {said}"))
 
 

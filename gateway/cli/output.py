@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gateway.config import Config, load, parse_duration
+from gateway.config import Config, load_state_dir, parse_duration
 from gateway.domain.events import microseconds
 from gateway.journal import FILE_NAME, Reader
 
@@ -73,7 +73,7 @@ def window_options(function: F) -> F:
 
 def open_reader(config_path: Path) -> Reader:
     """Return a reader of the journal that a configuration names; it is closed when the command ends."""
-    reader = Reader(journal_path(load(config_path)))
+    reader = Reader(load_state_dir(config_path) / FILE_NAME)
     click.get_current_context().call_on_close(reader.close)
     return reader
 

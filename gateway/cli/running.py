@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -16,7 +17,7 @@ from gateway.app import Plugins, build_plugins
 from gateway.cli import logs
 from gateway.cli.output import config_option, journal_path
 from gateway.config import Config, load
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, GatewayError
 from gateway.journal import copy
 
 
@@ -26,7 +27,7 @@ from gateway.journal import copy
 def run(config_path: Path, log_level: str) -> None:
     """Run the gateway until it is told to stop (SIGTERM or Ctrl-C; a second one stops it at once).
 
-    SIGHUP reads the configuration again; one with a mistake changes nothing.
+    SIGHUP reads the configuration again; one with a mistake, or that cannot be started with, changes nothing.
     """
     config, plugins = _load(config_path)
     logs.set_up(config.secrets, log_level)
@@ -45,26 +46,49 @@ def _load(config_path: Path) -> tuple[Config, Plugins]:
 async def _run_and_reload(config_path: Path, config: Config, plugins: Plugins, log_level: str) -> None:
     """Run the gateway; on SIGHUP stop it in order and start it with the new configuration.
 
-    Nothing is lost in between: the broker keeps what comes. What can fail about a configuration has been tried before
-    the running gateway is touched.
+    Nothing is lost in between: the broker keeps what comes. What can fail about a configuration is tried before the
+    running gateway is touched; should the start fail all the same, as with a port that is taken, the old one is back.
     """
     signals = Signals()
     log = structlog.get_logger(__name__)
+    old: Config | None = None
     while True:
-        running = asyncio.ensure_future(app.run(config, _announce(config), plugins))
-        while await signals.next_or(running) == signal.SIGHUP:
-            try:
-                config, plugins = _load(config_path)
-            except ConfigError as error:
-                log.error("the configuration has mistakes; the old one stays", problems=error.problems)  # noqa: TRY400 - they say it all
-                continue
-            logs.set_up(config.secrets, log_level)
-            log.info("the configuration has changed; starting anew with it", config=str(config_path))
-            break
-        else:
-            await _ended(running)
-            return
+        started = asyncio.Event()
+        running = asyncio.ensure_future(app.run(config, _announce(config, started), plugins))
+        reloaded = await _next_configuration(config_path, signals, running)
+        if reloaded is None:
+            if old is None or started.is_set() or not isinstance(_failure(running), GatewayError):
+                log.info("stopping")
+                await _ended(running)
+                log.info("stopped")
+                return
+            log.error("the new configuration cannot be used; the old one comes back", error=str(_failure(running)))
+            config, plugins, old = old, build_plugins(old), None
+            continue
         await _ended(running)
+        old, (config, plugins) = config, reloaded
+        logs.set_up(config.secrets, log_level)
+
+
+async def _next_configuration(
+    config_path: Path, signals: Signals, running: asyncio.Future[None]
+) -> tuple[Config, Plugins] | None:
+    """Wait for a SIGHUP with a configuration that is right; return None when the gateway is to end or has ended."""
+    log = structlog.get_logger(__name__)
+    while await signals.next_or(running) == signal.SIGHUP:
+        try:
+            loaded = _load(config_path)
+        except ConfigError as error:
+            log.error("the configuration has mistakes; the old one stays", problems=error.problems)  # noqa: TRY400 - they say it all
+            continue
+        log.info("starting anew with the configuration as it is now", config=str(config_path))
+        return loaded
+    return None
+
+
+def _failure(running: asyncio.Future[None]) -> BaseException | None:
+    """Return what ended the gateway, or None if it still runs."""
+    return running.exception() if running.done() and not running.cancelled() else None
 
 
 async def run_until_signalled(work: Coroutine[Any, Any, None]) -> None:
@@ -114,8 +138,9 @@ class Signals:
             signal.signal(stopping, signal.SIG_DFL)
 
 
-def _announce(config: Config) -> Callable[[str | None], None]:
+def _announce(config: Config, started: asyncio.Event) -> Callable[[str | None], None]:
     def announce(page_url: str | None) -> None:
+        started.set()
         structlog.get_logger(__name__).info(
             "the gateway is running", gateway=config.gateway.id, version=__version__, page=page_url
         )

@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar, cast
 
+import msgspec
 import structlog
 import urllib3
 from influxdb_client.client.influxdb_client import InfluxDBClient
@@ -146,8 +147,9 @@ def _reading_line(reading: StoredReading, prefixes: dict[tuple[str, int], str]) 
     fields: dict[str, float | None] = {"level": level}
     if baseline:
         fields.update(baseline=baseline, difference=level - baseline, ratio=level / baseline)
-    data = reading.event().data
-    fields.update((name, getattr(data, name)) for name in FEATURES.values())
+    with suppress(msgspec.MsgspecError):  # a body that the disk has damaged; the level stands beside it
+        data = reading.event().data
+        fields.update((name, getattr(data, name)) for name in FEATURES.values())
     text = ",".join(f"{name}={value!r}" for name, value in fields.items() if value is not None and math.isfinite(value))
     return f"{prefix} {text} {reading.time_ns}".encode()
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from gateway.api import DeliveryError, Entry, Handler, Notification, OutboxItem, OutboxState
+from gateway.api import DeliveryError, Entry, Handler, Notification, OutboxItem, OutboxState, Step
 from gateway.consumers.following import STEP_SIZE, Cursor, Source
 from gateway.domain.alerts import ALERT_FACTS
 from gateway.domain.events import Fact, derive, derived_id
@@ -102,17 +102,22 @@ class Notifier:
     async def plan(self, source: Source) -> None:
         """Follow the journal and fill the outbox, for ever."""
         cursor = Cursor(source, NAME, await source.cursor(NAME))
-        while True:
-            await cursor.wait()
-            step = await source.step(cursor.seq, STEP_SIZE, readings=False)
-            items = [item for entry in step.entries for item in self._items(entry)]
-            if items:
-                await _stored(partial(self._outbox.plan, NAME, items, step.until))
-                cursor.saved(step.until)
-            else:
-                await cursor.move(step.until)
-            for handler in {handler for _, handler, _ in items}:
-                self._event(handler).set()
+        try:
+            while True:
+                await cursor.wait()
+                await self._plan_step(cursor, await source.step(cursor.seq, STEP_SIZE, readings=False))
+        finally:
+            await asyncio.shield(cursor.save())
+
+    async def _plan_step(self, cursor: Cursor, step: Step) -> None:
+        items = [item for entry in step.entries for item in self._items(entry)]
+        if items:
+            await _stored(partial(self._outbox.plan, NAME, items, step.until))
+            cursor.saved(step.until)
+        else:
+            await cursor.move(step.until)
+        for handler in {handler for _, handler, _ in items}:
+            self._event(handler).set()
 
     async def deliver(self, name: str, handler: Handler, timeout_ns: int) -> None:
         """Send what is in the outbox for one handler, for ever; what waits from before the start is due now."""

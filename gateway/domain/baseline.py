@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from math import isfinite
 from statistics import median
 from typing import Literal
 
@@ -74,7 +75,7 @@ def learn(
     if not complete and not learning.is_power_of_two_times(readings):
         return None
     centre = median(learning.samples)
-    if SMALLEST_SPREAD * centre <= 0:
+    if SMALLEST_SPREAD * centre <= 0 or not isfinite(centre):
         return None
     spread = MAD_TO_SIGMA * median(abs(sample - centre) for sample in learning.samples)
     return Baseline(

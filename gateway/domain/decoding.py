@@ -17,7 +17,8 @@ REASONS = {
     "empty": "the message has no payload",
     "not_json": "the payload is not JSON in UTF-8",
     "too_deep": "the payload is nested too deeply",
-    "too_many": "an array with more than 10,000 elements",
+    "too_many": "an array with more than 10,000 elements, or with more than 100 bad ones",
+    "too_large": "an event of more than 256 kB",
     "invalid": "a required field is missing, or a field has the wrong type or range",
     "unknown_type": "the event type is not VibrationRecorded",
     "bad_id": "an id is empty, too long or has control characters",
@@ -29,6 +30,8 @@ REASONS = {
 
 MAX_ID = 128
 MAX_ELEMENTS = 10_000
+MAX_BAD_ELEMENTS = 100
+MAX_BYTES = 256 * 1024
 MARGIN = 200
 """Python's stack bounds how deeply a payload may be nested. Where a stored one is read again, the stack may be fuller
 by as much as this."""
@@ -49,7 +52,16 @@ def decode(payload: bytes, tags: dict[str, str] | None) -> list[Decoded | Reject
     elements = _elements(payload)
     if isinstance(elements, Rejected):
         return [elements]
-    return [_element(bytes(element), tags, index) for index, element in enumerate(elements)]
+    found: list[Decoded | Rejected] = []
+    bad = 0
+    for index, element in enumerate(elements):
+        item = _element(bytes(element), tags, index)
+        bad += isinstance(item, Rejected)
+        if bad <= MAX_BAD_ELEMENTS or not isinstance(item, Rejected):
+            found.append(item)
+    if bad > MAX_BAD_ELEMENTS:
+        found.append(Rejected("too_many", f"{bad} bad elements; the first {MAX_BAD_ELEMENTS} are kept apart", payload))
+    return found
 
 
 def _elements(payload: bytes) -> list[msgspec.Raw] | Rejected:
@@ -73,12 +85,16 @@ def _element(body: bytes, tags: dict[str, str], index: int | None) -> Decoded | 
     except msgspec.ValidationError as error:
         return Rejected("invalid", str(error), body, index)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        reason = "not_json" if body.strip(_SPACE) else "empty"
-        return Rejected(reason, str(error), body, index)
+        if not body.strip(_SPACE):
+            return Rejected("empty", REASONS["empty"], body, index)
+        return Rejected("not_json", str(error), body, index)
     except RecursionError:
         return Rejected("too_deep", REASONS["too_deep"], body, index)
-    if problem := _problem(event, tags):
+    if problem := _problem(event, tags, len(body)):
         return Rejected(*problem, body, index)
+    if event.correlation_id is not None:  # what is shown again and again is bounded; the body keeps it whole
+        event.correlation_id = event.correlation_id[:MAX_ID]
+    event.data.unit = event.data.unit[:MAX_ID]
     if event.event_id is None:
         event.event_id = derived_id(sha256(body).hexdigest())
     return event, body
@@ -90,9 +106,11 @@ def _leave_margin(body: bytes) -> None:
         _ANY.decode(b"[" * MARGIN + body + b"]" * MARGIN)
 
 
-def _problem(event: VibrationRecorded, tags: dict[str, str]) -> tuple[str, str] | None:
+def _problem(event: VibrationRecorded, tags: dict[str, str], size: int) -> tuple[str, str] | None:
     """Return reason and detail if the event is well-formed but not acceptable."""
     sensor, event_id = event.data.sensor_id, event.event_id
+    if size > MAX_BYTES:
+        return "too_large", f"{size} bytes; at most {MAX_BYTES} make an event"
     if event.event_type != "VibrationRecorded":
         return "unknown_type", f"eventType is {event.event_type[:MAX_ID]!r}"
     if not 0 < len(sensor) <= MAX_ID or not sensor.isprintable():

@@ -104,13 +104,14 @@ class Engine:
             data.operating_state,
         )
         hold(sensor.state, waiting)
-        self._holding[sensor.key] = sensor, received_ns
-        return self.judge_waiting(sensor, (sensor.state.newest_us or 0) - self._clocks.lateness_us)
+        self._holding.setdefault(sensor.key, (sensor, received_ns))
+        return self.judge_waiting(sensor, (sensor.state.newest_us or 0) - self._clocks.lateness_us, received_ns)
 
-    def judge_waiting(self, sensor: Sensor, until_us: int) -> list[Judged]:
+    def judge_waiting(self, sensor: Sensor, until_us: int, received_ns: int = 0) -> list[Judged]:
         """Judge the readings that have waited long enough, in the order of their time."""
         found = []
-        for reading in release(sensor.state, until_us):
+        released = release(sensor.state, until_us)
+        for reading in released:
             time_ns = reading.event_us * 1000
             sample = Sample(reading.level, time_ns, reading.unit, reading.event_baseline, reading.operating_state)
             evaluation = evaluate(sensor.state, sample, self.rules_of(sensor))
@@ -118,14 +119,16 @@ class Engine:
                 found.append(Judged(reading.event_id, reading.correlation_id, time_ns, reading.unit, evaluation))
         if not sensor.state.waiting:
             self._holding.pop(sensor.key, None)
+        elif released:  # the oldest is gone; the next one came no later than now
+            self._holding[sensor.key] = sensor, received_ns
         return found
 
     def overdue(self, now_ns: int) -> list[tuple[Sensor, Fact]]:
-        """Return the sensors whose readings have waited for too long, each with the fact that says so.
+        """Return the sensors whose readings have waited for twice the lateness, each with the fact that says so.
 
         Nothing newer has come from them; `judge_waiting` up to the fact's `untilUs` is what follows.
         """
-        longest_ns = self._clocks.lateness_us * 1000
+        longest_ns = 2 * self._clocks.lateness_us * 1000
         for key, (sensor, since_ns) in self._holding.items():
             if since_ns == 0:  # after a restart the wait begins anew
                 self._holding[key] = sensor, now_ns
@@ -206,6 +209,7 @@ class Engine:
     def moved(self, sensor: Sensor) -> None:
         """Take note that a sensor is somewhere else now: other rules may be its own."""
         self._rules.pop(sensor.key, None)
+        sensor.state.limits = None
 
 
 def _lateness_passed(sensor: Sensor) -> Fact:

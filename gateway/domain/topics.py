@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
-_CACHE_SIZE = 200_000
+_CACHE_SIZE, _LONGEST_CACHED = 50_000, 256
 _NOT_IN_A_TOPIC = frozenset("+#\0")
 
 
@@ -28,7 +28,9 @@ class TopicTemplates:
             if len(self._known) >= _CACHE_SIZE:
                 self._known.clear()
             fits = _NOT_IN_A_TOPIC.isdisjoint(topic)
-            found = self._known[topic] = self._search(topic.split("/")) if fits else None
+            found = self._search(topic.split("/")) if fits else None
+            if len(topic) <= _LONGEST_CACHED:
+                self._known[topic] = found
             return found
 
     def _search(self, segments: list[str]) -> dict[str, str] | None:

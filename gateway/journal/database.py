@@ -52,7 +52,13 @@ def open_for_writing(path: Path, scripts: list[str] | None = None) -> sqlite3.Co
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
     """Open an existing journal without the right to change anything. Another process may be writing to it."""
-    if not path.is_file():
+    try:
+        is_there = path.is_file()
+    except OSError as error:
+        raise JournalError(
+            f"{path} cannot be read: {error.strerror}; run this as the gateway's user, or as a member of its group"
+        ) from error
+    if not is_there:
         raise JournalError(f"there is no journal at {path}; has the gateway run with this state_dir?")
     with ExitStack() as stack:
         try:

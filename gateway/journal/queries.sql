@@ -70,7 +70,7 @@ SELECT handler, state, count(*) FROM outbox GROUP BY handler, state ORDER BY han
 SELECT body FROM readings WHERE event_us = ? AND sensor = ? AND event_id = ?;
 
 -- name: count_same_time
-SELECT count(*) FROM readings WHERE event_us = ? AND sensor = ?;
+SELECT count(*) FROM (SELECT 1 FROM readings WHERE event_us = ? AND sensor = ? LIMIT 1000);
 
 -- name: find_dead_letter
 SELECT 1 FROM dead_letters WHERE digest = ? AND packet_id = ? LIMIT 1;

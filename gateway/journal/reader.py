@@ -38,7 +38,7 @@ class Reader:
         self._sql = load_queries()
         self._db = open_for_reading(path)
         self._sensors: dict[int, tuple[str, dict[str, str]]] = {}
-        self._sensors_as_of: tuple[str] | None = None
+        self._sensors_as_of: tuple[str] | None = ("never read",)
 
     def close(self) -> None:
         """Close the connection."""

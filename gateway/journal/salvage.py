@@ -16,8 +16,8 @@ from gateway.api import Notification
 from gateway.domain.alerts import Alert
 from gateway.domain.decoding import EVENT
 from gateway.errors import JournalError
-from gateway.journal.database import open_for_writing
-from gateway.journal.states import decode_state
+from gateway.journal.database import migrations, open_for_writing
+from gateway.journal.states import REGISTRY_SEQ, SNAPSHOT_SEQ, decode_state
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +38,7 @@ _DECODE: dict[str, Callable[[tuple[Any, ...]], object]] = {
     "alerts": lambda row: _decode_json(row[4], type=Alert),
     "outbox": lambda row: _decode_json(row[9], type=Notification),
     "detector": lambda row: decode_state(row[1]),
+    "notes": lambda row: int(row[1]) if row[0] in {SNAPSHOT_SEQ, REGISTRY_SEQ} else row[1],
 }
 """What is encoded in the rows, by their columns' positions: SQLite does not notice damage inside a value."""
 
@@ -51,12 +52,13 @@ def open_or_salvage(path: Path) -> tuple[sqlite3.Connection, str | None]:
     suspect = suspicion(path)
     try:
         connection = open_for_writing(path)
+        check_schema(connection)
         if suspect.exists():
             check_everything(connection)
         elif is_running(connection):
             check_newest(connection)
-    except (JournalError, sqlite3.DatabaseError) as error:
-        if not _is_damage(error):
+    except (JournalError, sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        if not is_damage(error.__cause__ if isinstance(error, JournalError) else error):
             raise
         suspect.unlink(missing_ok=True)
         return _salvage(path, error)
@@ -69,11 +71,25 @@ def suspicion(path: Path) -> Path:
     return path.with_name(f"{path.name}.suspect")
 
 
+def check_schema(connection: sqlite3.Connection) -> None:
+    """Compare the schema with what it is to be. Raises sqlite3.DatabaseError if something of it is missing."""
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        for script in migrations():
+            fresh.executescript(script)
+        query = "SELECT type, name, sql FROM sqlite_schema"
+        if missing := set(fresh.execute(query)) - set(connection.execute(query)):
+            raise sqlite3.DatabaseError(f"its schema lacks the right {', '.join(sorted(row[1] for row in missing))}")
+
+
 def check_everything(connection: sqlite3.Connection) -> None:
     """Look through the whole file, however long it takes. Raises sqlite3.DatabaseError if something is wrong."""
     verdict = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if verdict != "ok":
         raise sqlite3.DatabaseError(verdict)
+    for table in (*_SMALL_TABLES, *BIG_TABLES):
+        _check_rows(connection, table)
+    if connection.execute("PRAGMA foreign_key_check").fetchone():
+        raise sqlite3.DatabaseError("readings of a sensor that there is not")
 
 
 def is_running(connection: sqlite3.Connection) -> bool:
@@ -87,9 +103,7 @@ def check_newest(connection: sqlite3.Connection) -> None:
         verdict = connection.execute(f"PRAGMA integrity_check({table})").fetchone()[0]
         if verdict != "ok":
             raise sqlite3.DatabaseError(f"{table}: {verdict}")
-        for row in connection.execute(f"SELECT * FROM {table}"):  # noqa: S608 - of the table of tables above
-            if not _makes_sense(table, row):
-                raise sqlite3.DatabaseError(f"{table}: what row {row[0]} holds cannot be decoded")
+        _check_rows(connection, table)
     for table in BIG_TABLES:
         newest = connection.execute(f"SELECT coalesce(max(seq), 0) FROM {table}").fetchone()[0]  # noqa: S608 - of the table of tables above
         check_slice(connection, table, newest - _NEWEST_ROWS, newest)
@@ -97,36 +111,42 @@ def check_newest(connection: sqlite3.Connection) -> None:
 
 def check_slice(connection: sqlite3.Connection, table: str, after: int, until: int) -> None:
     """Read the rows after < seq <= until, and each reading's entry in the index. Raises sqlite3.DatabaseError."""
-    for row in connection.execute(f"SELECT * FROM {table} WHERE seq > ? AND seq <= ?", (after, until)):  # noqa: S608
-        if not _makes_sense(table, row):
-            raise sqlite3.DatabaseError(f"{table}: what row {row[0]} holds cannot be decoded")
+    _check_rows(connection, table, "WHERE seq > ? AND seq <= ?", (after, until))
     if table != "readings":
         return
     missing = connection.execute(
-        "SELECT count(*) FROM readings AS r WHERE seq > ? AND seq <= ? AND NOT EXISTS ("
+        "SELECT count(*) FROM readings AS r WHERE seq > ? AND seq <= ? AND ("
+        " sensor NOT IN (SELECT key FROM sensors) OR NOT EXISTS ("
         " SELECT 1 FROM readings INDEXED BY readings_key"
-        " WHERE event_us = r.event_us AND sensor = r.sensor AND event_id = r.event_id)",
+        " WHERE event_us = r.event_us AND sensor = r.sensor AND event_id = r.event_id))",
         (after, until),
     ).fetchone()[0]
     if missing:
-        raise sqlite3.DatabaseError(f"{missing} readings after {after} are not in the index readings_key")
+        raise sqlite3.DatabaseError(
+            f"{missing} readings after {after} are of no sensor or not in the index readings_key"
+        )
+
+
+def _check_rows(connection: sqlite3.Connection, table: str, which: str = "", values: tuple[int, ...] = ()) -> None:
+    for row in connection.execute(f"SELECT * FROM {table} {which}", values):  # noqa: S608 - of the table of tables above
+        if not _makes_sense(table, row):
+            raise sqlite3.DatabaseError(f"{table}: what row {row[0]} holds cannot be decoded")
 
 
 def _makes_sense(table: str, row: tuple[Any, ...]) -> bool:
     """Tell whether what a row holds can be decoded."""
     try:
         _DECODE.get(table, len)(row)
-    except (msgspec.MsgspecError, UnicodeError, ValueError):
+    except (msgspec.MsgspecError, ValueError, TypeError):
         return False
     return True
 
 
-def _is_damage(error: Exception) -> bool:
-    cause = error.__cause__ if isinstance(error, JournalError) else error
-    undecodable = "Could not decode" in str(cause)  # a text that is no UTF-8, which Python calls operational
-    return isinstance(cause, sqlite3.DatabaseError) and (
-        undecodable or not isinstance(cause, sqlite3.OperationalError)
-    )
+def is_damage(error: BaseException | None) -> bool:
+    """Tell whether an error says that the file is damaged, not that it cannot be used right now or by this program."""
+    if isinstance(error, sqlite3.OperationalError):
+        return "Could not decode" in str(error)  # a text that is no UTF-8
+    return type(error) is sqlite3.DatabaseError or isinstance(error, (msgspec.MsgspecError, UnicodeDecodeError))
 
 
 def _salvage(path: Path, error: Exception) -> tuple[sqlite3.Connection, str]:
@@ -137,8 +157,9 @@ def _salvage(path: Path, error: Exception) -> tuple[sqlite3.Connection, str]:
             source.rename(aside.with_name(aside.name + suffix))
     connection = open_for_writing(path)
     counts: dict[str, int] = {}
-    with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(aside)) as damaged:
+    with suppress(sqlite3.DatabaseError, UnicodeDecodeError), closing(sqlite3.connect(aside)) as damaged:
         damaged.execute("PRAGMA writable_schema = ON")  # or a file that is too short would not be read at all
+        damaged.text_factory = lambda text: text.decode(errors="surrogateescape")  # which cannot be written again
         for table in (*_SMALL_TABLES, *BIG_TABLES):
             counts[table] = _keep(connection, table, _readable_rows(damaged, table))
     _name_orphans(connection)
@@ -154,26 +175,28 @@ def _salvage(path: Path, error: Exception) -> tuple[sqlite3.Connection, str]:
 def _readable_rows(damaged: sqlite3.Connection, table: str) -> Iterator[tuple[Any, ...]]:
     """Yield what can be read of a table: from its beginning up to the damage, then from its end back to it."""
     if table not in BIG_TABLES:
-        with suppress(sqlite3.DatabaseError):
+        with suppress(sqlite3.DatabaseError, UnicodeDecodeError):
             yield from damaged.execute(f"SELECT * FROM {table}")  # noqa: S608 - of the table of tables above
         return
-    last = yield from _walk(damaged, f"SELECT * FROM {table} WHERE seq > ? ORDER BY seq LIMIT ?", -1)  # noqa: S608
-    yield from _walk(damaged, f"SELECT * FROM {table} WHERE seq < ? AND seq > {last} ORDER BY seq DESC LIMIT ?", 2**62)  # noqa: S608
+    forward = f"SELECT * FROM {table} WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608 - as above
+    last = yield from _walk(damaged, forward, -1, 1)
+    backward = f"SELECT * FROM {table} WHERE seq < ? AND seq > {last} ORDER BY seq DESC LIMIT ?"  # noqa: S608 - as above
+    yield from _walk(damaged, backward, 2**62, -1)
 
 
-def _walk(damaged: sqlite3.Connection, query: str, seq: int) -> Generator[tuple[Any, ...], None, int]:
+def _walk(damaged: sqlite3.Connection, query: str, seq: int, direction: int) -> Generator[tuple[Any, ...], None, int]:
     """Yield rows in steps, each from the last one's seq on, until there are no more or one cannot be read.
 
-    Return the seq of the last one.
+    Return the seq of the last one. In a damaged tree a step may lead back; there it ends.
     """
     limit = _SLICE
     while limit:
         try:
             rows = damaged.execute(query, (seq, limit)).fetchall()
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, UnicodeDecodeError):
             limit //= 2
             continue
-        if not rows:
+        if not rows or direction * (rows[-1][0] - seq) <= 0:
             break
         yield from rows
         seq = rows[-1][0]
@@ -188,7 +211,7 @@ def _keep(connection: sqlite3.Connection, table: str, rows: Iterator[tuple[Any, 
         if not _makes_sense(table, row):
             continue
         marks = ", ".join("?" * len(row))
-        with suppress(sqlite3.IntegrityError):
+        with suppress(sqlite3.IntegrityError, UnicodeEncodeError):
             connection.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)  # noqa: S608
     connection.execute("COMMIT")
     return connection.total_changes - before
@@ -205,3 +228,8 @@ def _name_orphans(connection: sqlite3.Connection) -> None:
             "INSERT OR IGNORE INTO sensors VALUES (?, ?, '{}', ?, ?, ?)",
             (key, event.data.sensor_id, event.data.unit, event.sensor_location or "", received),
         )
+        (own,) = connection.execute("SELECT key FROM sensors WHERE id = ?", (event.data.sensor_id,)).fetchone()
+        connection.execute("UPDATE OR IGNORE readings SET sensor = ? WHERE sensor = ?", (own, key))
+        if own != key:
+            connection.execute("DELETE FROM readings WHERE sensor = ?", (key,))
+    connection.execute("DELETE FROM detector WHERE sensor NOT IN (SELECT key FROM sensors)")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import msgspec
+import structlog
 
 from gateway.api import Notification, OutboxItem, OutboxState
 from gateway.domain.alerts import Alert
@@ -19,11 +20,13 @@ from gateway.domain.events import Fact, Message
 from gateway.domain.sensors import Sensor
 from gateway.errors import JournalError, JournalUnavailableError
 from gateway.journal.database import load_queries
-from gateway.journal.salvage import RUNNING, open_or_salvage, suspicion
+from gateway.journal.salvage import RUNNING, is_damage, open_or_salvage, suspicion
 from gateway.journal.states import REGISTRY_SEQ, SNAPSHOT_SEQ, decode_state, encode_state
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 JSON = msgspec.json.Encoder()
 
@@ -65,6 +68,12 @@ class Journal:
         with suppress(JournalUnavailableError), self._transaction():
             self._db.execute(self._sql["delete_note"], (RUNNING,))
         self._db.close()
+
+    def suspect(self, _type: object, error: BaseException | None, _trace: object) -> None:
+        """Let the next start look through the whole file if this one ends with an error that damage has caused."""
+        if is_damage(error):
+            suspicion(self._path).touch()
+            log.error("the journal seems to be damaged; the next start sets it aside", path=str(self._path))
 
     def write(self, batch: Batch) -> None:
         """Write a batch in one transaction. Raises JournalUnavailableError and has then written nothing."""

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
+import msgspec
+
 from gateway.api import Step
+from gateway.errors import JournalError
 from gateway.journal.reader import Reader
+from gateway.journal.salvage import is_damage, suspicion
 from gateway.journal.store import Journal
 
 P = ParamSpec("P")
@@ -21,6 +26,7 @@ class Stream:
 
     def __init__(self, journal: Journal, path: Path) -> None:
         self._journal = journal
+        self._path = path
         self._reader = Reader(path)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal-reader")
         self._last = journal.next_seq - 1
@@ -44,9 +50,15 @@ class Stream:
             await self._news.wait()
 
     async def read(self, function: Callable[Concatenate[Reader, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a method of Reader: `await stream.read(Reader.sensors)`."""
+        """Run a method of Reader: `await stream.read(Reader.sensors)`. Raises JournalError if the file is damaged."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, lambda: function(self._reader, *args, **kwargs))
+        try:
+            return await loop.run_in_executor(self._thread, lambda: function(self._reader, *args, **kwargs))
+        except (sqlite3.DatabaseError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+            if not is_damage(error):
+                raise
+            suspicion(self._path).touch()
+            raise JournalError(f"{self._path} is damaged ({error}); the next start sets it aside") from error
 
     async def step(self, after: int, limit: int, *, readings: bool) -> Step:
         """Return what follows `after`."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,10 +15,9 @@ import structlog
 from msgspec import Struct
 
 from gateway.config import RetentionSection
-from gateway.errors import JournalUnavailableError
-from gateway.journal.database import FILE_NAME
+from gateway.errors import JournalError, JournalUnavailableError
 from gateway.journal.reader import Reader
-from gateway.journal.salvage import BIG_TABLES, suspicion
+from gateway.journal.salvage import BIG_TABLES
 from gateway.journal.store import Journal
 from gateway.journal.stream import Stream
 
@@ -105,9 +103,8 @@ class Upkeep:
             try:
                 for table in BIG_TABLES:
                     await self._inspect(table)
-            except sqlite3.DatabaseError as error:
-                suspicion(self._state_dir / FILE_NAME).touch()
-                await report("journal", f"the journal is damaged ({error}); a restart sets it aside and keeps the rest")
+            except JournalError as error:
+                await report("journal", f"{error} and keeps what can be read")
             else:
                 await report("journal", None)
 

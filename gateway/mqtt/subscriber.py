@@ -31,6 +31,9 @@ from gateway.domain.events import Message
 log = structlog.get_logger(__name__)
 
 _BUFFERED_BYTES = 64 * 1024 * 1024
+_BATCH_BYTES, _BATCH_MESSAGES = 4 * 1024 * 1024, 5000
+_MESSAGE_BYTES = 400
+"""What a message takes up beside its payload and its topic."""
 _LASTING = 60.0
 """Seconds after which a connection counts as a success. It is longer than the longest pause, so that two gateways that
 take a session from each other do so less and less often."""
@@ -116,13 +119,26 @@ class PahoSubscriber:
         await asyncio.to_thread(self._client.loop_stop)
 
     async def batch(self) -> list[Message]:
-        """Wait for messages and return all that have come since the last call, in order."""
+        """Wait for messages and return what has come since the last call, in order; of very much, the oldest."""
         await self._arrived.wait()
         with self._lock:
-            messages, self._buffer, self._bytes = self._buffer, [], 0
-            self._arrived.clear()
+            messages = self._take_some()
+            self._bytes -= sum(map(_weight, messages))
+            if not self._buffer:
+                self._arrived.clear()
             self._lock.notify_all()
         return messages
+
+    def _take_some(self) -> list[Message]:
+        """Take the oldest messages out of the buffer, as many as one transaction may well hold."""
+        count = weight = 0
+        for message in self._buffer:
+            weight += _weight(message)
+            if count == _BATCH_MESSAGES or (count and weight > _BATCH_BYTES):
+                break
+            count += 1
+        taken, self._buffer = self._buffer[:count], self._buffer[count:]
+        return taken
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
         """Tell the broker that these need not be sent again; those of an earlier connection it sends again anyway."""
@@ -232,7 +248,7 @@ class PahoSubscriber:
             while self._bytes > _BUFFERED_BYTES and not self._stopping:
                 self._lock.wait()
             self._buffer.append(arrived)
-            self._bytes += len(arrived.payload)
+            self._bytes += _weight(arrived)
             is_first = len(self._buffer) == 1
         if is_first and self._loop is not None and not self._stopping:
             self._loop.call_soon_threadsafe(self._arrived.set)
@@ -250,6 +266,10 @@ def _topic(message: MQTTMessage) -> str:
         return message.topic
     except UnicodeDecodeError as error:
         return bytes(error.object).decode(errors="backslashreplace")
+
+
+def _weight(message: Message) -> int:
+    return len(message.payload) + len(message.topic) + _MESSAGE_BYTES
 
 
 def why_unreachable(section: MqttSection) -> str:

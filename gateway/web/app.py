@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.gzip import GZipMiddleware
@@ -33,6 +34,7 @@ def create_app(services: Services, page: PageSettings, stream: Stream | None = N
         app.include_router(create_actions(services.actions, Permission(services.token, page.hosts)))
     _add_probes(app, services)
     _add_files(app)
+    app.add_exception_handler(RequestValidationError, _misunderstood)
     app.add_exception_handler(Exception, _failed)
     app.add_exception_handler(GatewayError, _failed)
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
@@ -51,11 +53,13 @@ def about(page: PageSettings) -> dict[str, Any]:
 
 
 def _add_probes(app: FastAPI, services: Services) -> None:
+    @app.head("/-/healthy", include_in_schema=False)
     @app.get("/-/healthy")
     async def healthy() -> dict[str, bool]:
         """Answer, as long as the event loop turns."""
         return {"healthy": True}
 
+    @app.head("/-/ready", include_in_schema=False)
     @app.get("/-/ready", responses={503: {"model": Readiness}})
     async def ready(response: Response) -> Readiness:
         """Say whether the gateway can do its job, and if not, why."""
@@ -88,3 +92,10 @@ async def _failed(_request: Request, error: Exception) -> JSONResponse:
         return JSONResponse({"detail": str(error)}, status_code=503 if error.retry else 500)
     # this answer does not pass the guard: Starlette's outermost layer sends it
     return JSONResponse({"detail": "an error of the gateway's own; see its log"}, status_code=500, headers=HEADERS)
+
+
+async def _misunderstood(_request: Request, error: Exception) -> JSONResponse:
+    """Say what is wrong with a request, without repeating what it held: that may not even be text."""
+    problems = error.errors() if isinstance(error, RequestValidationError) else []
+    detail = [{"loc": [str(part) for part in problem["loc"]], "msg": str(problem["msg"])} for problem in problems]
+    return JSONResponse({"detail": detail}, status_code=422, headers=HEADERS)

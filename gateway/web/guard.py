@@ -16,6 +16,8 @@ HEADERS = {
 }
 _RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 
+LARGEST_BODY = 64 * 1024
+
 _LOCAL_SUFFIXES = (".local", ".localhost")
 _FOR_MACHINES = ("/-/", "/metrics")
 
@@ -43,7 +45,7 @@ class Guard:
                 message = {**message, "headers": [*message.get("headers", ()), *_RAW_HEADERS]}
             await send(message)
 
-        app = self._app
+        app: ASGIApp = _Limited(self._app)
         host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "localhost")
         if not scope["path"].startswith(_FOR_MACHINES) and not self._ours(host):
             app = JSONResponse({"detail": f"not known as {host!r} here: set http.public_url"}, status_code=421)
@@ -67,3 +69,30 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+class _Limited:
+    """Refuses bodies that are larger than any change can be, before they are read into memory."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; one with too large a body is answered with 413, or cut off."""
+        length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if not length.isdigit() or int(length) > LARGEST_BODY:
+            await JSONResponse({"detail": f"a body has at most {LARGEST_BODY} bytes"}, status_code=413)(
+                scope, receive, send
+            )
+            return
+        received = 0
+
+        async def receive_some() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > LARGEST_BODY:
+                return {"type": "http.disconnect"}
+            return message
+
+        await self._app(scope, receive_some, send)

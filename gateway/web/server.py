@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import Iterator
 
@@ -20,6 +21,9 @@ SEND_BUFFER = 256 * 1024
 READER_TIMEOUT_MS = 30_000
 """A peer that has taken nothing for so long is cut off by the kernel, where it can (Linux)."""
 
+FIRST_REQUEST = 10.0
+"""Seconds that a peer has for the head of its first request."""
+
 GRACE = 1.0
 LAST_RESORT = 5
 
@@ -29,6 +33,12 @@ class _Connection(H11Protocol):
         super().connection_made(transport)
         if len(self.connections) > MOST_CONNECTIONS:
             transport.abort()
+        self.loop.call_later(FIRST_REQUEST, self._abort_if_silent)
+
+    def _abort_if_silent(self) -> None:
+        """Cut a peer off that has not finished its first request's head by now: it only holds a place."""
+        if getattr(self, "cycle", None) is None and not self.transport.is_closing():
+            self.transport.abort()
 
 
 class _Server(uvicorn.Server):
@@ -51,8 +61,9 @@ def listen(host: str, port: int) -> socket.socket:
         both = host == "::" and socket.has_dualstack_ipv6()
         listener = socket.create_server((host, port), family=family, backlog=128, dualstack_ipv6=both)
     except OSError as error:
+        reason = os.strerror(error.errno or 0)
         raise GatewayError(
-            f"http: cannot listen on {host} port {port}: {error.strerror}; choose another http.host or http.port"
+            f"http: cannot listen on {host} port {port}: {reason}; choose another http.host or http.port"
         ) from error
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
     if hasattr(socket, "TCP_USER_TIMEOUT"):

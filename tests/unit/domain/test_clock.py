@@ -1,5 +1,8 @@
 """Whose clock is wrong: a sensor's or ours."""
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from gateway.domain.clock import FUTURE_TOLERANCE_US, WINDOW, OurClock
 
 HOUR_US = 3600 * 10**6
@@ -62,3 +65,40 @@ def test_after_a_while_the_clock_as_it_is_counts() -> None:
     for _ in range(WINDOW + 1):
         heard(clock, [0], now_us=NOW_US - HOUR_US)
     assert heard(clock, [HOUR_US], now_us=NOW_US - HOUR_US) == [False]
+
+
+def test_before_this_program_was_written_no_clock_of_ours_is_right() -> None:
+    clock = OurClock(DAY_US)
+    for _ in range(WINDOW + 1):
+        assert heard(clock, [NOW_US], now_us=HOUR_US, known=False) == [True]
+    assert heard(clock, [0], now_us=HOUR_US) == [False]
+
+
+offsets = st.integers(-400 * DAY_US, 400 * DAY_US) | st.sampled_from([0, DAY_US, -DAY_US, -HOUR_US, 2 * DAY_US])
+arrivals = st.lists(st.tuples(st.integers(1, 5), offsets, offsets, st.booleans()), max_size=60)
+
+
+@given(arrivals)
+def test_who_agrees_with_us_is_never_a_reason_for_suspicion(arrivals: list[tuple[int, int, int, bool]]) -> None:
+    clock = OurClock(DAY_US)
+    for sensor, offset, ours, known in arrivals:
+        now_us = NOW_US + ours
+        suspect = clock.is_suspect(sensor, now_us + offset, now_us, known=known)
+        assert not (suspect and -DAY_US <= offset <= FUTURE_TOLERANCE_US)
+
+
+@given(arrivals)
+def test_two_sensors_alone_never_overrule_a_clock_that_goes_on(arrivals: list[tuple[int, int, int, bool]]) -> None:
+    clock = OurClock(DAY_US)
+    for number, (sensor, offset, _, known) in enumerate(arrivals):
+        now_us = NOW_US + number
+        assert not clock.is_suspect(sensor % 2, now_us + offset, now_us, known=known)
+
+
+@given(st.integers(3, 12), st.integers(FUTURE_TOLERANCE_US + 1, 400 * DAY_US), st.integers(0, 5))
+def test_a_fleet_that_agrees_is_right_however_a_few_others_go(sensors: int, ahead: int, wrong: int) -> None:
+    clock = OurClock(DAY_US)
+    wrong = min(wrong, (sensors - 1) // 2)
+    mixed = [*[ahead] * sensors, *(-(number + 300) * 2 * DAY_US for number in range(wrong))]
+    heard(clock, mixed)
+    assert heard(clock, mixed)[:sensors] == [True] * sensors

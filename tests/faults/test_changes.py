@@ -1,0 +1,96 @@
+"""Changes while readings come in: reloads under load, dead letters that are taken again, and what gets too old."""
+
+import signal
+from functools import partial
+
+from tests.faults.conftest import Make
+from tests.faults.gateways import MortalGateway
+from tests.faults.messages import BASELINE, event, series, topic
+from tests.programs import report, simulating
+from tests.servers.influxdb import Influx
+from tests.servers.mosquitto import Mosquitto
+from tests.servers.waiting import until
+
+RELOADS, COUNT = 4, 8000
+
+
+def starts(gateway: MortalGateway) -> int:
+    return sum(line["event"] == "the gateway is running" for line in gateway.said())
+
+
+def reload(gateway: MortalGateway) -> None:
+    """Let it read its configuration again and wait until it runs with it."""
+    expected = starts(gateway) + 1
+    gateway.signal(signal.SIGHUP)
+    until(lambda: starts(gateway) == expected, 10, "the new start")
+    until(lambda: gateway.answers("/-/ready"), 10, "it to be ready")
+
+
+def has_taken(gateway: MortalGateway, readings: int) -> bool:
+    return gateway.readings() >= readings
+
+
+def test_reloads_under_load_lose_nothing(make: Make, mosquitto: Mosquitto, influx: Influx) -> None:
+    gateway = make(influx=influx)
+    gateway.start()
+    pid = gateway.pid
+    with simulating(mosquitto, "load", "--rate", "2000", "--count", str(COUNT)) as load:
+        for number in range(RELOADS):
+            until(partial(has_taken, gateway, number * COUNT // 8 + 1), 20, "readings")
+            reload(gateway)
+        counts = report(load)
+    until(partial(has_taken, gateway, COUNT), 20, "every reading")
+    until(lambda: influx.count("vibration", "level") >= COUNT, 20, "every point")
+    ledger = gateway.ledger()
+    assert counts["acknowledged"] == ledger.readings == ledger.unique == COUNT
+    assert influx.count("vibration", "level") == COUNT
+    assert not ledger.dead_letters
+    assert gateway.pid == pid
+
+
+def test_dead_letters_are_taken_again_with_another_configuration(make: Make, mosquitto: Mosquitto) -> None:
+    """The last part of the topic was taken for the sensor, and is its place at the machine: no id fits."""
+    gateway = make()
+    gateway.start()
+    right = series("S-1", [BASELINE] * 5)
+    mosquitto.publish_all([*((topic("left"), payload) for _, payload in right), (topic("left"), b"no json")])
+    until(lambda: gateway.metric("messages_received_total") == 6, 10, "the messages")
+    assert gateway.ledger().dead_letters == {"topic_mismatch": 5, "not_json": 1}
+    gateway.config.write_text(gateway.config.read_text().replace("{sensor}", "{position}"))
+    reload(gateway)
+    (first, *_) = sorted(letter["seq"] for letter in gateway.ask("deadletters", "list"))
+    gateway.command("deadletters", "replay", str(first))
+    assert gateway.ledger().dead_letters == {"topic_mismatch": 4, "not_json": 1}
+    gateway.stop()
+    gateway.command("deadletters", "replay", "--all")  # without a gateway, too
+    gateway.start()
+    mosquitto.publish(topic("left"), right[0][1])  # one of them once more
+    until(lambda: gateway.metric("duplicates_total") == 1, 10, "the duplicate")
+    ledger = gateway.ledger()
+    assert ledger.readings == ledger.unique == 5
+    assert ledger.dead_letters == {"not_json": 1}
+    times = gateway.rows("SELECT time / 1000 = event_us FROM readings")
+    assert times == [(1,)] * 5
+
+
+def test_what_is_older_than_it_is_kept_goes(make: Make, mosquitto: Mosquitto, influx: Influx) -> None:
+    """Only what InfluxDB has: until then it stays, however old."""
+    kept = {"readings": "1ms", "dead_letters": "1ms"}
+    gateway = make(influx=influx, changes={"retention": kept})
+    influx.proxy.stop()
+    gateway.start()
+    mosquitto.publish_all([*series("S-1", [BASELINE] * 50), (topic("S-1"), b"no json")])
+    until(lambda: gateway.metric("messages_received_total") == 51, 10, "the messages")
+    gateway.stop()
+    gateway.start()
+    until((gateway.state_dir / "ballast").exists, 10, "the upkeep to have begun")
+    assert gateway.readings() == 50
+    influx.proxy.start(lambda: True)
+    until(lambda: influx.count("vibration", "level") == 50, 40, "every point")
+    gateway.stop()
+    gateway.start()
+    until(lambda: gateway.readings() == 0, 10, "them to go")
+    assert not gateway.ledger().dead_letters
+    mosquitto.publish_all(series("S-1", [BASELINE] * 50))
+    until(lambda: gateway.stored() == 50, 10, "them to be new ones, since nobody remembers them")
+    assert event("S-1")["eventId"] == gateway.rows("SELECT event_id FROM readings ORDER BY seq LIMIT 1")[0][0]

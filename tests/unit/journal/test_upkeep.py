@@ -1,0 +1,259 @@
+"""Keeping the journal in bounds: the disk's gate with its ballast, the cap, and what is too old."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.config import RetentionSection
+from gateway.journal import Journal, Stream, Upkeep
+from gateway.journal import upkeep as upkeep_module
+from tests.readings import NOON_NS, SECOND, Plant, message, plant, reading
+from tests.servers.waiting import until_async
+
+RESERVE = 100_000
+CAP = 1_000_000
+DAY_NS = 86_400 * SECOND
+
+
+class Reports:
+    """What was reported, without repetitions; `log` is told too."""
+
+    def __init__(self, log: Callable[[str], None] = lambda _: None) -> None:
+        self.said: list[tuple[str, bool]] = []
+        self._log = log
+
+    async def __call__(self, subject: str, problem: str | None) -> None:
+        if (subject, problem is not None) not in self.said[-1:]:
+            self.said.append((subject, problem is not None))
+            self._log("alert" if problem else "well")
+
+
+class Disk:
+    """A disk whose other contents are made up; what the ballast takes is gone as on a real one."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.others_leave = 10 * RESERVE
+        monkeypatch.setattr(upkeep_module, "disk_free", self.free)
+
+    def free(self, _folder: Path) -> int:
+        ballast = self.folder / "ballast"
+        return self.others_leave - (ballast.stat().st_size if ballast.exists() else 0)
+
+    def has_ballast(self) -> bool:
+        return (self.folder / "ballast").exists()
+
+
+def upkeep_of(folder: Path, **section: Any) -> Upkeep:
+    """Return one that has no journal: it is not needed for looking at the disk."""
+    nothing = cast("Any", None)
+    return Upkeep(nothing, nothing, folder, RetentionSection.model_validate({"reserve": RESERVE, **section}))
+
+
+class TestTheDisk:
+    @pytest.fixture
+    def disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disk:
+        return Disk(tmp_path, monkeypatch)
+
+    async def test_it_is_closed_before_the_disk_is_full_and_opened_when_there_is_room(self, disk: Disk) -> None:
+        upkeep, reports = upkeep_of(disk.folder), Reports()
+        await upkeep.check_disk(reports)
+        assert disk.has_ballast()
+        disk.others_leave = int(1.9 * RESERVE)
+        await upkeep.check_disk(reports)
+        assert upkeep.problem is not None
+        assert "less than retention.reserve (0.1 MB) left" in upkeep.problem
+        assert not disk.has_ballast(), "it was to make room for the alert"
+        waiting = asyncio.ensure_future(upkeep.room())
+        disk.others_leave = int(2.9 * RESERVE)
+        await upkeep.check_disk(reports)
+        assert not waiting.done()
+        disk.others_leave = int(3.1 * RESERVE)
+        await upkeep.check_disk(reports)
+        await asyncio.wait_for(waiting, 1)
+        assert disk.has_ballast()
+        assert reports.said == [("disk", False), ("disk", True), ("disk", False)]
+
+    async def test_a_restart_sees_the_same(self, disk: Disk) -> None:
+        disk.others_leave = int(1.9 * RESERVE)
+        for _ in range(3):
+            upkeep = upkeep_of(disk.folder)
+            await upkeep.check_disk(Reports())
+            assert upkeep.problem is not None
+
+    async def test_a_disk_too_small_for_the_ballast_is_used_without_one(self, disk: Disk) -> None:
+        disk.others_leave = int(2.5 * RESERVE)
+        upkeep = upkeep_of(disk.folder)
+        await upkeep.check_disk(Reports())
+        assert upkeep.problem is None
+        assert not disk.has_ballast()
+
+    async def test_a_ballast_that_somebody_has_removed_or_cut_is_taken_again(self, disk: Disk) -> None:
+        upkeep, ballast = upkeep_of(disk.folder), disk.folder / "ballast"
+        for _ in range(2):
+            await upkeep.check_disk(Reports())
+            assert ballast.stat().st_size == RESERVE
+            ballast.write_bytes(b"cut")
+
+    async def test_what_could_not_be_reported_is_reported_again(self, disk: Disk) -> None:
+        upkeep, tries = upkeep_of(disk.folder), []
+
+        async def report(_subject: str, problem: str | None) -> None:
+            tries.append(problem)
+
+        disk.others_leave = 0
+        for _ in range(3):
+            await upkeep.check_disk(report)
+        assert tries == [upkeep.problem] * 3
+
+
+@settings(max_examples=60)
+@given(st.lists(st.integers(0, 60), max_size=40))
+def test_whatever_the_disk_does_there_is_room_exactly_while_there_is_no_problem(tenths: list[int]) -> None:
+    async def story(disk: Disk) -> None:
+        upkeep = upkeep_of(disk.folder)
+        for each in tenths:
+            before = upkeep.problem
+            disk.others_leave = each * RESERVE // 10
+            await upkeep.check_disk(Reports())
+            if upkeep.problem is None:
+                assert disk.others_leave >= (2 if before is None else 3) * RESERVE
+                await asyncio.wait_for(upkeep.room(), 1)
+            else:
+                assert disk.others_leave <= (2 if before is None else 3) * RESERVE
+                assert not disk.has_ballast()
+
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as monkeypatch:
+        asyncio.run(story(Disk(Path(folder), monkeypatch)))
+
+
+class FakeJournal:
+    """Readings of one kilobyte each, of which the first `done` have been had by everybody; `other` is not readings."""
+
+    def __init__(self, readings: int, done: int, other: int, log: Callable[[str], None]) -> None:
+        self.first, self.next_seq = 1, readings + 1
+        self.done, self.other = done, other
+        self._log = log
+
+    async def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return function(*arguments)
+
+    def used_bytes(self) -> int:
+        return (self.next_seq - self.first) * 1000 + self.other
+
+    def settled_seq(self, _consumers: list[str]) -> int:
+        return self.done
+
+    def trim(self, query: str, seq: int, limit: int, _before_ns: int) -> int:
+        assert query == "trim_readings"
+        count = max(0, min(limit, seq + 1 - self.first, self.next_seq - self.first))
+        if count:
+            self._log("settled" if seq == self.done else "the rest")
+        self.first += count
+        return count
+
+
+@settings(max_examples=100)
+@given(st.integers(0, 9000), st.integers(0, 9000), st.sampled_from([0, 500_000, 2 * CAP]))
+def test_the_oldest_go_first_those_that_everybody_has_had_before_the_rest(readings: int, done: int, other: int) -> None:
+    log: list[str] = []
+    done = min(done, readings)
+    journal = FakeJournal(readings, done, other, log.append)
+    before = journal.used_bytes()
+    upkeep = Upkeep(cast("Any", journal), cast("Any", None), Path(), RetentionSection.model_validate({"max_size": CAP}))
+    asyncio.run(upkeep.limit_size(["influx"], NOON_NS, Reports(log.append)))
+    assert journal.used_bytes() <= CAP or journal.first == journal.next_seq
+    assert journal.used_bytes() == before or before > CAP
+    expected = ["alert"] if before > 0.9 * CAP else ["well"] if before < 0.8 * CAP else []
+    assert log[: len(expected)] == expected, "the alert comes before the first one goes"
+    went = log[len(expected) :]
+    assert went == sorted(went, key=["settled", "the rest"].index)
+    if "the rest" in went:
+        assert journal.first > done + 1
+
+
+class TestAge:
+    @pytest.fixture
+    def here(self, tmp_path: Path) -> Any:
+        with plant(tmp_path) as made:
+            yield made
+
+    def upkeep(self, here: Plant, **section: str) -> Upkeep:
+        return Upkeep(
+            here.journal, cast("Stream", None), here.directory, RetentionSection.model_validate(dict(section))
+        )
+
+    def settle(self, here: Plant) -> None:
+        """Let everybody have had everything."""
+        here.pipeline.snapshot()
+        for consumer in ("notifier", "influx"):
+            here.journal.move_cursor(consumer, here.journal.next_seq - 1)
+
+    async def test_what_is_too_old_goes_and_the_rest_stays(self, here: Plant) -> None:
+        here.take(*(reading(second, 8.0) for second in range(3)), message(b"{", second=0))
+        here.take(*(reading(86_400 + second, 8.0) for second in range(3)), message(b"[", second=86_400))
+        self.settle(here)
+        upkeep = self.upkeep(here, readings="12h", dead_letters="12h", events="30d")
+        await upkeep.trim(["notifier", "influx"], NOON_NS + DAY_NS)
+        contents = here.contents()
+        assert [row.event_id for row in contents["readings"]] == [f"VB-1@{86_400 + second}" for second in range(3)]
+        assert contents["dead letters"] == {"not_json": 1}
+        assert len(contents["alerts"]) == 1
+        await upkeep.trim(["notifier", "influx"], NOON_NS + 40 * DAY_NS)
+        assert here.contents()["facts"] == []
+        assert len(here.contents()["alerts"]) == 1, "it is open"
+
+    async def test_what_a_consumer_has_not_had_stays_however_old(self, here: Plant) -> None:
+        here.take(*(reading(second) for second in range(10)))
+        self.settle(here)
+        here.journal.move_cursor("influx", 4)
+        await self.upkeep(here, readings="1s").trim(["notifier", "influx"], NOON_NS + DAY_NS)
+        assert [row.seq for row in here.contents()["readings"]] == [5, 6, 7, 8, 9, 10]
+
+    async def test_what_a_crash_would_replay_stays(self, here: Plant) -> None:
+        here.take(*(reading(second) for second in range(10)))
+        await self.upkeep(here, readings="1s").trim([], NOON_NS + DAY_NS)
+        assert len(here.contents()["readings"]) == 10
+
+    async def test_what_was_received_in_1970_is_as_old_as_its_sensor_says(self, here: Plant) -> None:
+        """A box without a battery is in 1970 until somebody tells it the time; what it stored until then is new."""
+        here.take(*(message(event_, second=-NOON_NS / SECOND + 60) for event_ in self.events(5)))
+        self.settle(here)
+        await self.upkeep(here).trim(["notifier", "influx"], NOON_NS + DAY_NS)
+        assert len(here.contents()["readings"]) == 5
+
+    def events(self, count: int) -> list[dict[str, Any]]:
+        return [
+            {"eventType": "VibrationRecorded", "timestamp": f"2026-03-01T12:00:0{second}Z", "eventId": str(second),
+             "data": {"sensorId": "VB-1", "vibrationLevel": 4.0}}
+            for second in range(count)
+        ]  # fmt: skip
+
+
+async def test_the_inspection_reports_damage_and_lets_the_next_start_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep_module, "_INSPECT_EVERY", 0.0)
+    monkeypatch.setattr(upkeep_module, "_BETWEEN_SLICES", 0.0)
+    path = tmp_path / "journal.db"
+    with plant(tmp_path) as here:
+        here.take(*(reading(second) for second in range(10)))
+        stream, reports = Stream(here.journal, path), Reports()
+        upkeep = Upkeep(here.journal, stream, tmp_path, RetentionSection())
+        inspection = asyncio.ensure_future(upkeep.inspect(reports))
+        await until_async(lambda: reports.said == [("journal", False)], 5, "a look without findings")
+        await here.journal.call(here.journal._db.execute, "UPDATE readings SET body = x'00' WHERE seq = 7")  # noqa: SLF001 - as a damaged disk does
+        await until_async(lambda: reports.said[1:] == [("journal", True)], 5, "the damage to be found")
+        inspection.cancel()
+        await asyncio.wait([inspection])
+        stream.close()
+    assert (tmp_path / "journal.db.suspect").exists()
+    journal = Journal(path)
+    assert "9 readings" in str(journal.salvaged)
+    journal.close()

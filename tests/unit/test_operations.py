@@ -1,0 +1,110 @@
+"""Changes that people ask for, through a real journal."""
+
+import asyncio
+import stat
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.config import Config
+from gateway.domain.topics import TopicTemplates
+from gateway.errors import ConflictError, NotFoundError
+from gateway.journal import Stream
+from gateway.operations import TOKEN_FILE, Operations, http_token
+from tests.readings import TEMPLATE, Plant, event, message, plant, reading
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Plant]:
+    with plant(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def stream(here: Plant) -> AsyncIterator[Stream]:
+    made = Stream(here.journal, here.path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def alert(here: Plant) -> str:
+    here.take(*(reading(second, 8.0) for second in range(3)))
+    return str(here.contents()["alerts"][0].id)
+
+
+class TestAcknowledging:
+    async def test_of_many_at_once_one_wins_and_is_in_the_journal(
+        self, here: Plant, stream: Stream, alert: str
+    ) -> None:
+        operations = Operations(here.journal, here.pipeline, stream)
+        people = [f"person-{number}" for number in range(10)]
+        answers = await asyncio.gather(
+            *(operations.acknowledge(alert, name, "on my way") for name in people), return_exceptions=True
+        )
+        (winner,) = (answer for answer in answers if not isinstance(answer, BaseException))
+        assert sum(isinstance(answer, ConflictError) for answer in answers) == 9
+        assert (winner["id"], winner["acknowledged"]) == (alert, True)
+        fact = here.contents()["facts"][-1][1]
+        assert (fact.type, fact.data["by"], fact.data["comment"]) == (
+            "AlertAcknowledged", winner["acknowledgedBy"], "on my way",
+        )  # fmt: skip
+        assert len(here.contents()["facts"]) == 2
+
+    async def test_who_follows_the_journal_is_woken(self, here: Plant, stream: Stream, alert: str) -> None:
+        before = stream.last_seq
+        waiting = asyncio.ensure_future(stream.wait(before))
+        await Operations(here.journal, here.pipeline, stream).acknowledge(alert, "anna", "")
+        await asyncio.wait_for(waiting, 1)
+        assert stream.last_seq == here.journal.next_seq - 1 > before
+
+    async def test_without_a_stream_too(self, here: Plant, alert: str) -> None:
+        """As on the command line, while no gateway runs."""
+        await Operations(here.journal, here.pipeline).acknowledge(alert, "anna", "")
+        assert here.contents()["alerts"][0].acknowledged
+
+    async def test_what_is_not_there_changes_nothing(self, here: Plant, stream: Stream, alert: str) -> None:
+        before = here.contents()
+        with pytest.raises(NotFoundError):
+            await Operations(here.journal, here.pipeline, stream).acknowledge(alert[:-1], "anna", "")
+        assert here.contents() == before
+
+
+class TestReplaying:
+    async def test_it_says_how_many_were_asked_for_and_which_are_none_any_more(
+        self, here: Plant, stream: Stream
+    ) -> None:
+        here.take(message(b"{"), *(message(event(second), topic="elsewhere") for second in range(2)))
+        here.templates = TopicTemplates([TEMPLATE, "elsewhere"])
+        here.crash()
+        operations = Operations(here.journal, here.pipeline, stream)
+        assert await operations.replay([2, 77]) == {"asked": 1, "replayed": [2]}
+        assert await operations.replay([]) == {"asked": 2, "replayed": [3]}
+        assert await operations.replay([]) == {"asked": 1, "replayed": []}
+        assert len(here.contents()["readings"]) == 2
+        assert stream.last_seq == here.journal.next_seq - 1
+
+
+def config(folder: Path, token: str | None = None) -> Config:
+    mqtt = {"topics": ["{sensor}"]}
+    http = {} if token is None else {"token": token}
+    return Config.model_validate({"gateway": {"id": "edge-1", "state_dir": folder}, "mqtt": mqtt, "http": http})
+
+
+class TestTheToken:
+    def test_it_is_made_once_and_only_we_can_read_it(self, tmp_path: Path) -> None:
+        token = http_token(config(tmp_path))
+        assert len(token) >= 32
+        assert stat.S_IMODE((tmp_path / TOKEN_FILE).stat().st_mode) == 0o600
+        assert http_token(config(tmp_path)) == token
+
+    def test_no_two_gateways_have_the_same(self, tmp_path: Path) -> None:
+        folders = [tmp_path / name for name in ("a", "b")]
+        for folder in folders:
+            folder.mkdir()
+        assert len({http_token(config(folder)) for folder in folders}) == 2
+
+    def test_a_configured_one_counts_and_nothing_is_made(self, tmp_path: Path) -> None:
+        assert http_token(config(tmp_path, "a-token")) == "a-token"
+        assert not (tmp_path / TOKEN_FILE).exists()

@@ -1,0 +1,182 @@
+"""What changes something over HTTP: who may, and what is answered."""
+
+import string
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from gateway.consumers.live import Live
+from gateway.errors import ConflictError, GatewayError, JournalUnavailableError, NotFoundError
+from gateway.web.actions import Permission
+from gateway.web.app import create_app
+from gateway.web.ports import PageSettings, Services
+from tests.unit.web.conftest import Journal
+
+TOKEN = "the-token"
+PERMIT = {"Authorization": f"Bearer {TOKEN}"}
+ACK, REPLAY = "/api/v1/alerts/a1/ack", "/api/v1/deadletters/replay"
+
+
+class Changes:
+    """Notes what it is asked for; raises `error`, if there is one."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+        self.error: Exception | None = None
+
+    async def acknowledge(self, alert_id: str, by: str, reason: str) -> Mapping[str, Any]:
+        return self._note({"id": alert_id, "acknowledgedBy": by}, alert_id, by, reason)
+
+    async def replay(self, numbers: Sequence[int]) -> Mapping[str, Any]:
+        return self._note({"asked": len(numbers), "replayed": numbers}, *numbers)
+
+    def _note(self, answer: Mapping[str, Any], *asked: Any) -> Mapping[str, Any]:
+        if self.error is not None:
+            raise self.error
+        self.asked.append(asked)
+        return answer
+
+
+@pytest.fixture
+def changes() -> Changes:
+    return Changes()
+
+
+@pytest.fixture
+def app(live: Live, journal: Journal, registry: CollectorRegistry, page: PageSettings, changes: Changes) -> FastAPI:
+    services = Services(live, journal.history, journal.list_alerts, journal.find_alert, list, registry, changes, TOKEN)
+    return create_app(services, page)
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8080") as client:
+        yield client
+
+
+async def test_with_the_token_it_is_done(client: httpx.AsyncClient, changes: Changes) -> None:
+    answer = await client.post(ACK, json={"by": "Änna", "reason": "on my way"}, headers=PERMIT)
+    assert (answer.status_code, answer.json()) == (200, {"id": "a1", "acknowledgedBy": "Änna"})
+    answer = await client.post(REPLAY, json={"numbers": [3, 5]}, headers=PERMIT)
+    assert (answer.status_code, answer.json()) == (200, {"asked": 2, "replayed": [3, 5]})
+    assert changes.asked == [("a1", "Änna", "on my way"), (3, 5)]
+
+
+@pytest.mark.parametrize(
+    "permit",
+    ["", "Bearer", "Bearer ", "Bearer the-token2", "Bearer the-toke", "Basic the-token", "the-token",
+     "Bearer the-tökén", "Bearer  the-token"],
+)  # fmt: skip
+@pytest.mark.parametrize("path", [ACK, REPLAY])
+async def test_without_it_nothing_is(client: httpx.AsyncClient, changes: Changes, path: str, permit: str) -> None:
+    answer = await client.post(path, json={"by": "anna"}, headers=[(b"Authorization", permit.encode())])
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert TOKEN not in answer.text
+    assert changes.asked == []
+
+
+async def test_who_has_no_token_is_not_told_what_is_wrong_with_the_body(client: httpx.AsyncClient) -> None:
+    assert (await client.post(ACK, json={"wrong": 1})).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["https://evil.example", "null", "", "http://localhost.evil.example:8080", "http://localhost:8081",
+     "http://localhost:8080.evil.example", "https://evil.example/localhost:8080", "http://vibration.example.com@evil.example"],
+)  # fmt: skip
+async def test_a_page_of_another_site_may_not_even_with_the_token(
+    client: httpx.AsyncClient, changes: Changes, origin: str
+) -> None:
+    answer = await client.post(ACK, json={"by": "anna"}, headers={**PERMIT, "Origin": origin})
+    assert answer.status_code == 403
+    assert changes.asked == []
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:8080", "http://LOCALHOST:8080", "https://vibration.example.com"])
+async def test_our_own_page_may(client: httpx.AsyncClient, origin: str) -> None:
+    answer = await client.post(ACK, json={"by": "anna"}, headers={**PERMIT, "Origin": origin})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("path", [ACK, REPLAY])
+async def test_only_a_post_changes_anything(
+    client: httpx.AsyncClient, changes: Changes, path: str, method: str
+) -> None:
+    """Mail scanners follow links."""
+    assert (await client.request(method, path, headers=PERMIT)).status_code == 405
+    assert changes.asked == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"by": ""}, {"by": "x" * 101}, {"by": "a\nb"}, {"by": "a\x1b[2J"}, {"by": "a\x85b"}, {"by": 5},
+     {"by": "anna", "reason": "x" * 1001}, {"by": "anna", "admin": True}, [], None],
+)  # fmt: skip
+async def test_what_is_no_acknowledgement_is_refused(client: httpx.AsyncClient, changes: Changes, body: Any) -> None:
+    assert (await client.post(ACK, json=body, headers=PERMIT)).status_code == 422
+    assert changes.asked == []
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (NotFoundError("no open alert has the id"), 404),
+        (ConflictError("somebody was faster"), 409),
+        (JournalUnavailableError("the disk is full"), 503),
+        (GatewayError("broken"), 500),
+    ],
+)
+async def test_an_error_says_what_it_is(
+    client: httpx.AsyncClient, changes: Changes, error: Exception, status: int
+) -> None:
+    changes.error = error
+    answer = await client.post(ACK, json={"by": "anna"}, headers=PERMIT)
+    assert (answer.status_code, answer.json()) == (status, {"detail": str(error)})
+
+
+async def test_without_actions_there_are_none(live: Live, journal: Journal, registry: CollectorRegistry) -> None:
+    services = Services(live, journal.history, journal.list_alerts, journal.find_alert, list, registry)
+    transport = httpx.ASGITransport(create_app(services, PageSettings("edge-1")))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        assert (await client.post(ACK, json={"by": "anna"}, headers={"Authorization": "Bearer "})).status_code == 404
+
+
+def request(headers: dict[str, str]) -> Request:
+    raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+    return Request({"type": "http", "headers": raw})
+
+
+words = st.text(st.characters(max_codepoint=255, blacklist_categories=["Cc"]), max_size=20)
+
+
+@given(words, words)
+def test_no_other_word_is_the_token(scheme: str, token: str) -> None:
+    permission = Permission(TOKEN, frozenset())
+    if scheme.lower() == "bearer" and token == TOKEN:
+        return
+    with pytest.raises(HTTPException) as caught:
+        permission(request({"Authorization": f"{scheme} {token}"}))
+    assert caught.value.status_code == 401
+
+
+@given(st.text(string.ascii_letters + string.digits + ".-:@/[]?#", max_size=40))
+def test_no_other_origin_is_ours(rest: str) -> None:
+    """Whatever is written around our name: a browser names one host, and that is the one that counts."""
+    origin = f"http://{rest}"
+    permission = Permission(TOKEN, frozenset({"edge.example.com"}))
+    if rest.lower() == "localhost:8080" or rest.lower().partition(":")[0].rstrip(".") == "edge.example.com":
+        return
+    with pytest.raises(HTTPException) as caught:
+        permission(request({**PERMIT, "Host": "localhost:8080", "Origin": origin}))
+    assert caught.value.status_code == 403
