@@ -15,9 +15,10 @@ import structlog
 from gateway.api import Notification
 from gateway.domain.alerts import Alert
 from gateway.domain.decoding import EVENT
-from gateway.errors import JournalError
+from gateway.domain.sensors import SensorState
+from gateway.errors import JournalError, JournalUnavailableError
 from gateway.journal.database import migrations, open_for_writing
-from gateway.journal.states import REGISTRY_SEQ, SNAPSHOT_SEQ, decode_state
+from gateway.journal.states import REGISTRY_SEQ, SNAPSHOT_SEQ, decode_state, encode_state
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +51,7 @@ def open_or_salvage(path: Path) -> tuple[sqlite3.Connection, str | None]:
     looked through; after any other, the small tables and the newest rows, which bounds the time it takes.
     """
     suspect = suspicion(path)
+    finish_salvage(path)
     try:
         connection = open_for_writing(path)
         check_schema(connection)
@@ -150,26 +152,71 @@ def is_damage(error: BaseException | None) -> bool:
 
 
 def _salvage(path: Path, error: Exception) -> tuple[sqlite3.Connection, str]:
+    """Fill a new file with what can be read, then put it in the place of the damaged one.
+
+    A kill at any moment leaves either the damaged file, which is then salvaged again, or the finished new one. Raises
+    JournalUnavailableError, and leaves everything as it was, if there is no room for the new one.
+    """
+    new, done = path.with_name(f"{path.name}.salvaging"), path.with_name(f"{path.name}.salvaged")
+    _remove(new)
+    (path.parent / "ballast").unlink(missing_ok=True)  # held back for a moment like this
+    try:
+        with closing(open_for_writing(new)) as connection:
+            counts = _keep_all(connection, path)
+            connection.execute("PRAGMA journal_mode = DELETE")  # everything is in the one file, and on the disk
+    except JournalUnavailableError:
+        _remove(new)
+        raise
+    kept = ", ".join(f"{count} {table.replace('_', ' ')}" for table, count in counts.items() if count) or "nothing"
+    new.rename(done)
+    aside = finish_salvage(path)
+    sentence = f"the journal was damaged ({error}); it is set aside as {aside}; what could be kept of it: {kept}"
+    log.error(sentence)
+    return open_for_writing(path), sentence
+
+
+def finish_salvage(path: Path) -> str | None:
+    """Put a salvaged journal in its place, if one is waiting; return the name of what was there before."""
+    done = path.with_name(f"{path.name}.salvaged")
+    if not done.exists():
+        return None
     aside = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
-    for suffix in _SUFFIXES:
+    for suffix in reversed(_SUFFIXES):  # the file itself last: as long as it is there, all of it is
         source = path.with_name(path.name + suffix)
         if source.exists():
             source.rename(aside.with_name(aside.name + suffix))
-    connection = open_for_writing(path)
+    done.rename(path)
+    return aside.name
+
+
+def _remove(path: Path) -> None:
+    for suffix in _SUFFIXES:
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _keep_all(connection: sqlite3.Connection, path: Path) -> dict[str, int]:
     counts: dict[str, int] = {}
-    with suppress(sqlite3.DatabaseError, UnicodeDecodeError), closing(sqlite3.connect(aside)) as damaged:
+    with suppress(sqlite3.DatabaseError, UnicodeDecodeError), closing(sqlite3.connect(path)) as damaged:
         damaged.execute("PRAGMA writable_schema = ON")  # or a file that is too short would not be read at all
         damaged.text_factory = lambda text: text.decode(errors="surrogateescape")  # which cannot be written again
         for table in (*_SMALL_TABLES, *BIG_TABLES):
             counts[table] = _keep(connection, table, _readable_rows(damaged, table))
     _name_orphans(connection)
+    _remember_times(connection)
     # Without its cursor the notifier would tell everything again that was ever told.
     newest = connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0]
     connection.execute("INSERT OR IGNORE INTO cursors VALUES ('notifier', ?)", (newest,))
-    kept = ", ".join(f"{count} {table.replace('_', ' ')}" for table, count in counts.items() if count) or "nothing"
-    sentence = f"the journal was damaged ({error}); it is set aside as {aside.name}; what could be kept of it: {kept}"
-    log.error(sentence)
-    return connection, sentence
+    return counts
+
+
+def _remember_times(connection: sqlite3.Connection) -> None:
+    """Give sensors whose state could not be read one that knows their newest reading: it says what is a duplicate."""
+    query = (
+        "SELECT sensor, max(event_us) FROM readings WHERE sensor NOT IN (SELECT sensor FROM detector) GROUP BY sensor"
+    )
+    for key, newest_us in connection.execute(query).fetchall():
+        state = SensorState(newest_us=newest_us, seen_us=newest_us)
+        connection.execute("INSERT INTO detector VALUES (?, ?)", (key, encode_state(state)))
 
 
 def _readable_rows(damaged: sqlite3.Connection, table: str) -> Iterator[tuple[Any, ...]]:
@@ -204,17 +251,26 @@ def _walk(damaged: sqlite3.Connection, query: str, seq: int, direction: int) -> 
 
 
 def _keep(connection: sqlite3.Connection, table: str, rows: Iterator[tuple[Any, ...]]) -> int:
-    """Write rows into the new journal; return how many."""
+    """Write rows into the new journal; return how many. Raises JournalUnavailableError if it takes no more."""
     before = connection.total_changes
-    connection.execute("BEGIN IMMEDIATE")
+    _write(connection, "BEGIN IMMEDIATE")
     for row in rows:
         if not _makes_sense(table, row):
             continue
         marks = ", ".join("?" * len(row))
         with suppress(sqlite3.IntegrityError, UnicodeEncodeError):
-            connection.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)  # noqa: S608
-    connection.execute("COMMIT")
+            _write(connection, f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)  # noqa: S608
+    _write(connection, "COMMIT")
     return connection.total_changes - before
+
+
+def _write(connection: sqlite3.Connection, statement: str, row: tuple[Any, ...] = ()) -> None:
+    try:
+        connection.execute(statement, row)
+    except sqlite3.OperationalError as error:
+        raise JournalUnavailableError(
+            f"the damaged journal cannot be salvaged: {error}; make room on the disk for a second copy of it"
+        ) from error
 
 
 def _name_orphans(connection: sqlite3.Connection) -> None:

@@ -154,7 +154,7 @@ class Upkeep:
                 pass
 
     async def limit_size(self, consumers: Sequence[str], now_ns: int, report: Report) -> None:
-        """Keep the content under `max_size`: the oldest readings go, first those that every consumer has had.
+        """Keep the content under `max_size`: dead letters go first, then the readings that every consumer has had.
 
         Rather than stop, those that a consumer has not had yet follow.
         """
@@ -171,10 +171,10 @@ class Upkeep:
             await report("journal size", None)
         if used <= largest:
             return
-        done = await self._journal.call(self._journal.settled_seq, consumers)
-        for limit in (done, self._journal.next_seq):
+        done, end = await self._journal.call(self._journal.settled_seq, consumers), self._journal.next_seq
+        for query, limit in (("trim_dead_letters", end), ("trim_readings", done), ("trim_readings", end)):
             while used > largest:
-                if not await self._journal.call(self._journal.trim, "trim_readings", limit, SLICE, now_ns):
+                if not await self._journal.call(self._journal.trim, query, limit, SLICE, now_ns):
                     break
                 used = await self._journal.call(self._journal.used_bytes)
 

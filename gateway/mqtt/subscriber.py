@@ -117,6 +117,8 @@ class PahoSubscriber:
             self._lock.notify_all()
         self._client.disconnect()
         await asyncio.to_thread(self._client.loop_stop)
+        self._generation += 1  # what is acknowledged from now on is nobody's
+        del self._client  # paho closes a pair of sockets of its own only when nobody holds it any more
 
     async def batch(self) -> list[Message]:
         """Wait for messages and return what has come since the last call, in order; of very much, the oldest."""

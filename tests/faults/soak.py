@@ -19,6 +19,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
+from itertools import repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -315,11 +316,13 @@ def soak(here: Plant, minutes: float, rate: float, seed: int) -> Report:
 
 
 def torment(here: Plant, draw: random.Random, end: float, faults: dict[str, Fault]) -> Counter[str]:
-    """Let one fault follow the other until a time (monotonic); return how often there was which."""
+    """Let one fault follow the other until a time (monotonic), each once in a round; return how often there was which."""
     happened: Counter[str] = Counter()
-    while time.monotonic() < end:
-        last(draw.uniform(2, 8))
-        name = draw.choice(list(faults))
+    rounds = (name for _ in repeat(None) for name in draw.sample(list(faults), len(faults)))
+    for name in rounds:
+        last(draw.uniform(1, 6))
+        if time.monotonic() >= end:
+            break
         click.echo(f"{datetime.now():%H:%M:%S} {name}", err=True)  # noqa: DTZ005 - for who is looking on
         faults[name](here, draw.uniform(0.5, 5))
         happened[name] += 1

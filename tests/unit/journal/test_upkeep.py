@@ -151,6 +151,8 @@ class FakeJournal:
         return self.done
 
     def trim(self, query: str, seq: int, limit: int, _before_ns: int) -> int:
+        if query == "trim_dead_letters":  # they go before all readings; there are none here
+            return 0
         assert query == "trim_readings"
         count = max(0, min(limit, seq + 1 - self.first, self.next_seq - self.first))
         if count:
