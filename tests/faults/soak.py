@@ -316,7 +316,7 @@ def soak(here: Plant, minutes: float, rate: float, seed: int) -> Report:
 
 
 def torment(here: Plant, draw: random.Random, end: float, faults: dict[str, Fault]) -> Counter[str]:
-    """Let one fault follow the other until a time (monotonic), each once in a round; return how often there was which."""
+    """Let fault follow fault until a time (monotonic), each once in a round; return how often there was which."""
     happened: Counter[str] = Counter()
     rounds = (name for _ in repeat(None) for name in draw.sample(list(faults), len(faults)))
     for name in rounds:
