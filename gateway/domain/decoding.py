@@ -109,8 +109,6 @@ def _leave_margin(body: bytes) -> None:
 def _problem(event: VibrationRecorded, tags: dict[str, str], size: int) -> tuple[str, str] | None:
     """Return reason and detail if the event is well-formed but not acceptable."""
     sensor, event_id = event.data.sensor_id, event.event_id
-    if size > MAX_BYTES:
-        return "too_large", f"{size} bytes; at most {MAX_BYTES} make an event"
     if event.event_type != "VibrationRecorded":
         return "unknown_type", f"eventType is {event.event_type[:MAX_ID]!r}"
     if not 0 < len(sensor) <= MAX_ID or not sensor.isprintable():
@@ -119,4 +117,6 @@ def _problem(event: VibrationRecorded, tags: dict[str, str], size: int) -> tuple
         return "bad_id", f"eventId must be 1 to {MAX_ID} characters, none of them a control character"
     if tags.get("sensor", sensor) != sensor:
         return "topic_mismatch", f"the topic's sensor is {tags['sensor']!r}, data.sensorId is {sensor!r}"
+    if size > MAX_BYTES:
+        return "too_large", f"{size} bytes; at most {MAX_BYTES} make an event"
     return None

@@ -24,9 +24,12 @@ from gateway.journal.stream import Stream
 log = structlog.get_logger(__name__)
 
 SLICE = 2000
+SIZE_SLICE = 200
+"""Where size decides, less at a time: nothing goes that need not."""
 _EVERY = 2.0
 _TRIM_EVERY = 30
 _BEFORE_IT_BITES = 0.9
+_ANY_AGE = 2**63 - 1
 _INSPECT_EVERY = 24 * 3600
 _BETWEEN_SLICES = 0.05
 
@@ -92,7 +95,7 @@ class Upkeep:
                 with suppress(JournalUnavailableError):
                     if rounds % _TRIM_EVERY == 0:
                         await self.trim(consumers, now_ns())
-                    await self.limit_size(consumers, now_ns(), report)
+                    await self.limit_size(consumers, report)
             rounds += 1
             await asyncio.sleep(_EVERY)
 
@@ -153,7 +156,7 @@ class Upkeep:
             while await self._journal.call(self._journal.trim, query, done, SLICE, now_ns - age_ns) == SLICE:
                 pass
 
-    async def limit_size(self, consumers: Sequence[str], now_ns: int, report: Report) -> None:
+    async def limit_size(self, consumers: Sequence[str], report: Report) -> None:
         """Keep the content under `max_size`: dead letters go first, then the readings that every consumer has had.
 
         Rather than stop, those that a consumer has not had yet follow.
@@ -174,7 +177,7 @@ class Upkeep:
         done, end = await self._journal.call(self._journal.settled_seq, consumers), self._journal.next_seq
         for query, limit in (("trim_dead_letters", end), ("trim_readings", done), ("trim_readings", end)):
             while used > largest:
-                if not await self._journal.call(self._journal.trim, query, limit, SLICE, now_ns):
+                if not await self._journal.call(self._journal.trim, query, limit, SIZE_SLICE, _ANY_AGE):
                     break
                 used = await self._journal.call(self._journal.used_bytes)
 

@@ -67,7 +67,8 @@ def test_a_server_dies_with_the_program_that_started_it(tmp_path: Path) -> None:
     program = (
         "import os, pathlib, signal, sys; from tests.servers.processes import Process;"
         "process = Process(['sleep', '60'], log=pathlib.Path(sys.argv[1]));"
-        "process.start(lambda: True); print(process.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+        "started = lambda: pathlib.Path(f'/proc/{process.pid}/cmdline').read_bytes().startswith(b'sleep');"
+        "process.start(started); print(process.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )
     run = subprocess.run([sys.executable, "-c", program, tmp_path / "log"], capture_output=True, text=True, check=False)
     assert run.stdout, run.stderr

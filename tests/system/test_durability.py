@@ -106,7 +106,7 @@ def test_started_before_the_broker(make: Make, mosquitto: Mosquitto) -> None:
     mosquitto.stop()
     gateway = make()
     gateway.start(ready=False)
-    problem = f"no connection to the broker at {mosquitto.host}:{mosquitto.port}; trying again"
+    problem = f"no connection to the broker at {mosquitto.host}:{mosquitto.port} (Connection refused); trying again"
     until(lambda: gateway.get("/-/ready") == {"ready": False, "reasons": [problem]}, 10, "the reason")
     mosquitto.start()
     until(lambda: gateway.answers("/-/ready"), 20, "the connection")
