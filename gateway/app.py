@@ -358,9 +358,13 @@ async def _serve(  # noqa: PLR0917 - it hands over what it is given
         critical_ratio=config.detection.critical_ratio,
         hosts=frozenset({public.host}) if public and public.host else frozenset(),
     )
-    async with asyncio.TaskGroup() as group:
-        group.create_task(watch(live, stream, start), name="live")
-        group.create_task(serve(create_app(services, page), listener), name="http server")
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(watch(live, stream, start), name="live")
+            group.create_task(serve(create_app(services, page), listener), name="http server")
+    finally:
+        for used in (services, operations):  # FastAPI keeps every endpoint in a cache for good, and what it refers to
+            vars(used).clear()
 
 
 async def _follow_influx(

@@ -2,6 +2,7 @@
 
 import signal
 from functools import partial
+from pathlib import Path
 
 from tests.faults.conftest import Make
 from tests.faults.gateways import MortalGateway
@@ -26,6 +27,10 @@ def reload(gateway: MortalGateway) -> None:
     until(lambda: gateway.answers("/-/ready"), 10, "it to be ready")
 
 
+def open_files(gateway: MortalGateway) -> int:
+    return len(list(Path(f"/proc/{gateway.pid}/fd").iterdir()))
+
+
 def has_taken(gateway: MortalGateway, readings: int) -> bool:
     return gateway.readings() >= readings
 
@@ -33,7 +38,7 @@ def has_taken(gateway: MortalGateway, readings: int) -> bool:
 def test_reloads_under_load_lose_nothing(make: Make, mosquitto: Mosquitto, influx: Influx) -> None:
     gateway = make(influx=influx)
     gateway.start()
-    pid = gateway.pid
+    pid, files = gateway.pid, open_files(gateway)
     with simulating(mosquitto, "load", "--rate", "2000", "--count", str(COUNT)) as load:
         for number in range(RELOADS):
             until(partial(has_taken, gateway, number * COUNT // 8 + 1), 20, "readings")
@@ -46,6 +51,7 @@ def test_reloads_under_load_lose_nothing(make: Make, mosquitto: Mosquitto, influ
     assert influx.count("vibration", "level") == COUNT
     assert not ledger.dead_letters
     assert gateway.pid == pid
+    assert open_files(gateway) <= files + 2, "what the old ones had open stays open"  # two: connections to InfluxDB
 
 
 def test_dead_letters_are_taken_again_with_another_configuration(make: Make, mosquitto: Mosquitto) -> None:
