@@ -129,7 +129,7 @@ def test_row_18_not_a_byte_left(
     wait_until_told(gateway, 2)
     assert len(smtp.messages) == 2
     assert gateway.integrity() == ["ok"]
-    peak = megabytes(gateway.resident_bytes(peak=True))
+    peak, messages = megabytes(gateway.resident_bytes(peak=True)), len(smtp.messages)
     disk.fill()
     until(lambda: not is_ready(gateway), NOTICED, "the gateway to notice again")
     disk.fill()
@@ -139,7 +139,7 @@ def test_row_18_not_a_byte_left(
         acknowledged=count,
         stored=ledger.unique,
         alerts=counted(ledger.alerts),
-        messages=len(smtp.messages),
+        messages=messages,
         seconds_to_recover=round(seconds, 1),
         peak_memory=peak,
         note=f"full at {stored} readings",
