@@ -1,0 +1,33 @@
+"""The configuration: TOML -> frozen models. Unknown keys are refused, secrets are never printed."""
+
+from gateway.config.reading import load, load_state_dir, masked, validation_problems
+from gateway.config.rules import rules_for
+from gateway.config.sections import (
+    Config,
+    InfluxSection,
+    MqttSection,
+    PluginSection,
+    RetentionSection,
+    Section,
+    TlsSection,
+)
+from gateway.config.values import Duration, Size, parse_duration, parse_size
+
+__all__ = [
+    "Config",
+    "Duration",
+    "InfluxSection",
+    "MqttSection",
+    "PluginSection",
+    "RetentionSection",
+    "Section",
+    "Size",
+    "TlsSection",
+    "load",
+    "load_state_dir",
+    "masked",
+    "parse_duration",
+    "parse_size",
+    "rules_for",
+    "validation_problems",
+]

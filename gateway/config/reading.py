@@ -1,0 +1,172 @@
+"""TOML -> frozen models: expanded, overridden, validated; every problem is named at once, secrets are never printed."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from gateway.config.sections import Config, GatewaySection
+from gateway.errors import ConfigError
+
+ENVIRONMENT_PREFIX = "VIBRATION_GATEWAY__"
+SHORTEST_SECRET = 4
+
+_EXPANSION = re.compile(r"\$\{(?:FILE:(?P<file>[^}]+)|(?P<name>[A-Za-z_]\w*)(?P<default>:-[^}]*)?)\}")
+
+
+def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
+    """Read, expand and validate a file. Raises ConfigError with a line for every problem: file, key and reason.
+
+    A relative `state_dir` is beside the file, wherever the program was started.
+    """
+    tables = _read(path, environment)
+    problems: list[str] = []
+    secrets: set[str] = set()
+    expanded = _expanded(tables, "", lambda text, key: _expand(text, key, environment, problems, secrets))
+    try:
+        config = Config.model_validate(_anchored(expanded, path))
+    except ValidationError as error:
+        unresolved = {problem.partition(":")[0] for problem in problems}  # what they stand for cannot be judged
+        lines = [masked(line, secrets) for line in validation_problems(error)]
+        problems += [line for line in lines if line.partition(":")[0] not in unresolved]
+    if problems:
+        raise ConfigError([f"{path}: {problem}" for problem in problems]) from None
+    config._secrets = frozenset(secrets)  # noqa: SLF001 - the model is frozen for everybody else
+    return config
+
+
+def load_state_dir(path: Path, environment: Mapping[str, str] = os.environ) -> Path:
+    """Return a configuration's state_dir. Who only reads the journal needs nobody's secrets, and no perfect file."""
+    table = _read(path, environment).get("gateway")
+    problems: list[str] = []
+    expanded = _expanded({"gateway": table}, "", lambda text, key: _expand(text, key, environment, problems, set()))
+    if problems:
+        raise ConfigError([f"{path}: {problem}" for problem in problems])
+    anchored = _anchored(expanded, path)
+    try:
+        return GatewaySection.model_validate(anchored["gateway"]).state_dir
+    except ValidationError as error:
+        raise ConfigError([f"{path}: {line}" for line in validation_problems(error, "gateway")]) from None
+
+
+def _read(path: Path, environment: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
+    except (ValueError, RecursionError) as error:  # TOML's own errors, bad UTF-8, a number of thousands of digits
+        raise ConfigError([f"{path}: is not TOML: {error}"]) from None
+    _override(tables, environment)
+    return tables
+
+
+def _anchored(tables: Any, path: Path) -> Any:
+    section = tables.get("gateway")
+    if isinstance(section, dict) and isinstance(section.get("state_dir"), str) and section["state_dir"]:
+        section["state_dir"] = str(path.parent.absolute() / section["state_dir"])
+    return tables
+
+
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """Return `text` with every secret in it replaced, quoted or not. What is very short is in every text by chance."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= SHORTEST_SECRET:
+            text = text.replace(secret, "***").replace(repr(secret)[1:-1], "***")
+    return text
+
+
+def validation_problems(error: ValidationError, prefix: str = "") -> list[str]:
+    """Return `key: reason` for everything a pydantic model refused, without the values."""
+    return list(_problem_lines(error, prefix))
+
+
+def _problem_lines(error: ValidationError, prefix: str) -> Iterator[str]:
+    for problem in error.errors(include_url=False, include_input=False, include_context=False):
+        key = ".".join(str(part) for part in (*filter(None, [prefix]), *problem["loc"]))
+        reason = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            reason = "unknown key"
+        yield f"{key}: {reason}" if key else reason
+
+
+def _override(tables: dict[str, Any], environment: Mapping[str, str]) -> None:
+    """Let VIBRATION_GATEWAY__MQTT__HOST replace mqtt.host; a value is plain text or a list in TOML."""
+    for name, value in environment.items():
+        if not name.startswith(ENVIRONMENT_PREFIX):
+            continue
+        *path, last = name.removeprefix(ENVIRONMENT_PREFIX).split("__")
+        table = tables
+        for part in path:
+            table = table.setdefault(_spelling(table, part), {})
+            if not isinstance(table, dict):
+                raise ConfigError([f"{name}: {part.lower()} is not a table; only keys of tables can be replaced"])
+        table[_spelling(table, last)] = _list_or_text(value)
+
+
+def _spelling(table: dict[str, Any], part: str) -> str:
+    """Return the key of `table` that `part` means: environment names have no dashes and are in capitals."""
+    wanted = part.lower().replace("-", "_")
+    return next((key for key in table if key.lower().replace("-", "_") == wanted), part.lower())
+
+
+def _list_or_text(value: str) -> object:
+    """Return a list if it is one. A number stays text: it may be a password, and a key that wants one reads it."""
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return value
+    return parsed if isinstance(parsed, list) else value
+
+
+def _expanded(value: object, key: str, expand: Callable[[str, str], str]) -> object:
+    if isinstance(value, str):
+        return expand(value, key)
+    if isinstance(value, dict):
+        return {name: _expanded(part, f"{key}.{name}".lstrip("."), expand) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_expanded(part, f"{key}.{index}", expand) for index, part in enumerate(value)]
+    return value
+
+
+def _expand(text: str, key: str, environment: Mapping[str, str], problems: list[str], secrets: set[str]) -> str:
+    def found(match: re.Match[str]) -> str:
+        try:
+            value = _lookup(match, environment)
+        except (OSError, UnicodeDecodeError, KeyError) as error:
+            reason = (
+                error.strerror
+                if isinstance(error, OSError)
+                else "not set"
+                if isinstance(error, KeyError)
+                else "not text"
+            )
+            problems.append(f"{key}: {match[0]}: {reason}")
+            return ""
+        secrets.add(value)
+        return value
+
+    if "${" in _EXPANSION.sub("", text):
+        problems.append(
+            f"{key}: after ${{ comes a name of letters, digits and underscores, or FILE: and a path, and }}"
+        )
+    expanded = _EXPANSION.sub(found, text)
+    if expanded != text:
+        secrets.add(expanded)
+    secrets.discard("")
+    return expanded
+
+
+def _lookup(match: re.Match[str], environment: Mapping[str, str]) -> str:
+    if match["file"]:
+        return Path(match["file"]).read_text(encoding="utf-8").rstrip("\r\n")
+    if match["name"] in environment:
+        return environment[match["name"]]
+    if match["default"] is None:
+        raise KeyError(match["name"])
+    return match["default"].removeprefix(":-")

@@ -1,0 +1,231 @@
+"""The tables of the file, as frozen models that refuse unknown keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AnyHttpUrl,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+
+from gateway.config.values import Duration, Host, Name, Port, Size, Token
+from gateway.domain.events import Severity
+from gateway.domain.topics import TopicTemplates
+
+
+class Section(BaseModel):
+    """A table of the file. Its repr shows no values, since any of them may have come from a secret."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+    __str__ = __repr__
+
+
+class GatewaySection(Section):
+    """This device."""
+
+    id: Name
+    state_dir: Path
+
+
+class TlsSection(Section):
+    """Files in PEM. Without `ca` the system's certificates count; `cert` and `key` identify the gateway."""
+
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("cert and key go together")
+        for path in (self.ca, self.cert, self.key):
+            if path is not None and not path.is_file():
+                raise ValueError(f"there is no file {path}")
+        return self
+
+
+class MqttSection(Section):
+    """The broker, and the topics the sensors publish on."""
+
+    host: Host = "localhost"
+    port: Port = 1883
+    topics: Annotated[tuple[str, ...], Field(min_length=1)]
+    client_id: Name | None = None
+    username: str | None = None
+    password: SecretStr | None = None
+    tls: TlsSection | None = None
+    protocol: Literal["5", "3.1.1"] = "5"
+    keepalive: Annotated[Duration, Field(ge=10**9, le=65_535 * 10**9)] = 30 * 10**9
+    session_expiry: Duration = 7 * 86400 * 10**9
+    receive_maximum: Annotated[int, Field(ge=1, le=65535)] = 2000
+
+    @field_validator("topics")
+    @classmethod
+    def _templates(cls, topics: tuple[str, ...]) -> tuple[str, ...]:
+        TopicTemplates(list(topics))
+        return topics
+
+    @model_validator(mode="after")
+    def _login(self) -> Self:
+        if self.password is not None and self.username is None:
+            raise ValueError("a password needs a username")
+        return self
+
+
+class InfluxSection(Section):
+    """The database for the history. Without this section the journal keeps it."""
+
+    url: AnyHttpUrl
+    org: str
+    bucket: str
+    token: SecretStr
+
+
+class HttpSection(Section):
+    """The live page, the API and the metrics. Without this section there are none."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    token: Token | None = None
+    public_url: AnyHttpUrl | None = None
+
+
+class RuleOverrides(Section):
+    """Rules of detection for some sensors; what is left out comes from the next wider table."""
+
+    learning: Duration | None = None
+    learning_readings: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
+    warning_sigma: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    warning_ratio: Annotated[float, Field(gt=1, allow_inf_nan=False)] | None = None
+    critical_ratio: Annotated[float, Field(gt=1, allow_inf_nan=False)] | None = None
+    on_readings: Annotated[int, Field(ge=1)] | None = None
+    on_delay: Duration | None = None
+    off_readings: Annotated[int, Field(ge=1)] | None = None
+    off_delay: Duration | None = None
+    hysteresis: Annotated[float, Field(ge=0, lt=1)] | None = None
+    stopped_states: frozenset[str] | None = None
+
+
+class DetectionSection(RuleOverrides):
+    """The rules for every sensor, and how far a sensor's clock may be off."""
+
+    learning: Duration = 7 * 86400 * 10**9
+    learning_readings: Annotated[int, Field(ge=2, le=1_000_000)] = 100
+    warning_sigma: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5.0
+    warning_ratio: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 1.6
+    critical_ratio: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 2.5
+    on_readings: Annotated[int, Field(ge=1)] = 3
+    on_delay: Duration = 0
+    off_readings: Annotated[int, Field(ge=1)] = 3
+    off_delay: Duration = 0
+    hysteresis: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    stopped_states: frozenset[str] = frozenset({"stopped", "off"})
+    lateness: Duration = 0
+    clock_tolerance: Duration = 86400 * 10**9
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.critical_ratio < self.warning_ratio:
+            raise ValueError("critical_ratio is below warning_ratio; what is critical is worse than a warning")
+        return self
+
+
+class MachineSection(RuleOverrides):
+    """Rules for the sensors of one machine: those whose topic captured this `{machine}` (and site and area)."""
+
+    id: str
+    site: str | None = None
+    area: str | None = None
+
+
+class SensorSection(RuleOverrides):
+    """Rules for one sensor. A configured baseline, in the sensor's unit, comes before every learned one."""
+
+    id: str
+    baseline: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+
+
+class PluginSection(Section):
+    """A handler's or consumer's table: `settings` is everything but these keys, for that plugin's own model."""
+
+    type: str
+    timeout: Duration = 30 * 10**9
+    settings: Mapping[str, Any] = Field(default_factory=dict, repr=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split(cls, table: object) -> object:
+        if not isinstance(table, dict):
+            return table
+        own = {key: table[key] for key in ("type", "timeout") if key in table}
+        return {**own, "settings": {key: value for key, value in table.items() if key not in own}}
+
+
+class RouteSection(Section):
+    """Alerts of this severity and worse go to these handlers. Every matching route applies."""
+
+    severity: Severity
+    handlers: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class RetentionSection(Section):
+    """How long the journal keeps what, how large it may become, and how much of the disk it leaves alone."""
+
+    readings: Duration = 400 * 86400 * 10**9
+    events: Duration = 3650 * 86400 * 10**9
+    dead_letters: Duration = 90 * 86400 * 10**9
+    max_size: Annotated[Size, Field(ge=10**6)] = 8 * 10**9
+    reserve: Annotated[Size, Field(ge=10**5)] = 32 * 10**6
+
+
+class Config(Section):
+    """The whole file."""
+
+    gateway: GatewaySection
+    mqtt: MqttSection
+    influxdb: InfluxSection | None = None
+    http: HttpSection | None = None
+    detection: DetectionSection = DetectionSection()
+    retention: RetentionSection = RetentionSection()
+    machines: tuple[MachineSection, ...] = ()
+    sensors: tuple[SensorSection, ...] = ()
+    handlers: Mapping[Name, PluginSection] = Field(default_factory=dict)
+    consumers: Mapping[Name, PluginSection] = Field(default_factory=dict)
+    routes: tuple[RouteSection, ...] = ()
+
+    _secrets: frozenset[str] = PrivateAttr(frozenset())
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """Every text that came from `${…}`, to be kept out of all output."""
+        return self._secrets
+
+    @field_validator("sensors", "machines")
+    @classmethod
+    def _distinct(cls, tables: tuple[Any, ...]) -> tuple[Any, ...]:
+        keys = [(table.id, getattr(table, "site", None), getattr(table, "area", None)) for table in tables]
+        if twice := sorted({key[0] for key in keys if keys.count(key) > 1}):
+            raise ValueError(f"more than one table for id {', '.join(map(repr, twice))}")
+        return tables
+
+    @model_validator(mode="after")
+    def _known_handlers(self) -> Self:
+        for number, route in enumerate(self.routes):
+            for name in route.handlers:
+                if name not in self.handlers:
+                    known = ", ".join(sorted(self.handlers)) or "none are configured"
+                    raise ValueError(f"routes.{number}.handlers: there is no [handlers.{name}] (there are: {known})")
+        return self

@@ -1,0 +1,71 @@
+"""What values look like in a file: durations, sizes, names, hosts, tokens."""
+
+from __future__ import annotations
+
+import re
+from math import isfinite
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+_UNITS_NS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9, "w": 604800 * 10**9}
+LONGEST = 36_500 * _UNITS_NS["d"]
+_DURATION = re.compile(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([a-z]+)\s*")
+
+
+def parse_duration(text: object) -> int:
+    """Return a duration such as "10s", "1.5h" or "7d" in nanoseconds. Raises ValueError for anything else."""
+    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    if match is None or match[2] not in _UNITS_NS:
+        raise ValueError(f"a duration is a number and a unit, one of {' '.join(_UNITS_NS)}, such as '10s' or '7d'")
+    duration = float(match[1]) * _UNITS_NS[match[2]]
+    if not isfinite(duration):
+        raise ValueError("this is longer than anything")
+    return round(duration)
+
+
+def _bounded(duration_ns: int) -> int:
+    if duration_ns > LONGEST:
+        raise ValueError("a duration is at most 36500d, a hundred years")
+    return duration_ns
+
+
+Duration = Annotated[int, BeforeValidator(parse_duration), AfterValidator(_bounded)]
+"""A duration in nanoseconds; in a file it is text."""
+
+_SIZES = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_SIZE = re.compile(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([kMGT]B)\s*")
+
+
+def parse_size(text: object) -> int:
+    """Return a size such as "500MB" or "4GB" in bytes. Raises ValueError for anything else."""
+    match = _SIZE.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError(f"a size is a number and a unit, one of {' '.join(_SIZES)}, such as '500MB'")
+    return round(float(match[1]) * _SIZES[match[2]])
+
+
+Size = Annotated[int, BeforeValidator(lambda value: value if type(value) is int else parse_size(value))]
+"""A size in bytes; in a file it is text."""
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+def _host(text: str) -> str:
+    if "/" in text or text.count(":") == 1:  # two and more are an IPv6 address
+        raise ValueError("a host name or an address, without a scheme; the port is a key of its own")
+    return text
+
+
+Host = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(_host)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def _token(token: SecretStr) -> SecretStr:
+    text = token.get_secret_value()
+    if not text or not (text.isascii() and text.isprintable()) or " " in text:
+        raise ValueError("a token is printable ASCII, without spaces, and not empty")
+    return token
+
+
+Token = Annotated[SecretStr, AfterValidator(_token)]
