@@ -270,7 +270,15 @@ class Pipeline:
             return
         batch.rejected.add(key)
         batch.dead_letters.append(
-            DeadLetter(batch.take_seq(), message.received_ns, message.topic, message.packet_id, digest, rejected)
+            DeadLetter(
+                batch.take_seq(),
+                message.received_ns,
+                message.topic,
+                message.packet_id,
+                digest,
+                rejected,
+                message.retained,
+            )
         )
 
     def _record(self, message: Message, decoded: Decoded, tags: dict[str, str], batch: Batch) -> None:

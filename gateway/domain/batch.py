@@ -23,6 +23,7 @@ class DeadLetter(Struct, frozen=True):
     packet_id: int
     digest: bytes
     rejected: Rejected
+    retained: bool = False
 
 
 class Batch(Struct):

@@ -13,8 +13,8 @@ INSERT INTO events (seq, id, type, time, recorded, subject, correlation_id, caus
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: insert_dead_letter
-INSERT INTO dead_letters (seq, received, topic, reason, detail, element, packet_id, digest, payload)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO dead_letters (seq, received, topic, reason, detail, element, packet_id, digest, payload, retained)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: upsert_alert
 INSERT INTO alerts (id, sensor_id, state, opened, alert) VALUES (?, ?, ?, ?, ?)
@@ -190,4 +190,4 @@ DELETE FROM alerts WHERE id IN (
 SELECT received FROM readings ORDER BY seq LIMIT 1;
 
 -- name: dead_letter_messages
-SELECT seq, topic, payload, received FROM dead_letters WHERE reason <> 'influxdb_refused' ORDER BY seq;
+SELECT seq, topic, payload, received, retained FROM dead_letters WHERE reason <> 'influxdb_refused' ORDER BY seq;

@@ -18,6 +18,8 @@ from gateway.journal.states import REGISTRY_SEQ, SNAPSHOT_SEQ, decode_state
 
 READINGS = "VibrationRecorded"
 _LONGEST_CORRECTION_US = 2_000
+MAX_STEP_BYTES = 8_000_000
+"""A step ends with the reading that makes it larger than this, however few there are."""
 
 
 class KnownSensor(msgspec.Struct, frozen=True):
@@ -53,13 +55,18 @@ class Reader:
         return self._number("last_seq")
 
     def step(self, after: int, limit: int, *, readings: bool = True) -> Step:
-        """Return what follows `after`, at most `limit` readings and `limit` facts, both complete up to `until`."""
+        """Return what follows `after`, at most `limit` readings and `limit` facts, both complete up to `until`.
+
+        The readings are bounded in bytes as well: an event may be a thousand times as large as most are.
+        """
         until = self.last_seq()
         self._refresh_sensors()
-        found = self._after("readings_after", after, until, limit) if readings else []
-        if len(found) == limit:
-            until = found[-1][0]
-        facts = self._after("events_after", after, until, limit)
+        found: list[tuple[Any, ...]] = []
+        if readings:
+            found, complete = self._up_to_size(after, until, limit)
+            if not complete:
+                until = found[-1][0]
+        facts = self._db.execute(self._sql["events_after"], (after, until, limit)).fetchall()
         if len(facts) == limit:
             until = facts[-1][0]
         kept = [self._reading(row) for row in found if row[0] <= until]
@@ -223,8 +230,16 @@ class Reader:
         number: int = self._db.execute(self._sql[query]).fetchone()[0]
         return number
 
-    def _after(self, query: str, after: int, until: int, limit: int) -> list[tuple[Any, ...]]:
-        return self._db.execute(self._sql[query], (after, until, limit)).fetchall()
+    def _up_to_size(self, after: int, until: int, limit: int) -> tuple[list[tuple[Any, ...]], bool]:
+        """Return the first readings after a sequence number, and whether they are all up to `until`."""
+        found: list[tuple[Any, ...]] = []
+        size = 0
+        for row in self._db.execute(self._sql["readings_after"], (after, until, limit)):
+            found.append(row)
+            size += len(row[-1])
+            if size > MAX_STEP_BYTES:
+                return found, False
+        return found, len(found) < limit
 
     def _refresh_sensors(self) -> None:
         """Read the registry again if it has changed: a sensor may have moved to another machine."""

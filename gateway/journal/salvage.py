@@ -47,8 +47,8 @@ _DECODE: dict[str, Callable[[tuple[Any, ...]], object]] = {
 def open_or_salvage(path: Path) -> tuple[sqlite3.Connection, str | None]:
     """Open the journal; if it is damaged, set it aside and start a new one with what could be read.
 
-    Return the connection and, in the second case, what happened, in a sentence. After an orderly stop nothing is
-    looked through; after any other, the small tables and the newest rows, which bounds the time it takes.
+    Return the connection and, in the second case, what happened, in a sentence. After an orderly stop only the ends
+    of the tables are looked at; after any other, the small tables and the newest rows, which bounds the time it takes.
     """
     suspect = suspicion(path)
     finish_salvage(path)
@@ -59,6 +59,8 @@ def open_or_salvage(path: Path) -> tuple[sqlite3.Connection, str | None]:
             check_everything(connection)
         elif is_running(connection):
             check_newest(connection)
+        else:
+            check_ends(connection)
     except (JournalError, sqlite3.DatabaseError, UnicodeDecodeError) as error:
         if not is_damage(error.__cause__ if isinstance(error, JournalError) else error):
             raise
@@ -109,6 +111,12 @@ def check_newest(connection: sqlite3.Connection) -> None:
     for table in BIG_TABLES:
         newest = connection.execute(f"SELECT coalesce(max(seq), 0) FROM {table}").fetchone()[0]  # noqa: S608 - of the table of tables above
         check_slice(connection, table, newest - _NEWEST_ROWS, newest)
+
+
+def check_ends(connection: sqlite3.Connection) -> None:
+    """Read the last row of each table that grows. Raises sqlite3.DatabaseError if something is wrong."""
+    for table in BIG_TABLES:
+        _check_rows(connection, table, "ORDER BY seq DESC LIMIT 1")
 
 
 def check_slice(connection: sqlite3.Connection, table: str, after: int, until: int) -> None:
@@ -253,13 +261,15 @@ def _walk(damaged: sqlite3.Connection, query: str, seq: int, direction: int) -> 
 def _keep(connection: sqlite3.Connection, table: str, rows: Iterator[tuple[Any, ...]]) -> int:
     """Write rows into the new journal; return how many. Raises JournalUnavailableError if it takes no more."""
     before = connection.total_changes
+    names = [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")]
     _write(connection, "BEGIN IMMEDIATE")
     for row in rows:
         if not _makes_sense(table, row):
             continue
         marks = ", ".join("?" * len(row))
+        columns = ", ".join(names[: len(row)])  # a newer schema's come last: an older journal's rows are shorter
         with suppress(sqlite3.IntegrityError, UnicodeEncodeError):
-            _write(connection, f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)  # noqa: S608
+            _write(connection, f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})", row)  # noqa: S608
     _write(connection, "COMMIT")
     return connection.total_changes - before
 

@@ -89,6 +89,7 @@ class Journal:
                     (
                         letter.seq, letter.received_ns, letter.topic, letter.rejected.reason, letter.rejected.detail,
                         letter.rejected.element, letter.packet_id, letter.digest, letter.rejected.payload,
+                        letter.retained,
                     )
                     for letter in batch.dead_letters
                 ),
@@ -143,8 +144,8 @@ class Journal:
         """Return (number, the message as it came in) of the dead letters with these numbers; all, if none is given."""
         rows = self._db.execute(self._sql["dead_letter_messages"]).fetchall()
         return [
-            (seq, Message(topic, payload, received))
-            for seq, topic, payload, received in rows
+            (seq, Message(topic, payload, received, retained=bool(retained)))
+            for seq, topic, payload, received, retained in rows
             if not numbers or seq in numbers
         ]
 

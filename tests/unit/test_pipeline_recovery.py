@@ -10,7 +10,7 @@ from gateway import pipeline as pipeline_module
 from gateway.domain.alerts import CLEARED, RAISED
 from gateway.domain.batch import Batch
 from gateway.domain.detection import Rules
-from gateway.domain.events import Message
+from gateway.domain.events import Flag, Message
 from gateway.domain.topics import TopicTemplates
 from gateway.errors import JournalUnavailableError
 from tests.readings import FIXED, NOON_NS, SECOND, TEMPLATE, Plant, event, message, plant, reading
@@ -116,6 +116,14 @@ class TestReplay:
         assert [row.event_id for row in contents["readings"]] == ["VB-1@0", "VB-1@1", "VB-1@2"]
         assert contents["dead letters"] == {"not_json": 1, "topic_mismatch": 1}
         assert here.changes() == [(RAISED, "warning")]
+
+    def test_what_the_broker_had_kept_is_still_not_judged(self, here: Plant) -> None:
+        here.take(*(message(event(second, 20.0), topic=f"raw/{second}", retained=True) for second in range(3)))
+        here.templates = TopicTemplates([TEMPLATE, "raw/{number}"])
+        here.crash()
+        assert here.pipeline.replay(here.journal.dead_letters([]), NOON_NS) == [1, 2, 3]
+        assert [row.flags for row in here.contents()["readings"]] == [Flag.RETAINED] * 3
+        assert here.changes() == []
 
     def test_doing_it_again_changes_nothing(self, here: Plant, letters: list[tuple[int, Message]]) -> None:
         here.pipeline.replay(letters, NOON_NS)

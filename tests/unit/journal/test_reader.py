@@ -69,6 +69,18 @@ def test_steps_of_any_size_between_any_writes_neither_skip_nor_repeat(
         assert cursor == everything.until
 
 
+def test_a_step_is_bounded_in_bytes_too(here: Plant, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.journal.reader.MAX_STEP_BYTES", 2_500)
+    here.take(*(reading(second, metadata={"note": "x" * 1_000}) for second in range(10)))
+    steps = []
+    cursor = 0
+    while cursor < reader.last_seq():
+        steps.append(reader.step(cursor, 1_000))
+        cursor = steps[-1].until
+    assert [len(step.readings) for step in steps] == [3, 3, 3, 1]  # above the limit by the last one at most
+    assert [row.seq for step in steps for row in step.readings] == list(range(1, 11))
+
+
 def test_a_step_of_a_sensor_that_has_moved_says_where_it_is_now(here: Plant, reader: Reader) -> None:
     """The reader lives as long as the gateway; what it knew when it started is not enough."""
     here.take(reading_of(0, "pump-7"))

@@ -20,6 +20,7 @@ from tests.notifications import CRITICAL
 from tests.readings import Plant, message, plant, reading
 
 READINGS = 400
+VERSION_1 = Path(__file__).parents[2] / "data/journal-v1.sql"
 Damage = Callable[[bytearray], None]
 
 
@@ -154,6 +155,20 @@ def test_a_sensor_that_cannot_be_read_gets_its_name_back_from_its_readings(tmp_p
         assert {sensor.id for sensor in here.contents()["sensors"]} == {"VB-1", "VB-2"}
         assert_useful(here)
     assert aside(path)
+
+
+def test_a_damaged_journal_of_an_older_version_is_kept_too(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(VERSION_1.read_text(encoding="utf-8"))
+    content = bytearray(path.read_bytes())
+    truncated(0.9)(content)
+    path.write_bytes(content)
+    with plant(tmp_path) as here:
+        assert [row.event_id for row in here.contents()["readings"]]
+        assert_useful(here)
+    (kept,) = aside(path)
+    assert int.from_bytes(kept.read_bytes()[60:64]) == 1, "the version in the file's header"
 
 
 def test_nobody_is_told_again_where_the_notifiers_place_is_lost(tmp_path: Path, sound: Path) -> None:
