@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from gateway.domain.decoding import EVENT
 from gateway.domain.events import AlertKind, Fact, Severity, VibrationRecorded
+from gateway.domain.telling import Item, NotificationKind
 from gateway.errors import DeliveryError
 
 __all__ = [
@@ -24,11 +25,11 @@ __all__ = [
     "Fact",
     "Handler",
     "HandlerFactory",
+    "Item",
     "Notification",
+    "NotificationKind",
     "StoredReading",
 ]
-
-NotificationKind = Literal["raised", "escalated", "cleared", "test"]
 
 
 class Notification(Struct, frozen=True, rename="camel"):
@@ -36,6 +37,10 @@ class Notification(Struct, frozen=True, rename="camel"):
 
     `id` is the same at every attempt, so that the receiving side can recognise a repetition. Times are nanoseconds
     since 1970. `level` and `baseline` are in `unit`; `ratio` is level / baseline.
+
+    A message about several alerts (`count` of them) lists them in `grouped`, the worst first, a thousand at most; its
+    own fields are then those of the worst one, `reason` says in a sentence what they are, and `machine`, `area` and
+    `site` are empty where they differ. `escalated` says that it is worse, `escalation` that nobody has acknowledged.
     """
 
     id: str
@@ -57,6 +62,8 @@ class Notification(Struct, frozen=True, rename="camel"):
     ratio: float | None = None
     unit: str = ""
     page_url: str = ""
+    grouped: tuple[Item, ...] = ()
+    count: int = 1
 
 
 class Handler(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
-from gateway.api import Notification
+from gateway.api import Notification, NotificationKind
 from gateway.domain.detection import number
 
 LONGEST_NAME = 40  # characters of a machine or sensor in a summary
@@ -15,7 +15,20 @@ LONGEST_ANSWER = 200
 SHORTEST_SECRET = 4  # anything shorter is in every text by chance
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_OCCURRED = {"raised": "", "escalated": "Escalated", "cleared": "Cleared", "test": "Sent"}
+_OCCURRED = {"escalated": "Escalated", "cleared": "Cleared", "test": "Sent"}
+
+
+_LEADS: dict[NotificationKind, str] = {
+    "raised": "New alert, since {opened}.",
+    "escalated": "An alert that is open since {opened} has become worse.",
+    "cleared": "The alert of {opened} is over.",
+    "reminder": "Still active since {opened}, and nobody has acknowledged it.",
+    "escalation": "Active since {opened}; nobody has acknowledged it, so you are told.",
+    "digest": "{count} alerts in one message.",
+    "notice": "A notice about what is not told at present.",
+    "test": "This is a TEST. No machine is affected and there is nothing to do.",
+}
+_STILL = {"reminder": "still active", "escalation": "nobody has acknowledged"}
 
 
 def one_line(text: str, limit: int = LONGEST_REASON) -> str:
@@ -52,8 +65,12 @@ def label(notification: Notification) -> str:
             return notification.severity.upper()
         case "escalated":
             return f"{notification.severity.upper()} (escalated)"
-        case "cleared" | "test":
+        case "cleared" | "test" | "notice":
             return notification.kind.upper()
+        case "reminder" | "escalation":
+            return f"{notification.severity.upper()} ({_STILL[notification.kind]})"
+        case "digest":
+            return f"{notification.severity.upper()} ({notification.count} alerts)"
 
 
 def subject(notification: Notification) -> str:
@@ -72,16 +89,7 @@ def place(notification: Notification) -> str:
 
 def lead(notification: Notification) -> str:
     """Return the sentence that opens a longer message."""
-    opened = moment(notification.opened_ns)
-    match notification.kind:
-        case "raised":
-            return f"New alert, since {opened}."
-        case "escalated":
-            return f"An alert that is open since {opened} has become worse."
-        case "cleared":
-            return f"The alert of {opened} is over."
-        case "test":
-            return "This is a TEST. No machine is affected and there is nothing to do."
+    return _LEADS[notification.kind].format(opened=moment(notification.opened_ns), count=notification.count)
 
 
 def ratio(notification: Notification) -> str:
@@ -114,7 +122,7 @@ def facts(notification: Notification) -> list[tuple[str, str]]:
         ("Baseline", baseline(notification)),
         ("Ratio", ratio(notification)),
         ("Since", "" if test else moment(notification.opened_ns)),
-        (_OCCURRED[notification.kind], moment(notification.occurred_ns)),
+        (_OCCURRED.get(notification.kind, ""), moment(notification.occurred_ns)),
         ("Reason", one_line(notification.reason)),
         ("Gateway", one_line(notification.gateway_id)),
         ("Alert", "" if test else one_line(notification.alert_id)),
