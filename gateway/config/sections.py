@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from gateway.config.values import Duration, Host, Name, Port, Size, Token
+from gateway.config.values import Duration, Host, Name, Port, Size, Timezone, Token
 from gateway.domain.events import Severity
 from gateway.domain.topics import TopicTemplates
 
@@ -36,8 +36,11 @@ class Section(BaseModel):
 class GatewaySection(Section):
     """This device."""
 
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
     id: Name
     state_dir: Path
+    timezone: Timezone | None = None  # of the times in messages; None is the system's
 
 
 class TlsSection(Section):

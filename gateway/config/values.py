@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from math import isfinite
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
@@ -69,3 +70,17 @@ def _token(token: SecretStr) -> SecretStr:
 
 
 Token = Annotated[SecretStr, AfterValidator(_token)]
+
+
+def parse_timezone(name: object) -> ZoneInfo:
+    """Return a time zone by its name in the IANA database. Raises ValueError for anything else."""
+    try:
+        if isinstance(name, str) and name:
+            return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # not known, not a name, or a folder of them such as "Europe"
+        pass
+    raise ValueError("a time zone is a name such as 'Europe/Stockholm' or 'UTC', and must be known to this system")
+
+
+Timezone = Annotated[ZoneInfo, BeforeValidator(parse_timezone)]
+"""A time zone; in a file it is its name."""

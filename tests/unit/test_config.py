@@ -121,6 +121,17 @@ class TestWhatIsRead:
         assert config.detection == documented.detection
         assert (config.influxdb, config.http, config.handlers, config.routes) == (None, None, {}, ())
 
+    def test_a_time_zone_is_read(self, write: Write) -> None:
+        text = LEAST.replace("[mqtt]", 'timezone = "Europe/Stockholm"\n[mqtt]', 1)
+        zone = load(write(text), {}).gateway.timezone
+        assert str(zone) == "Europe/Stockholm"
+
+    @pytest.mark.parametrize("name", ["'Mars/Base'", "''", "'../../etc/passwd'", "'Europe'", "1", "'a\\u0000b'"])
+    def test_an_unknown_time_zone_is_named(self, write: Write, name: str) -> None:
+        text = LEAST.replace("[mqtt]", f"timezone = {name}\n[mqtt]", 1)
+        (problem,) = problems(write(text))
+        assert problem.startswith("gateway.timezone: a time zone is a name such as 'Europe/Stockholm'")
+
     def test_every_other_key_of_the_interface_is_read(self, write: Write, tmp_path: Path) -> None:
         more = f"""client_id = "gw"
 username = "u"
