@@ -58,7 +58,7 @@ bench: dev servers  ## the benchmarks, as a table
 demo: setup  ## a plant in a box: simulated machines, one of which fails while you watch
 	$(BIN)/vibration-gateway demo
 
-evaluate: dev servers  ## real measurements through the whole system: make evaluate DATA=folder
+evaluate: dev servers  ## detection on real measurements, goal beside value: make evaluate DATA=folder
 	$(BIN)/python -m bench.evaluate $(DATA)
 
 lock: dev  ## resolve the dependencies anew

@@ -21,10 +21,13 @@ BLOCK = b"\0" * 4096
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured value; `goal` is what it is compared with, `met` whether it reaches it (None: nothing to reach)."""
+    """One measured value; `goal` is what it is compared with, `met` whether it reaches it (None: nothing to reach).
+
+    A `value` of None is something that did not happen.
+    """
 
     name: str
-    value: float
+    value: float | None
     unit: str
     goal: str = ""
     met: bool | None = None
@@ -81,7 +84,8 @@ def show(title: str, figures: Iterable[Figure]) -> None:
     table.columns[1].justify = "right"
     for figure in figures:
         mark = {True: "[green]met", False: "[red]missed", None: ""}[figure.met]
-        table.add_row(figure.name, f"{figure.value:,.6g}", figure.unit, figure.goal, mark, figure.note)
+        value = "-" if figure.value is None else f"{figure.value:,.6g}"
+        table.add_row(figure.name, value, figure.unit, figure.goal, mark, figure.note)
     CONSOLE.print(table)
 
 

@@ -1,6 +1,6 @@
 """The configuration: TOML -> frozen models. Unknown keys are refused, secrets are never printed."""
 
-from gateway.config.reading import load, load_state_dir, masked, validation_problems
+from gateway.config.reading import load, load_rules, load_state_dir, masked, validation_problems
 from gateway.config.rules import rules_for
 from gateway.config.sections import (
     Config,
@@ -24,6 +24,7 @@ __all__ = [
     "Size",
     "TlsSection",
     "load",
+    "load_rules",
     "load_state_dir",
     "masked",
     "parse_duration",

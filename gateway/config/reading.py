@@ -17,6 +17,9 @@ from gateway.errors import ConfigError
 ENVIRONMENT_PREFIX = "VIBRATION_GATEWAY__"
 SHORTEST_SECRET = 4
 
+_JUDGING = ("detection", "machines", "sensors", "routes")
+_NOBODY = {"gateway": {"id": "backtest", "state_dir": "."}, "mqtt": {"topics": ["{sensor}"]}}
+
 _EXPANSION = re.compile(r"\$\{(?:FILE:(?P<file>[^}]+)|(?P<name>[A-Za-z_]\w*)(?P<default>:-[^}]*)?)\}")
 
 
@@ -38,6 +41,28 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
     if problems:
         raise ConfigError([f"{path}: {problem}" for problem in problems]) from None
     config._secrets = frozenset(secrets)  # noqa: SLF001 - the model is frozen for everybody else
+    return config
+
+
+def load_rules(path: Path | None, environment: Mapping[str, str] = os.environ) -> Config:
+    """Return only what judges readings and says who is told; without a path, what holds without any file.
+
+    The file may have any or none of the other tables: nobody's secrets are needed to try rules. Handlers are known by
+    name only. Raises ConfigError.
+    """
+    tables = _read(path, environment) if path is not None else {}
+    problems = [f"{name}: unknown key" for name in tables if name not in Config.model_fields]
+    judging = {name: tables[name] for name in _JUDGING if name in tables}
+    secrets: set[str] = set()
+    expanded = _expanded(judging, "", lambda text, key: _expand(text, key, environment, problems, secrets))
+    handlers = tables.get("handlers", {})
+    named = {name: {"type": "none"} for name in handlers} if isinstance(handlers, dict) else handlers
+    try:
+        config = Config.model_validate({**_NOBODY, **expanded, "handlers": named})
+    except ValidationError as error:
+        problems += [masked(line, secrets) for line in validation_problems(error)]
+    if problems:
+        raise ConfigError([f"{path}: {problem}" for problem in problems]) from None
     return config
 
 
@@ -124,7 +149,7 @@ def _list_or_text(value: str) -> object:
     return parsed if isinstance(parsed, list) else value
 
 
-def _expanded(value: object, key: str, expand: Callable[[str, str], str]) -> object:
+def _expanded(value: Any, key: str, expand: Callable[[str, str], str]) -> Any:
     if isinstance(value, str):
         return expand(value, key)
     if isinstance(value, dict):

@@ -1,0 +1,1 @@
+"""New rules on old readings: the production engine over history, before anyone is paged."""

@@ -1,0 +1,145 @@
+"""The production engine over history, as fast as it goes: which alerts there would have been, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from gateway.backtest.recorded import Recorded
+from gateway.config import Config, rules_for
+from gateway.domain.alerts import ALERT_FACTS
+from gateway.domain.detection import Rules
+from gateway.domain.engine import NOT_JUDGED, Change, Engine, Judged
+from gateway.domain.events import AlertKind, Fact, Flag, Severity
+from gateway.domain.sensors import Clocks, Sensor, SensorState
+
+RulesFor = Callable[[Sensor], Rules]
+
+
+class AlertEntry(Struct):
+    """An alert that was raised, or an escalation of one: that is an entry of its own with the same `alert_id`.
+
+    `opened_ns` is when it became this severe, `row` the row that showed it, from 0; `cleared_row` is where it ended.
+    """
+
+    alert_id: str
+    kind: AlertKind
+    sensor_id: str
+    severity: Severity
+    change: str
+    opened_ns: int
+    row: int
+    reason: str
+    cleared_ns: int | None = None
+    cleared_row: int | None = None
+
+
+class Outcome(Struct):
+    """What a run over history came to. `facts` are all that the engine concluded, each with its row.
+
+    `open_alerts` holds the entries of each alert that has not cleared, by its id; `furthest_ns` is the longest that a
+    time that counts lies from the one of receiving.
+    """
+
+    readings: int = 0
+    late: int = 0
+    clock_replaced: int = 0
+    first_ns: int | None = None
+    last_ns: int = 0
+    furthest_ns: int = 0
+    facts: list[tuple[int, Fact]] = field(default_factory=list)
+    alerts: list[AlertEntry] = field(default_factory=list)
+    open_alerts: dict[str, list[AlertEntry]] = field(default_factory=dict)
+    sensors: dict[str, Sensor] = field(default_factory=dict)
+
+
+def run(history: Iterable[Recorded], rules_for: RulesFor, clocks: Clocks) -> Outcome:
+    """Judge a history by these rules. The same history and rules give the same outcome, whenever it is run."""
+    engine = Engine(rules_for, clocks)
+    outcome = Outcome(sensors=engine.sensors)
+    row = 0
+    for reading in history:
+        row = reading.row
+        sensor = _sensor_of(engine, reading)
+        received_ns, event_us = reading.received_ns, reading.event_us
+        time_ns, flags = engine.place(sensor, event_us, received_ns, retained=reading.retained)
+        _count(outcome, time_ns, received_ns, flags)
+        if flags & NOT_JUDGED:
+            continue
+        judged = engine.judge(sensor, reading.event, event_us, time_ns, received_ns=received_ns, flags=flags)
+        if judged:
+            _conclude(engine, sensor, judged, row, outcome)
+    for sensor in list(engine.sensors.values()):
+        _conclude(engine, sensor, engine.judge_waiting(sensor, sensor.state.newest_us or 0), row, outcome)
+    return outcome
+
+
+def _count(outcome: Outcome, time_ns: int, received_ns: int, flags: int) -> None:
+    outcome.readings += 1
+    if flags:
+        outcome.late += bool(flags & Flag.LATE)
+        outcome.clock_replaced += bool(flags & Flag.CLOCK_REPLACED)
+    outcome.furthest_ns = max(outcome.furthest_ns, abs(time_ns - received_ns))
+    if outcome.first_ns is None:
+        outcome.first_ns = time_ns
+    outcome.last_ns = max(outcome.last_ns, time_ns)
+
+
+def _sensor_of(engine: Engine, reading: Recorded) -> Sensor:
+    """Return the registry's entry for a reading's sensor, as the reading says it is now."""
+    data = reading.event.data
+    sensor = engine.sensors.get(data.sensor_id)
+    if sensor is None:
+        sensor = Sensor(
+            key=len(engine.sensors) + 1,
+            id=data.sensor_id,
+            tags=reading.tags,
+            unit=data.unit,
+            location=reading.event.sensor_location or "",
+            first_seen_ns=reading.received_ns,
+            state=SensorState(),
+        )
+        engine.sensors[sensor.id] = sensor
+    elif sensor.unit != data.unit or (sensor.tags is not reading.tags and sensor.tags != reading.tags):
+        engine.moved(sensor)
+        sensor.tags, sensor.unit = reading.tags, data.unit
+    return sensor
+
+
+def _conclude(engine: Engine, sensor: Sensor, judged: Iterable[Judged], row: int, outcome: Outcome) -> None:
+    for each in judged:
+        for change in engine.conclude(sensor, each):
+            take(outcome, row, change)
+
+
+def take(outcome: Outcome, row: int, change: Change) -> None:
+    """Note a change that row `row` led to."""
+    fact, alert = change.fact, change.alert
+    outcome.facts.append((row, fact))
+    what = ALERT_FACTS.get(fact.type)
+    if alert is None or what is None:
+        return
+    if what in {"raised", "escalated"}:
+        reason = str(fact.data.get("finding", alert.reason))
+        entry = AlertEntry(alert.id, alert.kind, alert.sensor_id, alert.severity, what, fact.time_ns, row, reason)
+        outcome.alerts.append(entry)
+        outcome.open_alerts.setdefault(alert.id, []).append(entry)
+    elif what == "cleared":
+        for entry in outcome.open_alerts.pop(alert.id, []):
+            entry.cleared_ns, entry.cleared_row = fact.time_ns, row
+
+
+def run_config(history: Iterable[Recorded], config: Config, learning: int | None = None) -> Outcome:
+    """Judge a history by the rules of a configuration.
+
+    A learning period of `learning` readings replaces both of its own: the readings, and the time.
+    """
+
+    def rules(sensor: Sensor) -> Rules:
+        own = rules_for(config, sensor.id, sensor.tags)
+        return own if learning is None else replace(own, learning_readings=learning, learning_ns=0)
+
+    detection = config.detection
+    return run(history, rules, Clocks(detection.clock_tolerance // 1000, detection.lateness // 1000))
