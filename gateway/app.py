@@ -42,6 +42,7 @@ ANNOUNCER = "announcer"
 SUBSCRIPTIONS = "subscriptions"
 CONSUMER_GROUP = "vibration_gateway.consumers"
 _GAUGES_EVERY = 2.0
+_OWN_METRICS_EVERY = 10.0
 _STOP_WITHIN = 5.0
 _TRY_AGAIN = 1.0
 _SAY_REJECTED_EVERY = 10.0
@@ -138,7 +139,7 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
         tasks.start("publisher", publisher.run())
         tasks.start("announcer", follow(ANNOUNCER, Announcer(publisher.publish), stream, readings=False))
         if config.influxdb is not None:
-            tasks.start("influx", _follow_influx(config.influxdb, journal, stream, metrics, report))
+            tasks.start("influx", _follow_influx(config, config.influxdb, journal, stream, metrics, report))
         for name, consumer in plugins.consumers.items():
             tasks.start(f"consumer {name}", follow(f"consumer.{name}", consumer, stream))
         if listener is not None:
@@ -367,14 +368,15 @@ async def _serve(  # noqa: PLR0917 - it hands over what it is given
             vars(used).clear()
 
 
-async def _follow_influx(
+async def _follow_influx(  # noqa: PLR0917 - it hands over what it is given
+    config: Config,
     section: InfluxSection,
     journal: Journal,
     stream: Stream,
     metrics: Metrics,
     report: Callable[[str, str | None], Awaitable[None]],
 ) -> None:
-    from gateway.consumers.influx import InfluxWriter  # noqa: PLC0415 - only for those who have an InfluxDB
+    from gateway.consumers.influx import InfluxWriter, to_gateway_line  # noqa: PLC0415 - only where there is an InfluxDB
 
     async def quarantine(line: bytes, reason: str) -> None:
         await journal.call(_quarantine, journal, line, reason)
@@ -382,8 +384,17 @@ async def _follow_influx(
     writer = InfluxWriter(
         section, quarantine, metrics.influx_points_written.inc, lambda problem: report("influxdb", problem)
     )
+
+    async def put_own_metrics() -> None:
+        while True:
+            now_ns, values = time.time_ns(), metrics.values()
+            await writer.put([to_gateway_line(config.gateway.id, *each, now_ns) for each in values])
+            await asyncio.sleep(_OWN_METRICS_EVERY)
+
     try:
-        await follow("influx", writer, stream)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(follow("influx", writer, stream), name="influx")
+            group.create_task(put_own_metrics(), name="own metrics to influx")
     finally:
         writer.close()
 

@@ -57,6 +57,7 @@ class InfluxWriter:
         self._quarantine = quarantine
         self._written = written
         self._report = report
+        self._is_taking = True
 
     def close(self) -> None:
         """Close the connections."""
@@ -68,12 +69,23 @@ class InfluxWriter:
         lines = await asyncio.to_thread(to_lines, readings, entries)
         await self._write(lines)
 
+    async def put(self, lines: list[bytes]) -> None:
+        """Write lines that nobody will miss, once: what cannot be written now is out of date later.
+
+        Not while the database is away or has asked us to wait.
+        """
+        if self._is_taking:
+            with suppress(DeliveryError):
+                await _in_daemon_thread(partial(self._post, lines))
+
     async def _write(self, lines: list[bytes]) -> None:
         """Write the lines; halve what is too large or refused, down to the one line that is to blame."""
         if not lines:
             return
+        self._is_taking = False
         error = await _in_daemon_thread(partial(self._post, lines))
         if error is None:
+            self._is_taking = True
             self._written(len(lines))
             await self._report(None)
             return
@@ -136,6 +148,12 @@ def to_lines(readings: Sequence[StoredReading], entries: Sequence[Entry]) -> lis
     lines = [_reading_line(reading, prefixes) for reading in readings]
     lines += [_alert_line(entry) for entry in entries if entry.fact.type in ALERT_FACTS]
     return lines
+
+
+def to_gateway_line(gateway_id: str, labels: Mapping[str, str], values: Mapping[str, float], time_ns: int) -> bytes:
+    """Return metrics with the same labels as a point about the gateway itself."""
+    fields = ",".join(f"{name}={float(value)!r}" for name, value in values.items())
+    return f"gateway{_tags({'gateway': gateway_id, **labels})} {fields} {time_ns}".encode()
 
 
 def _reading_line(reading: StoredReading, prefixes: dict[tuple[str, int], str]) -> bytes:

@@ -60,6 +60,19 @@ class Metrics:
             self.rejected.labels(reason).inc(count)
         self.batch_seconds.observe(seconds)
 
+    def values(self) -> list[tuple[dict[str, str], dict[str, float]]]:
+        """Return (labels, name -> value) for every set of labels; of histograms count and sum, not the buckets.
+
+        The names are those of `/metrics` without their prefix.
+        """
+        found: dict[tuple[tuple[str, str], ...], dict[str, float]] = {}
+        for metric in self.registry.collect():
+            for sample in metric.samples:
+                if not sample.name.endswith(("_bucket", "_created")):
+                    values = found.setdefault(tuple(sorted(sample.labels.items())), {})
+                    values[sample.name.removeprefix(f"{_PREFIX}_")] = sample.value
+        return [(dict(labels), values) for labels, values in found.items()]
+
     def count_notification(self, handler: str, outcome: str, seconds: float) -> None:
         """Count one attempt of a handler, and its latency if it was the last one."""
         self.notifications.labels(handler, outcome).inc()

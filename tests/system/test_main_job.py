@@ -86,6 +86,7 @@ def test_a_failing_bearing_is_kept_and_told_of(
 def assert_in_influx(gateway: Gateway, influx: Influx, published: int) -> None:
     until(lambda: influx.count("vibration", "level") >= published, 10, "every reading in InfluxDB")
     until(lambda: influx.count("alert", "state") >= 2, 10, "both alert changes in InfluxDB")
+    until(lambda: influx.count("gateway", "broker_connected") >= 1, 20, "the gateway's own metrics in InfluxDB")
     events = gateway.ask("events", "list", "--type", "VibrationRecorded", *EVERYTHING)
     points = influx.query("SELECT level FROM vibration GROUP BY sensor")
     assert len({event["eventId"] for event in events}) == len(events) == published

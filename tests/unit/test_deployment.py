@@ -164,10 +164,11 @@ def test_the_service_owns_the_folder_that_the_example_configuration_names() -> N
     assert service["User"] != "root"
 
 
-def test_the_dashboard_is_what_its_generator_makes() -> None:
-    generator = runpy.run_path(str(ROOT / "config/grafana/generate.py"))
-    shipped = (ROOT / "config/grafana/dashboards/fleet.json").read_text(encoding="utf-8")
-    assert generator["render"]() == shipped, "run config/grafana/generate.py"
+def test_the_dashboards_are_what_their_generator_makes() -> None:
+    made = runpy.run_path(str(ROOT / "config/grafana/generator"))["render"]()
+    shipped = {file.stem: file.read_text("utf-8") for file in (ROOT / "config/grafana/dashboards").iterdir()}
+    assert made == shipped, "run python config/grafana/generator"
+    assert made.keys() == {"fleet", "machine", "sensor", "alerts", "gateway"}
 
 
 def test_grafana_finds_what_is_provisioned() -> None:
@@ -180,4 +181,8 @@ def test_grafana_finds_what_is_provisioned() -> None:
     assert {source["url"], source["secureJsonData"]["httpHeaderValue1"]} == {"$INFLUX_URL", "Token $INFLUX_TOKEN"}
     assert {"INFLUX_URL", "INFLUX_TOKEN"} <= environment.keys()
     assert provider["options"]["path"] in targets
+    rules = yaml.safe_load((folder / "alerting/vibration.yaml").read_text())["groups"][0]["rules"]
+    asked = {query["datasourceUid"] for rule in rules for query in rule["data"]}
+    assert asked == {source["uid"], "__expr__"}
+    assert all(rule["condition"] == rule["data"][-1]["refId"] for rule in rules)
     assert environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"] == f"{provider['options']['path']}/fleet.json"

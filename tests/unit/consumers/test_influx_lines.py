@@ -14,7 +14,8 @@ from urllib3 import HTTPHeaderDict
 
 from gateway.api import DeliveryError
 from gateway.config import InfluxSection
-from gateway.consumers.influx import InfluxWriter, to_lines
+from gateway.consumers.influx import InfluxWriter, to_gateway_line, to_lines
+from gateway.web.metrics import Metrics
 from tests.plant import NOON_NS, alert_entry, alert_of, stored
 
 UNESCAPED = {char: re.compile(rf"(?<!\\){char}") for char in " ,="}
@@ -53,6 +54,18 @@ def test_an_alert_change_is_one_point() -> None:
         b"alert,area=hall-2,machine=pump-7,sensor=VB-1,severity=critical,site=plant-1 "
         b'state="active",reason="Level \\"high\\"",alert_id="alert-VB-1-1" ' + str(entry.fact.time_ns).encode()
     ]
+
+
+def test_the_gateways_own_metrics_are_a_point_for_each_set_of_labels() -> None:
+    metrics = Metrics()
+    metrics.rejected.labels("not_json").inc(2)
+    metrics.batch_seconds.observe(0.5)
+    lines = [to_gateway_line("edge 1", labels, values, NOON_NS).decode() for labels, values in metrics.values()]
+    assert f"gateway,gateway=edge\\ 1,reason=not_json rejected_total=2.0 {NOON_NS}" in lines
+    (own,) = [line for line in lines if line.startswith("gateway,gateway=edge\\ 1 ")]
+    assert "batch_seconds_count=1.0,batch_seconds_sum=0.5" in own
+    assert "_bucket" not in own
+    assert "_created" not in own
 
 
 def test_other_facts_are_no_points() -> None:
