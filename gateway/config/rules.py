@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.config.sections import Config, MachineSection, RuleOverrides
-from gateway.domain.detection import Rules
+from gateway.domain.detection import Feature, Rules, Threshold
 
 
 def rules_for(config: Config, sensor_id: str, tags: Mapping[str, str]) -> Rules:
@@ -30,6 +30,39 @@ def rules_for(config: Config, sensor_id: str, tags: Mapping[str, str]) -> Rules:
         off_delay_ns=values["off_delay"],
         hysteresis=values["hysteresis"],
         stopped_states=frozenset(state.casefold() for state in values["stopped_states"]),
+        unknown_states=frozenset(state.casefold() for state in values["unknown_states"]),
+        stopped_ratio=values["stopped_ratio"],
+        settling_ns=values["settling"],
+        rpm_step=values["rpm_step"],
+        load_step=values["load_step"],
+        drift_ratio=values["drift_ratio"],
+        rise_ratio=values["rise_ratio"],
+        rise_window_ns=values["rise_window"],
+        regime_change=values["regime_change"],
+        iso_group=values.get("iso_group"),
+        iso_support=values["iso_support"],
+        thresholds=_thresholds(tables),
+    )
+
+
+def _thresholds(tables: list[RuleOverrides]) -> tuple[Threshold, ...]:
+    """Return the thresholds of features: those of a narrower table replace, key by key, those of a wider one."""
+    merged: dict[Feature, dict[str, Any]] = {}
+    for table in tables:
+        for feature, section in (table.thresholds or {}).items():
+            merged.setdefault(feature, {}).update(section.model_dump(exclude_none=True))
+    return tuple(
+        Threshold(
+            feature,
+            warning=keys.get("warning"),
+            critical=keys.get("critical"),
+            on_readings=keys.get("on_readings"),
+            on_delay_ns=keys.get("on_delay"),
+            off_readings=keys.get("off_readings"),
+            off_delay_ns=keys.get("off_delay"),
+            hysteresis=keys.get("hysteresis"),
+        )
+        for feature, keys in sorted(merged.items())
     )
 
 

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from gateway.config.values import Duration, Host, Name, Port, Size, Timezone, Token
+from gateway.domain.detection import Feature
 from gateway.domain.events import Severity
 from gateway.domain.topics import TopicTemplates
 
@@ -106,6 +107,25 @@ class HttpSection(Section):
     public_url: AnyHttpUrl | None = None
 
 
+Ratio = Annotated[float, Field(gt=1, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class ThresholdSection(Section):
+    """Limits of one feature; delays and hysteresis that are left out are those of the level."""
+
+    warning: Positive | None = None
+    critical: Positive | None = None
+    on_readings: Count | None = None
+    on_delay: Duration | None = None
+    off_readings: Count | None = None
+    off_delay: Duration | None = None
+    hysteresis: Share | None = None
+
+
 class RuleOverrides(Section):
     """Rules of detection for some sensors; what is left out comes from the next wider table."""
 
@@ -120,6 +140,18 @@ class RuleOverrides(Section):
     off_delay: Duration | None = None
     hysteresis: Annotated[float, Field(ge=0, lt=1)] | None = None
     stopped_states: frozenset[str] | None = None
+    unknown_states: frozenset[str] | None = None
+    stopped_ratio: Share | None = None
+    settling: Duration | None = None
+    rpm_step: NotNegative | None = None
+    load_step: NotNegative | None = None
+    drift_ratio: NotNegative | None = None
+    rise_ratio: NotNegative | None = None
+    rise_window: Duration | None = None
+    regime_change: bool | None = None
+    iso_group: Literal[1, 2] | None = None
+    iso_support: Literal["rigid", "flexible"] | None = None
+    thresholds: Mapping[Feature, ThresholdSection] | None = None
 
 
 class DetectionSection(RuleOverrides):
@@ -136,6 +168,17 @@ class DetectionSection(RuleOverrides):
     off_delay: Duration = 0
     hysteresis: Annotated[float, Field(ge=0, lt=1)] = 0.1
     stopped_states: frozenset[str] = frozenset({"stopped", "off"})
+    unknown_states: frozenset[str] = frozenset({"unknown"})
+    stopped_ratio: Share = 0.25
+    settling: Duration = 180 * 10**9
+    rpm_step: NotNegative = 0.1
+    load_step: NotNegative = 0.25
+    drift_ratio: NotNegative = 1.25
+    rise_ratio: NotNegative = 1.0
+    rise_window: Duration = 3600 * 10**9
+    regime_change: bool = True
+    iso_support: Literal["rigid", "flexible"] = "rigid"
+    thresholds: Mapping[Feature, ThresholdSection] = Field(default_factory=dict)
     lateness: Duration = 0
     clock_tolerance: Duration = 86400 * 10**9
 

@@ -19,13 +19,14 @@ MAD_TO_SIGMA = 1.4826
 SMALLEST_SPREAD = 0.01
 """A spread under 1 % of the level is a matter of the sensor's resolution, not of the machine."""
 
-Source = Literal["configured", "learned", "provisional", "event"]
+Source = Literal["configured", "set", "learned", "provisional", "event"]
 
 
 class Baseline(Struct, frozen=True):
-    """The normal level of a sensor and, once learned, its spread; both in the sensor's unit.
+    """The normal level of a sensor in one operating state and, once learned, its spread; both in the sensor's unit.
 
-    `sigma` is a robust standard deviation. `version` counts what was learned for this sensor, from 1.
+    `sigma` is a robust standard deviation. `version` counts what was learned or set for this sensor, from 1, in
+    whatever state. `state` is the operating state, empty where nothing says it, and `by` is who set it.
     """
 
     level: float
@@ -35,6 +36,8 @@ class Baseline(Struct, frozen=True):
     readings: int = 0
     from_ns: int = 0
     to_ns: int = 0
+    state: str = ""
+    by: str = ""
 
 
 class Learning(Struct):
@@ -61,7 +64,7 @@ class Learning(Struct):
 
 
 def learn(
-    learning: Learning, level: float, time_ns: int, *, readings: int, duration_ns: int, version: int
+    learning: Learning, level: float, time_ns: int, *, readings: int, duration_ns: int, version: int, state: str = ""
 ) -> Baseline | None:
     """Take a reading in and return a baseline when there is a new one: a provisional one first, then the learned one.
 
@@ -86,4 +89,5 @@ def learn(
         readings=learning.count,
         from_ns=learning.first_ns,
         to_ns=time_ns,
+        state=state,
     )

@@ -3,21 +3,46 @@
 from __future__ import annotations
 
 from enum import Enum, auto
+from typing import Literal
 
 from msgspec import Struct
 
 from gateway.domain.baseline import Baseline, Learning, learn
 from gateway.domain.events import Level, Severity
+from gateway.domain.operating import enter, state_of
 from gateway.domain.sensors import Limits, SensorState
 
 DAY_NS = 86_400_000_000_000
+
+SETTLED = frozenset({"learned", "set"})
+"""Sources of a baseline after which nothing more is learned."""
+
+Feature = Literal["velocity_rms", "crest_factor", "kurtosis"]
+
+
+class Threshold(Struct, frozen=True):
+    """Limits of a feature of the reading, and delays of its own: None are those of the rules it is among."""
+
+    feature: Feature
+    warning: float | None = None
+    critical: float | None = None
+    on_readings: int | None = None
+    on_delay_ns: int | None = None
+    off_readings: int | None = None
+    off_delay_ns: int | None = None
+    hysteresis: float | None = None
 
 
 class Rules(Struct, frozen=True):
     """What decides, for one sensor. On- and off-delay hold when both their count and their time are reached.
 
     A warning is raised at `warning_sigma` robust standard deviations above a learned baseline; `warning_ratio` times
-    the baseline decides until a spread has been learned. `critical_ratio` always decides what is critical.
+    the baseline decides until a spread has been learned. `critical_ratio` decides what is critical. `drift_ratio` is
+    what the smoothed level may slowly reach, `rise_ratio` by how many baselines it may rise within `rise_window_ns`;
+    0 switches either off. Below `stopped_ratio` of its baseline a level is that of a machine standing still.
+
+    `settling_ns` after a start or a change of the operating state nothing is judged or learned. `iso_group` (1 or 2)
+    and `iso_support` say which limits of ISO 10816-3 hold for `velocity_rms`; without a group none do.
     """
 
     baseline: float | None = None
@@ -32,6 +57,18 @@ class Rules(Struct, frozen=True):
     off_delay_ns: int = 0
     hysteresis: float = 0.1
     stopped_states: frozenset[str] = frozenset({"stopped", "off"})
+    unknown_states: frozenset[str] = frozenset({"unknown"})
+    stopped_ratio: float = 0.25
+    settling_ns: int = 180 * 10**9
+    rpm_step: float = 0.1
+    load_step: float = 0.25
+    drift_ratio: float = 1.25
+    rise_ratio: float = 1.0
+    rise_window_ns: int = 3600 * 10**9
+    regime_change: bool = True
+    iso_group: Literal[1, 2] | None = None
+    iso_support: Literal["rigid", "flexible"] = "rigid"
+    thresholds: tuple[Threshold, ...] = ()
 
 
 class Change(Enum):
@@ -63,13 +100,18 @@ NOTHING = Evaluation()
 
 
 class Sample(Struct, gc=False):
-    """What detection needs to know of a reading. `level` and `event_baseline` are in `unit`."""
+    """What detection needs to know of a reading. `level` and `event_baseline` are in `unit`, `velocity_rms` in mm/s."""
 
     level: float
     time_ns: int
     unit: str = "m/s²"
     event_baseline: float | None = None
     operating_state: str | None = None
+    velocity_rms: float | None = None
+    crest_factor: float | None = None
+    kurtosis: float | None = None
+    rpm: float | None = None
+    load: float | None = None
 
 
 def evaluate(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
@@ -78,9 +120,21 @@ def evaluate(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
     A stopped machine is neither healthy nor learned from, and it is not recovery: its samples only end a series of
     readings above a limit.
     """
-    if sample.operating_state is not None and sample.operating_state.casefold() in rules.stopped_states:
+    name = state_of(state, sample.operating_state, sample.rpm, sample.load, rules)
+    if name is None:
+        state.unsettled_ns = sample.time_ns
         state.on_warning = state.on_critical = state.off = 0
         return NOTHING
+    if name != state.operating_state:
+        before = state.operating_state
+        if enter(state, name) and before and name:  # where one of them is not named, nothing says that it has changed
+            state.unsettled_ns = state.judged_ns
+            state.on_warning = state.on_critical = state.off = 0
+    state.judged_ns = sample.time_ns
+    if state.unsettled_ns is not None:
+        if sample.time_ns - state.unsettled_ns < rules.settling_ns:
+            return NOTHING
+        state.unsettled_ns = None
     if sample.event_baseline is not None and sample.event_baseline != state.event_baseline:
         state.event_baseline = sample.event_baseline
         state.limits = None
@@ -107,11 +161,16 @@ def choose_baseline(state: SensorState, rules: Rules) -> Baseline | None:
     """
     if rules.baseline is not None:
         return Baseline(rules.baseline, "configured")
-    if state.learned is not None and state.learned.source == "learned":
+    if state.learned is not None and state.learned.source in SETTLED:
         return state.learned
     if state.event_baseline is not None and state.event_baseline > 0:
         return Baseline(state.event_baseline, "event")
     return state.learned
+
+
+def next_version(state: SensorState) -> int:
+    """Return the number of the sensor's next baseline, in whatever state."""
+    return 1 + max(state.versions, state.learned.version if state.learned else 0)
 
 
 def limits(baseline: Baseline | None, rules: Rules) -> Limits | None:
@@ -201,7 +260,7 @@ def _clear(state: SensorState, limit: Limits, sample: Sample) -> Finding:
 
 def _learn(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
     """Learn from a sample that nothing is wrong with, unless there is nothing left to learn."""
-    if rules.baseline is not None or (state.learned is not None and state.learned.source == "learned"):
+    if rules.baseline is not None or (state.learned is not None and state.learned.source in SETTLED):
         return NOTHING
     if state.learning is None:
         state.learning = Learning(first_ns=sample.time_ns)
@@ -211,10 +270,12 @@ def _learn(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
         sample.time_ns,
         readings=rules.learning_readings,
         duration_ns=rules.learning_ns,
-        version=1 if state.learned is None else state.learned.version + 1,
+        version=next_version(state),
+        state=state.operating_state,
     )
     if learned is None:
         return NOTHING
+    state.versions = learned.version
     state.learned = learned
     state.limits = None
     if learned.source == "learned":
@@ -223,8 +284,9 @@ def _learn(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
 
 
 def _compared(level: float, baseline: Baseline) -> str:
-    words = {"event": "sensor's own", "configured": "configured", "learned": "learned", "provisional": "provisional"}
-    text = f"{level / baseline.level:.1f} × the {words[baseline.source]} baseline {number(baseline.level)}"
+    words = {"event": "sensor's own", "configured": "configured", "set": "set"}
+    source = words.get(baseline.source, baseline.source)
+    text = f"{level / baseline.level:.1f} × the {source} baseline {number(baseline.level)}"
     if baseline.sigma is not None:
         text += f" ({(level - baseline.level) / baseline.sigma:+.1f} sigma, version {baseline.version})"
     return text

@@ -7,6 +7,8 @@ on history.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from math import inf
+from typing import Any
 
 from msgspec import Struct
 
@@ -14,14 +16,17 @@ from gateway.domain import alerts, detection
 from gateway.domain.alerts import Alert
 from gateway.domain.baseline import Baseline
 from gateway.domain.clock import OurClock
-from gateway.domain.detection import Evaluation, Rules, Sample, evaluate
-from gateway.domain.events import Fact, Flag, Level, Severity, VibrationRecorded, derive, rfc3339
+from gateway.domain.detection import Evaluation, Rules, Sample, evaluate, next_version
+from gateway.domain.events import Fact, Flag, Level, Severity, VibrationRecorded, derive, derived_id, rfc3339
+from gateway.domain.operating import forget_baselines, known_baselines, put_baseline
 from gateway.domain.sensors import Clocks, Sensor, SensorState, Waiting, hold, place, release
 from gateway.errors import ConflictError, NotFoundError
 
 NOT_JUDGED = Flag.LATE | Flag.RETAINED
 
 BASELINE_LEARNED = "BaselineLearned"
+BASELINE_SET = "BaselineSet"
+BASELINE_RELEARN = "BaselineRelearn"
 LATENESS_PASSED = "LatenessPassed"
 
 
@@ -88,8 +93,9 @@ class Engine:
         data, event_id = event.data, event.event_id or ""
         if self._clocks.lateness_us == 0 or flags & Flag.CLOCK_REPLACED:
             sample = Sample(
-                data.vibration_level, time_ns, data.unit, data.baseline_vibration_level, data.operating_state
-            )
+                data.vibration_level, time_ns, data.unit, data.baseline_vibration_level, data.operating_state,
+                data.velocity_rms, data.crest_factor, data.kurtosis, data.rpm, data.load,
+            )  # fmt: skip
             evaluation = evaluate(sensor.state, sample, self.rules_of(sensor))
             if evaluation is detection.NOTHING:
                 return ()
@@ -102,6 +108,11 @@ class Engine:
             data.unit,
             data.baseline_vibration_level,
             data.operating_state,
+            data.velocity_rms,
+            data.crest_factor,
+            data.kurtosis,
+            data.rpm,
+            data.load,
         )
         hold(sensor.state, waiting)
         self._holding.setdefault(sensor.key, (sensor, received_ns))
@@ -113,7 +124,10 @@ class Engine:
         released = release(sensor.state, until_us)
         for reading in released:
             time_ns = reading.event_us * 1000
-            sample = Sample(reading.level, time_ns, reading.unit, reading.event_baseline, reading.operating_state)
+            sample = Sample(
+                reading.level, time_ns, reading.unit, reading.event_baseline, reading.operating_state,
+                reading.velocity_rms, reading.crest_factor, reading.kurtosis, reading.rpm, reading.load,
+            )  # fmt: skip
             evaluation = evaluate(sensor.state, sample, self.rules_of(sensor))
             if evaluation is not detection.NOTHING:
                 found.append(Judged(reading.event_id, reading.correlation_id, time_ns, reading.unit, evaluation))
@@ -162,6 +176,53 @@ class Engine:
             self.settle(alert)
             changes.append(Change(fact, alert))
         return changes
+
+    def set_baseline(
+        self, sensor: Sensor, level: float, *, state: str = "", by: str, reason: str = "", time_ns: int
+    ) -> Change:
+        """Return the fact that a person has set what is normal for a sensor in an operating state, in its unit.
+
+        Nothing moves on before `apply_baseline` is called with the fact; so it is after a restart, with the journal's.
+        Raises ConflictError if the configuration has a baseline for the sensor, which comes first, and ValueError if
+        the level is not above zero.
+        """
+        if not 0 < level < inf:
+            raise ValueError(f"a baseline is a level above zero, not {level}")
+        self._refuse_if_configured(sensor)
+        baseline = Baseline(level, "set", version=next_version(sensor.state), from_ns=time_ns, to_ns=time_ns,
+                            state=state.strip().casefold(), by=by)  # fmt: skip
+        data = {**_describe_baseline(baseline, sensor), "comment": reason}
+        return Change(_by_a_person(BASELINE_SET, sensor.id, time_ns, data))
+
+    def relearn(self, sensor: Sensor, *, state: str | None = None, by: str, reason: str = "", time_ns: int) -> Change:
+        """Return the fact that a person wants what is normal learned anew, in one operating state or (None) in all.
+
+        What was learned stays in the journal, with its version. Nothing moves on before `apply_baseline`. Raises
+        ConflictError if the configuration has a baseline for the sensor.
+        """
+        self._refuse_if_configured(sensor)
+        name = None if state is None else state.strip().casefold()
+        data = {"sensorId": sensor.id, "state": name, "by": by, "comment": reason}
+        return Change(_by_a_person(BASELINE_RELEARN, sensor.id, time_ns, data))
+
+    def apply_baseline(self, sensor: Sensor, fact: Fact) -> None:
+        """Let a sensor's baselines be as a BaselineSet or BaselineRelearn says; facts of other types change nothing."""
+        if fact.type == BASELINE_SET:
+            put_baseline(sensor.state, _read_baseline(fact))
+        elif fact.type == BASELINE_RELEARN:
+            forget_baselines(sensor.state, fact.data["state"])
+
+    def baselines(self, sensor: Sensor) -> list[Baseline]:
+        """Return the baselines that were learned or set for a sensor and hold now, one for each operating state."""
+        return known_baselines(sensor.state)
+
+    def _refuse_if_configured(self, sensor: Sensor) -> None:
+        configured = self.rules_of(sensor).baseline
+        if configured is not None:
+            raise ConflictError(
+                f"the configuration sets the baseline of {sensor.id!r} to {configured}, and that comes first;"
+                " take it out of [[sensors]] to have it learned or set"
+            )
 
     def condition(self, subject: str, severity: Severity | None, reason: str, time_ns: int) -> list[Change]:
         """Return what follows from how a part of the gateway itself is; nothing moves on before `settle`."""
@@ -224,6 +285,20 @@ def _lateness_passed(sensor: Sensor) -> Fact:
     )
 
 
+def _by_a_person(type_: str, sensor_id: str, time_ns: int, data: dict[str, Any]) -> Fact:
+    """Return a fact whose cause is a person: it begins a story of its own."""
+    id_ = derived_id(type_, sensor_id, str(time_ns))
+    return Fact(id_, type_, time_ns, sensor_id, id_, id_, data)
+
+
+def _read_baseline(fact: Fact) -> Baseline:
+    data = fact.data
+    return Baseline(
+        data["level"], "set", version=data["version"], from_ns=fact.time_ns, to_ns=fact.time_ns,
+        state=data["state"], by=data["by"],
+    )  # fmt: skip
+
+
 def _describe_baseline(baseline: Baseline, sensor: Sensor) -> dict[str, object]:
     return {
         "sensorId": sensor.id,
@@ -235,4 +310,6 @@ def _describe_baseline(baseline: Baseline, sensor: Sensor) -> dict[str, object]:
         "readings": baseline.readings,
         "from": rfc3339(baseline.from_ns),
         "to": rfc3339(baseline.to_ns),
+        "state": baseline.state,
+        "by": baseline.by,
     }

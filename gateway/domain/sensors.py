@@ -37,6 +37,18 @@ class Waiting(Struct):
     unit: str
     event_baseline: float | None = None
     operating_state: str | None = None
+    velocity_rms: float | None = None
+    crest_factor: float | None = None
+    kurtosis: float | None = None
+    rpm: float | None = None
+    load: float | None = None
+
+
+class Known(Struct):
+    """What is known of a sensor in one operating state, put aside while its machine is in another."""
+
+    learned: Baseline | None = None
+    learning: Learning | None = None
 
 
 class Clocks(Struct, frozen=True):
@@ -52,6 +64,10 @@ class SensorState(Struct):
     `newest_us` is the newest believable time, `seen_us` the newest of all: beyond it nothing can be a duplicate.
     `on_*` and `off` count consecutive readings beyond a limit, since the time beside them. `waiting` are the readings
     that are not judged yet, `released_us` the time of the last one that was.
+
+    `learned` and `learning` are those of `operating_state`, which the machine was in last; `others` keeps them for the
+    other states. `versions` counts the baselines. Until `unsettled_ns` plus the settling time nothing is judged: it is
+    the time of the last reading before the machine went into its state.
     """
 
     newest_us: int | None = None
@@ -71,6 +87,13 @@ class SensorState(Struct):
     limits: Limits | None = None
     waiting: list[Waiting] = []
     released_us: int | None = None
+    operating_state: str = ""
+    others: dict[str, Known] = {}
+    versions: int = 0
+    rpm_band: int | None = None
+    load_band: int | None = None
+    judged_ns: int | None = None
+    unsettled_ns: int | None = None
 
 
 def place(

@@ -1,5 +1,6 @@
 import math
 from statistics import median
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -61,7 +62,7 @@ def test_once_learned_it_stays() -> None:
 
 def test_the_spread_is_robust_and_never_smaller_than_the_sensors_resolution() -> None:
     quiet, rough = Learning(0), Learning(0)
-    same = {"readings": 9, "duration_ns": 0, "version": 1}
+    same: dict[str, Any] = {"readings": 9, "duration_ns": 0, "version": 1}
     for level in [10.0] * 8:
         learn(quiet, level, 0, **{**same, "readings": 100})
     constant = learn(quiet, 10.0, 1, **same)
@@ -134,7 +135,7 @@ def test_learning_is_frozen_while_an_alert_is_open_and_while_one_may_be_coming()
 @pytest.mark.parametrize("text", ["stopped", "Stopped", "OFF"])
 def test_nothing_is_learned_from_a_stopped_machine(text: str) -> None:
     state = SensorState()
-    rules = Rules(learning_readings=5, learning_ns=0, stopped_states=frozenset({"stopped", "off"}))
+    rules = Rules(learning_readings=5, learning_ns=0, settling_ns=0, stopped_states=frozenset({"stopped", "off"}))
     assert fed(state, rules, [0.1] * 50, operating_state=text) == []
     assert state.learning is None
     assert fed(state, rules, [4.0] * 5, start=50, operating_state="running")[0].level == 4.0

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from gateway.domain.alerts import CLEARED, ESCALATED, RAISED
 from gateway.domain.decoding import EVENT
 from gateway.domain.detection import Rules
-from gateway.domain.engine import LATENESS_PASSED, Change, Engine
+from gateway.domain.engine import BASELINE_RELEARN, BASELINE_SET, LATENESS_PASSED, Change, Engine
 from gateway.domain.events import VibrationRecorded, microseconds
 from gateway.domain.sensors import Clocks, Sensor, SensorState
 from gateway.errors import ConflictError, NotFoundError
@@ -131,6 +131,46 @@ class TestConditions:
         assert raised.fact.causation_id == raised.fact.correlation_id == cause.fact.id
         assert raised.alert is not None
         assert raised.alert.opened_by == cause.fact.id
+
+
+class TestBaselinesByPeople:
+    def test_a_baseline_that_is_set_counts_from_the_moment_its_fact_is_applied(self) -> None:
+        one = sensor()
+        made = engine(one, rules=Rules())
+        change = made.set_baseline(one, 5.0, by="anna", reason="after the repair", time_ns=NOON_NS)
+        assert made.baseline_level(one) is None, "it has not been written yet"
+        assert (change.fact.type, change.alert) == (BASELINE_SET, None)
+        assert {name: change.fact.data[name] for name in ("level", "by", "comment", "version", "state")} == {
+            "level": 5.0, "by": "anna", "comment": "after the repair", "version": 1, "state": "",
+        }  # fmt: skip
+        made.apply_baseline(one, change.fact)
+        assert made.baseline_level(one) == 5.0
+        assert [baseline.by for baseline in made.baselines(one)] == ["anna"]
+
+    def test_what_is_learned_anew_is_forgotten_and_gets_the_next_version(self) -> None:
+        one = sensor()
+        made = engine(one, rules=Rules())
+        made.apply_baseline(one, made.set_baseline(one, 5.0, by="anna", time_ns=NOON_NS).fact)
+        change = made.relearn(one, by="bert", reason="moved", time_ns=NOON_NS + 1)
+        assert (change.fact.type, change.fact.data["by"], change.fact.data["state"]) == (BASELINE_RELEARN, "bert", None)
+        made.apply_baseline(one, change.fact)
+        assert made.baselines(one) == []
+        again = made.set_baseline(one, 6.0, state="Fast", by="anna", time_ns=NOON_NS + 2)
+        assert (again.fact.data["version"], again.fact.data["state"]) == (2, "fast")
+
+    def test_the_configuration_comes_first(self) -> None:
+        one = sensor()
+        made = engine(one, rules=FIXED)
+        with pytest.raises(ConflictError, match=r"take it out of \[\[sensors\]\]"):
+            made.set_baseline(one, 5.0, by="anna", time_ns=NOON_NS)
+        with pytest.raises(ConflictError):
+            made.relearn(one, by="anna", time_ns=NOON_NS)
+
+    @pytest.mark.parametrize("level", [0.0, -1.0, float("inf"), float("nan")])
+    def test_nothing_can_be_compared_with_such_a_level(self, level: float) -> None:
+        one = sensor()
+        with pytest.raises(ValueError, match="above zero"):
+            engine(one, rules=Rules()).set_baseline(one, level, by="anna", time_ns=NOON_NS)
 
 
 class TestAcknowledging:

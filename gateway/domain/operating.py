@@ -1,0 +1,130 @@
+"""Which operating state a machine is in, as a reading tells, and what is known of the sensor in each of them."""
+
+from __future__ import annotations
+
+from math import exp, log
+from typing import Protocol
+
+from gateway.domain.baseline import Baseline
+from gateway.domain.sensors import Known, SensorState
+
+MAX_STATES = 32
+"""States that a sensor has baselines for: 250 bytes each once learned. All further ones share one, named `OTHER`."""
+
+MAX_NAME = 64
+"""Characters of a state's name that count."""
+
+OTHER = "any other state"
+
+STANDSTILL_RPM = 1.0
+"""Slower than one turn a minute is standing still; the slowest large machines turn at about ten."""
+
+IDLE_LOAD = 0.01
+"""Below this a load is none, whether it is given in per cent or as a share of one."""
+
+MOST = 1e12
+"""Of a larger number nothing is known but that it is wrong."""
+
+KEEP = 0.75
+"""A band is left at three quarters of a step from its middle, not at one half: jitter at its edge is no change."""
+
+
+class StateRules(Protocol):
+    """What of the rules decides about states."""
+
+    @property
+    def stopped_states(self) -> frozenset[str]:
+        """States, casefolded, in which the machine stands still."""
+
+    @property
+    def unknown_states(self) -> frozenset[str]:
+        """States, casefolded, that say nothing."""
+
+    @property
+    def rpm_step(self) -> float:
+        """Width of a band of speed, as a share of the speed."""
+
+    @property
+    def load_step(self) -> float:
+        """Width of a band of load, as a share of the load."""
+
+
+def state_of(
+    state: SensorState, said: str | None, rpm: float | None, load: float | None, rules: StateRules
+) -> str | None:
+    """Return the operating state that a reading was taken in, empty if nothing says it, or None if the machine stands.
+
+    What the event (or the machine's own topic) says comes first, then bands of speed and load. A state that is the
+    number 0, as a running bit gives it, is a standstill.
+    """
+    if said is not None:
+        name = said.strip().casefold()
+        if name in rules.stopped_states or name in {"0", "0.0"}:
+            return None
+        if name and name not in rules.unknown_states:
+            return name[:MAX_NAME]
+    if rpm is None and load is None:
+        return ""
+    if rpm is not None and abs(rpm) < STANDSTILL_RPM:
+        return None
+    words = []
+    if rpm is not None and rules.rpm_step > 0:
+        state.rpm_band = _band(abs(rpm), rules.rpm_step, state.rpm_band)
+        words.append(f"{_range(state.rpm_band, rules.rpm_step)} rpm")
+    if load is not None and rules.load_step > 0:
+        state.load_band = _band(max(abs(load), IDLE_LOAD), rules.load_step, state.load_band)
+        words.append(f"load {_range(state.load_band, rules.load_step)}")
+    return ", ".join(words)
+
+
+def enter(state: SensorState, name: str) -> bool:
+    """Put aside what is known in the state so far, take up what is known in the one named; tell whether it is another.
+
+    A state that nothing is known in leaves nothing behind.
+    """
+    others = state.others
+    if name not in others and len(others) >= MAX_STATES:
+        name = OTHER
+    if name == state.operating_state:
+        return False
+    if state.learned is not None or state.learning is not None:
+        others[state.operating_state] = Known(state.learned, state.learning)
+    known = others.pop(name, None) or Known()
+    state.operating_state = name
+    state.learned, state.learning = known.learned, known.learning
+    state.limits = None
+    return True
+
+
+def known_baselines(state: SensorState) -> list[Baseline]:
+    """Return the baselines of all states, in the order of the states' names."""
+    known = {**state.others, state.operating_state: Known(state.learned)}
+    return [baseline for _, each in sorted(known.items()) if (baseline := each.learned) is not None]
+
+
+def put_baseline(state: SensorState, baseline: Baseline) -> None:
+    """Let a baseline hold in the state that it names; what was being learned there is dropped."""
+    state.versions = max(state.versions, baseline.version)
+    if baseline.state == state.operating_state:
+        state.learned, state.learning, state.limits = baseline, None, None
+    else:
+        state.others[baseline.state] = Known(baseline)
+
+
+def forget_baselines(state: SensorState, name: str | None) -> None:
+    """Learn anew in the named operating state, or in all. An open alert ends when the level is normal again by then."""
+    state.versions = max([state.versions, *(baseline.version for baseline in known_baselines(state))])
+    if name is None or name == state.operating_state:
+        state.learned, state.learning, state.limits = None, None, None
+    for other in [*state.others] if name is None else [name]:
+        state.others.pop(other, None)
+
+
+def _band(value: float, step: float, last: int | None) -> int:
+    position = log(min(value, MOST)) / log(1 + step)
+    return last if last is not None and abs(position - last) < KEEP else round(position)
+
+
+def _range(band: int, step: float) -> str:
+    low, high = (exp((band + side) * log(1 + step)) for side in (-0.5, 0.5))
+    return f"{low:.3g} to {high:.3g}"
