@@ -127,4 +127,4 @@ def _band(value: float, step: float, last: int | None) -> int:
 
 def _range(band: int, step: float) -> str:
     low, high = (exp((band + side) * log(1 + step)) for side in (-0.5, 0.5))
-    return f"{low:.3g} to {high:.3g}"
+    return f"{low:.4g} to {high:.4g}"
