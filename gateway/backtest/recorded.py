@@ -93,6 +93,8 @@ def read_csv(path: Path, columns: Columns, tags: dict[str, str], problems: Probl
     The fewest rows are left out that leave the others in the order of time: one wrong year does not lose the rest.
     Raises GatewayError if a column is missing, or the file cannot be read to its end.
     """
+    if problem := missing_columns(path, columns):
+        raise GatewayError(problem)
     with _rows(path) as (header, rows):
         cells = _Cells(header, columns)
         times = array("q", (cells.order_us(row) for _, row in rows)) if columns.time else None
@@ -106,6 +108,16 @@ def read_csv(path: Path, columns: Columns, tags: dict[str, str], problems: Probl
             if faults:
                 problems.bad(line, "; ".join(faults))
             yield from readings
+
+
+def missing_columns(path: Path, columns: Columns) -> str | None:
+    """Return what is wrong with the names of the columns, or None. Raises GatewayError if the file cannot be read."""
+    with _rows(path) as (header, _):
+        missing = sorted(set(columns.names()) - set(header))
+        if missing:
+            return f"{path.name} has no column {', '.join(missing)}; its columns are {', '.join(header) or 'none'}"
+        twice = sorted(name for name in set(columns.names()) if header.count(name) > 1)
+        return f"{path.name} has more than one column {', '.join(twice)}" if twice else None
 
 
 @contextmanager
@@ -126,12 +138,6 @@ class _Cells:
     """Reads the cells of a row."""
 
     def __init__(self, header: Sequence[str], columns: Columns) -> None:
-        missing = sorted(set(columns.names()) - set(header))
-        if missing:
-            raise GatewayError(f"no column {', '.join(missing)}; the columns are {', '.join(header) or 'none'}")
-        twice = sorted(name for name in set(columns.names()) if header.count(name) > 1)
-        if twice:
-            raise GatewayError(f"more than one column is named {', '.join(twice)}")
         self._columns = columns
         self._time = header.index(columns.time) if columns.time else None
         self._received = header.index(columns.received) if columns.received else None
@@ -259,5 +265,5 @@ def _longest_ordered(times: Sequence[int]) -> bytearray:
     return kept
 
 
-ReadHistory = Callable[[], Iterator[Recorded]]
-"""Reads a history anew, as often as it is asked for."""
+ReadHistory = Callable[[Problems], Iterator[Recorded]]
+"""Reads a history anew, as often as it is asked for; what cannot be used goes to the problems."""

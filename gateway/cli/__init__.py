@@ -20,6 +20,7 @@ _COMMANDS = {
     "events": "gateway.cli.events:events",
     "alerts": "gateway.cli.alerts:alerts",
     "sensors": "gateway.cli.sensors:sensors",
+    "backtest": "gateway.cli.backtest:backtest",
     "deadletters": "gateway.cli.deadletters:deadletters",
     "handlers": "gateway.cli.handlers:handlers",
 }
