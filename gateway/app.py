@@ -29,7 +29,7 @@ from gateway.domain.routing import Route
 from gateway.domain.topics import TopicTemplates
 from gateway.errors import ConfigError, GatewayError, JournalUnavailableError
 from gateway.handlers import build_handler
-from gateway.journal import FILE_NAME, Journal, Outbox, Reader, StateLock, Stream, Upkeep
+from gateway.journal import FILE_NAME, Journal, Outbox, Questions, Reader, StateLock, Stream, Upkeep, history, rollups
 from gateway.mqtt.publisher import Publisher
 from gateway.mqtt.subscriber import PahoSubscriber, Subscriber
 from gateway.operations import Operations, http_token
@@ -105,7 +105,8 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
         subscribed_once = json.loads(journal.note(SUBSCRIPTIONS) or "[]")
         obsolete = sorted(set(subscribed_once) - set(templates.filters))
         subscriber = PahoSubscriber(config.mqtt, client_id, templates.filters, obsolete)
-        followers = [*(["influx"] if config.influxdb else []), *(f"consumer.{name}" for name in plugins.consumers)]
+        followers = [each.table for each in rollups.RESOLUTIONS]
+        followers += [*(["influx"] if config.influxdb else []), *(f"consumer.{name}" for name in plugins.consumers)]
         upkeep = Upkeep(journal, stream, config.gateway.state_dir, config.retention)
         health = Health(subscriber, upkeep)
         publisher = Publisher(config.mqtt, f"{client_id}-out", f"vibration/gateway/{config.gateway.id}/status")
@@ -148,6 +149,7 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
             )
         if config.detection.lateness:
             tasks.start("lateness", _pass_lateness(config.detection.lateness, journal, pipeline, stream))
+        tasks.start("rollups", rollups.follow_journal(journal, stream))
         tasks.start("upkeep", upkeep.run([NOTIFIER, ANNOUNCER, *followers], time.time_ns, report))
         tasks.start("inspection", upkeep.inspect(report))
         tasks.start("gauges", _gauges(config, stream, metrics, subscriber))
@@ -335,23 +337,31 @@ async def _serve(  # noqa: PLR0917 - it hands over what it is given
     from gateway.web.server import serve  # noqa: PLC0415
 
     live = Live()
+    questions = Questions(config.gateway.state_dir / FILE_NAME)
     start = stream.last_seq
     sensors = await stream.read(Reader.sensors)
     live.seed(sensors, [describe(alert) for alert in await stream.read(Reader.alerts, everything=False)])
     await live.consume(list((await stream.read(Reader.last_readings)).values()), [])
 
-    async def history(sensor_id: str, since_ns: int, until_ns: int, limit: int) -> Sequence[Any]:
-        return await stream.read(lambda reader: list(reader.readings(sensor_id, since_ns, until_ns, limit))[::-1])
+    async def readings(sensor_id: str, since_ns: int, until_ns: int, limit: int) -> Sequence[Any]:
+        return await questions.ask(lambda reader: list(reader.readings(sensor_id, since_ns, until_ns, limit))[::-1])
+
+    async def levels(sensor_id: str, window_ns: tuple[int, int], points: int) -> Mapping[str, Any]:
+        kept = rollups.ages(config.retention, len(live))
+        found = await questions.ask(history, sensor_id, window_ns, points, kept)
+        return {**found, "limits": await operations.limits(sensor_id)}
 
     async def alerts(everything: bool) -> Sequence[Mapping[str, Any]]:  # noqa: FBT001 - the shape that web asks for
-        return [describe(alert) for alert in await stream.read(Reader.alerts, everything=everything)]
+        return [describe(alert) for alert in await questions.ask(Reader.alerts, everything=everything)]
 
     async def alert(alert_id: str) -> Mapping[str, Any] | None:
-        found = await stream.read(Reader.find_alert, alert_id)
+        found = await questions.ask(Reader.find_alert, alert_id)
         return None if found is None else describe(found)
 
     public = config.http.public_url if config.http else None
-    services = Services(live, history, alerts, alert, health.reasons, metrics.registry, operations, http_token(config))
+    services = Services(
+        live, readings, levels, alerts, alert, health.reasons, metrics.registry, operations, http_token(config)
+    )
     page = PageSettings(
         gateway_id=config.gateway.id,
         topics=config.mqtt.topics,
@@ -364,6 +374,7 @@ async def _serve(  # noqa: PLR0917 - it hands over what it is given
             group.create_task(watch(live, stream, start), name="live")
             group.create_task(serve(create_app(services, page), listener), name="http server")
     finally:
+        questions.close()
         for used in (services, operations):  # FastAPI keeps every endpoint in a cache for good, and what it refers to
             vars(used).clear()
 

@@ -29,6 +29,10 @@ class JournalUnavailableError(GatewayError):
     retry = True
 
 
+class TooMuchError(GatewayError):
+    """A question to the journal takes too long to answer."""
+
+
 class NotFoundError(GatewayError):
     """There is no such alert, sensor or dead letter."""
 

@@ -32,6 +32,15 @@ class Operations:
         self._announce()
         return describe(alert)
 
+    async def limits(self, sensor_id: str) -> Mapping[str, Any] | None:
+        """Return what a sensor's next reading will be compared with, or None without a baseline."""
+        found = await self._journal.call(self._pipeline.limits, sensor_id)
+        if found is None:
+            return None
+        baseline = found.baseline
+        known = {"baseline": baseline.level, "source": baseline.source, "version": baseline.version}
+        return {**known, "warning": found.warning, "critical": found.critical, "clear": found.clear}
+
     async def replay(self, numbers: Sequence[int]) -> Mapping[str, Any]:
         """Take dead letters (all, if no numbers are given) through the pipeline again."""
         letters = await self._journal.call(self._journal.dead_letters, numbers)

@@ -14,10 +14,10 @@ from typing import Protocol
 from gateway.domain.alerts import Alert
 from gateway.domain.batch import Batch, DeadLetter
 from gateway.domain.decoding import EVENT, Decoded, decode
-from gateway.domain.detection import Rules
+from gateway.domain.detection import Rules, current_limits
 from gateway.domain.engine import NOT_JUDGED, Change, Engine, Judged
 from gateway.domain.events import Flag, Message, Rejected, Severity, VibrationRecorded, microseconds
-from gateway.domain.sensors import Clocks, Sensor, SensorState
+from gateway.domain.sensors import Clocks, Limits, Sensor, SensorState
 from gateway.domain.topics import TopicTemplates
 from gateway.errors import JournalUnavailableError
 
@@ -231,6 +231,11 @@ class Pipeline:
         self._write_now([change], time_ns)
         assert change.alert is not None  # noqa: S101 - it is what was acknowledged
         return change.alert
+
+    def limits(self, sensor_id: str) -> Limits | None:
+        """Return what the next reading of a sensor will be compared with, or None without a baseline."""
+        sensor = self._engine.sensors.get(sensor_id)
+        return None if sensor is None else current_limits(sensor.state, self._engine.rules_of(sensor))
 
     def _write_now(self, changes: Sequence[Change], time_ns: int) -> None:
         """Write changes that follow from no reading; the open alerts move on when they are on disk."""

@@ -233,6 +233,9 @@ class RetentionSection(Section):
     readings: Duration = 400 * 86400 * 10**9
     events: Duration = 3650 * 86400 * 10**9
     dead_letters: Duration = 90 * 86400 * 10**9
+    rollups_10s: Duration = 7 * 86400 * 10**9
+    rollups_1m: Duration = 90 * 86400 * 10**9
+    rollups_1h: Duration = 3650 * 86400 * 10**9
     max_size: Annotated[Size, Field(ge=10**6)] = 8 * 10**9
     reserve: Annotated[Size, Field(ge=10**5)] = 32 * 10**6
 

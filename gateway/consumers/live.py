@@ -142,6 +142,9 @@ class Live:
         self._news.set()
         self._news = asyncio.Event()
 
+    def __len__(self) -> int:
+        return len(self._sensors)
+
     def sensors(self, limit: int) -> list[dict[str, Any]]:
         """Return the `limit` worst sensors, the worst first."""
         worst = nsmallest(limit, self._sensors.values(), key=lambda s: (_STATE_RANK[s.state], -(s.ratio or 0), s.id))

@@ -1,10 +1,24 @@
 """The journal: SQLite as event store, event stream and outbox."""
 
 from gateway.journal.database import FILE_NAME, StateLock, copy
+from gateway.journal.history import history
 from gateway.journal.outbox import Outbox
+from gateway.journal.questions import Questions
 from gateway.journal.reader import READINGS, Reader
 from gateway.journal.store import Journal
 from gateway.journal.stream import Stream
 from gateway.journal.upkeep import Upkeep
 
-__all__ = ["FILE_NAME", "READINGS", "Journal", "Outbox", "Reader", "StateLock", "Stream", "Upkeep", "copy"]
+__all__ = [
+    "FILE_NAME",
+    "READINGS",
+    "Journal",
+    "Outbox",
+    "Questions",
+    "Reader",
+    "StateLock",
+    "Stream",
+    "Upkeep",
+    "copy",
+    "history",
+]

@@ -191,3 +191,34 @@ SELECT received FROM readings ORDER BY seq LIMIT 1;
 
 -- name: dead_letter_messages
 SELECT seq, topic, payload, received, retained FROM dead_letters WHERE reason <> 'influxdb_refused' ORDER BY seq;
+
+-- name: summaries
+-- The mean is kept between the extremes: the sum of very large levels is beyond every number.
+SELECT sensor, time / 1000000000 / ?3 * ?3, min(level), max(min(avg(level), max(level)), min(level)), max(level),
+    count(*)
+FROM readings WHERE seq > ?1 AND seq <= ?2 GROUP BY 1, 2;
+
+-- name: add_rollup
+INSERT INTO ROLLUPS (sensor, time, low, mean, high, count) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (sensor, time) DO UPDATE SET
+    low = min(low, excluded.low),
+    mean = max(min(mean + (excluded.mean - mean) * excluded.count / (count + excluded.count),
+        max(high, excluded.high)), min(low, excluded.low)),
+    high = max(high, excluded.high),
+    count = count + excluded.count;
+
+-- name: levels
+-- What the rollups do not have yet comes from the readings themselves.
+SELECT time / ?5 * ?5, min(low), max(min(sum(mean * count) / sum(count), max(high)), min(low)), max(high), sum(count)
+FROM (
+    SELECT time, low, mean, high, count FROM ROLLUPS WHERE sensor = ?1 AND time >= ?2 AND time < ?3
+    UNION ALL
+    SELECT time / 1000000000, level, level, level, 1 FROM readings
+    WHERE seq > ?4 AND sensor = ?1 AND time >= ?2 * 1000000000 AND time < ?3 * 1000000000
+) GROUP BY 1 ORDER BY 1 LIMIT ?6;
+
+-- name: trim_rollups
+DELETE FROM ROLLUPS WHERE sensor = ?1 AND time < min(?2, ?3 + (SELECT min(time) FROM ROLLUPS WHERE sensor = ?1));
+
+-- name: alerts_of_sensor
+SELECT alert FROM alerts WHERE sensor_id = ?1 AND opened < ?2 ORDER BY opened DESC LIMIT ?3;

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ READINGS = "VibrationRecorded"
 _LONGEST_CORRECTION_US = 2_000
 MAX_STEP_BYTES = 8_000_000
 """A step ends with the reading that makes it larger than this, however few there are."""
+_LONGEST_TAIL = 100_000
+_FAR = 9_200_000_000
+_STEPS_BETWEEN_LOOKS = 20_000
 
 
 class KnownSensor(msgspec.Struct, frozen=True):
@@ -45,6 +49,15 @@ class Reader:
     def close(self) -> None:
         """Close the connection."""
         self._db.close()
+
+    @contextmanager
+    def interrupted_if(self, enough: Callable[[], bool]) -> Iterator[None]:
+        """End what is asked within the block with sqlite3.OperationalError as soon as `enough` says so."""
+        self._db.set_progress_handler(enough, _STEPS_BETWEEN_LOOKS)
+        try:
+            yield
+        finally:
+            self._db.set_progress_handler(None, 0)
 
     def check(self, table: str, after: int, until: int) -> None:
         """Look through the rows after < seq <= until. Raises sqlite3.DatabaseError if something is wrong."""
@@ -82,6 +95,11 @@ class Reader:
     def alerts(self, *, everything: bool) -> list[Alert]:
         """Return the open alerts, oldest first, or all, newest first."""
         rows = self._db.execute(self._sql["alerts" if everything else "open_alerts"])
+        return [msgspec.json.decode(alert, type=Alert) for (alert,) in rows]
+
+    def alerts_of(self, sensor_id: str, before_ns: int, limit: int) -> list[Alert]:
+        """Return the alerts of a sensor, or of a part of the gateway, opened before a time, the newest first."""
+        rows = self._db.execute(self._sql["alerts_of_sensor"], (sensor_id, before_ns, limit))
         return [msgspec.json.decode(alert, type=Alert) for (alert,) in rows]
 
     def alert(self, alert_id: str) -> Alert:
@@ -162,6 +180,34 @@ class Reader:
         )
         for row in self._db.execute(query, (*coarse_values, *values, limit, *values, limit, limit)):
             yield self._reading(row)
+
+    def summaries(self, step: int, after: int, until: int) -> list[tuple[int, int, float, float, float, int]]:
+        """Return the rollup rows, of `step` seconds each, that the readings after < seq <= until come to."""
+        return self._db.execute(self._sql["summaries"], (after, until, step)).fetchall()
+
+    def levels(
+        self, table: str, sensor_id: str, window: tuple[int, int], step: int, limit: int
+    ) -> list[tuple[int, float, float, float, int]]:
+        """Return (time, lowest, mean, highest, number of readings) of a sensor for every `step` seconds of a window.
+
+        `window` is [start, end[ in seconds; the rows come from a table of rollups, and from the readings after its
+        cursor: the newest, if it is far behind.
+        """
+        done = self.cursors().get(table, 0)
+        done = max(done, self.last_seq() - _LONGEST_TAIL)
+        query = self._sql["levels"].replace("ROLLUPS", table)
+        return self._db.execute(query, (self._key(sensor_id), *window, done, step, limit)).fetchall()
+
+    def rollup_bounds(self, table: str, sensor_id: str) -> tuple[int, int]:
+        """Return the first and the last time in a table of rollups; the wrong way round if there is none."""
+        query = f"SELECT min(time), max(time) FROM {table} WHERE sensor = ?"  # noqa: S608 - a table's name
+        first, last = self._db.execute(query, (self._key(sensor_id),)).fetchone()
+        return (_FAR, -_FAR) if first is None else (first, last)
+
+    def sensors_with_rollups_before(self, table: str, time: int) -> list[int]:
+        """Return the keys of the sensors that have a row from before a time, in seconds, in a table of rollups."""
+        query = f"SELECT key FROM sensors WHERE (SELECT min(time) FROM {table} WHERE sensor = key) < ?"  # noqa: S608 - a table's name
+        return [key for (key,) in self._db.execute(query, (time,))]
 
     def last_readings(self) -> dict[int, StoredReading]:
         """Return sensor key -> its newest reading.

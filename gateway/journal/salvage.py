@@ -29,6 +29,7 @@ _NEWEST_ROWS = 20_000
 _SLICE = 500
 _SMALL_TABLES = ("sensors", "alerts", "outbox", "cursors", "detector", "notes")
 BIG_TABLES = ("readings", "events", "dead_letters")
+_ROLLUPS = ("rollups_10s", "rollups_1m", "rollups_1h")
 _SUFFIXES = ("", "-wal", "-shm")
 
 _decode_json = msgspec.json.decode
@@ -90,7 +91,7 @@ def check_everything(connection: sqlite3.Connection) -> None:
     verdict = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if verdict != "ok":
         raise sqlite3.DatabaseError(verdict)
-    for table in (*_SMALL_TABLES, *BIG_TABLES):
+    for table in (*_SMALL_TABLES, *BIG_TABLES, *_ROLLUPS):
         _check_rows(connection, table)
     if connection.execute("PRAGMA foreign_key_check").fetchone():
         raise sqlite3.DatabaseError("readings of a sensor that there is not")
@@ -207,13 +208,16 @@ def _keep_all(connection: sqlite3.Connection, path: Path) -> dict[str, int]:
     with suppress(sqlite3.DatabaseError, UnicodeDecodeError), closing(sqlite3.connect(path)) as damaged:
         damaged.execute("PRAGMA writable_schema = ON")  # or a file that is too short would not be read at all
         damaged.text_factory = lambda text: text.decode(errors="surrogateescape")  # which cannot be written again
-        for table in (*_SMALL_TABLES, *BIG_TABLES):
+        for table in (*_SMALL_TABLES, *BIG_TABLES, *_ROLLUPS):
             counts[table] = _keep(connection, table, _readable_rows(damaged, table))
     _name_orphans(connection)
     _remember_times(connection)
-    # Without its cursor the notifier would tell everything again that was ever told.
-    newest = connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0]
-    connection.execute("INSERT OR IGNORE INTO cursors VALUES ('notifier', ?)", (newest,))
+    # Without their cursors the notifier would tell everything again, and the rollups would count readings twice.
+    for name, table in (("notifier", "events"), *((name, "readings") for name in _ROLLUPS)):
+        connection.execute(
+            f"INSERT OR IGNORE INTO cursors SELECT ?, coalesce(max(seq), 0) FROM {table}",  # noqa: S608 - as above
+            (name,),
+        )
     return counts
 
 
@@ -298,4 +302,5 @@ def _name_orphans(connection: sqlite3.Connection) -> None:
         connection.execute("UPDATE OR IGNORE readings SET sensor = ? WHERE sensor = ?", (own, key))
         if own != key:
             connection.execute("DELETE FROM readings WHERE sensor = ?", (key,))
-    connection.execute("DELETE FROM detector WHERE sensor NOT IN (SELECT key FROM sensors)")
+    for table in ("detector", *_ROLLUPS):
+        connection.execute(f"DELETE FROM {table} WHERE sensor NOT IN (SELECT key FROM sensors)")  # noqa: S608 - as above

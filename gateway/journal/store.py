@@ -30,6 +30,9 @@ log = structlog.get_logger(__name__)
 
 JSON = msgspec.json.Encoder()
 
+RollupRow = tuple[int, int, float, float, float, int]
+"""sensor key, beginning in seconds, lowest, mean and highest level, number of readings."""
+
 
 class Outcome(msgspec.Struct, frozen=True):
     """How an attempt to deliver ended at `time_ns`; for one that is to be repeated, `due_ns` says when."""
@@ -235,6 +238,18 @@ class Journal:
         """Delete the oldest rows up to `seq` and older than a time, `limit` at most; return how many went."""
         with self._transaction():
             return self._db.execute(self._sql[query], (seq, limit, before_ns)).rowcount
+
+    def add_rollups(self, table: str, rows: Sequence[RollupRow], seq: int) -> None:
+        """Let readings count in a table of rollups, and move the cursor of that name, in one transaction."""
+        with self._transaction():
+            self._db.executemany(self._sql["add_rollup"].replace("ROLLUPS", table), rows)
+            self._db.execute(self._sql["upsert_cursor"], (table, seq))
+
+    def trim_rollups(self, table: str, sensor: int, before: int, most: int) -> int:
+        """Delete rows of a sensor from before a time, those of `most` seconds at once; return how many went."""
+        query = self._sql["trim_rollups"].replace("ROLLUPS", table)
+        with self._transaction():
+            return self._db.execute(query, (sensor, before, most)).rowcount
 
     def used_bytes(self) -> int:
         """Return what the content takes up in the file, without its free pages."""

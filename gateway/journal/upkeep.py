@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from gateway.config import RetentionSection
 from gateway.errors import JournalError, JournalUnavailableError
+from gateway.journal import rollups
 from gateway.journal.reader import Reader
 from gateway.journal.salvage import BIG_TABLES
 from gateway.journal.store import Journal
@@ -155,6 +156,7 @@ class Upkeep:
         for query, age_ns in ages.items():
             while await self._journal.call(self._journal.trim, query, done, SLICE, now_ns - age_ns) == SLICE:
                 pass
+        await rollups.trim(self._journal, self._stream, section, now_ns)
 
     async def limit_size(self, consumers: Sequence[str], report: Report) -> None:
         """Keep the content under `max_size`: dead letters go first, then the readings that every consumer has had.

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, HTTPException, Query, Response
 
 from gateway.web.moments import LAST_NS, Moment
 from gateway.web.ports import Services
-from gateway.web.schema import Alert, Reading, Sensor
+from gateway.web.schema import Alert, History, Reading, Sensor
 from gateway.web.stream import Stream, StreamResponse
 
 Since = Annotated[Moment, Query(description="from this time on: RFC 3339, or how long ago (30s, 15m, 2h, 7d)")]
 Until = Annotated[Moment, Query(description="before this time")]
+From = Annotated[Moment | None, Query(alias="from", description="from this time on; an hour ago if left out")]
+To = Annotated[Moment | None, Query(description="before this time; now if left out")]
+Points = Annotated[int, Query(ge=1, le=5_000, description="about so many values; fewer where there is less")]
 Limit = Annotated[int, Query(ge=1, le=10_000)]
+
+
+_HOUR_NS = 3600 * 10**9
 
 
 def create_router(services: Services, stream: Stream) -> APIRouter:
@@ -52,6 +60,17 @@ def _add_sensors(router: APIRouter, services: Services) -> None:
         if since >= until:
             raise HTTPException(422, "since must be before until")
         return [Reading.of(reading) for reading in await services.history(sensor_id, since, until, limit)]
+
+    @router.get("/sensors/{sensor_id:path}/history", responses={200: {"model": History}}, response_class=Response)
+    async def show_history(sensor_id: str, from_: From = None, to: To = None, points: Points = 500) -> Response:
+        """Return the level of a sensor over a span of time, however long, in about so many points."""
+        sensor = known(sensor_id)
+        now_ns = time.time_ns()
+        window = now_ns - _HOUR_NS if from_ is None else from_, now_ns if to is None else to
+        if window[0] >= window[1]:
+            raise HTTPException(422, "from must be before to")
+        found = await services.levels(sensor_id, window, points)
+        return Response(msgspec.json.encode({"unit": sensor["unit"], **found}), media_type="application/json")
 
     @router.get("/sensors/{sensor_id:path}", response_model=Sensor)
     async def show_sensor(sensor_id: str) -> dict[str, Any]:

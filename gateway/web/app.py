@@ -13,7 +13,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import FileResponse, JSONResponse
 
 from gateway import __version__
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, TooMuchError
 from gateway.web.actions import Permission, create_actions
 from gateway.web.api import create_router
 from gateway.web.guard import HEADERS, Guard
@@ -89,7 +89,8 @@ def _file(name: str) -> Any:
 async def _failed(_request: Request, error: Exception) -> JSONResponse:
     """Answer what went wrong: in words if the gateway raised it on purpose; else it is in the log."""
     if isinstance(error, GatewayError):
-        return JSONResponse({"detail": str(error)}, status_code=503 if error.retry else 500)
+        too_much = isinstance(error, TooMuchError)
+        return JSONResponse({"detail": str(error)}, status_code=422 if too_much else 503 if error.retry else 500)
     # this answer does not pass the guard: Starlette's outermost layer sends it
     return JSONResponse({"detail": "an error of the gateway's own; see its log"}, status_code=500, headers=HEADERS)
 

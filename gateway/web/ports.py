@@ -44,6 +44,14 @@ class History(Protocol):
         ...
 
 
+class Levels(Protocol):
+    """A sensor's level over any span of time, from the rollups."""
+
+    async def __call__(self, sensor_id: str, window_ns: tuple[int, int], points: int) -> Mapping[str, Any]:
+        """Return what `web.schema.History` describes, for since <= time < until."""
+        ...
+
+
 class Actions(Protocol):
     """What changes something."""
 
@@ -65,6 +73,7 @@ class Services:
 
     live: LiveState
     history: History
+    levels: Levels
     alerts: Callable[[bool], Awaitable[Sequence[Mapping[str, Any]]]]
     alert: Callable[[str], Awaitable[Mapping[str, Any] | None]]
     readiness: Callable[[], Sequence[str]]

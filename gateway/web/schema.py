@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -65,6 +65,36 @@ class Reading(BaseModel):
             flags=[name for flag, name in FLAG_NAMES.items() if flag & reading.flags],
             features={name: value for name, value in values.items() if value is not None},
         )
+
+
+class Limits(BaseModel):
+    """What the sensor's next reading will be compared with, in its unit. Below `clear` an alert may end."""
+
+    baseline: float
+    source: str = Field(description="configured, learned, event (the sensor's own) or provisional")
+    version: int
+    warning: float
+    critical: float
+    clear: float
+
+
+class History(BaseModel):
+    """A sensor's level over time, in columns of equal length: one value for each step in which there were readings."""
+
+    sensorId: str  # noqa: N815 - as in an alert
+    unit: str
+    from_: str = Field(alias="from")
+    to: str
+    step: int = Field(description="seconds from one value to the next")
+    resolution: str = Field(description="the rollups that it comes from: 10s, 1m or 1h")
+    time: list[int] = Field(description="where the step begins, in seconds since 1970")
+    low: list[float | None]
+    mean: list[float | None]
+    high: list[float | None]
+    count: list[int] = Field(description="readings in the step")
+    limits: Limits | None
+    baselines: list[dict[str, Any]] = Field(description="what was learned, the oldest first")
+    alerts: list[dict[str, Any]] = Field(description="open at any moment of the span, the oldest first")
 
 
 class Alert(BaseModel):

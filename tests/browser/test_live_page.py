@@ -38,7 +38,13 @@ class Gateway:
     def start(self) -> None:
         journal = Journal()
         services = Services(
-            self.live, journal.history, journal.list_alerts, journal.find_alert, list, CollectorRegistry()
+            self.live,
+            journal.history,
+            journal.levels,
+            journal.list_alerts,
+            journal.find_alert,
+            list,
+            CollectorRegistry(),
         )
         page = PageSettings("edge-1", ["vibration/{site}/{area}/{machine}/{sensor}/reading"])
         self.server = asyncio.create_task(serve(create_app(services, page), listen("127.0.0.1", self.port)))

@@ -43,7 +43,9 @@ class Server:
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
     live, journal = Live(), Journal()
-    services = Services(live, journal.history, journal.list_alerts, journal.find_alert, list, CollectorRegistry())
+    services = Services(
+        live, journal.history, journal.levels, journal.list_alerts, journal.find_alert, list, CollectorRegistry()
+    )
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     stream = Stream(live, {}, tick=TICK)

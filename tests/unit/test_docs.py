@@ -74,7 +74,7 @@ def test_every_command_is_documented() -> None:
 
 def test_every_key_is_documented() -> None:
     text = section("Configuration")
-    documented = set(re.findall(r"`([a-z_]+)`", text)) | set(re.findall(r"\[([a-z]+)", text))
+    documented = set(re.findall(r"`([a-z0-9_]+)`", text)) | set(re.findall(r"\[([a-z]+)", text))
     missing = keys(Config) - {"settings"} - documented
     assert not missing
 

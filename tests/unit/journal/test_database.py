@@ -230,7 +230,8 @@ def test_every_statement_is_sql_that_the_schema_understands(tmp_path: Path, name
     numbered = {int(number) for number in re.findall(r"\?(\d)", statement)}
     values = [None] * (max(numbered) if numbered else statement.count("?"))
     with closing(open_for_writing(tmp_path / FILE_NAME)) as database:
-        assert database.execute(f"EXPLAIN {statement}", values).fetchall(), name
+        readable = statement.replace("ROLLUPS", "rollups_1m")
+        assert database.execute(f"EXPLAIN {readable}", values).fetchall(), name
 
 
 def test_the_stored_journal_holds_events_as_they_were_published(current: Path) -> None:

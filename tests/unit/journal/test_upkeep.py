@@ -188,7 +188,7 @@ class TestAge:
 
     def upkeep(self, here: Plant, **section: str) -> Upkeep:
         return Upkeep(
-            here.journal, cast("Stream", None), here.directory, RetentionSection.model_validate(dict(section))
+            here.journal, Stream(here.journal, here.path), here.directory, RetentionSection.model_validate(dict(section))
         )
 
     def settle(self, here: Plant) -> None:

@@ -24,6 +24,7 @@ class Journal:
     readings: list[StoredReading] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
+    past: dict[str, Any] = field(default_factory=dict)
     error: Exception | None = None
     asked: list[tuple[str, int, int, int]] = field(default_factory=list)
     answering: asyncio.Event = field(default_factory=asyncio.Event)
@@ -34,6 +35,12 @@ class Journal:
         if self.error is not None:
             raise self.error
         return self.readings
+
+    async def levels(self, sensor_id: str, window_ns: tuple[int, int], points: int) -> Mapping[str, Any]:
+        self.asked.append((sensor_id, *window_ns, points))
+        if self.error is not None:
+            raise self.error
+        return {"sensorId": sensor_id, **self.past}
 
     async def list_alerts(self, every: bool) -> Sequence[Mapping[str, Any]]:  # noqa: FBT001 - as `Services` has it
         return [alert for alert in self.alerts if every or alert["state"] != "cleared"]
@@ -72,7 +79,13 @@ def stream(live: Live, page: PageSettings) -> Stream:
 @pytest.fixture
 def app(live: Live, journal: Journal, registry: CollectorRegistry, page: PageSettings, stream: Stream) -> FastAPI:
     services = Services(
-        live, journal.history, journal.list_alerts, journal.find_alert, lambda: journal.reasons, registry
+        live,
+        journal.history,
+        journal.levels,
+        journal.list_alerts,
+        journal.find_alert,
+        lambda: journal.reasons,
+        registry,
     )
     return create_app(services, page, stream)
 

@@ -1,0 +1,117 @@
+"""Rollups: lowest, mean and highest level and the number of readings of every 10 seconds, minute and hour.
+
+A row and the cursor that led to it are one transaction: however often a reading is handed over, it counts once. A late
+reading is a later entry of the journal like any other, and amends the row of its time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from msgspec import Struct
+
+from gateway.config import RetentionSection
+from gateway.errors import JournalUnavailableError
+from gateway.journal.reader import Reader
+from gateway.journal.store import Journal
+from gateway.journal.stream import Stream
+
+EVERY = 60.0
+"""Seconds between two rounds: a sensor's rows lie in pages of their own, which are written anew each time."""
+
+MOST_READINGS = 20_000
+MOST_ROWS = 4_000
+"""What one slice reads, and writes: its transaction takes some 20 ms of the journal's thread."""
+
+_BETWEEN_SLICES = 0.05
+_BYTES = 48
+"""What a row takes up in the file, as measured."""
+
+_OVERDUE = 1.02
+"""Rows go when they are so many times as old as they are to become: a transaction for each would wear the disk."""
+
+SECOND_NS = 1_000_000_000
+
+
+class Resolution(Struct, frozen=True):
+    """One table of rollups: `step` seconds to a row. `table` is the name of its cursor too."""
+
+    table: str
+    step: int
+
+    @property
+    def name(self) -> str:
+        """Its name in an answer: 10s, 1m, 1h."""
+        return self.table.removeprefix("rollups_")
+
+
+RESOLUTIONS = (Resolution("rollups_10s", 10), Resolution("rollups_1m", 60), Resolution("rollups_1h", 3600))
+"""The finest first."""
+
+
+class Span(Struct, frozen=True):
+    """What a question about history comes to: seconds since 1970, in steps of `step` from the rows of `resolution`."""
+
+    start: int
+    end: int
+    step: int
+    resolution: Resolution
+
+
+def choose(since_ns: int, until_ns: int, points: int, now_ns: int, ages_ns: dict[str, int]) -> Span:
+    """Return how to answer with about `points` points: from the coarsest rows that still give so many.
+
+    Rows that are not kept as far back as the span begins give way to coarser ones.
+    """
+    start, end = since_ns // SECOND_NS, -(-until_ns // SECOND_NS)
+    wanted = max(1, (end - start) // points)
+    fine_enough = [each for each in RESOLUTIONS if each.step <= wanted] or [RESOLUTIONS[0]]
+    kept = [each for each in RESOLUTIONS if now_ns - since_ns <= ages_ns[each.table]] or [RESOLUTIONS[-1]]
+    resolution = max(fine_enough[-1], kept[0], key=lambda each: each.step)
+    step = -(-wanted // resolution.step) * resolution.step
+    return Span(start // step * step, end, step, resolution)
+
+
+def ages(section: RetentionSection, sensors: int) -> dict[str, int]:
+    """Return table -> for how long its rows are kept, in ns.
+
+    Where rollups would take more than half of `max_size`, all are kept for a shorter time, in proportion.
+    """
+    wanted = {each.table: getattr(section, each.table) for each in RESOLUTIONS}
+    size = sensors * _BYTES * sum(wanted[each.table] / SECOND_NS / each.step for each in RESOLUTIONS)
+    share = min(1.0, section.max_size / 2 / max(size, 1.0))
+    return {table: int(age_ns * share) for table, age_ns in wanted.items()}
+
+
+async def follow_journal(journal: Journal, stream: Stream) -> None:
+    """Bring the rollups up to date for ever."""
+    while True:
+        with suppress(JournalUnavailableError):  # said where batches are written; the cursor has not moved
+            for resolution in RESOLUTIONS:
+                await catch_up(journal, stream, resolution)
+        await asyncio.sleep(EVERY)
+
+
+async def catch_up(journal: Journal, stream: Stream, resolution: Resolution) -> None:
+    """Take in what has come since the last time, in slices that keep no batch waiting for long."""
+    after = await stream.cursor(resolution.table)
+    while after < (last := stream.last_seq):
+        until = min(after + MOST_READINGS, last)
+        while len(rows := await stream.read(Reader.summaries, resolution.step, after, until)) > MOST_ROWS:
+            until = (after + until) // 2
+        await journal.call(journal.add_rollups, resolution.table, rows, until)
+        after = until
+        await asyncio.sleep(_BETWEEN_SLICES)
+
+
+async def trim(journal: Journal, stream: Stream, section: RetentionSection, now_ns: int) -> None:
+    """Delete rows that are older than they are kept, a sensor at a time, each once there are many of its rows."""
+    kept = ages(section, len(await stream.read(Reader.sensors)))
+    for resolution in RESOLUTIONS:
+        age_ns = kept[resolution.table]
+        overdue = (now_ns - int(age_ns * _OVERDUE)) // SECOND_NS
+        for sensor in await stream.read(Reader.sensors_with_rollups_before, resolution.table, overdue):
+            arguments = (resolution.table, sensor, (now_ns - age_ns) // SECOND_NS, MOST_ROWS * resolution.step)
+            while await journal.call(journal.trim_rollups, *arguments):
+                pass
