@@ -29,7 +29,19 @@ from gateway.domain.routing import Route
 from gateway.domain.topics import TopicTemplates
 from gateway.errors import ConfigError, GatewayError, JournalUnavailableError
 from gateway.handlers import build_handler
-from gateway.journal import FILE_NAME, Journal, Outbox, Questions, Reader, StateLock, Stream, Upkeep, history, rollups
+from gateway.journal import (
+    FILE_NAME,
+    Journal,
+    Outbox,
+    Questions,
+    Reader,
+    StateLock,
+    Stream,
+    Upkeep,
+    level_history,
+    life_of,
+    rollups,
+)
 from gateway.mqtt.publisher import Publisher
 from gateway.mqtt.subscriber import PahoSubscriber, Subscriber
 from gateway.operations import Operations, http_token
@@ -348,7 +360,7 @@ async def _serve(  # noqa: PLR0917 - it hands over what it is given
 
     async def levels(sensor_id: str, window_ns: tuple[int, int], points: int) -> Mapping[str, Any]:
         kept = rollups.ages(config.retention, len(live))
-        found = await questions.ask(history, sensor_id, window_ns, points, kept)
+        found = await questions.ask(level_history, sensor_id, window_ns, points, kept)
         return {**found, "limits": await operations.limits(sensor_id)}
 
     async def alerts(everything: bool) -> Sequence[Mapping[str, Any]]:  # noqa: FBT001 - the shape that web asks for
@@ -358,9 +370,12 @@ async def _serve(  # noqa: PLR0917 - it hands over what it is given
         found = await questions.ask(Reader.find_alert, alert_id)
         return None if found is None else describe(found)
 
+    async def trace(event_id: str) -> Mapping[str, Any] | None:
+        return await questions.ask(life_of, event_id)
+
     public = config.http.public_url if config.http else None
     services = Services(
-        live, readings, levels, alerts, alert, health.reasons, metrics.registry, operations, http_token(config)
+        live, readings, levels, alerts, alert, trace, health.reasons, metrics.registry, operations, http_token(config)
     )
     page = PageSettings(
         gateway_id=config.gateway.id,

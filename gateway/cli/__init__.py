@@ -22,6 +22,7 @@ _COMMANDS = {
     "sensors": "gateway.cli.sensors:sensors",
     "backtest": "gateway.cli.backtest:backtest",
     "deadletters": "gateway.cli.deadletters:deadletters",
+    "trace": "gateway.cli.trace:trace",
     "handlers": "gateway.cli.handlers:handlers",
 }
 

@@ -1,12 +1,13 @@
 """The journal: SQLite as event store, event stream and outbox."""
 
 from gateway.journal.database import FILE_NAME, StateLock, copy
-from gateway.journal.history import history
+from gateway.journal.history import level_history
 from gateway.journal.outbox import Outbox
 from gateway.journal.questions import Questions
 from gateway.journal.reader import READINGS, Reader
 from gateway.journal.store import Journal
 from gateway.journal.stream import Stream
+from gateway.journal.trace import life_of
 from gateway.journal.upkeep import Upkeep
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "Stream",
     "Upkeep",
     "copy",
-    "history",
+    "level_history",
+    "life_of",
 ]

@@ -16,7 +16,7 @@ _MOST_MARKS = 200
 _SPARE_POINTS = 2
 
 
-def history(
+def level_history(
     reader: Reader, sensor_id: str, window_ns: tuple[int, int], points: int, ages_ns: dict[str, int]
 ) -> dict[str, Any]:
     """Return a sensor's levels in since <= time < until as columns of about `points` values, and what belongs to them.

@@ -222,3 +222,25 @@ DELETE FROM ROLLUPS WHERE sensor = ?1 AND time < min(?2, ?3 + (SELECT min(time) 
 
 -- name: alerts_of_sensor
 SELECT alert FROM alerts WHERE sensor_id = ?1 AND opened < ?2 ORDER BY opened DESC LIMIT ?3;
+
+-- name: reading_with_id
+-- No index is kept for ids, which come in no order: this walks along the index in event time, the newest first.
+SELECT event_us, sensor FROM readings INDEXED BY readings_key WHERE event_id = ? ORDER BY event_us DESC LIMIT 1;
+
+-- name: reading_with_key
+SELECT seq, time, sensor, level, baseline, flags, event_id, received, body FROM readings
+WHERE event_us = ? AND sensor = ? AND event_id = ?;
+
+-- name: events_with_id
+SELECT seq, id, type, time, recorded, subject, correlation_id, causation_id, data FROM events WHERE id = ?;
+
+-- name: events_caused_by
+SELECT seq, id, type, time, recorded, subject, correlation_id, causation_id, data FROM events
+WHERE causation_id = ? ORDER BY seq LIMIT ?;
+
+-- name: cause_of_notification
+SELECT cause FROM outbox WHERE id = ?;
+
+-- name: dead_letters_that_mention
+SELECT seq, received, topic, reason, detail, payload FROM dead_letters
+WHERE instr(payload, CAST(?1 AS BLOB)) ORDER BY seq DESC LIMIT ?2;

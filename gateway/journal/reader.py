@@ -23,7 +23,7 @@ MAX_STEP_BYTES = 8_000_000
 """A step ends with the reading that makes it larger than this, however few there are."""
 _LONGEST_TAIL = 100_000
 _FAR = 9_200_000_000
-_STEPS_BETWEEN_LOOKS = 20_000
+_STEPS_BETWEEN_LOOKS = 5_000
 
 
 class KnownSensor(msgspec.Struct, frozen=True):
@@ -118,6 +118,40 @@ class Reader:
     def alert_events(self, alert_id: str) -> list[Entry]:
         """Return the facts about an alert, oldest first."""
         return [_entry(row) for row in self._db.execute(self._sql["events_of_subject"], (alert_id,))]
+
+    def find_reading(self, event_id: str) -> StoredReading | None:
+        """Return the newest reading with an id, or None. What followed from it says when it was; else this takes long.
+
+        About a second for every ten million readings.
+        """
+        for fact in (entry.fact for entry in self.entries_caused_by(event_id, 1)):
+            if found := self._with_key((fact.time_ns // 1000, self._key(fact.subject)), event_id):
+                return found
+        key = self._db.execute(self._sql["reading_with_id"], (event_id,)).fetchone()
+        return None if key is None else self._with_key(key, event_id)
+
+    def _with_key(self, key: tuple[int, int], event_id: str) -> StoredReading | None:
+        row = self._db.execute(self._sql["reading_with_key"], (*key, event_id)).fetchone()
+        return None if row is None else self._reading(row)
+
+    def entries_with_id(self, event_id: str) -> list[Entry]:
+        """Return the facts with an id: one, or none."""
+        return [_entry(row) for row in self._db.execute(self._sql["events_with_id"], (event_id,))]
+
+    def entries_caused_by(self, event_id: str, limit: int) -> list[Entry]:
+        """Return what followed directly from an event, the first ones first."""
+        return [_entry(row) for row in self._db.execute(self._sql["events_caused_by"], (event_id, limit))]
+
+    def cause_of_notification(self, notification_id: str) -> str | None:
+        """Return the id of the fact that a notification tells of, or None if there is no such notification."""
+        row = self._db.execute(self._sql["cause_of_notification"], (notification_id,)).fetchone()
+        return row[0] if row else None
+
+    def dead_letters_that_mention(self, text: str, limit: int) -> list[dict[str, Any]]:
+        """Return the newest dead letters whose payload holds a text."""
+        names = ("seq", "received", "topic", "reason", "detail", "payload")
+        rows = self._db.execute(self._sql["dead_letters_that_mention"], (text, limit))
+        return [dict(zip(names, row, strict=True)) for row in rows]
 
     def outbox_of(self, fact_id: str) -> list[tuple[str, str, int, str]]:
         """Return (handler, state, attempts, what the other side said) of the notifications of a fact."""

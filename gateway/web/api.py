@@ -11,7 +11,7 @@ from fastapi import APIRouter, HTTPException, Query, Response
 
 from gateway.web.moments import LAST_NS, Moment
 from gateway.web.ports import Services
-from gateway.web.schema import Alert, History, Reading, Sensor
+from gateway.web.schema import Alert, History, Reading, Sensor, Trace
 from gateway.web.stream import Stream, StreamResponse
 
 Since = Annotated[Moment, Query(description="from this time on: RFC 3339, or how long ago (30s, 15m, 2h, 7d)")]
@@ -30,6 +30,7 @@ def create_router(services: Services, stream: Stream) -> APIRouter:
     router = APIRouter(prefix="/api/v1")
     _add_sensors(router, services)
     _add_alerts(router, services)
+    _add_events(router, services)
 
     @router.get("/stream", response_class=Response, responses={200: {"content": {"text/event-stream": {}}}})
     async def follow() -> StreamResponse:
@@ -93,3 +94,13 @@ def _add_alerts(router: APIRouter, services: Services) -> None:
         if alert is None:
             raise HTTPException(404, f"there is no alert {alert_id!r}")
         return alert
+
+
+def _add_events(router: APIRouter, services: Services) -> None:
+    @router.get("/events/{event_id:path}/trace", response_model=Trace)
+    async def show_trace(event_id: str) -> Mapping[str, Any]:
+        """Return the whole life of one event: published, received, stored, evaluated, told, written."""
+        found = await services.trace(event_id)
+        if found is None:
+            raise HTTPException(404, f"the journal knows no event {event_id!r}")
+        return found

@@ -76,6 +76,7 @@ class Services:
     levels: Levels
     alerts: Callable[[bool], Awaitable[Sequence[Mapping[str, Any]]]]
     alert: Callable[[str], Awaitable[Mapping[str, Any] | None]]
+    trace: Callable[[str], Awaitable[Mapping[str, Any] | None]]
     readiness: Callable[[], Sequence[str]]
     registry: CollectorRegistry
     actions: Actions | None = None

@@ -97,6 +97,27 @@ class History(BaseModel):
     alerts: list[dict[str, Any]] = Field(description="open at any moment of the span, the oldest first")
 
 
+class Step(BaseModel):
+    """One thing that happened to an event, in words, with the names and numbers that belong to it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    step: str
+    at: str | None
+    what: str
+
+
+class Trace(BaseModel):
+    """The life of an event. `eventId` is what began it, `asked` what was asked for."""
+
+    eventId: str  # noqa: N815 - as in an alert
+    asked: str
+    kind: Literal["reading", "fact", "rejected"]
+    sensorId: str | None  # noqa: N815
+    traceparent: str | None
+    steps: list[Step]
+
+
 class Alert(BaseModel):
     """An alert. It is open until its state is `cleared`; `openedBy` is the id of the event that caused it.
 

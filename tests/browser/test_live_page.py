@@ -43,6 +43,7 @@ class Gateway:
             journal.levels,
             journal.list_alerts,
             journal.find_alert,
+            journal.trace,
             list,
             CollectorRegistry(),
         )

@@ -44,7 +44,14 @@ class Server:
 async def server() -> AsyncIterator[Server]:
     live, journal = Live(), Journal()
     services = Services(
-        live, journal.history, journal.levels, journal.list_alerts, journal.find_alert, list, CollectorRegistry()
+        live,
+        journal.history,
+        journal.levels,
+        journal.list_alerts,
+        journal.find_alert,
+        journal.trace,
+        list,
+        CollectorRegistry(),
     )
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]

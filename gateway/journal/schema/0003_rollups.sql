@@ -33,5 +33,5 @@ CREATE TABLE rollups_1h (
 
 -- What happened to one sensor or one alert, and what followed from one event, without a walk through all events.
 CREATE INDEX events_subject ON events (subject, seq);
-CREATE INDEX events_correlation ON events (correlation_id);
+CREATE INDEX events_causation ON events (causation_id);
 CREATE INDEX alerts_sensor ON alerts (sensor_id, opened);

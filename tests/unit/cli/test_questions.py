@@ -263,3 +263,18 @@ def test_hostile_texts_are_shown_and_not_obeyed(run: Run, here: Plant, command: 
     if command[0] == "alerts":
         assert "<script>alert(1)</script>{{7*7}}[red]x[/red]" in result.out
         assert "\\x1b[2J" in result.out
+
+
+class TestTrace:
+    def test_the_life_of_a_reading(self, run: Run, eventful: Plant) -> None:
+        found = answer(run, "trace", "VB-2@2")
+        assert found["sensorId"] == eventful.journal.open_alerts()[0].sensor_id
+        assert [line["step"] for line in found["steps"]][:4] == ["published", "received", "stored", "evaluated"]
+        table = run("trace", "VB-2@2").out
+        assert all(word in table for word in ("VB-2@2", "AlertRaised", "configured baseline"))
+
+    @pytest.mark.usefixtures("eventful")
+    def test_an_unknown_one_is_said_in_a_line(self, run: Run) -> None:
+        result = run("trace", "x\x1b[2J")
+        assert (result.code, result.out) == (1, "")
+        assert "the journal knows no event 'x\\x1b[2J'" in result.err

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from gateway.config import RetentionSection
 from gateway.errors import TooMuchError
-from gateway.journal import Questions, Reader, Stream, history, rollups
+from gateway.journal import Questions, Reader, Stream, level_history, rollups
 from gateway.journal.rollups import RESOLUTIONS, Resolution, ages, catch_up, choose
 from gateway.journal.store import RollupRow
 from tests.readings import NOON_NS, SECOND, Plant, plant, reading
@@ -68,7 +68,9 @@ def test_every_reading_counts_once_in_any_order_with_any_crash(moves: list[tuple
         wanted = [(at, min(found), mean(found), max(found), len(found)) for at, found in sorted(expected.items())]
         for _ in range(2):  # half of it may still be readings, then all of it is rows
             found = rows(here, TEN_SECONDS)
-            assert [(row[0], row[1], row[3], row[4]) for row in found] == [(row[0], row[1], row[3], row[4]) for row in wanted]
+            assert [(row[0], row[1], row[3], row[4]) for row in found] == [
+                (row[0], row[1], row[3], row[4]) for row in wanted
+            ]
             assert [row[2] for row in found] == pytest.approx([row[2] for row in wanted])
             await roll_up(here)
         for resolution in RESOLUTIONS:
@@ -167,9 +169,9 @@ async def test_the_history_of_a_sensor(here: Plant) -> None:
     here.take(*(reading(100 + 10 * number, 20.0) for number in range(5)))
     await roll_up(here)
     with here.reader() as reader:
-        found = history(reader, "VB-1", (0, NOON_NS + 150 * SECOND), 500, AGES)
-        absurd = history(reader, "VB-1", (0, 2**63 - 1), 1, AGES)
-        nothing = history(reader, "VB-9", (0, 2**63 - 1), 500, AGES)
+        found = level_history(reader, "VB-1", (0, NOON_NS + 150 * SECOND), 500, AGES)
+        absurd = level_history(reader, "VB-1", (0, 2**63 - 1), 1, AGES)
+        nothing = level_history(reader, "VB-9", (0, 2**63 - 1), 500, AGES)
     assert sum(found["count"]) == 15
     assert found["from"].startswith("2026-03-01T12:00")
     assert [alert["severity"] for alert in found["alerts"]] == ["critical"]

@@ -181,14 +181,21 @@ def test_the_oldest_go_first_those_that_everybody_has_had_before_the_rest(readin
 
 
 class TestAge:
+    stream: Stream
+
     @pytest.fixture
     def here(self, tmp_path: Path) -> Any:
         with plant(tmp_path) as made:
+            self.stream = Stream(made.journal, made.path)
             yield made
+            self.stream.close()
 
     def upkeep(self, here: Plant, **section: str) -> Upkeep:
         return Upkeep(
-            here.journal, Stream(here.journal, here.path), here.directory, RetentionSection.model_validate(dict(section))
+            here.journal,
+            Stream(here.journal, here.path),
+            here.directory,
+            RetentionSection.model_validate(dict(section)),
         )
 
     def settle(self, here: Plant) -> None:

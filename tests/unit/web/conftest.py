@@ -25,6 +25,7 @@ class Journal:
     alerts: list[dict[str, Any]] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     past: dict[str, Any] = field(default_factory=dict)
+    traces: dict[str, dict[str, Any]] = field(default_factory=dict)
     error: Exception | None = None
     asked: list[tuple[str, int, int, int]] = field(default_factory=list)
     answering: asyncio.Event = field(default_factory=asyncio.Event)
@@ -44,6 +45,9 @@ class Journal:
 
     async def list_alerts(self, every: bool) -> Sequence[Mapping[str, Any]]:  # noqa: FBT001 - as `Services` has it
         return [alert for alert in self.alerts if every or alert["state"] != "cleared"]
+
+    async def trace(self, event_id: str) -> Mapping[str, Any] | None:
+        return self.traces.get(event_id)
 
     async def find_alert(self, alert_id: str) -> Mapping[str, Any] | None:
         return next((alert for alert in self.alerts if alert["id"] == alert_id), None)
@@ -84,6 +88,7 @@ def app(live: Live, journal: Journal, registry: CollectorRegistry, page: PageSet
         journal.levels,
         journal.list_alerts,
         journal.find_alert,
+        journal.trace,
         lambda: journal.reasons,
         registry,
     )

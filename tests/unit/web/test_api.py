@@ -6,7 +6,7 @@ import pytest
 
 from gateway.consumers.live import Live
 from gateway.domain.events import Flag
-from gateway.errors import JournalError, JournalUnavailableError
+from gateway.errors import JournalError, JournalUnavailableError, TooMuchError
 from tests.plant import NOON_NS, alert_entry, alert_of, stored
 from tests.unit.web.conftest import Journal
 
@@ -165,3 +165,66 @@ async def test_any_other_error_is_not_told(client: httpx.AsyncClient, live: Live
 async def test_nothing_can_be_changed(client: httpx.AsyncClient, method: str) -> None:
     for path in ("/api/v1/sensors", "/api/v1/alerts", "/api/v1/alerts/a", "/api/v1/stream", "/metrics", "/"):
         assert (await client.request(method, path)).status_code == 405
+
+
+class TestHistory:
+    HISTORY = "/api/v1/sensors/VB-1/history"
+
+    async def test_it_is_asked_for_with_a_window_and_a_number_of_points(
+        self, client: httpx.AsyncClient, live: Live, journal: Journal
+    ) -> None:
+        await live.consume([stored("VB-1")], [])
+        journal.past = {"time": [1, 2], "mean": [4.0, None]}
+        answer = await client.get(self.HISTORY, params={"from": "2023-09-29", "to": "2023-09-30", "points": 100})
+        assert answer.json() == {"unit": "m/s²", "sensorId": "VB-1", **journal.past}
+        since_ns, until_ns, points = journal.asked[0][1:]
+        assert (until_ns - since_ns, points) == (86_400 * 10**9, 100)
+
+    async def test_it_is_of_the_last_hour_if_nothing_else_is_said(
+        self, client: httpx.AsyncClient, live: Live, journal: Journal
+    ) -> None:
+        await live.consume([stored("VB-1")], [])
+        assert (await client.get(self.HISTORY)).status_code == 200
+        since_ns, until_ns, _ = journal.asked[0][1:]
+        assert until_ns - since_ns == 3600 * 10**9
+        assert abs(until_ns - time.time_ns()) < 60 * 10**9
+
+    async def test_an_unknown_sensor_is_named(self, client: httpx.AsyncClient) -> None:
+        answer = await client.get("/api/v1/sensors/VB-9/history")
+        assert answer.status_code == 404
+        assert "no reading of a sensor 'VB-9' has ever come in" in answer.json()["detail"]
+
+    @pytest.mark.parametrize(
+        ("params", "said"),
+        [
+            ({"points": "10000000"}, "less than or equal to 5000"),
+            ({"points": "0"}, "greater than or equal to 1"),
+            ({"from": "2023-09-30", "to": "2023-09-29"}, "from must be before to"),
+            ({"from": "yesterday"}, "how long ago"),
+            ({"to": "9999-01-01"}, "from 1970 to 2262"),
+        ],
+    )
+    async def test_what_cannot_be_answered_is_said(
+        self, client: httpx.AsyncClient, live: Live, journal: Journal, params: dict[str, str], said: str
+    ) -> None:
+        await live.consume([stored("VB-1")], [])
+        answer = await client.get(self.HISTORY, params=params)
+        assert answer.status_code == 422
+        assert said in answer.text
+        assert journal.asked == []
+
+    async def test_what_takes_too_long_is_said(self, client: httpx.AsyncClient, live: Live, journal: Journal) -> None:
+        await live.consume([stored("VB-1")], [])
+        journal.error = TooMuchError("ask for less")
+        answer = await client.get(self.HISTORY)
+        assert (answer.status_code, answer.json()["detail"]) == (422, "ask for less")
+
+
+async def test_the_life_of_an_event(client: httpx.AsyncClient, journal: Journal) -> None:
+    lines = [{"step": "stored", "at": None, "what": "entry 1", "seq": 1}]
+    found = {"eventId": "a/b", "asked": "a/b", "kind": "reading", "sensorId": "VB-1", "traceparent": None}
+    journal.traces["a/b"] = {**found, "steps": lines}
+    answer = await client.get("/api/v1/events/a%2Fb/trace")
+    assert answer.json() == {**found, "steps": lines}
+    unknown = await client.get("/api/v1/events/c/trace")
+    assert (unknown.status_code, unknown.json()["detail"]) == (404, "the journal knows no event 'c'")

@@ -1,0 +1,126 @@
+"""The life of an event, as far as the journal knows it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.api import Notification, OutboxItem
+from gateway.domain.events import derive
+from gateway.journal import life_of
+from gateway.journal.store import Outcome
+from tests.readings import NOON_NS, Plant, event, message, plant, reading
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Plant]:
+    with plant(tmp_path) as made:
+        yield made
+
+
+def traced(here: Plant, event_id: str) -> dict[str, Any]:
+    with here.reader() as reader:
+        found = life_of(reader, event_id)
+    assert found is not None
+    return found
+
+
+def steps(here: Plant, event_id: str) -> dict[str, Any]:
+    """Return step -> what, of an event."""
+    return {line["step"]: line["what"] for line in traced(here, event_id)["steps"]}
+
+
+def told(here: Plant) -> str:
+    """Raise an alert and tell of it; return its id."""
+    here.take(*(reading(second, 8.0) for second in range(3)))
+    (alert,) = here.journal.open_alerts()
+    note = Notification("n1", "raised", alert.id, "machine", "warning", "VB-1", "", 0, 0, "edge-1")
+    here.journal.enqueue([OutboxItem("n1", "mail", 0, 0, alert.id, "VB-1@2", note)], "notifier", 4)
+    here.journal.take("mail", 1)
+    data = {"handler": "mail", "attempts": 1, "said": "250 ok"}
+    sent = derive("NotificationSent", "VB-1", NOON_NS, cause=alert.id, correlation="VB-1@2", data=data)
+    here.journal.settle("n1", Outcome("sent", 1, 1, "250 ok"), [sent])
+    return alert.id
+
+
+def test_the_whole_way_from_the_sensor_to_the_delivered_message(here: Plant) -> None:
+    told(here)
+    here.journal.move_cursor("influx", 3)
+    found = traced(here, "VB-1@2")
+    assert (found["eventId"], found["kind"], found["sensorId"]) == ("VB-1@2", "reading", "VB-1")
+    assert [line["step"] for line in found["steps"]] == [
+        "published", "received", "stored", "evaluated", "AlertRaised", "notification", "influxdb",
+    ]  # fmt: skip
+    what = steps(here, "VB-1@2")
+    assert what["published"] == "VB-1: 8 m/s²"
+    assert what["received"] == "0.500 s after it was measured"
+    assert what["stored"].startswith("entry 3 of the journal")
+    assert what["evaluated"] == "2.00 × the configured baseline 4: AlertRaised"
+    assert what["AlertRaised"].startswith("Level 8.0 m/s²")
+    assert what["notification"] == "mail: sent after 1 attempt: 250 ok"
+    assert what["influxdb"].startswith("written")
+
+
+def test_an_alert_and_a_message_lead_to_the_reading_that_began_them(here: Plant) -> None:
+    alert = told(here)
+    assert traced(here, alert)["eventId"] == "VB-1@2"
+    assert traced(here, "n1")["eventId"] == "VB-1@2"
+
+
+def test_one_that_changed_nothing_and_that_influxdb_does_not_have_yet(here: Plant) -> None:
+    here.take(reading(0), reading(1))
+    here.journal.move_cursor("influx", 1)
+    what = steps(here, "VB-1@1")
+    assert what["evaluated"] == "1.00 × the configured baseline 4: nothing changed"
+    assert what["influxdb"] == "not yet: it is at entry 1"
+
+
+def test_a_late_one_says_why_it_was_not_judged(here: Plant) -> None:
+    here.take(reading(10), reading(5, 99.0))
+    what = steps(here, "VB-1@5")
+    assert "behind its sensor's newest reading" in what["not evaluated"]
+    assert what["influxdb"].startswith("none is configured")
+
+
+def test_a_rejected_one_says_why(here: Plant) -> None:
+    here.take(message(event(0, "high", id_="bad-1")))
+    found = traced(here, "bad-1")
+    (line,) = found["steps"]
+    assert (found["kind"], line["step"], line["reason"]) == ("rejected", "rejected", "invalid")
+    assert "dead letter 1" in line["what"]
+
+
+def test_an_id_that_was_used_twice_is_both(here: Plant) -> None:
+    here.take(reading(0, 4.0), reading(0, 5.0))
+    found = traced(here, "VB-1@0")
+    assert [line["step"] for line in found["steps"]][-1] == "rejected"
+    assert found["steps"][-1]["reason"] == "id_conflict"
+
+
+def test_a_duplicate_is_the_same_reading_once(here: Plant) -> None:
+    here.take(reading(0), reading(0))
+    assert "once; the same reading again would change nothing" in steps(here, "VB-1@0")["stored"]
+
+
+def test_its_traceparent_is_shown(here: Plant) -> None:
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    here.take(message({**event(0), "traceparent": parent}))
+    assert traced(here, "VB-1@0")["traceparent"] == parent
+
+
+def test_what_an_alert_of_the_gateway_itself_followed_from(here: Plant) -> None:
+    here.pipeline.report("influxdb", "warning", "it is away", NOON_NS)
+    (alert,) = here.journal.open_alerts()
+    found = traced(here, alert.id)
+    assert (found["kind"], [line["step"] for line in found["steps"]]) == (
+        "fact",
+        ["GatewayConditionChanged", "AlertRaised"],
+    )
+
+
+@pytest.mark.parametrize("unknown", ["nobody", "", "%", "\x00", "x" * 5000])
+def test_an_unknown_id_is_nothing(here: Plant, unknown: str) -> None:
+    here.take(reading(0))
+    with here.reader() as reader:
+        assert life_of(reader, unknown) is None
