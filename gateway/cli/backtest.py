@@ -20,6 +20,7 @@ from gateway.cli.output import (
     open_reader,
     output_option,
     print_json,
+    print_load,
     print_table,
     window_options,
 )
@@ -221,8 +222,7 @@ def _print_run(run: Run) -> None:
     empty = "Nobody would have been told." if run.config.routes else "There are no routes: nobody would have been told."
     print_table(("handler", "kind", "messages"), rows, empty=empty)
     click.echo()
-    figures = [(entry.name, entry.value, entry.recommended, _mark(entry.met)) for entry in assess(load_of(outcome))]
-    print_table(("load of alerts (ISA-18.2)", "value", "recommended", ""), figures, empty="")
+    print_load(load_of(outcome))
 
 
 def _print_comparison(run: Run, other: Run, found: Comparison) -> None:
@@ -252,7 +252,3 @@ def _cells(entry: AlertEntry) -> tuple[object, ...]:
 
 def _shift(shift: Shift) -> str:
     return str(timedelta(microseconds=abs(shift.later_ns) // 1000))
-
-
-def _mark(met: object) -> str | None:
-    return None if met is None else "ok" if met else "too much"

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from gateway.config import Config, load_state_dir, parse_duration
 from gateway.domain.events import microseconds
+from gateway.domain.kpis import Kpis, assess
 from gateway.journal import FILE_NAME, Reader
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -111,6 +112,13 @@ def print_facts(facts: Mapping[str, object]) -> None:
     for name, value in facts.items():
         table.add_row(name, Text(shown(value)))
     console().print(table)
+
+
+def print_load(found: Kpis) -> None:
+    """Print the load of alerts beside what is recommended for it."""
+    marks = {None: None, True: "ok", False: "too much"}
+    rows = [(figure.name, figure.value, figure.recommended, marks[figure.met]) for figure in assess(found)]
+    print_table(("load of alerts (ISA-18.2)", "value", "recommended", ""), rows, empty="")
 
 
 def shown(value: object) -> str:

@@ -2,20 +2,95 @@
 
 from __future__ import annotations
 
+import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gateway.cli.output import config_option, open_reader, output_option, print_facts, print_json, print_table
+from gateway.cli.output import (
+    config_option,
+    open_reader,
+    output_option,
+    print_facts,
+    print_json,
+    print_load,
+    print_table,
+    window_options,
+)
+from gateway.domain.alerts import ALERT_FACTS
+from gateway.domain.events import rfc3339
+from gateway.domain.kpis import DAY_NS, AlertEvent, alert_event, assess, kpis
+from gateway.journal import Reader
+
+SPAN_NS = 30 * DAY_NS
+"""What ISA-18.2's figures are meant for, at least."""
 
 
 @click.command()
 @config_option
 @output_option
-def stats(config_path: Path, output: str) -> None:
-    """Show what the journal holds, how far the consumers are, and what became of the notifications."""
-    reader = open_reader(config_path)
+@click.option("--alerts", "of_alerts", is_flag=True, help="The load of alerts instead, beside what is recommended.")
+@window_options
+def stats(config_path: Path, output: str, since: int | None, until: int | None, *, of_alerts: bool) -> None:
+    """Show what the journal holds, how far the consumers are, and what became of the notifications.
+
+    With --alerts, show the figures of ISA-18.2 for the last 30 days, or for --since and --until.
+    """
+    if of_alerts:
+        _show_alerts(open_reader(config_path), since, until, output)
+    elif since is not None or until is not None:
+        raise click.UsageError("--since and --until are for --alerts")
+    else:
+        _show_journal(open_reader(config_path), output)
+
+
+def _show_alerts(reader: Reader, since: int | None, until: int | None, output: str) -> None:
+    until_ns = time.time_ns() if until is None else until
+    since_ns = _begin(reader, until_ns) if since is None else since
+    if since_ns >= until_ns:
+        raise click.UsageError("--since must be before --until")
+    found = kpis(_alert_events(reader), since_ns, until_ns)
+    if output == "json":
+        span = {"since": rfc3339(since_ns), "until": rfc3339(until_ns)}
+        print_json({**span, "kpis": found, "recommended": assess(found)})
+        return
+    click.echo(f"{found.alerts} alerts from {rfc3339(since_ns)} to {rfc3339(until_ns)}")
+    click.echo()
+    print_load(found)
+    click.echo()
+    delay = None if found.seconds_to_acknowledge is None else timedelta(seconds=round(found.seconds_to_acknowledge))
+    print_facts(
+        {
+            "critical, warning": f"{_percent(found.critical_share)}, {_percent(found.warning_share)}",
+            "acknowledged": f"{found.acknowledged} of {found.alerts}" + (f", half within {delay}" if delay else ""),
+            "chattering": ", ".join(found.chattering) or "none",
+        }
+    )
+    click.echo()
+    worst = [(entry.sensor_id, entry.alerts, _percent(entry.share)) for entry in found.top]
+    print_table(("worst", "announcements", "share"), worst, empty="No sensor has had an alert.")
+
+
+def _begin(reader: Reader, until_ns: int) -> int:
+    """Return when the span begins if nobody says so: 30 days before its end, or with the first reading ever."""
+    first = min((sensor.first_seen_ns for sensor in reader.sensors()), default=0)
+    return min(max(first, until_ns - SPAN_NS), until_ns - 1)
+
+
+def _alert_events(reader: Reader) -> list[AlertEvent]:
+    """Return what happened to all alerts there ever were, at the times at which people could know."""
+    entries = (entry for type_ in ALERT_FACTS for entry in reader.entries(None, type_, None, None, -1))
+    events = (alert_event(entry.fact, entry.recorded_ns) for entry in entries)
+    return [event for event in events if event is not None]
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.0f} %"
+
+
+def _show_journal(reader: Reader, output: str) -> None:
     last = reader.last_seq()
     open_alerts = reader.alerts(everything=False)
     facts: dict[str, Any] = {
