@@ -12,6 +12,7 @@ import random
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
@@ -98,6 +99,7 @@ class Notifier:
         self._report = report
         self._failures: dict[str, int] = {}
         self._wake: dict[str, asyncio.Event] = {}
+        self._clocks_ns: dict[str, int] = {}
 
     async def plan(self, source: Source) -> None:
         """Follow the journal and fill the outbox, for ever."""
@@ -121,6 +123,7 @@ class Notifier:
 
     async def deliver(self, name: str, handler: Handler, timeout_ns: int) -> None:
         """Send what is in the outbox for one handler, for ever; what waits from before the start is due now."""
+        self._clocks_ns[name] = _our_clock_ns()
         await _stored(partial(self._outbox.hurry, name))
         while True:
             self._event(name).clear()
@@ -224,19 +227,27 @@ class Notifier:
         return "sent", said, 0.0
 
     async def _until(self, name: str, due_ns: int | None) -> None:
-        """Wait until something is due or new for a handler."""
-        now_ns, began_ns = time.time_ns(), time.monotonic_ns()
-        seconds = None if due_ns is None else max(0.0, (due_ns - now_ns) / _SECOND_NS)
-        try:
+        """Wait until something is due or new for a handler.
+
+        If our clock has gone back since the last time, what is due by it is due now: an hour back must not be an hour's
+        wait. A jump during the wait is noticed after it, which takes as long as was meant to.
+        """
+        before_ns, self._clocks_ns[name] = self._clocks_ns[name], _our_clock_ns()
+        if self._clocks_ns[name] < before_ns - _SECOND_NS:
+            await _stored(partial(self._outbox.hurry, name))
+            return
+        seconds = None if due_ns is None else max(0.0, (due_ns - time.time_ns()) / _SECOND_NS)
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._event(name).wait()
-        except TimeoutError:
-            waited_ns = time.monotonic_ns() - began_ns
-            if time.time_ns() - now_ns < waited_ns - _SECOND_NS:  # our clock has gone back, and the due time with it
-                await _stored(partial(self._outbox.hurry, name))
 
     def _event(self, name: str) -> asyncio.Event:
         return self._wake.setdefault(name, asyncio.Event())
+
+
+def _our_clock_ns() -> int:
+    """Return a number that changes only when our clock is set."""
+    return time.time_ns() - time.monotonic_ns()
 
 
 def handler_subject(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -241,6 +242,20 @@ class TestDelivering:
             await eventually(lambda: told == [("mail", "pending")])
             monkeypatch.setattr(time, "time_ns", lambda: ours() - 3600 * SECOND)
             await eventually(lambda: told[-1] == ("mail", "sent"))
+
+    async def test_a_clock_that_goes_back_before_the_wait_begins_puts_nothing_off_either(
+        self, journal: MemoryJournal, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ours, settle = time.time_ns, journal.settle
+
+        async def settle_and_set_back(*settled: Any) -> None:
+            await settle(*settled)
+            monkeypatch.setattr(time, "time_ns", lambda: ours() - 3600 * SECOND)
+
+        monkeypatch.setattr(journal, "settle", settle_and_set_back)
+        async with running(journal, mail=Scripted(DeliveryError("busy", retry_after=30.0))) as told:
+            journal.add(warning())
+            await eventually(lambda: told[-1:] == [("mail", "sent")])
 
     async def test_what_waits_is_tried_at_once_after_a_restart(self, journal: MemoryJournal) -> None:
         async with running(journal, mail=Scripted(DeliveryError("busy", retry_after=3600.0))) as told:
