@@ -16,7 +16,7 @@ import structlog
 from msgspec import Struct
 
 from gateway.api import Consumer, Handler
-from gateway.config import Config, InfluxSection, PluginSection, masked, rules_for
+from gateway.config import Config, InfluxSection, PluginSection, expected_sensors, masked, rules_for
 from gateway.consumers.announcer import Announcer
 from gateway.consumers.following import follow, watch
 from gateway.consumers.live import Live
@@ -27,6 +27,7 @@ from gateway.domain.batch import Batch, DeadLetter
 from gateway.domain.events import SEVERITIES, Message, Rejected, Severity
 from gateway.domain.routing import Route
 from gateway.domain.topics import TopicTemplates
+from gateway.domain.watch import Reception
 from gateway.errors import ConfigError, GatewayError, JournalUnavailableError
 from gateway.handlers import build_handler
 from gateway.journal import (
@@ -57,6 +58,7 @@ _GAUGES_EVERY = 2.0
 _OWN_METRICS_EVERY = 10.0
 _STOP_WITHIN = 5.0
 _TRY_AGAIN = 1.0
+_PASS_TIME_EVERY = 1.0
 _SAY_REJECTED_EVERY = 10.0
 
 
@@ -159,9 +161,8 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
             tasks.start(
                 "http", _serve(config, listener, stream, metrics, health, Operations(journal, pipeline, stream))
             )
-        if config.detection.lateness:
-            tasks.start("lateness", _pass_lateness(config.detection.lateness, journal, pipeline, stream))
         tasks.start("rollups", rollups.follow_journal(journal, stream))
+        tasks.start("time", _pass_time(journal, pipeline, stream, health))
         tasks.start("upkeep", upkeep.run([NOTIFIER, ANNOUNCER, *followers], time.time_ns, report))
         tasks.start("inspection", upkeep.inspect(report))
         tasks.start("gauges", _gauges(config, stream, metrics, subscriber))
@@ -317,6 +318,7 @@ def restored_pipeline(config: Config, journal: Journal, templates: TopicTemplate
         lambda sensor: rules_for(config, sensor.id, sensor.tags),
         config.detection.clock_tolerance,
         config.detection.lateness,
+        expected=expected_sensors(config),
     )
     start = time.perf_counter()
     sensors = journal.sensors()
@@ -443,12 +445,15 @@ def _gone(journal: Journal, config: Config) -> list[str]:
     return sorted(name for name in subjects - there if name == "influxdb" or name.startswith(handler_subject("")))
 
 
-async def _pass_lateness(lateness_ns: int, journal: Journal, pipeline: Pipeline, stream: Stream) -> None:
-    """Let no reading wait for a successor that never comes."""
+async def _pass_time(journal: Journal, pipeline: Pipeline, stream: Stream, health: Health) -> None:
+    """Let follow what follows from time alone. Nobody is silent while we are the ones who cannot hear."""
+    since_ns: int | None = None
     while True:
-        await asyncio.sleep(max(_TRY_AGAIN, lateness_ns / 2e9))
+        await asyncio.sleep(_PASS_TIME_EVERY)
+        now_ns = time.monotonic_ns()
+        since_ns = None if health.reasons() else since_ns or now_ns
         with suppress(JournalUnavailableError):  # said where batches are written; it is tried again
-            await journal.call(pipeline.pass_lateness, time.time_ns())
+            await journal.call(pipeline.pass_time, time.time_ns(), Reception(now_ns, since_ns))
         stream.announce(journal.next_seq - 1)
 
 

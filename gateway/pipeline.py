@@ -6,7 +6,7 @@ Everything here runs in the journal's thread, which alone owns the sensors' stat
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from typing import Protocol
@@ -15,10 +15,12 @@ from gateway.domain.alerts import Alert
 from gateway.domain.batch import Batch, DeadLetter
 from gateway.domain.decoding import EVENT, Decoded, decode
 from gateway.domain.detection import Rules, current_limits
-from gateway.domain.engine import NOT_JUDGED, Change, Engine, Judged
+from gateway.domain.engine import NOT_JUDGED, Engine, Judged
 from gateway.domain.events import Flag, Message, Rejected, Severity, VibrationRecorded, microseconds
+from gateway.domain.open_alerts import Change
 from gateway.domain.sensors import Clocks, Limits, Sensor, SensorState
 from gateway.domain.topics import TopicTemplates
+from gateway.domain.watch import Reception
 from gateway.errors import JournalUnavailableError
 
 MAX_LOCATION = 200
@@ -94,10 +96,12 @@ class Pipeline:
         rules_for: Callable[[Sensor], Rules],
         tolerance_ns: int,
         lateness_ns: int = 0,
+        *,
+        expected: Mapping[str, int] | None = None,
     ) -> None:
         self._store = store
         self._templates = templates
-        self._engine = Engine(rules_for, Clocks(tolerance_ns // 1000, lateness_ns // 1000))
+        self._engine = Engine(rules_for, Clocks(tolerance_ns // 1000, lateness_ns // 1000), expected)
         self._ids = RecentIds()
         self._changed: dict[int, Sensor] = {}
         self._since_snapshot = 0
@@ -165,21 +169,31 @@ class Pipeline:
                 self.snapshot()
         return batch
 
-    def pass_lateness(self, now_ns: int) -> None:
-        """Judge what has waited for longer than the lateness allows, since nothing newer has come from its sensor.
+    def pass_time(self, now_ns: int, reception: Reception) -> None:
+        """Draw the conclusions of time alone: readings that need wait no longer, silent sensors, reminders.
 
         That time has passed is a fact in the journal: a replay judges the same at the same place.
         """
-        overdue = self._engine.overdue(now_ns)
+        overdue = self._engine.overdue(now_ns, reception)
         if not overdue:
             return
         self._ahead = True
         batch = Batch(next_seq=self._store.next_seq, recorded_ns=now_ns)
-        for sensor, fact in overdue:
+        for fact in overdue:
             batch.add(Change(fact))
-            self._conclude(sensor, self._engine.judge_waiting(sensor, fact.data["untilUs"]), batch)
+            for change in self._engine.time_passed(fact):
+                batch.add(change)
+            if sensor := self._engine.sensors.get(fact.subject):
+                self._changed[sensor.key] = sensor
         self._unwritten.append(batch)
         self._flush()
+
+    def remind(self, what: str, subject: str, due_ns: int) -> None:
+        """Write a fact TimePassed with this `what` and this subject when our clock has reached a time.
+
+        Who follows the journal sees it there, and nothing before it is missing. After a restart ask again.
+        """
+        self._engine.watch.remind(what, subject, due_ns)
 
     def replay(self, letters: Sequence[tuple[int, Message]], recorded_ns: int) -> list[int]:
         """Take dead letters (by number) through the pipeline again; return the numbers of those that are none any more.
@@ -219,7 +233,7 @@ class Pipeline:
 
         Raises JournalUnavailableError and has then changed nothing; the same report may be made as often as one likes.
         """
-        self._write_now(self._engine.condition(subject, severity, reason, time_ns), time_ns)
+        self._write_now(self._engine.alerts.condition(subject, severity, reason, time_ns), time_ns)
 
     def acknowledge(self, alert_id: str, by: str, reason: str, time_ns: int) -> Alert:
         """Acknowledge an open alert and return it.
@@ -227,7 +241,8 @@ class Pipeline:
         Raises NotFoundError if no open alert has this id, ConflictError if somebody was faster, and
         JournalUnavailableError; nothing has changed then.
         """
-        change = self._engine.acknowledge(alert_id, by, reason, time_ns)
+        self._flush()
+        change = self._engine.alerts.acknowledge(alert_id, by, reason, time_ns)
         self._write_now([change], time_ns)
         assert change.alert is not None  # noqa: S101 - it is what was acknowledged
         return change.alert
@@ -246,7 +261,7 @@ class Pipeline:
             batch.add(change)
         self._store.write(batch)
         for alert in batch.alerts.values():
-            self._engine.settle(alert)
+            self._engine.alerts.settle(alert)
 
     def snapshot(self) -> None:
         """Save the state of every sensor that has changed since the last time.
@@ -328,6 +343,9 @@ class Pipeline:
         batch.bodies.setdefault((event_us, sensor.key), {})[event_id] = body
         self._ids.add(sensor.key, event_id, event_us)
         self._changed[sensor.key] = sensor
+        if sensor.is_silent and not flags & Flag.RETAINED:
+            for change in self._engine.watch.heard(sensor, event, message.received_ns):
+                batch.add(change)
         if judged:
             self._conclude(sensor, judged, batch)
 
@@ -347,7 +365,7 @@ class Pipeline:
             first_seen_ns=received_ns,
             state=SensorState(),
         )
-        self._engine.sensors[sensor.id] = sensor
+        self._engine.register(sensor)
         batch.sensors[sensor.key] = sensor
         return sensor
 

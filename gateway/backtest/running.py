@@ -11,8 +11,9 @@ from gateway.backtest.recorded import Recorded
 from gateway.config import Config, rules_for
 from gateway.domain.alerts import ALERT_FACTS
 from gateway.domain.detection import Rules
-from gateway.domain.engine import NOT_JUDGED, Change, Engine, Judged
+from gateway.domain.engine import NOT_JUDGED, Engine, Judged
 from gateway.domain.events import AlertKind, Fact, Flag, Severity
+from gateway.domain.open_alerts import Change
 from gateway.domain.sensors import Clocks, Sensor, SensorState
 
 RulesFor = Callable[[Sensor], Rules]

@@ -1,7 +1,7 @@
 """The configuration: TOML -> frozen models. Unknown keys are refused, secrets are never printed."""
 
 from gateway.config.reading import load, load_rules, load_state_dir, masked, validation_problems
-from gateway.config.rules import rules_for
+from gateway.config.rules import expected_sensors, rules_for
 from gateway.config.sections import (
     Config,
     InfluxSection,
@@ -23,6 +23,7 @@ __all__ = [
     "Section",
     "Size",
     "TlsSection",
+    "expected_sensors",
     "load",
     "load_rules",
     "load_state_dir",

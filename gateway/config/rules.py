@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.config.sections import Config, MachineSection, RuleOverrides
+from gateway.config.sections import Config, MachineSection, RuleOverrides, SensorSection
 from gateway.domain.detection import Feature, Rules, Threshold
+from gateway.domain.sensors import INTERVALS
+
+_UNKNOWN_NS = 3600 * 10**9
+"""So long after the start a sensor is missed that nobody has said how often it publishes."""
 
 
 def rules_for(config: Config, sensor_id: str, tags: Mapping[str, str]) -> Rules:
     """Return the rules of one sensor: [detection], overridden by its [[machines]] table, overridden by its own."""
     own = next((table for table in config.sensors if table.id == sensor_id), None)
     machines = [table for table in config.machines if _is_of(table, tags)]
-    tables: list[RuleOverrides] = [config.detection, *machines, *([own] if own else [])]
+    narrower: list[MachineSection | SensorSection] = [*machines, *([own] if own else [])]
+    tables: list[RuleOverrides] = [config.detection, *narrower]
+    intervals = [table.interval for table in narrower if table.interval is not None]
     values: dict[str, Any] = {}
     for table in tables:
         values.update((key, value) for key in RuleOverrides.model_fields if (value := getattr(table, key)) is not None)
@@ -29,6 +35,8 @@ def rules_for(config: Config, sensor_id: str, tags: Mapping[str, str]) -> Rules:
         off_readings=values["off_readings"],
         off_delay_ns=values["off_delay"],
         hysteresis=values["hysteresis"],
+        interval_ns=intervals[-1] if intervals else None,
+        silent_after_ns=values["silent_after"],
         stopped_states=frozenset(state.casefold() for state in values["stopped_states"]),
         unknown_states=frozenset(state.casefold() for state in values["unknown_states"]),
         stopped_ratio=values["stopped_ratio"],
@@ -64,6 +72,15 @@ def _thresholds(tables: list[RuleOverrides]) -> tuple[Threshold, ...]:
         )
         for feature, keys in sorted(merged.items())
     )
+
+
+def expected_sensors(config: Config) -> dict[str, int]:
+    """Return the sensors with a table of their own: id -> for how long, in ns, nothing need be heard of each."""
+    rules = {table.id: rules_for(config, table.id, {}) for table in config.sensors}
+    return {
+        sensor_id: max(of.silent_after_ns, _UNKNOWN_NS if of.interval_ns is None else INTERVALS * of.interval_ns)
+        for sensor_id, of in rules.items()
+    }
 
 
 def _is_of(machine: MachineSection, tags: Mapping[str, str]) -> bool:

@@ -22,6 +22,8 @@ from gateway.domain.detection import Feature
 from gateway.domain.events import Severity
 from gateway.domain.topics import TopicTemplates
 
+Interval = Annotated[Duration, Field(gt=0)]
+
 
 class Section(BaseModel):
     """A table of the file. Its repr shows no values, since any of them may have come from a secret."""
@@ -152,6 +154,7 @@ class RuleOverrides(Section):
     iso_group: Literal[1, 2] | None = None
     iso_support: Literal["rigid", "flexible"] | None = None
     thresholds: Mapping[Feature, ThresholdSection] | None = None
+    silent_after: Duration | None = None
 
 
 class DetectionSection(RuleOverrides):
@@ -179,6 +182,7 @@ class DetectionSection(RuleOverrides):
     regime_change: bool = True
     iso_support: Literal["rigid", "flexible"] = "rigid"
     thresholds: Mapping[Feature, ThresholdSection] = Field(default_factory=dict)
+    silent_after: Duration = 300 * 10**9
     lateness: Duration = 0
     clock_tolerance: Duration = 86400 * 10**9
 
@@ -195,12 +199,14 @@ class MachineSection(RuleOverrides):
     id: str
     site: str | None = None
     area: str | None = None
+    interval: Interval | None = None
 
 
 class SensorSection(RuleOverrides):
     """Rules for one sensor. A configured baseline, in the sensor's unit, comes before every learned one."""
 
     id: str
+    interval: Interval | None = None
     baseline: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
 

@@ -37,9 +37,13 @@ class Announcer:
 
 
 def alert_topic(data: dict[str, Any]) -> str:
-    """Return vibration/alerts/{site}/{area}/{machine}/{sensor}, with a dash for what the sensor's topic did not say."""
+    """Return vibration/alerts/{site}/{area}/{machine}/{sensor}, with a dash for what the sensor's topic did not say.
+
+    An alert about the sensor itself has a level more, `health`: both may be open at once.
+    """
     levels = [*(data["tags"].get(name) or "-" for name in _LEVELS), data["sensorId"]]
-    return "/".join(("vibration", "alerts", *(_NOT_IN_A_LEVEL.sub("_", level) for level in levels)))
+    topic = "/".join(("vibration", "alerts", *(_NOT_IN_A_LEVEL.sub("_", level) for level in levels)))
+    return f"{topic}/health" if data["kind"] == "sensor" else topic
 
 
 def announcement(data: dict[str, Any]) -> dict[str, Any]:

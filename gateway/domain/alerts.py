@@ -1,7 +1,11 @@
-"""The life cycle of an alert: (alert or none, finding) -> (alert, fact). Raise, escalate, clear."""
+"""The life cycle of an alert: (alert or none, what was found) -> (alert, fact).
+
+It is active, stale (its sensor says nothing that could be believed: that is never recovery) or cleared, which is final.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -12,8 +16,17 @@ from gateway.domain.events import AlertKind, AlertState, Fact, Severity, derive,
 
 CONDITION = "GatewayConditionChanged"
 RAISED, ESCALATED, CLEARED = "AlertRaised", "AlertEscalated", "AlertCleared"
+STALE, ACTIVE, UPDATED = "AlertStale", "AlertActive", "AlertUpdated"
 ACKNOWLEDGED = "AlertAcknowledged"
-ALERT_FACTS = {RAISED: "raised", ESCALATED: "escalated", CLEARED: "cleared", ACKNOWLEDGED: "acknowledged"}
+ALERT_FACTS = {
+    RAISED: "raised",
+    ESCALATED: "escalated",
+    CLEARED: "cleared",
+    STALE: "stale",
+    ACTIVE: "active again",
+    UPDATED: "updated",
+    ACKNOWLEDGED: "acknowledged",
+}
 """Type of the fact -> what happened to the alert, in a word."""
 
 _FACT_OF = {Change.RAISE: RAISED, Change.ESCALATE: ESCALATED, Change.CLEAR: CLEARED}
@@ -22,7 +35,8 @@ _FACT_OF = {Change.RAISE: RAISED, Change.ESCALATE: ESCALATED, Change.CLEAR: CLEA
 class Alert(Struct, frozen=True, rename="camel"):
     """One alert as it stands. `id` is the id of the fact that raised it, `opened_by` the event that caused that.
 
-    `level`, `baseline` (in `unit`) and `ratio` are those of its last change.
+    `level`, `baseline` (in `unit`) and `ratio` are those of its last change. `faults` are what is wrong with the
+    sensor itself, in an alert of that kind: name -> in words.
     """
 
     id: str
@@ -42,6 +56,7 @@ class Alert(Struct, frozen=True, rename="camel"):
     unit: str = ""
     location: str = ""
     tags: dict[str, str] = {}
+    faults: dict[str, str] = {}
 
     @property
     def ratio(self) -> float | None:
@@ -62,34 +77,49 @@ class Cause(Struct, frozen=True):
 
 
 def apply(alert: Alert | None, finding: Finding, cause: Cause) -> tuple[Alert, Fact]:
-    """Return the alert after `finding`, and the fact that says so.
+    """Return the alert of a machine after `finding`, and the fact that says so.
 
-    `alert` is the open alert of the sensor; only a finding that raises may come without one.
+    `alert` is the open alert of the sensor; only a finding that raises may come without one. One that has become worse
+    is to be acknowledged anew: who acknowledged the warning has not seen this.
     """
-    type_ = _FACT_OF[finding.change]
-    fact = derive(
-        type_, cause.sensor_id, cause.time_ns, cause=cause.event_id, correlation=cause.correlation_id, data={}
-    )
     if alert is None:
-        changed = Alert(
-            id=fact.id,
-            kind="machine",
-            sensor_id=cause.sensor_id,
-            severity=finding.severity,
-            state="active",
-            opened_ns=cause.time_ns,
-            reason=finding.reason,
-            opened_by=cause.event_id,
-            unit=cause.unit,
-            location=cause.location,
-            tags=cause.tags,
-        )
+        alert = _opened("machine", finding.severity, finding.reason, cause)
     elif finding.change is Change.CLEAR:
-        changed = replace(alert, state="cleared", cleared_ns=cause.time_ns)
+        alert = replace(alert, state="cleared", cleared_ns=cause.time_ns)
     else:
-        changed = replace(alert, severity=finding.severity, reason=finding.reason)
-    changed = replace(changed, level=finding.level, baseline=finding.baseline)
-    return changed, replace(fact, data=_fact_data(changed, finding.reason))
+        alert = replace(alert, severity=finding.severity, reason=finding.reason, acknowledged=False, acknowledged_by="")
+    alert = replace(alert, level=finding.level, baseline=finding.baseline)
+    return _changed(alert, _FACT_OF[finding.change], finding.reason, cause)
+
+
+def apply_faults(alert: Alert | None, faults: Mapping[str, str], cause: Cause) -> tuple[Alert, Fact] | None:
+    """Return the alert about a sensor itself and the fact that says so, or None if nothing changes.
+
+    `alert` is the open one, if there is one, `faults` all that is wrong with the sensor now: name -> in words.
+    """
+    reason = " ".join(faults.values())
+    if not faults:
+        if alert is None:
+            return None
+        cleared = replace(alert, state="cleared", cleared_ns=cause.time_ns, faults={})
+        return _changed(cleared, CLEARED, "The sensor is well again.", cause)
+    if alert is None:
+        return _changed(
+            replace(_opened("sensor", "warning", reason, cause), faults=dict(faults)), RAISED, reason, cause
+        )
+    if faults.keys() == alert.faults.keys():
+        return None
+    return _changed(replace(alert, reason=reason, faults=dict(faults)), UPDATED, reason, cause)
+
+
+def lose_sight(alert: Alert, reason: str, cause: Cause) -> tuple[Alert, Fact]:
+    """Return an active alert as stale: from its sensor comes nothing that could say that it is over."""
+    return _changed(replace(alert, state="stale"), STALE, reason, cause)
+
+
+def regain_sight(alert: Alert, cause: Cause) -> tuple[Alert, Fact]:
+    """Return a stale alert as active: its sensor measures again, and until it says otherwise, nothing has changed."""
+    return _changed(replace(alert, state="active"), ACTIVE, "Its sensor measures again.", cause)
 
 
 def apply_condition(
@@ -127,6 +157,32 @@ def acknowledge(alert: Alert, by: str, reason: str, time_ns: int) -> tuple[Alert
     return changed, Fact(id_, ACKNOWLEDGED, time_ns, alert.sensor_id, alert.opened_by, id_, data)
 
 
+def _opened(kind: AlertKind, severity: Severity, reason: str, cause: Cause) -> Alert:
+    """Return a new alert; the fact that raises it gives it its id."""
+    return Alert(
+        id="",
+        kind=kind,
+        sensor_id=cause.sensor_id,
+        severity=severity,
+        state="active",
+        opened_ns=cause.time_ns,
+        reason=reason,
+        opened_by=cause.event_id,
+        unit=cause.unit,
+        location=cause.location,
+        tags=cause.tags,
+    )
+
+
+def _changed(alert: Alert, type_: str, finding: str, cause: Cause) -> tuple[Alert, Fact]:
+    """Return a changed alert and the fact of this type that says so."""
+    id_ = derived_id(cause.event_id, type_, alert.kind, alert.sensor_id, str(cause.time_ns))
+    if not alert.id:
+        alert = replace(alert, id=id_)
+    data = _fact_data(alert, finding)
+    return alert, Fact(id_, type_, cause.time_ns, alert.sensor_id, cause.correlation_id, cause.event_id, data)
+
+
 def _fact_data(alert: Alert, finding: str) -> dict[str, Any]:
     return {**describe(alert), "openedNs": alert.opened_ns, "finding": finding}
 
@@ -152,6 +208,7 @@ def describe(alert: Alert) -> dict[str, Any]:
         "unit": alert.unit,
         "location": alert.location,
         "tags": alert.tags,
+        "faults": sorted(alert.faults),
     }
 
 

@@ -6,8 +6,8 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from gateway.domain.alerts import Alert
-from gateway.domain.engine import Change
 from gateway.domain.events import Fact, Rejected
+from gateway.domain.open_alerts import Change
 from gateway.domain.sensors import Sensor
 
 ReadingRow = tuple[int, int, int, str, int, int, float, float | None, int, bytes]

@@ -43,6 +43,8 @@ class Rules(Struct, frozen=True):
 
     `settling_ns` after a start or a change of the operating state nothing is judged or learned. `iso_group` (1 or 2)
     and `iso_support` say which limits of ISO 10816-3 hold for `velocity_rms`; without a group none do.
+
+    A sensor is silent after five times `interval_ns` (None: learned), but not before `silent_after_ns`.
     """
 
     baseline: float | None = None
@@ -69,6 +71,8 @@ class Rules(Struct, frozen=True):
     iso_group: Literal[1, 2] | None = None
     iso_support: Literal["rigid", "flexible"] = "rigid"
     thresholds: tuple[Threshold, ...] = ()
+    interval_ns: int | None = None
+    silent_after_ns: int = 300_000_000_000
 
 
 class Change(Enum):

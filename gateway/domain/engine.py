@@ -6,28 +6,32 @@ on history.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from math import inf
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.domain import alerts, detection
 from gateway.domain.alerts import Alert
 from gateway.domain.baseline import Baseline
 from gateway.domain.clock import OurClock
 from gateway.domain.detection import Evaluation, Rules, Sample, evaluate, next_version
-from gateway.domain.events import Fact, Flag, Level, Severity, VibrationRecorded, derive, derived_id, rfc3339
+from gateway.domain.events import Fact, Flag, Level, VibrationRecorded, derive, derived_id, rfc3339
+from gateway.domain.open_alerts import Change, OpenAlerts
 from gateway.domain.operating import forget_baselines, known_baselines, put_baseline
-from gateway.domain.sensors import Clocks, Sensor, SensorState, Waiting, hold, place, release
-from gateway.errors import ConflictError, NotFoundError
+from gateway.domain.sensors import Clocks, Sensor, SensorState, Waiting, hear, hold, place, release
+from gateway.domain.watch import SILENCE, TIME_PASSED, Reception, Watch
+from gateway.errors import ConflictError
 
 NOT_JUDGED = Flag.LATE | Flag.RETAINED
 
 BASELINE_LEARNED = "BaselineLearned"
 BASELINE_SET = "BaselineSet"
 BASELINE_RELEARN = "BaselineRelearn"
-LATENESS_PASSED = "LatenessPassed"
+LATENESS = "lateness"
 
 
 class Judged(Struct, frozen=True):
@@ -40,36 +44,36 @@ class Judged(Struct, frozen=True):
     evaluation: Evaluation
 
 
-class Change(Struct, frozen=True):
-    """A fact, and the alert as it is after it, if it is about one."""
-
-    fact: Fact
-    alert: Alert | None = None
-
-
 class Engine:
-    """The state of all sensors and of all open alerts, and the rules by which they move on."""
+    """The state of all sensors and of all open alerts, and the rules by which they move on.
 
-    def __init__(self, rules_for: Callable[[Sensor], Rules], clocks: Clocks) -> None:
+    `expected` are the sensors that the configuration names: id -> for how long each may be silent, in ns.
+    """
+
+    def __init__(
+        self, rules_for: Callable[[Sensor], Rules], clocks: Clocks, expected: Mapping[str, int] | None = None
+    ) -> None:
         self.sensors: dict[str, Sensor] = {}
+        self.alerts = OpenAlerts()
+        self.watch = Watch(self.sensors, self.alerts, self.rules_of, expected)
+        self._watch_ns = 0
         self._rules_for = rules_for
         self._rules: dict[int, Rules] = {}
         self._clocks = clocks
         self._our_clock = OurClock(clocks.tolerance_us)
-        self._open: dict[str, Alert] = {}
-        self._conditions: dict[str, Alert] = {}
         self._holding: dict[int, tuple[Sensor, int]] = {}
 
     def set_state(self, sensors: Iterable[Sensor], open_alerts: Iterable[Alert]) -> None:
         """Start from this registry and these open alerts."""
-        self.sensors = {sensor.id: sensor for sensor in sensors}
-        for alert in open_alerts:
-            (self._conditions if alert.kind == "gateway" else self._open)[alert.sensor_id] = alert
+        self.sensors.clear()
+        self.sensors.update((sensor.id, sensor) for sensor in sensors)
+        self.alerts.restore(open_alerts)
 
     def trust_alerts(self) -> None:
         """Make the sensors' state agree with the open alerts: after a replay with new rules, they are the fact."""
         for sensor in self.sensors.values():
-            alert = self._open.get(sensor.id)
+            alert = self.alerts.get("machine", sensor.id)
+            sensor.is_silent = self.watch.is_silent(sensor.id)
             sensor.state.severity = Level[alert.severity.upper()] if alert else Level.NONE
             sensor.state.limits = None
             if sensor.state.waiting:
@@ -84,7 +88,17 @@ class Engine:
         """Return the time in ns that counts for a new reading, and its flags; the sensor's timeline moves on."""
         known = sensor.state.newest_us is not None
         suspect = self._our_clock.is_suspect(sensor.key, event_us, received_ns // 1000, known=known)
-        return place(sensor.state, event_us, received_ns, self._clocks, retained=retained, suspect=suspect)
+        time_ns, flags = place(sensor.state, event_us, received_ns, self._clocks, retained=retained, suspect=suspect)
+        if not retained:
+            sensor.last_heard_ns = self._watch_ns
+        if not flags & NOT_JUDGED:
+            hear(sensor.state, time_ns, received_ns)
+        return time_ns, flags
+
+    def register(self, sensor: Sensor) -> None:
+        """Take a new sensor in; it may be one that was missed."""
+        self.sensors[sensor.id] = sensor
+        sensor.is_silent = self.watch.is_silent(sensor.id)
 
     def judge(
         self, sensor: Sensor, event: VibrationRecorded, event_us: int, time_ns: int, *, received_ns: int, flags: int
@@ -137,17 +151,29 @@ class Engine:
             self._holding[sensor.key] = sensor, received_ns
         return found
 
-    def overdue(self, now_ns: int) -> list[tuple[Sensor, Fact]]:
-        """Return the sensors whose readings have waited for twice the lateness, each with the fact that says so.
+    def overdue(self, now_ns: int, reception: Reception) -> list[Fact]:
+        """Return a fact for everything that follows from the time alone; `time_passed` says what that is."""
+        self._watch_ns = reception.now_ns
+        return list(
+            chain(self._waited_too_long(now_ns), self.watch.fallen_silent(now_ns, reception), self.watch.due(now_ns))
+        )
 
-        Nothing newer has come from them; `judge_waiting` up to the fact's `untilUs` is what follows.
-        """
+    def time_passed(self, fact: Fact) -> list[Change]:
+        """Return what follows from a fact of `overdue`; the state moves on."""
+        sensor = self.sensors.get(fact.subject)
+        if fact.data["what"] == LATENESS and sensor is not None:
+            judged = self.judge_waiting(sensor, fact.data["untilUs"])
+            return [change for each in judged for change in self.conclude(sensor, each)]
+        return self.watch.fall_silent(fact) if fact.data["what"] == SILENCE else []
+
+    def _waited_too_long(self, now_ns: int) -> Iterable[Fact]:
+        """Find the readings that have waited for twice the lateness: nothing newer has come from their sensors."""
         longest_ns = 2 * self._clocks.lateness_us * 1000
         for key, (sensor, since_ns) in self._holding.items():
             if since_ns == 0:  # after a restart the wait begins anew
                 self._holding[key] = sensor, now_ns
         late = [sensor for sensor, since_ns in self._holding.values() if now_ns - since_ns > longest_ns]
-        return [(sensor, _lateness_passed(sensor)) for sensor in late]
+        return map(_lateness_passed, late)
 
     def conclude(self, sensor: Sensor, judged: Judged) -> list[Change]:
         """Return the facts and alert changes that follow from a judgement; the open alerts move on."""
@@ -163,18 +189,12 @@ class Engine:
             )
             changes.append(Change(fact))
         if judged.evaluation.finding is not None:
-            cause = alerts.Cause(
-                judged.event_id,
-                judged.correlation_id,
-                judged.time_ns,
-                sensor.id,
-                sensor.tags,
-                judged.unit,
-                sensor.location,
-            )
-            alert, fact = alerts.apply(self._open.get(sensor.id), judged.evaluation.finding, cause)
-            self.settle(alert)
-            changes.append(Change(fact, alert))
+            cause = self.watch.cause(sensor.id, judged.event_id, judged.correlation_id, judged.time_ns)
+            cause = replace(cause, unit=judged.unit)
+            open_alert = self.alerts.get("machine", sensor.id)
+            changes.append(self.alerts.settled(alerts.apply(open_alert, judged.evaluation.finding, cause)))
+            if sensor.is_silent:  # it had waited, and its sensor has fallen silent since
+                changes += self.watch.lose_sight(cause, "Its sensor has fallen silent.")
         return changes
 
     def set_baseline(
@@ -224,35 +244,6 @@ class Engine:
                 " take it out of [[sensors]] to have it learned or set"
             )
 
-    def condition(self, subject: str, severity: Severity | None, reason: str, time_ns: int) -> list[Change]:
-        """Return what follows from how a part of the gateway itself is; nothing moves on before `settle`."""
-        changed = alerts.apply_condition(self._conditions.get(subject), subject, severity, reason, time_ns)
-        if changed is None:
-            return []
-        alert, (cause, fact) = changed
-        return [Change(cause), Change(fact, alert)]
-
-    def acknowledge(self, alert_id: str, by: str, reason: str, time_ns: int) -> Change:
-        """Return what an acknowledgement leads to; nothing moves on before `settle`.
-
-        Raises NotFoundError if no open alert has this id, ConflictError if somebody was faster.
-        """
-        found = [alert for alert in (*self._open.values(), *self._conditions.values()) if alert.id == alert_id]
-        if not found:
-            raise NotFoundError(f"no open alert has the id {alert_id!r}; one that has cleared needs no acknowledgement")
-        if found[0].acknowledged:
-            raise ConflictError(f"{found[0].acknowledged_by} has acknowledged this alert already")
-        alert, fact = alerts.acknowledge(found[0], by, reason, time_ns)
-        return Change(fact, alert)
-
-    def settle(self, alert: Alert) -> None:
-        """Let an alert be as it is now."""
-        holder = self._conditions if alert.kind == "gateway" else self._open
-        if alert.state == "cleared":
-            holder.pop(alert.sensor_id, None)
-        else:
-            holder[alert.sensor_id] = alert
-
     def baseline_level(self, sensor: Sensor) -> float | None:
         """Return what the sensor's next reading would be compared with, or None."""
         state: SensorState = sensor.state
@@ -276,12 +267,12 @@ class Engine:
 def _lateness_passed(sensor: Sensor) -> Fact:
     last = sensor.state.waiting[-1]
     return derive(
-        LATENESS_PASSED,
+        TIME_PASSED,
         sensor.id,
         last.event_us * 1000,
         cause=last.event_id,
         correlation=last.correlation_id,
-        data={"sensorId": sensor.id, "untilUs": last.event_us},
+        data={"what": LATENESS, "sensorId": sensor.id, "untilUs": last.event_us},
     )
 
 

@@ -136,6 +136,19 @@ def derived_id(*parts: str) -> str:
     return str(uuid5(_NAMESPACE, "\x1f".join(parts)))
 
 
+def in_words(duration_ns: int) -> str:
+    """Return a duration with its two greatest units: 45 s, 5 min 10 s, 2 h, 3 d 4 h."""
+    seconds = max(0, duration_ns) // 1_000_000_000
+    words: list[str] = []
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, seconds = divmod(seconds, size)
+        if words and not count:
+            break
+        if count:
+            words.append(f"{count} {unit}")
+    return " ".join(words[:2]) or "0 s"
+
+
 def microseconds(moment: datetime) -> int:
     """Return `moment` as microseconds since 1970; one without a time zone is UTC."""
     if moment.tzinfo is None:

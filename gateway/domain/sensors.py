@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right, insort
+from statistics import median
 
 from msgspec import Struct
 
@@ -16,6 +17,16 @@ EARLIEST_US, LATEST_US = -9_200_000_000_000_000, 9_200_000_000_000_000
 _UPPER_HALF_NS = 500
 """Receive times and retained readings stand in the upper half of their microsecond, so that they never meet a time of
 the sensor's own timeline there."""
+
+GAPS = 8
+"""Pauses between messages that are remembered: half of them may be outages without the median noticing."""
+
+FEWEST_GAPS = 3
+INTERVALS = 5
+"""A sensor is silent when so many expected intervals have passed without it."""
+
+UNKNOWN_NS = 86_400_000_000_000
+"""For so long a sensor may be silent as long as nobody knows how often it publishes."""
 
 
 class Limits(Struct, frozen=True):
@@ -68,6 +79,9 @@ class SensorState(Struct):
     `learned` and `learning` are those of `operating_state`, which the machine was in last; `others` keeps them for the
     other states. `versions` counts the baselines. Until `unsettled_ns` plus the settling time nothing is judged: it is
     the time of the last reading before the machine went into its state.
+
+    `gaps` are the last pauses between its messages in ns, `heard_ns` and `heard_time_ns` when the last one came and
+    what time it bore.
     """
 
     newest_us: int | None = None
@@ -94,6 +108,40 @@ class SensorState(Struct):
     load_band: int | None = None
     judged_ns: int | None = None
     unsettled_ns: int | None = None
+    gaps: list[int] = []
+    heard_ns: int = 0
+    heard_time_ns: int = 0
+
+
+def hear(state: SensorState, time_ns: int, received_ns: int) -> None:
+    """Learn from a reading in order how far apart a sensor's messages come.
+
+    What counts is the longer pause of the two clocks: neither a backlog that comes all at once nor several readings in
+    one message make a sensor a faster one.
+    """
+    if received_ns == state.heard_ns:  # another reading of the same message
+        return
+    if state.heard_ns:
+        gap, by_sensor = received_ns - state.heard_ns, time_ns - state.heard_time_ns
+        gap = max(gap, by_sensor)
+        if gap > 0:
+            gaps = state.gaps
+            if len(gaps) == GAPS:
+                del gaps[0]
+            gaps.append(gap)
+    state.heard_ns, state.heard_time_ns = received_ns, time_ns
+
+
+def allowance_ns(state: SensorState, interval_ns: int | None, shortest_ns: int) -> int:
+    """Return for how long a sensor may be silent: so many expected intervals, but not less than `shortest_ns`.
+
+    The expected interval is the configured one, else the median of its last pauses.
+    """
+    if interval_ns is not None:
+        return max(shortest_ns, INTERVALS * interval_ns)
+    if len(state.gaps) < FEWEST_GAPS:
+        return max(shortest_ns, UNKNOWN_NS, *(INTERVALS * gap for gap in state.gaps))
+    return max(shortest_ns, INTERVALS * round(median(state.gaps)))
 
 
 def place(
@@ -158,7 +206,10 @@ def _receive_time(state: SensorState, received_us: int) -> int:
 
 
 class Sensor(Struct):
-    """An entry of the registry: a sensor, where it is, and what is known of it. `key` is its number in the journal."""
+    """An entry of the registry: a sensor, where it is, and what is known of it. `key` is its number in the journal.
+
+    `last_heard_ns` is by the clock that silence is measured with; it and `is_silent` are not in the journal's registry.
+    """
 
     key: int
     id: str
@@ -167,3 +218,5 @@ class Sensor(Struct):
     location: str
     first_seen_ns: int
     state: SensorState
+    last_heard_ns: int = 0
+    is_silent: bool = False

@@ -112,7 +112,7 @@ SELECT sensor, event_us, received, flags, event_id, body FROM (
     UNION ALL
     SELECT events.seq, sensors.key, json_extract(data, '$.untilUs'), recorded, -1, '', x''
     FROM events JOIN sensors ON sensors.id = events.subject
-    WHERE events.seq > ?1 AND type = 'LatenessPassed'
+    WHERE events.seq > ?1 AND type = 'TimePassed' AND json_extract(data, '$.what') = 'lateness'
 ) ORDER BY seq;
 
 -- name: recent

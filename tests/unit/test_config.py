@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.config import load, parse_duration, rules_for
+from gateway.config import expected_sensors, load, parse_duration, rules_for
 from gateway.errors import ConfigError
 
 DOCUMENTED = """
@@ -337,6 +337,31 @@ class TestTheEnvironment:
 class TestRules:
     def rules(self, write: Write, text: str, sensor: str = "VB-1", **tags: str) -> Any:
         return rules_for(load(write(LEAST + text), {}), sensor, tags)
+
+    def test_how_often_a_sensor_is_expected(self, write: Write) -> None:
+        text = """
+[detection]
+silent_after = "10m"
+[[machines]]
+id = "pump-7"
+interval = "1h"
+[[sensors]]
+id = "VB-1"
+interval = "15m"
+[[sensors]]
+id = "VB-2"
+[[sensors]]
+id = "VB-3"
+interval = "1s"
+"""
+        assert self.rules(write, text, machine="pump-7").interval_ns == 900 * SECOND
+        assert self.rules(write, text, "VB-4", machine="pump-7").interval_ns == 3600 * SECOND
+        assert self.rules(write, text, "VB-4").interval_ns is None
+        assert expected_sensors(load(write(LEAST + text), {})) == {
+            "VB-1": 75 * 60 * SECOND,
+            "VB-2": 3600 * SECOND,
+            "VB-3": 600 * SECOND,
+        }
 
     def test_the_narrower_table_counts(self, write: Write) -> None:
         text = """

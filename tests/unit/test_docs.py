@@ -16,8 +16,9 @@ from gateway.config import Config, load
 from gateway.consumers.notifier import FAILED, SENT
 from gateway.domain.alerts import ALERT_FACTS, CONDITION
 from gateway.domain.decoding import REASONS
-from gateway.domain.engine import BASELINE_LEARNED, BASELINE_RELEARN, BASELINE_SET, LATENESS_PASSED
+from gateway.domain.engine import BASELINE_LEARNED, BASELINE_RELEARN, BASELINE_SET
 from gateway.domain.events import FEATURES
+from gateway.domain.watch import TIME_PASSED
 from gateway.handlers import BUILT_IN
 from gateway.web.metrics import Metrics
 from simulator.cli import main as simulator
@@ -107,7 +108,7 @@ def test_every_derived_event_is_documented() -> None:
         BASELINE_LEARNED,
         BASELINE_SET,
         BASELINE_RELEARN,
-        LATENESS_PASSED,
+        TIME_PASSED,
         CONDITION,
         SENT,
         FAILED,

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from gateway.domain.engine import LATENESS_PASSED
 from gateway.domain.events import Flag, Message
+from gateway.domain.watch import TIME_PASSED, Reception
 from tests.readings import NOON_NS, SECOND, Plant, event, message, plant, reading
 
 LATENESS = 10 * SECOND
@@ -23,7 +23,10 @@ def conclusions(here: Plant) -> dict[str, Any]:
         "readings": sorted((row.sensor_id, row.event_id, row.time_ns, row.level) for row in contents["readings"]),
         "facts": [fact for _, fact in contents["facts"]],
         "alerts": contents["alerts"],
-        "states": [replace(sensor.state, limits=None) for sensor in here.pipeline._engine.sensors.values()],  # noqa: SLF001 - it is what is compared; limits are worked out anew when needed
+        "states": [
+            replace(sensor.state, limits=None, gaps=[], heard_ns=0, heard_time_ns=0)
+            for sensor in here.pipeline._engine.sensors.values()  # noqa: SLF001 - it is what is compared; limits are worked out anew when needed, the pauses are those between arrivals
+        ],
     }
 
 
@@ -86,11 +89,11 @@ def test_a_backlog_in_order_is_judged(tmp_path: Path) -> None:
 def test_what_has_waited_for_too_long_is_judged_even_if_nothing_newer_comes(tmp_path: Path) -> None:
     with plant(tmp_path / "plant", lateness_ns=LATENESS) as here:
         here.take(*(reading(second, 12.0) for second in range(3)))
-        here.pipeline.pass_lateness(NOON_NS + 5 * SECOND)
+        here.pipeline.pass_time(NOON_NS + 5 * SECOND, Reception())
         assert here.changes() == []
-        here.pipeline.pass_lateness(NOON_NS + 60 * SECOND)
+        here.pipeline.pass_time(NOON_NS + 60 * SECOND, Reception())
         assert here.changes() == [("AlertRaised", "critical")]
-        assert here.contents()["facts"][0][1].type == LATENESS_PASSED
+        assert here.contents()["facts"][0][1].type == TIME_PASSED
         before = conclusions(here)["states"]
         here.crash()
         assert conclusions(here)["states"] == before

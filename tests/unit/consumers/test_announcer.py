@@ -43,6 +43,15 @@ async def test_an_alert_is_published_as_it_is_listed_with_its_place(broker: Brok
     assert not {"tags", "openedNs", "finding"} & set(said)
 
 
+async def test_an_alert_about_the_sensor_itself_does_not_hide_the_machines(broker: Broker) -> None:
+    changes = [alert_of(), {**alert_of(), "kind": "sensor", "state": "cleared"}]
+    await Announcer(broker.publish).consume([], [alert_entry(change) for change in changes])
+    assert [(topic.partition("pump-7/")[2], json.loads(payload)["state"]) for topic, payload in broker.published] == [
+        ("VB-1", "active"),
+        ("VB-1/health", "cleared"),
+    ]
+
+
 async def test_of_several_changes_in_a_step_the_last_one_is_what_holds(broker: Broker) -> None:
     changes = [alert_of(), alert_of(severity="critical"), alert_of("VB-2"), alert_of(state="cleared")]
     await Announcer(broker.publish).consume([], [alert_entry(change) for change in changes])
@@ -77,4 +86,4 @@ async def test_a_broker_that_is_away_is_passed_on() -> None:
     ],
 )
 def test_any_name_makes_a_topic_that_can_be_published_on(sensor: str, tags: dict[str, str], topic: str) -> None:
-    assert alert_topic({"sensorId": sensor, "tags": tags}) == topic
+    assert alert_topic({"kind": "machine", "sensorId": sensor, "tags": tags}) == topic

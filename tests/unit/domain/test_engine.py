@@ -11,9 +11,11 @@ from msgspec.structs import replace
 from gateway.domain.alerts import CLEARED, ESCALATED, RAISED
 from gateway.domain.decoding import EVENT
 from gateway.domain.detection import Rules
-from gateway.domain.engine import BASELINE_RELEARN, BASELINE_SET, LATENESS_PASSED, Change, Engine
+from gateway.domain.engine import BASELINE_RELEARN, BASELINE_SET, Engine
 from gateway.domain.events import VibrationRecorded, microseconds
+from gateway.domain.open_alerts import Change
 from gateway.domain.sensors import Clocks, Sensor, SensorState
+from gateway.domain.watch import TIME_PASSED, Reception
 from gateway.errors import ConflictError, NotFoundError
 from tests.readings import FIXED, NOON_NS, SECOND, event
 
@@ -106,28 +108,28 @@ def test_the_rules_of_a_sensor_are_asked_for_once_and_again_after_a_move() -> No
 class TestConditions:
     def test_one_alert_however_often_it_is_reported(self) -> None:
         made = engine()
-        (_, raised) = made.condition("influxdb", "warning", "401", NOON_NS)
+        (_, raised) = made.alerts.condition("influxdb", "warning", "401", NOON_NS)
         assert raised.alert is not None
-        made.settle(raised.alert)
-        assert made.condition("influxdb", "warning", "404", NOON_NS + 1) == []
-        (_, escalated) = made.condition("influxdb", "critical", "worse", NOON_NS + 2)
+        made.alerts.settle(raised.alert)
+        assert made.alerts.condition("influxdb", "warning", "404", NOON_NS + 1) == []
+        (_, escalated) = made.alerts.condition("influxdb", "critical", "worse", NOON_NS + 2)
         assert escalated.alert is not None
-        made.settle(escalated.alert)
-        (_, cleared) = made.condition("influxdb", None, "well again", NOON_NS + 3)
+        made.alerts.settle(escalated.alert)
+        (_, cleared) = made.alerts.condition("influxdb", None, "well again", NOON_NS + 3)
         assert cleared.alert is not None
-        made.settle(cleared.alert)
+        made.alerts.settle(cleared.alert)
         assert types([raised, escalated, cleared]) == [RAISED, ESCALATED, CLEARED]
         assert {change.alert.id for change in (raised, escalated, cleared) if change.alert} == {raised.alert.id}
-        assert made.condition("influxdb", None, "well again", NOON_NS + 4) == []
+        assert made.alerts.condition("influxdb", None, "well again", NOON_NS + 4) == []
 
     def test_nothing_has_moved_before_it_is_settled(self) -> None:
         """What could not be written is reported again."""
         made = engine()
-        first = made.condition("disk", "warning", "full", NOON_NS)
-        assert made.condition("disk", "warning", "full", NOON_NS) == first
+        first = made.alerts.condition("disk", "warning", "full", NOON_NS)
+        assert made.alerts.condition("disk", "warning", "full", NOON_NS) == first
 
     def test_every_fact_has_a_cause(self) -> None:
-        cause, raised = engine().condition("disk", "warning", "full", NOON_NS)
+        cause, raised = engine().alerts.condition("disk", "warning", "full", NOON_NS)
         assert raised.fact.causation_id == raised.fact.correlation_id == cause.fact.id
         assert raised.alert is not None
         assert raised.alert.opened_by == cause.fact.id
@@ -179,15 +181,17 @@ class TestAcknowledging:
         made = engine(one)
         (raised,) = take(made, one, *(recorded(second, 7.0) for second in range(3)))
         assert raised.alert is not None
-        change = made.acknowledge(raised.alert.id, "anna", "on my way", NOON_NS)
+        change = made.alerts.acknowledge(raised.alert.id, "anna", "on my way", NOON_NS)
         assert change.alert is not None
-        assert made.acknowledge(raised.alert.id, "anna", "on my way", NOON_NS) == change, "it has not been written yet"
-        made.settle(change.alert)
+        assert made.alerts.acknowledge(raised.alert.id, "anna", "on my way", NOON_NS) == change, (
+            "it has not been written yet"
+        )
+        made.alerts.settle(change.alert)
         with pytest.raises(ConflictError, match="anna has acknowledged"):
-            made.acknowledge(raised.alert.id, "bert", "", NOON_NS)
+            made.alerts.acknowledge(raised.alert.id, "bert", "", NOON_NS)
         (escalated,) = take(made, one, *(recorded(3 + second, 12.0) for second in range(3)))
         assert escalated.alert is not None
-        assert (escalated.alert.acknowledged, escalated.alert.acknowledged_by) == (True, "anna")
+        assert (escalated.alert.acknowledged, escalated.alert.acknowledged_by) == (False, ""), "it is worse now"
 
     def test_what_is_not_open_cannot_be_acknowledged(self) -> None:
         one = sensor()
@@ -196,14 +200,14 @@ class TestAcknowledging:
         assert changes[0].alert is not None
         for alert_id in (changes[0].alert.id, "", "nobody"):
             with pytest.raises(NotFoundError):
-                made.acknowledge(alert_id, "anna", "", NOON_NS)
+                made.alerts.acknowledge(alert_id, "anna", "", NOON_NS)
 
     def test_an_alert_about_the_gateway_too(self) -> None:
         made = engine()
-        (_, raised) = made.condition("disk", "warning", "full", NOON_NS)
+        (_, raised) = made.alerts.condition("disk", "warning", "full", NOON_NS)
         assert raised.alert is not None
-        made.settle(raised.alert)
-        change = made.acknowledge(raised.alert.id, "anna", "", NOON_NS)
+        made.alerts.settle(raised.alert)
+        change = made.alerts.acknowledge(raised.alert.id, "anna", "", NOON_NS)
         assert change.alert is not None
         assert change.alert.acknowledged
 
@@ -221,11 +225,11 @@ class TestWaiting:
         made = engine(one, other, lateness=10)
         take(made, one, recorded(0, 7.0), recorded(1, 7.0))
         take(made, other, recorded(8, 4.0, sensor="VB-2"))
-        assert made.overdue(NOON_NS + 20 * SECOND) == []
-        ((late, fact),) = made.overdue(NOON_NS + 21 * SECOND)
-        assert (late, fact.type, fact.causation_id) == (one, LATENESS_PASSED, "VB-1@1")
+        assert made.overdue(NOON_NS + 20 * SECOND, Reception()) == []
+        (fact,) = made.overdue(NOON_NS + 21 * SECOND, Reception())
+        assert (fact.subject, fact.type, fact.causation_id) == (one.id, TIME_PASSED, "VB-1@1")
         made.judge_waiting(one, fact.data["untilUs"])
-        assert made.overdue(NOON_NS + 21 * SECOND) == []
+        assert made.overdue(NOON_NS + 21 * SECOND, Reception()) == []
         assert one.state.waiting == []
 
 

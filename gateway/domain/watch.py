@@ -1,0 +1,146 @@
+"""Watching over the sensors themselves: who is silent, what is wrong with each, and who wanted to be reminded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from heapq import heappop, heappush
+
+from msgspec import Struct
+
+from gateway.domain import alerts
+from gateway.domain.alerts import Cause
+from gateway.domain.detection import Rules
+from gateway.domain.events import Fact, VibrationRecorded, derived_id, in_words
+from gateway.domain.open_alerts import Change, OpenAlerts
+from gateway.domain.sensors import Sensor, allowance_ns
+
+TIME_PASSED = "TimePassed"
+"""The fact that so much time has passed that something follows from it: `data.what` says what, its subject of whom."""
+
+SILENCE = "silence"
+SILENT = "silent"
+
+
+class Reception(Struct, frozen=True):
+    """Our own stopwatch, `now_ns`, and since when on it messages have been able to reach us without interruption.
+
+    Silence is measured with it: it knows neither the jumps of a clock nor the time in which we could not hear.
+    """
+
+    now_ns: int = 0
+    since_ns: int | None = None
+
+
+class Watch:
+    """Looks at the `sensors` of the registry, which others change, and at those that the configuration names.
+
+    `expected` are the latter: id -> for how long each may be silent, in ns.
+    """
+
+    def __init__(
+        self,
+        sensors: Mapping[str, Sensor],
+        open_alerts: OpenAlerts,
+        rules_of: Callable[[Sensor], Rules],
+        expected: Mapping[str, int] | None = None,
+    ) -> None:
+        self._sensors = sensors
+        self._alerts = open_alerts
+        self._rules_of = rules_of
+        self._expected = dict(expected or {})
+        self._reminders: list[tuple[int, str, str]] = []
+
+    def remind(self, what: str, subject: str, due_ns: int) -> None:
+        """Let `due` name a fact when our clock has reached a time. Nothing of it outlives a restart."""
+        heappush(self._reminders, (due_ns, what, subject))
+
+    def due(self, now_ns: int) -> Iterable[Fact]:
+        """Return a fact for everyone who wanted to be reminded by now."""
+        while self._reminders and self._reminders[0][0] <= now_ns:
+            due_ns, what, subject = heappop(self._reminders)
+            yield time_passed(what, subject, now_ns, {"dueNs": due_ns})
+
+    def fallen_silent(self, now_ns: int, reception: Reception) -> Iterable[Fact]:
+        """Return a fact for each sensor that has been silent for too long while we could hear, or never came."""
+        if reception.since_ns is None:
+            return
+        for sensor in self._sensors.values():
+            if not sensor.is_silent:
+                quiet_ns = reception.now_ns - max(sensor.last_heard_ns, reception.since_ns)
+                rules = self._rules_of(sensor)
+                if quiet_ns > rules.silent_after_ns:
+                    allowed_ns = allowance_ns(sensor.state, rules.interval_ns, rules.silent_after_ns)
+                    if quiet_ns > allowed_ns:
+                        yield _silence(sensor.id, now_ns, quiet_ns, allowed_ns)
+        quiet_ns = reception.now_ns - reception.since_ns
+        for sensor_id, allowed_ns in self._expected.items():
+            if quiet_ns > allowed_ns and sensor_id not in self._sensors and not self.is_silent(sensor_id):
+                yield _silence(sensor_id, now_ns, quiet_ns, allowed_ns)
+
+    def fall_silent(self, fact: Fact) -> list[Change]:
+        """Return what follows when nothing comes from a sensor any more: it is at fault, and its alert is stale."""
+        sensor = self._sensors.get(fact.subject)
+        reason = _in_words(fact, known=sensor is not None)
+        cause = self.cause(fact.subject, fact.id, fact.correlation_id, fact.time_ns)
+        if sensor is not None:
+            sensor.is_silent = True
+        return self._faults(cause, {SILENT: reason}) + self.lose_sight(cause, reason)
+
+    def heard(self, sensor: Sensor, event: VibrationRecorded, received_ns: int) -> list[Change]:
+        """Return what follows from the first reading of a sensor that was silent."""
+        sensor.is_silent = False
+        event_id = event.event_id or ""
+        cause = self.cause(sensor.id, event_id, event.correlation_id or event_id, received_ns)
+        return self._faults(cause, {}, without=SILENT) + self._regain_sight(cause)
+
+    def is_silent(self, sensor_id: str) -> bool:
+        """Tell whether a sensor is known to be silent."""
+        alert = self._alerts.get("sensor", sensor_id)
+        return alert is not None and SILENT in alert.faults
+
+    def lose_sight(self, cause: Cause, reason: str) -> list[Change]:
+        """Let a sensor's active alert be stale."""
+        alert = self._alerts.get("machine", cause.sensor_id)
+        if alert is None or alert.state != "active":
+            return []
+        return [self._alerts.settled(alerts.lose_sight(alert, reason, cause))]
+
+    def cause(self, sensor_id: str, event_id: str, correlation_id: str, time_ns: int) -> Cause:
+        """Return an event as the cause of what happens to a sensor's alerts."""
+        sensor = self._sensors.get(sensor_id)
+        tags, unit, location = (sensor.tags, sensor.unit, sensor.location) if sensor else ({}, "", "")
+        return Cause(event_id, correlation_id, time_ns, sensor_id, tags, unit, location)
+
+    def _regain_sight(self, cause: Cause) -> list[Change]:
+        alert = self._alerts.get("machine", cause.sensor_id)
+        if alert is None or alert.state != "stale":
+            return []
+        return [self._alerts.settled(alerts.regain_sight(alert, cause))]
+
+    def _faults(self, cause: Cause, found: Mapping[str, str], *, without: str = "") -> list[Change]:
+        """Return what follows when a sensor has further faults, or one fewer."""
+        alert = self._alerts.get("sensor", cause.sensor_id)
+        known = alert.faults if alert else {}
+        faults = {name: text for name, text in {**known, **found}.items() if name != without}
+        changed = alerts.apply_faults(alert, faults, cause)
+        return [self._alerts.settled(changed)] if changed else []
+
+
+def time_passed(what: str, subject: str, now_ns: int, data: Mapping[str, object]) -> Fact:
+    """Return the fact that our clock has come to a point from which something follows; it has no cause but time."""
+    id_ = derived_id(TIME_PASSED, what, subject, str(now_ns))
+    return Fact(id_, TIME_PASSED, now_ns, subject, id_, id_, {"what": what, **data})
+
+
+def _silence(sensor_id: str, now_ns: int, quiet_ns: int, allowed_ns: int) -> Fact:
+    return time_passed(SILENCE, sensor_id, now_ns, {"forNs": quiet_ns, "allowedNs": allowed_ns})
+
+
+def _in_words(fact: Fact, *, known: bool) -> str:
+    quiet, allowed = in_words(fact.data["forNs"]), in_words(fact.data["allowedNs"])
+    if not known:
+        return (
+            f"Never heard of, {quiet} after the gateway began to listen, though the configuration names it."
+            " Check the sensor and its id, or take its [[sensors]] table out of the configuration."
+        )
+    return f"Silent for {quiet}; {allowed} would be normal. Check the sensor's power, battery and network."

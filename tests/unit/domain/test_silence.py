@@ -1,0 +1,240 @@
+"""Who is silent, and what that means for an alert: never that it is over."""
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.domain.alerts import ACTIVE, CLEARED, RAISED, STALE, UPDATED, Alert, Cause, apply_faults
+from gateway.domain.detection import Rules
+from gateway.domain.engine import Engine
+from gateway.domain.events import in_words
+from gateway.domain.open_alerts import Change
+from gateway.domain.sensors import UNKNOWN_NS, Clocks, Sensor, SensorState, allowance_ns, hear
+from gateway.domain.watch import SILENCE, TIME_PASSED, Reception
+from tests.readings import FIXED, NOON_NS, SECOND
+from tests.unit.domain.test_engine import DAY_US, recorded, sensor, take, types
+
+MINUTE = 60 * SECOND
+SHORTEST = 5 * MINUTE
+LEVEL = 4.0
+
+
+def engine(*sensors: Sensor, rules: Rules = FIXED, **expected: int) -> Engine:
+    made = Engine(lambda _: rules, Clocks(DAY_US), {name.replace("_", "-"): ns for name, ns in expected.items()})
+    made.set_state(sensors, [])
+    return made
+
+
+def publish(made: Engine, one: Sensor, seconds: Iterable[float], level: float = LEVEL) -> list[Change]:
+    changes = []
+    for second in seconds:
+        reading = recorded(second, level, sensor=one.id)
+        found = take(made, one, reading)
+        if one.is_silent:
+            changes += made.watch.heard(one, reading, NOON_NS + int(second * SECOND))
+        changes += found
+    return changes
+
+
+def after(made: Engine, minutes: float, since: float | None = 0) -> list[Change]:
+    """Let our stopwatch show so many minutes, and return what follows."""
+    reception = Reception(round(minutes * MINUTE), None if since is None else round(since * MINUTE))
+    facts = made.overdue(NOON_NS + reception.now_ns, reception)
+    return [change for fact in facts for change in (Change(fact), *made.time_passed(fact))]
+
+
+class TestHowLongIsTooLong:
+    @pytest.mark.parametrize(("every", "allowed"), [(1, SHORTEST), (60, SHORTEST), (900, 75 * MINUTE)])
+    def test_five_of_its_own_intervals_and_five_minutes_at_least(self, every: int, allowed: int) -> None:
+        state = SensorState()
+        for number in range(20):
+            hear(state, number * every * SECOND, number * every * SECOND)
+        assert allowance_ns(state, None, SHORTEST) == allowed
+
+    def test_what_is_configured_counts(self) -> None:
+        assert allowance_ns(SensorState(), 3600 * SECOND, SHORTEST) == 5 * 3600 * SECOND
+
+    def test_a_day_while_nobody_knows_or_five_times_the_longest_pause(self) -> None:
+        state = SensorState()
+        assert allowance_ns(state, None, SHORTEST) == UNKNOWN_NS
+        hear(state, 1, 1)
+        hear(state, UNKNOWN_NS + 1, UNKNOWN_NS + 1)
+        assert allowance_ns(state, None, SHORTEST) == 5 * UNKNOWN_NS
+
+    def test_an_outage_does_not_make_a_sensor_slow(self) -> None:
+        state = SensorState()
+        second = 0
+        for pause in (10, 10, 86_400, 10, 10, 7200, 10, 10, 10):
+            second += pause
+            hear(state, second * SECOND, second * SECOND)
+        assert allowance_ns(state, None, 0) == 50 * SECOND
+
+    def test_a_backlog_all_at_once_does_not_make_it_fast(self) -> None:
+        state = SensorState()
+        for number in range(100):
+            hear(state, number * 900 * SECOND, 86_400 * SECOND + number)
+        assert allowance_ns(state, None, SHORTEST) == 75 * MINUTE
+
+    def test_nor_do_many_readings_in_one_message(self) -> None:
+        state = SensorState()
+        for number in range(600):
+            hear(state, number * 60 * SECOND, (1 + number // 60) * 3600 * SECOND)
+        assert allowance_ns(state, None, SHORTEST) == 5 * 3600 * SECOND
+
+    @given(st.lists(st.tuples(st.integers(-(10**15), 10**15), st.integers(0, 10**15)), max_size=30))
+    def test_it_is_bounded_and_sensible_whatever_the_clocks_do(self, times: list[tuple[int, int]]) -> None:
+        state = SensorState()
+        for time_ns, received_ns in times:
+            hear(state, time_ns, received_ns)
+        assert allowance_ns(state, None, SHORTEST) >= SHORTEST
+        assert len(state.gaps) <= 8
+        assert all(gap > 0 for gap in state.gaps)
+
+
+class TestSilence:
+    def test_a_silent_sensor_is_an_alert_of_its_own(self) -> None:
+        one = sensor()
+        made = engine(one)
+        publish(made, one, range(0, 100, 10))
+        assert after(made, 4.9) == []
+        fact, raised = after(made, 5.1)
+        assert (fact.fact.type, fact.fact.data["what"], fact.fact.subject) == (TIME_PASSED, SILENCE, "VB-1")
+        assert raised.alert is not None
+        assert (raised.fact.type, raised.alert.kind, raised.alert.severity) == (RAISED, "sensor", "warning")
+        assert raised.alert.reason.startswith("Silent for 5 min 6 s; 5 min would be normal.")
+        assert raised.fact.causation_id == fact.fact.id
+        assert raised.alert.tags == one.tags
+        assert after(made, 60) == [], "once"
+
+    def test_it_is_over_with_the_first_reading(self) -> None:
+        one = sensor()
+        made = engine(one)
+        publish(made, one, range(0, 100, 10))
+        after(made, 6)
+        (cleared,) = publish(made, one, [400])
+        assert cleared.alert is not None
+        assert (cleared.fact.type, cleared.alert.state, cleared.fact.causation_id) == (CLEARED, "cleared", "VB-1@400")
+        assert publish(made, one, [410]) == []
+        assert after(made, 10.9) == []
+
+    def test_an_alert_of_the_machine_is_stale_meanwhile_and_not_over(self) -> None:
+        one = sensor()
+        made = engine(one)
+        (opened,) = publish(made, one, range(0, 30, 10), 12.0)
+        fact, raised, stale = after(made, 24 * 61)
+        assert opened.alert is not None
+        assert stale.alert is not None
+        assert types([raised, stale]) == [RAISED, STALE]
+        assert (stale.alert.id, stale.alert.state, stale.alert.severity) == (opened.alert.id, "stale", "critical")
+        assert stale.fact.causation_id == fact.fact.id
+        assert raised.alert is not None
+        assert raised.alert.id != opened.alert.id
+        changes = publish(made, one, [100_000, 100_010, 100_020], 4.0)
+        assert types(changes) == [CLEARED, ACTIVE, CLEARED]
+        assert [change.alert.kind for change in changes if change.alert] == ["sensor", "machine", "machine"]
+
+    def test_who_has_been_silent_before_we_could_hear_has_the_whole_time_left(self) -> None:
+        one = sensor()
+        made = engine(one)
+        publish(made, one, range(0, 100, 10))
+        assert after(made, 60, since=56) == []
+        assert after(made, 61.1, since=56) != []
+
+    def test_nobody_is_silent_while_we_cannot_hear(self) -> None:
+        one = sensor()
+        made = engine(one)
+        publish(made, one, range(0, 100, 10))
+        assert after(made, 60 * 24 * 365, since=None) == []
+
+    def test_a_reading_while_it_is_counted_starts_the_count_anew(self) -> None:
+        one = sensor()
+        made = engine(one)
+        publish(made, one, range(0, 100, 10))
+        after(made, 4)
+        publish(made, one, [240])
+        assert after(made, 8.9) == []
+        assert after(made, 9.1) != []
+
+    def test_a_restart_remembers_who_was_silent(self) -> None:
+        one, later = sensor(), sensor()
+        made = engine(one)
+        publish(made, one, range(0, 30, 10), 12.0)
+        alerts = [change.alert for change in after(made, 60 * 25) if change.alert]
+        again = engine(later)
+        again.set_state([later], alerts)
+        again.trust_alerts()
+        assert later.is_silent
+        assert after(again, 60 * 25) == []
+        assert types(publish(again, later, [100_000], 12.0)) == [CLEARED, ACTIVE]
+
+    def test_what_still_waited_when_it_fell_silent_is_judged_and_stale(self) -> None:
+        one = sensor()
+        made = Engine(lambda _: FIXED, Clocks(DAY_US, 1200 * 10**6))
+        made.set_state([one], [])
+        publish(made, one, range(0, 30, 10), 12.0)
+        changes = [change for minutes in (60 * 25, 60 * 25 + 60) for change in after(made, minutes)]
+        found = [(change.fact.type, change.alert.kind) for change in changes if change.alert]
+        assert sorted(found) == [(RAISED, "machine"), (RAISED, "sensor"), (STALE, "machine")]
+
+
+class TestNeverSeen:
+    def test_a_configured_sensor_that_never_came_is_reported_once(self) -> None:
+        made = engine(VB_9=20 * MINUTE)
+        assert after(made, 19) == []
+        _, raised = after(made, 21)
+        assert raised.alert is not None
+        assert (raised.alert.kind, raised.alert.sensor_id) == ("sensor", "VB-9")
+        assert raised.alert.reason.startswith("Never heard of, 21 min after")
+        assert after(made, 60) == []
+
+    def test_it_is_over_when_it_comes(self) -> None:
+        made = engine(VB_9=20 * MINUTE)
+        after(made, 21)
+        one = sensor("VB-9")
+        made.register(one)
+        assert types(publish(made, one, [1800])) == [CLEARED]
+
+    def test_one_that_is_there_is_not_missed(self) -> None:
+        made = engine(sensor("VB-9"), VB_9=20 * MINUTE)
+        assert after(made, 21) == []
+
+
+def test_a_reminder_is_a_fact_once_its_time_has_come() -> None:
+    made = engine()
+    made.watch.remind("escalation", "alert-1", NOON_NS + 2 * MINUTE)
+    made.watch.remind("digest", "pump-7", NOON_NS + MINUTE)
+    assert after(made, 0.5) == []
+    (first,) = after(made, 1.5)
+    assert (first.fact.type, first.fact.subject, first.fact.data["what"]) == (TIME_PASSED, "pump-7", "digest")
+    (second,) = after(made, 2)
+    assert (second.fact.subject, second.fact.data["dueNs"]) == ("alert-1", NOON_NS + 2 * MINUTE)
+    assert after(made, 60) == []
+
+
+def test_several_faults_of_a_sensor_are_one_alert() -> None:
+    cause = Cause("e", "e", NOON_NS, "VB-1", {}, "g", "")
+
+    def applied(alert: Alert | None, **faults: str) -> tuple[Alert, str]:
+        changed = apply_faults(alert, faults, cause)
+        assert changed is not None
+        return changed[0], changed[1].type
+
+    first, raised = applied(None, stuck="It is stuck.")
+    both, updated = applied(first, stuck="It is stuck.", silent="It is silent.")
+    assert apply_faults(both, {"stuck": "Still.", "silent": "Still."}, cause) is None
+    one, again = applied(both, silent="It is silent.")
+    over, cleared = applied(one)
+    assert [raised, updated, again, cleared] == [RAISED, UPDATED, UPDATED, CLEARED]
+    assert both.reason == "It is stuck. It is silent."
+    assert {alert.id for alert in (first, both, one, over)} == {first.id}
+    assert apply_faults(None, {}, cause) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (59, "59 s"), (310, "5 min 10 s"), (7200, "2 h"), (7205, "2 h"), (275_000, "3 d 4 h"), (-5, "0 s")],
+)
+def test_durations_in_words(seconds: int, words: str) -> None:
+    assert in_words(seconds * SECOND) == words
