@@ -21,6 +21,7 @@ _COMMANDS = {
     "alerts": "gateway.cli.alerts:alerts",
     "sensors": "gateway.cli.sensors:sensors",
     "backtest": "gateway.cli.backtest:backtest",
+    "rules": "gateway.cli.rules:rules",
     "deadletters": "gateway.cli.deadletters:deadletters",
     "trace": "gateway.cli.trace:trace",
     "handlers": "gateway.cli.handlers:handlers",

@@ -22,6 +22,7 @@ from gateway.cli.output import (
     print_json,
     print_load,
     print_table,
+    rules_option,
     window_options,
 )
 from gateway.config import Config, load_rules, parse_duration
@@ -50,14 +51,7 @@ class Interval(click.ParamType[int]):
 
 
 @click.command()
-@click.option(
-    "-c",
-    "--config",
-    "config_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    envvar="VIBRATION_GATEWAY_CONFIG",
-    help="The rules and routes to try; its other tables do not matter.  [default: the shipped rules]",
-)
+@rules_option
 @click.option("--csv", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A .csv or .csv.gz.")
 @click.option("--time", "time_column", metavar="COLUMN", help="Holds RFC 3339, naive (UTC) or epoch s or ms.")
 @click.option("--interval", type=Interval(), help="Between rows of a file without times, such as 10s.")

@@ -36,6 +36,14 @@ config_option = click.option(
     envvar="VIBRATION_GATEWAY_CONFIG",
     help="The configuration.",
 )
+rules_option = click.option(
+    "-c",
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="VIBRATION_GATEWAY_CONFIG",
+    help="The rules and routes to try; its other tables do not matter.  [default: the shipped rules]",
+)
 output_option = click.option(
     "-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True, help="How to print."
 )

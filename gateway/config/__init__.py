@@ -1,6 +1,6 @@
 """The configuration: TOML -> frozen models. Unknown keys are refused, secrets are never printed."""
 
-from gateway.config.reading import load, load_rules, load_state_dir, masked, validation_problems
+from gateway.config.reading import load, load_rules, load_state_dir, masked, read_toml, validation_problems
 from gateway.config.rules import expected_sensors, rules_for
 from gateway.config.sections import (
     Config,
@@ -30,6 +30,7 @@ __all__ = [
     "masked",
     "parse_duration",
     "parse_size",
+    "read_toml",
     "rules_for",
     "validation_problems",
 ]

@@ -17,8 +17,10 @@ from gateway.errors import ConfigError
 ENVIRONMENT_PREFIX = "VIBRATION_GATEWAY__"
 SHORTEST_SECRET = 4
 
-_JUDGING = ("detection", "machines", "sensors", "routes")
-_NOBODY = {"gateway": {"id": "backtest", "state_dir": "."}, "mqtt": {"topics": ["{sensor}"]}}
+_NOT_JUDGING = {"gateway", "mqtt", "influxdb", "http", "retention", "handlers", "consumers"}
+"""Tables that neither judge a reading nor say who is told."""
+
+_NOBODY = {"id": "nobody", "state_dir": "."}
 
 _EXPANSION = re.compile(r"\$\{(?:FILE:(?P<file>[^}]+)|(?P<name>[A-Za-z_]\w*)(?P<default>:-[^}]*)?)\}")
 
@@ -52,13 +54,15 @@ def load_rules(path: Path | None, environment: Mapping[str, str] = os.environ) -
     """
     tables = _read(path, environment) if path is not None else {}
     problems = [f"{name}: unknown key" for name in tables if name not in Config.model_fields]
-    judging = {name: tables[name] for name in _JUDGING if name in tables}
+    judging = {name: table for name, table in tables.items() if name in Config.model_fields.keys() - _NOT_JUDGING}
     secrets: set[str] = set()
     expanded = _expanded(judging, "", lambda text, key: _expand(text, key, environment, problems, secrets))
-    handlers = tables.get("handlers", {})
+    gateway, handlers = tables.get("gateway"), tables.get("handlers", {})
+    zone = {"timezone": gateway["timezone"]} if isinstance(gateway, dict) and "timezone" in gateway else {}
     named = {name: {"type": "none"} for name in handlers} if isinstance(handlers, dict) else handlers
+    nobody = {"gateway": _NOBODY | zone, "mqtt": {"topics": ["{sensor}"]}, "handlers": named}
     try:
-        config = Config.model_validate({**_NOBODY, **expanded, "handlers": named})
+        config = Config.model_validate({**nobody, **expanded})
     except ValidationError as error:
         problems += [masked(line, secrets) for line in validation_problems(error)]
     if problems:
@@ -80,13 +84,18 @@ def load_state_dir(path: Path, environment: Mapping[str, str] = os.environ) -> P
         raise ConfigError([f"{path}: {line}" for line in validation_problems(error, "gateway")]) from None
 
 
-def _read(path: Path, environment: Mapping[str, str]) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the tables of a file as they stand there. Raises ConfigError."""
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
     except (ValueError, RecursionError) as error:  # TOML's own errors, bad UTF-8, a number of thousands of digits
         raise ConfigError([f"{path}: is not TOML: {error}"]) from None
+
+
+def _read(path: Path, environment: Mapping[str, str]) -> dict[str, Any]:
+    tables = read_toml(path)
     _override(tables, environment)
     return tables
 
