@@ -8,7 +8,8 @@ loaded only when the configuration names them. The entry point is a class, or an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import tzinfo
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct
@@ -19,7 +20,9 @@ from gateway.domain.telling import Item, NotificationKind
 from gateway.errors import DeliveryError
 
 __all__ = [
+    "Attached",
     "Consumer",
+    "Context",
     "DeliveryError",
     "Entry",
     "Fact",
@@ -29,6 +32,7 @@ __all__ = [
     "Notification",
     "NotificationKind",
     "StoredReading",
+    "Trend",
 ]
 
 
@@ -75,6 +79,50 @@ class Handler(Protocol):
         Raises DeliveryError: `retry=False` if no further attempt can succeed. Any other exception counts as one
         that a retry may cure. The gateway ends a call that takes longer than the handler's `timeout`.
         """
+        ...
+
+
+class Trend(Struct, frozen=True):
+    """What a sensor measured lately, the oldest first. `baselines` are what each level was compared with.
+
+    Times are nanoseconds since 1970, everything else is in the sensor's unit. The limits are those of now; None where
+    none is known.
+    """
+
+    times_ns: Sequence[int] = ()
+    levels: Sequence[float] = ()
+    baselines: Sequence[float | None] = ()
+    warning: float | None = None
+    critical: float | None = None
+
+
+async def _no_trend(_sensor_id: str, _since_ns: int, _until_ns: int) -> Trend:
+    return Trend()
+
+
+def _no_address(_alert_id: str, _person: str) -> str:
+    return ""
+
+
+class Context(Struct, frozen=True):
+    """What the gateway offers to a handler that asks for it by having a method `attach`.
+
+    `timezone` is for times in messages; None is the system's own. `trend(sensor_id, since_ns, until_ns)` gives the
+    readings with since <= time < until, or the newest of them where there are very many.
+    `acknowledge_url(alert_id, person)` gives the address of a page on which that person, and whoever is handed the
+    address, can acknowledge; it is empty where the gateway has no public address.
+    """
+
+    timezone: tzinfo | None = None
+    trend: Callable[[str, int, int], Awaitable[Trend]] = _no_trend
+    acknowledge_url: Callable[[str, str], str] = _no_address
+
+
+class Attached(Handler, Protocol):
+    """A handler that wants to know more than its settings and its notifications."""
+
+    def attach(self, context: Context) -> None:
+        """Take what the gateway offers; called once, before the first `send`."""
         ...
 
 

@@ -29,7 +29,7 @@ from gateway.domain.routing import Route
 from gateway.domain.topics import TopicTemplates
 from gateway.domain.watch import Reception
 from gateway.errors import ConfigError, GatewayError, JournalUnavailableError
-from gateway.handlers import build_handler
+from gateway.handlers import attach, build_handler
 from gateway.journal import (
     FILE_NAME,
     Journal,
@@ -45,7 +45,7 @@ from gateway.journal import (
 )
 from gateway.mqtt.publisher import Publisher
 from gateway.mqtt.subscriber import PahoSubscriber, Subscriber
-from gateway.operations import Operations, http_token
+from gateway.operations import Operations, handler_context, http_token
 from gateway.pipeline import LOOK_BACK, Pipeline
 from gateway.web.metrics import Metrics
 
@@ -147,9 +147,13 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
         if interrupted:
             log.warning("messages were being sent when the gateway ended; they are sent again", count=interrupted)
 
+        questions = Questions(path)
+        stack.callback(questions.close)
+        context = handler_context(config, journal, pipeline, questions)
         tasks = await stack.enter_async_context(Tasks())
         tasks.start("notifier", notifier.plan(stream))
         for name, handler in plugins.handlers.items():
+            attach(handler, context)
             tasks.start(f"handler {name}", notifier.deliver(name, handler, config.handlers[name].timeout))
         tasks.start("publisher", publisher.run())
         tasks.start("announcer", follow(ANNOUNCER, Announcer(publisher.publish), stream, readings=False))

@@ -10,12 +10,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from gateway.api import Context, Trend
 from gateway.config import Config
 from gateway.domain.alerts import describe
-from gateway.journal import Journal, Stream
+from gateway.domain.links import VALID_NS, AckLink, sign
+from gateway.domain.sensors import Limits
+from gateway.journal import Journal, Questions, Reader, Stream
 from gateway.pipeline import Pipeline
 
 TOKEN_FILE = "http-token"  # noqa: S105 - the name of a file
+LINK_KEY_FILE = "link-key"
 
 
 class Operations:
@@ -53,18 +57,51 @@ class Operations:
             self._stream.announce(self._journal.next_seq - 1)
 
 
+def trend_of(rows: Sequence[tuple[int, float, float | None]], limits: Limits | None) -> Trend:
+    """Return rows of (time in ns, level, baseline) with the limits that hold now, if any are known."""
+    times, levels, baselines = zip(*rows, strict=True) if rows else ((), (), ())
+    warning, critical = (limits.warning, limits.critical) if limits else (None, None)
+    return Trend(times, levels, baselines, warning, critical)
+
+
 def http_token(config: Config) -> str:
     """Return the token that changes need: the configured one, else one that is made once and kept in the state_dir."""
     if config.http is not None and config.http.token is not None:
         return config.http.token.get_secret_value()
-    path: Path = config.gateway.state_dir / TOKEN_FILE
+    return _kept_secret(config.gateway.state_dir / TOKEN_FILE)
+
+
+def link_key(config: Config) -> bytes:
+    """Return the key that acknowledge links are signed with; it is made once and kept in the state_dir."""
+    return _kept_secret(config.gateway.state_dir / LINK_KEY_FILE).encode()
+
+
+def _kept_secret(path: Path) -> str:
+    """Return the secret in a file that only its owner can read; a new one if there is none."""
     with suppress(FileNotFoundError):
-        if token := path.read_text(encoding="ascii").strip():
-            return token
-    token = secrets.token_urlsafe(32)
+        if secret := path.read_text(encoding="ascii").strip():
+            return secret
+    secret = secrets.token_urlsafe(32)
     new = path.with_name(f"{path.name}.{os.getpid()}")  # whole or not at all: a crash must not leave an empty one
     file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(file, "w", encoding="ascii") as stream:
-        stream.write(f"{token}\n")
+        stream.write(f"{secret}\n")
     new.replace(path)
-    return token
+    return secret
+
+
+def handler_context(config: Config, journal: Journal, pipeline: Pipeline, questions: Questions) -> Context:
+    """Return what the gateway offers to its handlers."""
+    public, key = config.http.public_url if config.http else None, link_key(config)
+
+    async def trend(sensor_id: str, since_ns: int, until_ns: int) -> Trend:
+        rows = await questions.ask(Reader.trend, sensor_id, since_ns, until_ns)
+        return trend_of(rows, await journal.call(pipeline.limits, sensor_id))
+
+    def acknowledge_url(alert_id: str, person: str) -> str:
+        if public is None:  # nobody but this device would find the page
+            return ""
+        signed = sign(AckLink(alert_id, person, time.time_ns() + VALID_NS), key)
+        return f"{str(public).rstrip('/')}/ack/{signed}"
+
+    return Context(config.gateway.timezone, trend, acknowledge_url)

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gateway.api import Handler, HandlerFactory
+from gateway.api import Context, Handler, HandlerFactory
 from gateway.config import validation_problems
 from gateway.errors import ConfigError
 from gateway.handlers.isolation import Isolated
@@ -47,6 +47,13 @@ def build_handler(name: str, type_: str, settings: Mapping[str, Any]) -> Handler
     if type_ not in BUILT_IN:  # a third party's own words may quote what it was given
         problems = [where + redact(problem.removeprefix(where), _texts(settings)) for problem in problems]
     raise ConfigError(problems)
+
+
+def attach(handler: Handler, context: Context) -> None:
+    """Hand what the gateway offers to a handler, if it wants it. Called with the event loop running."""
+    take = getattr(handler, "attach", None)
+    if take is not None:
+        take(context)
 
 
 def _factory(name: str, type_: str) -> HandlerFactory:

@@ -6,16 +6,14 @@ import asyncio
 import base64
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import localtime
-from hashlib import sha256
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import aiosmtplib
+import structlog
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -28,27 +26,35 @@ from pydantic import (
     model_validator,
 )
 
-from gateway.api import DeliveryError, Notification
-from gateway.config import Section
-from gateway.handlers import mail_page, wording
+from gateway.api import Context, DeliveryError, Notification
+from gateway.config import Duration, Section
+from gateway.errors import GatewayError
+from gateway.handlers import chart, wording
+from gateway.handlers.mail_message import compose, header
+from gateway.handlers.mail_page import Page, Picture
 from gateway.handlers.network import is_bad_certificate, is_loopback
-from gateway.handlers.wording import answer, one_line
+from gateway.handlers.recipients import Outcome, Receipts, conclude
+from gateway.handlers.templates import Template, TemplateText
+from gateway.handlers.wording import answer
+
+log = structlog.get_logger(__name__)
 
 PATIENCE = 60.0  # seconds for each reply; the handler's `timeout`, which the gateway minds, is usually shorter
 QUIT_TIMEOUT = 2.0  # seconds, for a courtesy: the message is the server's already
-LONGEST_SUBJECT = 180
+CHART_WITHIN = 5.0  # seconds; a mail without its picture is better than none
+OPEN = frozenset({"raised", "escalated", "reminder", "escalation"})
+"""Kinds that tell of an alert somebody can acknowledge."""
 
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _ADDRESS = rf"{_ATOM}(?:\.{_ATOM})*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*"
 _MAILBOX = re.compile(rf"(?P<plain>{_ADDRESS})|(?P<name>[^<>@]*?)\s*<(?P<address>{_ADDRESS})>")
-_ID = re.compile(r"[A-Za-z0-9-]{1,36}")
 
 
 def _mailbox(text: object) -> Address:
     parts = _MAILBOX.fullmatch(text) if isinstance(text, str) and text.isprintable() else None
     if parts is None:
         raise ValueError("must be a mail address in ASCII such as name@example.com or Name <name@example.com>")
-    return Address(_header(parts["name"] or ""), addr_spec=parts["plain"] or parts["address"])
+    return Address(header(parts["name"] or ""), addr_spec=parts["plain"] or parts["address"])
 
 
 def _authorities(path: FilePath) -> FilePath:
@@ -75,6 +81,9 @@ class EmailSettings(Section):
     from_: Mailbox = Field(alias="from")
     to: Annotated[list[Mailbox], Field(min_length=1)]
     subject_prefix: str = ""
+    subject: TemplateText | None = None  # without it: the summary, and the place where one is known
+    body: TemplateText = Template("{lead}")
+    chart: Duration = 6 * 3600 * 10**9  # so long a time is drawn; 0 draws nothing
     ca: Annotated[FilePath, AfterValidator(_authorities)] | None = None
 
     @field_validator("username")
@@ -95,13 +104,31 @@ class EmailSettings(Section):
         return self
 
 
+class Letter(NamedTuple):
+    """One message for some of the recipients. With a link to acknowledge it is for one, whose name is in the link."""
+
+    to: Sequence[Address]
+    message: EmailMessage
+
+    @property
+    def recipients(self) -> str:
+        """Return for whom it is, as one text."""
+        return ",".join(address.addr_spec for address in self.to)
+
+
 class EmailHandler:
-    """Sends one message per notification, over a connection of its own."""
+    """Sends every notification over a connection of its own, as one message, or one for each recipient."""
 
     def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
         self.name = name
         self._settings = EmailSettings.model_validate(settings)
         self._tls = ssl.create_default_context(cafile=self._settings.ca)
+        self._receipts = Receipts()
+        self._context = Context()
+
+    def attach(self, context: Context) -> None:
+        """Take the time zone, the trend and the links to acknowledge."""
+        self._context = context
 
     async def send(self, notification: Notification) -> str:
         """Hand the message to the server and return its reply, with the recipients that it refused.
@@ -109,22 +136,68 @@ class EmailHandler:
         Raises DeliveryError: `retry` for what may pass (no connection, codes 4xx), none for what does not (codes 5xx,
         login, certificate, no STARTTLS); `delivered_maybe` if the connection broke after the message was on its way.
         """
-        message = compose(notification, self._settings).as_bytes()
+        letters = self._letters(notification, await self._picture(notification))
         client = self._client()
-        handed_over = False
         try:
             await self._connect(client)
-            refused = await self._envelope(client)
-            handed_over = True
-            reply = await client.data(message)
+            outcomes = [await self._deliver(client, notification, letter) for letter in letters]
             with suppress(aiosmtplib.SMTPException, OSError):
                 await client.execute_command(b"QUIT", timeout=QUIT_TIMEOUT)
-            return self._said("; ".join([f"{reply.code} {reply.message}", *map(_refusal, refused)]))
         except (aiosmtplib.SMTPException, OSError) as error:
-            failure = self._failure(error, handed_over=handed_over)
+            outcomes = [self._failure(error)]
         finally:
             _hang_up(client)
-        raise failure  # out here, so that it is not chained to the server's own text, which may quote the login
+        return conclude(outcomes)
+
+    async def render(self, notification: Notification) -> dict[str, str]:
+        """Return what would be sent: subject, plain text, and HTML with its picture in it."""
+        picture = await self._picture(notification)
+        letter = self._letters(notification, picture)[0]
+        texts = {kind: letter.message.get_body([kind]) for kind in ("plain", "html")}
+        plain, html = (body.get_content() if isinstance(body, EmailMessage) else "" for body in texts.values())
+        if picture is not None:
+            html = html.replace(f"cid:{picture.cid}", f"data:image/png;base64,{base64.b64encode(picture.png).decode()}")
+        return {"subject": str(letter.message["Subject"]), "text": plain, "html": html}
+
+    def _letters(self, notification: Notification, picture: Picture | None) -> list[Letter]:
+        everybody = self._settings.to
+        links = [self._link(notification, to) for to in everybody]
+        groups = [([to], link) for to, link in zip(everybody, links, strict=True)] if any(links) else [(everybody, "")]
+        zone, settings = self._context.timezone, self._settings
+        values = wording.fields(notification, zone)
+        own = settings.subject.render(values) if settings.subject else _subject(values)
+        subject = f"{settings.subject_prefix} {own}"
+        pages = [(to, Page(notification, zone, settings.body.render(values), link, picture)) for to, link in groups]
+        return [Letter(to, compose(page, subject, settings.from_, to)) for to, page in pages]
+
+    def _link(self, notification: Notification, to: Address) -> str:
+        if notification.kind not in OPEN or notification.grouped:
+            return ""
+        return self._context.acknowledge_url(notification.alert_id, to.display_name or to.addr_spec)
+
+    async def _picture(self, notification: Notification) -> Picture | None:
+        """Return the chart of the last hours; none if it cannot be had in time."""
+        length = self._settings.chart
+        several = notification.grouped or notification.kind in {"notice", "test"}
+        if not length or several or notification.alert_kind == "gateway":
+            return None
+        until_ns = notification.occurred_ns + 1
+        span = chart.Span(
+            until_ns - length,
+            until_ns,
+            notification.opened_ns,
+            "" if notification.kind == "cleared" else notification.severity,
+            self._context.timezone,
+            notification.unit,
+        )
+        try:
+            async with asyncio.timeout(CHART_WITHIN):
+                trend = await self._context.trend(notification.sensor_id, span.since_ns, until_ns)
+                png = await asyncio.to_thread(chart.draw, trend, span)
+        except (TimeoutError, GatewayError) as error:
+            log.warning("a mail goes without its chart", handler=self.name, error=str(error) or "no time")
+            return None
+        return Picture(png, chart.describe(trend, span)) if png else None
 
     async def _connect(self, client: aiosmtplib.SMTP) -> None:
         """Connect step by step: when these fail inside `connect`, it lets go of a connection that is still open."""
@@ -134,16 +207,34 @@ class EmailHandler:
         if self._settings.username is not None and self._settings.password is not None:
             await client.login(self._settings.username, self._settings.password.get_secret_value())
 
-    async def _envelope(self, client: aiosmtplib.SMTP) -> list[aiosmtplib.SMTPRecipientRefused]:
+    async def _deliver(self, client: aiosmtplib.SMTP, notification: Notification, letter: Letter) -> Outcome:
+        """Return the reply or what went wrong: not raised, to cut it off from text that may quote the login."""
+        known = self._receipts.find(notification.id, letter.recipients)
+        if known is not None:
+            return known
+        handed_over = False
+        try:
+            refused = await self._envelope(client, letter)
+            handed_over = True
+            reply = await client.data(letter.message.as_bytes())
+        except (aiosmtplib.SMTPException, OSError) as error:
+            with suppress(aiosmtplib.SMTPException, OSError):
+                await client.rset(timeout=QUIT_TIMEOUT)  # for the next one
+            return self._failure(error, handed_over=handed_over)
+        said = self._said("; ".join([f"{reply.code} {reply.message}", *map(_refusal, refused)]))
+        self._receipts.keep(notification.id, letter.recipients, said)
+        return said
+
+    async def _envelope(self, client: aiosmtplib.SMTP, letter: Letter) -> list[aiosmtplib.SMTPRecipientRefused]:
         """Name sender and recipients, and return those recipients that are refused while others are not."""
         await client.mail(self._settings.from_.addr_spec)
         refused = []
-        for recipient in self._settings.to:
+        for recipient in letter.to:
             try:
                 await client.rcpt(recipient.addr_spec)
             except aiosmtplib.SMTPRecipientRefused as error:
                 refused.append(error)
-        if len(refused) == len(self._settings.to):
+        if len(refused) == len(letter.to):
             raise aiosmtplib.SMTPRecipientsRefused(refused)
         return refused
 
@@ -158,7 +249,7 @@ class EmailHandler:
             tls_context=self._tls,
         )
 
-    def _failure(self, error: Exception, *, handed_over: bool) -> DeliveryError:
+    def _failure(self, error: Exception, *, handed_over: bool = False) -> DeliveryError:
         if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
             retry = any(_may_pass(refused.code) for refused in error.recipients)
             return DeliveryError(self._said("; ".join(map(_refusal, error.recipients))), retry=retry)
@@ -183,24 +274,6 @@ class EmailHandler:
         return answer(text, [secret, *quoted])
 
 
-def compose(notification: Notification, settings: EmailSettings) -> EmailMessage:
-    """Return the message: plain text and HTML, pure ASCII on the wire, with ids that are the same at every attempt."""
-    message = EmailMessage(policy=SMTP)
-    message["From"] = settings.from_
-    message["To"] = settings.to
-    message["Subject"] = _header(f"{settings.subject_prefix} {_subject(notification)}")
-    message["Date"] = localtime()
-    message["Message-ID"] = _message_id(notification.id, notification)
-    message["Auto-Submitted"] = "auto-generated"
-    if notification.kind != "test":
-        message["References"] = _message_id(notification.alert_id, notification)
-    if notification.kind in {"escalated", "cleared"}:
-        message["In-Reply-To"] = message["References"]
-    message.set_content(mail_page.plain(notification), cte="quoted-printable")
-    message.add_alternative(mail_page.html(notification), subtype="html", cte="quoted-printable")
-    return message
-
-
 def _hang_up(client: aiosmtplib.SMTP) -> None:
     """Cut the connection at once. The client's own ways to close wait for the other side, which may be mute."""
     if isinstance(client.transport, asyncio.WriteTransport):
@@ -217,18 +290,5 @@ def _refusal(refused: aiosmtplib.SMTPRecipientRefused) -> str:
     return f"refused {refused.recipient}: {refused.code} {refused.message}"
 
 
-def _subject(notification: Notification) -> str:
-    place = wording.place(notification)
-    return f"{wording.summary(notification)} ({place})" if place else wording.summary(notification)
-
-
-def _header(text: str) -> str:
-    """Return `text` for a header. `=?` would be read as an encoded word, which can hide line breaks."""
-    return one_line(text, LONGEST_SUBJECT).replace("=?", "= ?")
-
-
-def _message_id(id_: str, notification: Notification) -> str:
-    """Return a Message-ID of at most 77 characters: longer ones are broken where headers are folded."""
-    local = id_ if _ID.fullmatch(id_) else sha256(id_.encode(errors="replace")).hexdigest()[:32]
-    gateway = re.sub(r"[^A-Za-z0-9]+", "-", notification.gateway_id)[:20].strip("-") or "unnamed"
-    return f"<{local}@{gateway}.vibration-gateway>"
+def _subject(values: Mapping[str, str]) -> str:
+    return f"{values['summary']} ({values['place']})" if values["place"] else values["summary"]

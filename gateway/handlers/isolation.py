@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
+from typing import Any
 
-from gateway.api import DeliveryError, Handler, Notification
+from msgspec.structs import replace
+
+from gateway.api import Context, DeliveryError, Handler, Notification, Trend
 
 
 class Isolated:
@@ -17,6 +20,17 @@ class Isolated:
         self._handler = handler
         self._busy = False
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._context: Context | None = None  # until it has been handed on
+
+    def attach(self, context: Context) -> None:
+        """Keep what the gateway offers for the handler's own thread: its `attach` is foreign code too."""
+        ours = asyncio.get_running_loop()
+
+        async def trend(sensor_id: str, since_ns: int, until_ns: int) -> Trend:
+            asked: Any = context.trend(sensor_id, since_ns, until_ns)
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(asked, ours))
+
+        self._context = replace(context, trend=trend)
 
     async def send(self, notification: Notification) -> str:
         """Return what the handler returns, and raise what it raises; DeliveryError while it is stuck."""
@@ -28,11 +42,18 @@ class Isolated:
     async def _send(self, notification: Notification) -> str:
         self._busy = True
         try:
+            self._hand_on_context()
             return await self._handler.send(notification)
         except (SystemExit, KeyboardInterrupt) as error:  # they would end its event loop instead of this call
             raise RuntimeError(f"{type(error).__name__}: {error}") from error
         finally:
             self._busy = False
+
+    def _hand_on_context(self) -> None:
+        attach = getattr(self._handler, "attach", None)
+        if attach is not None and self._context is not None:
+            attach(self._context)
+        self._context = None
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:

@@ -1,4 +1,4 @@
-"""Tells the log: one structured line for each notification, for whoever collects logs already."""
+"""Tells the log: one readable line for each notification, in the gateway's own log."""
 
 from __future__ import annotations
 
@@ -6,41 +6,42 @@ from collections.abc import Mapping
 from typing import Any
 
 import structlog
+from pydantic import ConfigDict
 
-from gateway.api import Notification
+from gateway.api import Context, Notification
 from gateway.config import Section
-from gateway.domain.events import rfc3339
 from gateway.handlers import wording
-from gateway.handlers.wording import one_line
+from gateway.handlers.templates import Template, TemplateText
 
-_TEXTS = ("id", "alert_id", "sensor_id", "machine", "site", "area", "location", "unit", "reason", "page_url")
 _log = structlog.get_logger("gateway.handlers.log")
 
 
 class LogSettings(Section):
-    """There is nothing to set."""
+    """A table `[handlers.NAME]` with `type = "log"`."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    text: TemplateText = Template("{summary}. {details}")
 
 
 class LogHandler:
     """Writes a line at level `warning` or `critical`, whichever the alert's severity is."""
 
     def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
-        LogSettings.model_validate(settings)
         self.name = name
+        self._text = LogSettings.model_validate(settings).text
+        self._context = Context()
+
+    def attach(self, context: Context) -> None:
+        """Take the time zone."""
+        self._context = context
 
     async def send(self, notification: Notification) -> str:
         """Write the line."""
         write = _log.critical if notification.severity == "critical" else _log.warning
-        write(wording.summary(notification), handler=self.name, **_fields(notification))
+        write(self.render(notification), alert=wording.one_line(notification.alert_id))
         return "logged"
 
-
-def _fields(notification: Notification) -> dict[str, Any]:
-    return {
-        **{name: one_line(getattr(notification, name)) for name in _TEXTS},
-        "kind": notification.kind,
-        "since": rfc3339(notification.opened_ns),
-        "vibration_level": notification.level,  # `level` is the log's own word
-        "baseline": notification.baseline,
-        "ratio": notification.ratio,
-    }
+    def render(self, notification: Notification) -> str:
+        """Return the line."""
+        return wording.one_line(self._text.render(wording.fields(notification, self._context.timezone)))

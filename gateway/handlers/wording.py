@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from urllib.parse import urlsplit
 
-from gateway.api import Notification, NotificationKind
+from gateway.api import Item, Notification, NotificationKind
 from gateway.domain.detection import number
 
-LONGEST_NAME = 40  # characters of a machine or sensor in a summary
+LONGEST_NAME = 32  # characters of a machine or sensor in a summary
 LONGEST_REASON = 1000
 LONGEST_ANSWER = 200
 SHORTEST_SECRET = 4  # anything shorter is in every text by chance
 
+FIELDS = frozenset(
+    {
+        "alert", "area", "baseline", "details", "gateway", "kind", "label", "lead", "level", "link", "location",
+        "machine", "place", "ratio", "reason", "sensor", "severity", "since", "site", "subject", "summary", "time",
+        "unit",
+    }
+)  # fmt: skip
+"""What a template can name; `fields` gives the values."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OCCURRED = {"escalated": "Escalated", "cleared": "Cleared", "test": "Sent"}
-
-
+_REMARKS = {"escalated": "escalated", "reminder": "still active", "escalation": "not acknowledged"}
 _LEADS: dict[NotificationKind, str] = {
     "raised": "New alert, since {opened}.",
     "escalated": "An alert that is open since {opened} has become worse.",
@@ -28,7 +36,9 @@ _LEADS: dict[NotificationKind, str] = {
     "notice": "A notice about what is not told at present.",
     "test": "This is a TEST. No machine is affected and there is nothing to do.",
 }
-_STILL = {"reminder": "still active", "escalation": "nobody has acknowledged"}
+
+Told = Notification | Item
+"""What is told of one alert: a message of its own, or an item of one."""
 
 
 def one_line(text: str, limit: int = LONGEST_REASON) -> str:
@@ -51,88 +61,147 @@ def answer(text: str, secrets: Iterable[str]) -> str:
     return one_line(redact(text, secrets), LONGEST_ANSWER)
 
 
-def summary(notification: Notification) -> str:
-    """Return what everybody must know, the essential first: `CRITICAL: P-101 VB-42345 at 3.1 × baseline`."""
+def summary(notification: Notification, zone: tzinfo | None) -> str:
+    """Return what everybody must know, the essential first.
+
+    `CRITICAL: P-101 VB-42345 at 3.1 × baseline, since 18:30 CEST`
+    """
     if notification.kind == "test":
         return f"TEST: {_gateway(notification)}, nothing is wrong"
-    return f"{label(notification)}: {subject(notification)}{_measure(notification)}"
+    if notification.kind == "notice" or notification.grouped:
+        return f"{label(notification)}: {one_line(notification.reason, 120) or _gateway(notification)}"
+    return f"{label(notification)}: {_what(notification, notification.occurred_ns, zone)}"
+
+
+def items(notification: Notification, zone: tzinfo | None) -> list[str]:
+    """Return a line for each alert of a message about several, the worst first."""
+    return [
+        f"{item.severity.upper()}: {_what(item, notification.occurred_ns, zone)}{_state(item)}"
+        for item in notification.grouped
+    ]
 
 
 def label(notification: Notification) -> str:
-    """Return the first word of every message."""
-    match notification.kind:
-        case "raised":
-            return notification.severity.upper()
-        case "escalated":
-            return f"{notification.severity.upper()} (escalated)"
-        case "cleared" | "test" | "notice":
-            return notification.kind.upper()
-        case "reminder" | "escalation":
-            return f"{notification.severity.upper()} ({_STILL[notification.kind]})"
-        case "digest":
-            return f"{notification.severity.upper()} ({notification.count} alerts)"
+    """Return the first word of every message: the severity, or the kind of what is no alert."""
+    if notification.kind in {"cleared", "notice", "test"}:
+        return notification.kind.upper()
+    remark = f"{notification.count} alerts" if notification.grouped else _REMARKS.get(notification.kind, "")
+    return notification.severity.upper() + (f" ({remark})" if remark else "")
 
 
-def subject(notification: Notification) -> str:
-    """Return what the notification is about: machine and sensor, or the gateway."""
-    if notification.kind == "test" or notification.alert_kind == "gateway":
-        return _gateway(notification)
-    names = (one_line(name, LONGEST_NAME) for name in (notification.machine, notification.sensor_id))
-    return " ".join(filter(None, names)) or _gateway(notification)
+def subject(told: Told) -> str:
+    """Return what it is about: machine and sensor, or the gateway, of which the reason says what."""
+    if isinstance(told, Notification):
+        if told.kind in {"notice", "test"} or told.alert_kind == "gateway":
+            return _gateway(told)
+        if told.grouped:
+            return one_line(told.machine, LONGEST_NAME) or _gateway(told)
+    names = (one_line(name, LONGEST_NAME) for name in (told.machine, told.sensor_id))
+    return " ".join(filter(None, names)) or "unknown"
 
 
 def place(notification: Notification) -> str:
     """Return where the sensor is, as the sensor says, or else by site and area."""
-    site = ", ".join(filter(None, (one_line(notification.site), one_line(notification.area))))
-    return one_line(notification.location, 120) or one_line(site, 120)
+    return one_line(notification.location, 120) or one_line(_site(notification), 120)
 
 
-def lead(notification: Notification) -> str:
+def lead(notification: Notification, zone: tzinfo | None) -> str:
     """Return the sentence that opens a longer message."""
-    return _LEADS[notification.kind].format(opened=moment(notification.opened_ns), count=notification.count)
+    opened = moment(notification.opened_ns, zone)
+    return _LEADS[notification.kind].format(opened=opened, count=notification.count)
 
 
-def ratio(notification: Notification) -> str:
+def ratio(told: Told) -> str:
     """Return the level in units of its baseline, or nothing for what is not about a level."""
-    if notification.ratio is None or not _is_about_level(notification):
+    if told.ratio is None or not _is_about_level(told):
         return ""
-    return f"{notification.ratio:.1f} × baseline" if notification.ratio < 1000 else "over 1000 × baseline"  # noqa: PLR2004 - beyond, it is a fault of the sensor
+    return f"{told.ratio:.1f} × baseline" if told.ratio < 1000 else "over 1000 × baseline"  # noqa: PLR2004 - beyond, it is a fault of the sensor
 
 
-def level(notification: Notification) -> str:
+def level(told: Told) -> str:
     """Return the level with its unit, or nothing for what is not about a level."""
-    return _quantity(notification.level, notification) if _is_about_level(notification) else ""
+    return _quantity(told.level, told) if _is_about_level(told) else ""
 
 
-def baseline(notification: Notification) -> str:
+def baseline(told: Told) -> str:
     """Return the baseline with its unit, or nothing for what is not about a level."""
-    return _quantity(notification.baseline, notification) if _is_about_level(notification) else ""
+    return _quantity(told.baseline, told) if _is_about_level(told) else ""
 
 
-def facts(notification: Notification) -> list[tuple[str, str]]:
-    """Return what is known, as (name, value), the most important first; what is not known is left out."""
-    site = ", ".join(filter(None, (notification.site, notification.area)))
-    test = notification.kind == "test"
+def details(notification: Notification) -> list[str]:
+    """Return what the summary leaves out, the most important first."""
+    if notification.kind == "test":
+        return ["No action is needed"]
+    if notification.kind == "notice" or notification.grouped:
+        return [place(notification)] if place(notification) else []
+    compared = bool(ratio(notification))
     known = [
-        ("Machine", one_line(notification.machine)),
-        ("Sensor", one_line(notification.sensor_id)),
-        ("Location", one_line(notification.location)),
-        ("Site", one_line(site)),
-        ("Level", level(notification)),
-        ("Baseline", baseline(notification)),
-        ("Ratio", ratio(notification)),
-        ("Since", "" if test else moment(notification.opened_ns)),
-        (_OCCURRED.get(notification.kind, ""), moment(notification.occurred_ns)),
-        ("Reason", one_line(notification.reason)),
-        ("Gateway", one_line(notification.gateway_id)),
-        ("Alert", "" if test else one_line(notification.alert_id)),
+        f"{level(notification)}, baseline {baseline(notification)}" if compared else "",
+        place(notification),
+        one_line(notification.reason) if compared else "",
+    ]
+    return [detail for detail in known if detail]
+
+
+def facts(notification: Notification, zone: tzinfo | None) -> list[tuple[str, str]]:
+    """Return what is known, as (name, value), the most important first; what is not known is left out."""
+    values = fields(notification, zone)
+    one = notification.kind not in {"notice", "test"} and not notification.grouped
+    known = [
+        ("Machine", values["machine"]),
+        ("Sensor", "" if notification.grouped else values["sensor"]),
+        ("Location", "" if notification.grouped else values["location"]),
+        ("Site", one_line(_site(notification))),
+        ("Level", values["level"]),
+        ("Baseline", values["baseline"]),
+        ("Ratio", values["ratio"]),
+        ("Since", values["since"] if one else ""),
+        (_OCCURRED.get(notification.kind, ""), values["time"]),
+        ("Reason", values["reason"]),
+        ("Gateway", values["gateway"]),
+        ("Alert", values["alert"] if one else ""),
     ]
     return [(name, value) for name, value in known if name and value]
 
 
+def fields(notification: Notification, zone: tzinfo | None) -> dict[str, str]:
+    """Return every field that a template can name; all are inert single lines."""
+    texts = {
+        "alert": notification.alert_id,
+        "area": notification.area,
+        "gateway": notification.gateway_id,
+        "kind": notification.kind,
+        "location": notification.location,
+        "machine": notification.machine,
+        "reason": notification.reason,
+        "sensor": notification.sensor_id,
+        "severity": notification.severity,
+        "site": notification.site,
+        "unit": notification.unit,
+    }
+    return {name: one_line(text) for name, text in texts.items()} | {
+        "baseline": baseline(notification),
+        "details": ". ".join(details(notification)),
+        "label": label(notification),
+        "lead": lead(notification, zone),
+        "level": level(notification),
+        "link": link(notification),
+        "place": place(notification),
+        "ratio": ratio(notification),
+        "since": moment(notification.opened_ns, zone),
+        "subject": subject(notification),
+        "summary": summary(notification, zone),
+        "time": moment(notification.occurred_ns, zone),
+    }
+
+
 def link(notification: Notification) -> str:
     """Return the address of the alert's page if it is one that may be offered for clicking."""
-    url = notification.page_url
+    return safe_url(notification.page_url)
+
+
+def safe_url(url: str) -> str:
+    """Return an address if it is one that may be offered for clicking, else nothing."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -141,25 +210,64 @@ def link(notification: Notification) -> str:
     return url if usable else ""
 
 
-def moment(ns: int) -> str:
-    """Return a time as people read it, to the minute: `2023-09-29 16:30 UTC`."""
-    return f"{_EPOCH + timedelta(microseconds=ns // 1000):%Y-%m-%d %H:%M} UTC"
+def moment(ns: int, zone: tzinfo | None) -> str:
+    """Return a time as people read it, to the minute, in a time zone or the system's: `2023-09-29 18:30 CEST`."""
+    return f"{local(ns, zone):%Y-%m-%d %H:%M} {zone_name(local(ns, zone))}"
+
+
+def local(ns: int, zone: tzinfo | None) -> datetime:
+    """Return a time in a time zone, or the system's; what no calendar holds becomes its first or last day."""
+    try:
+        return (_EPOCH + timedelta(microseconds=ns // 1000)).astimezone(zone)
+    except (OverflowError, ValueError, OSError):
+        return datetime(1, 1, 2, tzinfo=UTC) if ns < 0 else datetime(9999, 12, 30, tzinfo=UTC)
+
+
+def zone_name(time: datetime) -> str:
+    """Return the abbreviation of its zone where there is one, else its offset: `CEST`, `UTC+03:00`."""
+    name = time.tzname() or ""
+    if name.isascii() and name.isalpha():
+        return name
+    offset = f"{time:%z}"
+    return f"UTC{offset[:3]}:{offset[3:5]}"
+
+
+def _what(told: Told, now_ns: int, zone: tzinfo | None) -> str:
+    """Return what is wrong, how much, and since when."""
+    since = "" if told.kind == "cleared" else f", since {_short_moment(told.opened_ns, now_ns, zone)}"
+    return f"{subject(told)}{_measure(told)}{since}"
+
+
+def _state(item: Item) -> str:
+    return " (over)" if item.over or item.kind == "cleared" else " (escalated)" if item.kind == "escalated" else ""
+
+
+def _short_moment(ns: int, now_ns: int, zone: tzinfo | None) -> str:
+    """Return a time without its date, if that is the one of now."""
+    time, now = local(ns, zone), local(now_ns, zone)
+    day = "" if time.date() == now.date() else f"{time.day} {time:%b} "
+    return f"{day}{time:%H:%M} {zone_name(time)}"
+
+
+def _site(told: Told) -> str:
+    return ", ".join(filter(None, (one_line(told.site), one_line(told.area))))
 
 
 def _gateway(notification: Notification) -> str:
     return f"Gateway {one_line(notification.gateway_id, LONGEST_NAME)}"
 
 
-def _is_about_level(notification: Notification) -> bool:
-    return notification.alert_kind == "machine" and notification.kind != "test"
+def _is_about_level(told: Told) -> bool:
+    several = isinstance(told, Notification) and bool(told.grouped)
+    return told.alert_kind == "machine" and told.kind not in {"notice", "test"} and not several
 
 
-def _quantity(value: float | None, notification: Notification) -> str:
-    return "" if value is None else f"{number(value)} {one_line(notification.unit, 20)}".rstrip()
+def _quantity(value: float | None, told: Told) -> str:
+    return "" if value is None else f"{number(value)} {one_line(told.unit, 20)}".rstrip()
 
 
-def _measure(notification: Notification) -> str:
-    known = ratio(notification) or level(notification)
+def _measure(told: Told) -> str:
+    known = ratio(told) or level(told)
     if known:
         return f" at {known}"
-    return f": {one_line(notification.reason, 80)}" if notification.reason else ""
+    return f": {one_line(told.reason, 80)}" if told.reason else ""

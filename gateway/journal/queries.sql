@@ -244,3 +244,17 @@ SELECT cause FROM outbox WHERE id = ?;
 -- name: dead_letters_that_mention
 SELECT seq, received, topic, reason, detail, payload FROM dead_letters
 WHERE instr(payload, CAST(?1 AS BLOB)) ORDER BY seq DESC LIMIT ?2;
+
+-- name: trend_candidates
+-- Only entries of indexes are looked at, and a bounded number of them: a sensor among very many is not searched for
+-- through the whole span (?1 to ?2 in us, ?5 to ?6 in ns). Readings whose clock was replaced are found by the time that counts for them.
+SELECT seq FROM (SELECT seq, sensor FROM readings WHERE event_us BETWEEN ?1 AND ?2 ORDER BY event_us DESC LIMIT ?3)
+WHERE sensor = ?4
+UNION
+SELECT seq FROM (SELECT seq, sensor FROM readings WHERE flags & 2 AND time BETWEEN ?5 AND ?6 ORDER BY time DESC LIMIT ?7)
+WHERE sensor = ?4
+ORDER BY 1;
+
+-- name: trend_readings
+SELECT time, level, baseline FROM readings
+WHERE seq IN (SELECT value FROM json_each(?)) AND time >= ? AND time < ? ORDER BY time;

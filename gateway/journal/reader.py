@@ -19,6 +19,9 @@ from gateway.journal.states import REGISTRY_SEQ, SNAPSHOT_SEQ, decode_state
 
 READINGS = "VibrationRecorded"
 _LONGEST_CORRECTION_US = 2_000
+_TREND_READINGS, _TREND_NEWEST = 1000, 100
+_TREND_SEARCHED, _TREND_SEARCHED_REPLACED = 200_000, 20_000
+"""Entries of an index that are looked at for one trend: some 20 ms."""
 MAX_STEP_BYTES = 8_000_000
 """A step ends with the reading that makes it larger than this, however few there are."""
 _LONGEST_TAIL = 100_000
@@ -242,6 +245,18 @@ class Reader:
         """Return the keys of the sensors that have a row from before a time, in seconds, in a table of rollups."""
         query = f"SELECT key FROM sensors WHERE (SELECT min(time) FROM {table} WHERE sensor = key) < ?"  # noqa: S608 - a table's name
         return [key for (key,) in self._db.execute(query, (time,))]
+
+    def trend(self, sensor_id: str, since_ns: int, until_ns: int) -> list[tuple[int, float, float | None]]:
+        """Return (time in ns, level, baseline) of readings in since <= time < until, the oldest first.
+
+        Of very many only some, evenly spread, and the newest; among very many other sensors' not the whole span.
+        """
+        bounds = (since_ns // 1000, until_ns // 1000, _TREND_SEARCHED, self._key(sensor_id), since_ns, until_ns)
+        found = self._db.execute(self._sql["trend_candidates"], (*bounds, _TREND_SEARCHED_REPLACED))
+        seqs = [seq for (seq,) in found]
+        stride = len(seqs) // _TREND_READINGS + 1
+        chosen = msgspec.json.encode([*seqs[:-_TREND_NEWEST:stride], *seqs[-_TREND_NEWEST:]]).decode()
+        return self._db.execute(self._sql["trend_readings"], (chosen, since_ns, until_ns)).fetchall()
 
     def last_readings(self) -> dict[int, StoredReading]:
         """Return sensor key -> its newest reading.

@@ -74,7 +74,7 @@ def log(_folder: Path) -> Iterator[Subject]:
     with capture_logs() as lines:
 
         def arrived() -> list[Arrived]:
-            return [Arrived(line["id"], json.dumps(line, ensure_ascii=False)) for line in lines]
+            return [Arrived(line["alert"], json.dumps(line, ensure_ascii=False)) for line in lines]
 
         yield Subject(build_handler("log", "log", {}), arrived, cannot_fail, cannot_fail)
 

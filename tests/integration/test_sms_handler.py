@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.api import DeliveryError
-from gateway.handlers import sms
+from gateway.handlers import recipients, replies, sms
 from gateway.handlers.sms import SmsHandler
 from tests.notifications import notification
 from tests.servers.ports import free_port
@@ -75,7 +75,7 @@ async def test_another_notification_is_told_to_the_same_people(twilio: TwilioSer
 
 
 async def test_remembers_a_bounded_number_of_messages(twilio: TwilioServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sms, "REMEMBERED", 2)
+    monkeypatch.setattr(recipients, "REMEMBERED", 2)
     handler = handler_for(twilio)
     for id_ in ("one", "two", "three", "three", "one"):
         await handler.send(notification(id=id_))
@@ -150,7 +150,7 @@ async def test_a_connection_lost_before_the_answer_may_have_delivered(mute: Twil
 
 
 async def test_a_large_answer_is_not_read_to_its_end(twilio: TwilioServer) -> None:
-    twilio.fail_next(201, {"sid": "SM1", "padding": "x" * 2 * sms.LARGEST_REPLY})
+    twilio.fail_next(201, {"sid": "SM1", "padding": "x" * 2 * replies.LARGEST_REPLY})
     assert await handler_for(twilio).send(notification()) == f"{ANNA}: 201"
 
 

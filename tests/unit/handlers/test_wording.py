@@ -1,3 +1,5 @@
+from datetime import UTC
+
 import pytest
 
 from gateway.handlers import wording
@@ -34,14 +36,14 @@ def test_ratio(ratio: float, text: str) -> None:
 
 def test_facts_leave_out_what_is_not_known() -> None:
     sparse = notification(machine="", site="", area="", location="", level=None, baseline=None, ratio=None, reason="")
-    assert [name for name, _ in wording.facts(sparse)] == ["Sensor", "Since", "Gateway", "Alert"]
+    assert [name for name, _ in wording.facts(sparse, UTC)] == ["Sensor", "Since", "Gateway", "Alert"]
 
 
 @pytest.mark.parametrize(("kind", "name"), [("escalated", "Escalated"), ("cleared", "Cleared"), ("test", "Sent")])
 def test_facts_say_when_something_changed(kind: str, name: str) -> None:
-    assert dict(wording.facts(notification(kind=kind)))[name] == "2023-09-29 16:32 UTC"
+    assert dict(wording.facts(notification(kind=kind), UTC))[name] == "2023-09-29 16:32 UTC"
 
 
 def test_an_alert_about_a_sensor_is_not_told_in_levels() -> None:
     silent = notification(alert_kind="sensor", reason="No reading for 6 min")
-    assert wording.summary(silent) == "CRITICAL: P-101 VB-42345: No reading for 6 min"
+    assert wording.summary(silent, UTC) == "CRITICAL: P-101 VB-42345: No reading for 6 min, since 16:30 UTC"

@@ -185,3 +185,27 @@ class TestQuestions:
         assert [(sensor.id, sensor.unit) for sensor in reader.sensors()] == [("VB-1", "g"), ("VB-2", "m/s²")]
         first_seen = datetime.fromtimestamp(reader.sensors()[0].first_seen_ns / SECOND, UTC)
         assert first_seen == datetime(2026, 3, 1, 12, 0, 0, 500_000, tzinfo=UTC)
+
+
+class TestTrend:
+    def test_it_is_one_sensors_readings_in_order(self, here: Plant, reader: Reader) -> None:
+        here.take(*(reading(second, level=second + 1.0) for second in range(5)), reading(2, sensor="other", level=9.0))
+        found = reader.trend("VB-1", NOON_NS + SECOND, NOON_NS + 4 * SECOND)
+        assert [((time - NOON_NS) // SECOND, level) for time, level, _ in found] == [(1, 2.0), (2, 3.0), (3, 4.0)]
+        assert reader.trend("nobody", 0, NOON_NS * 2) == []
+
+    def test_of_very_many_it_keeps_the_newest_and_an_even_choice(
+        self, here: Plant, reader: Reader, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("gateway.journal.reader._TREND_READINGS", 10)
+        monkeypatch.setattr("gateway.journal.reader._TREND_NEWEST", 5)
+        here.take(*(reading(second) for second in range(95)))
+        seconds = [(time - NOON_NS) // SECOND for time, _, _ in reader.trend("VB-1", NOON_NS, NOON_NS + DAY * SECOND)]
+        assert seconds == [*range(0, 90, 10), 90, 91, 92, 93, 94]
+
+    def test_a_reading_counts_at_the_time_that_replaced_its_clock(self, here: Plant, reader: Reader) -> None:
+        wrong = {**event(0, id_="wrong"), "timestamp": "1970-01-01T00:00:00Z"}
+        here.take(reading(0), message(wrong, second=60))
+        (first, second) = reader.trend("VB-1", NOON_NS, NOON_NS + DAY * SECOND)
+        assert (first[0] - NOON_NS) // SECOND == 0
+        assert (second[0] - NOON_NS) // SECOND == 60
