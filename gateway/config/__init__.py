@@ -1,6 +1,7 @@
 """The configuration: TOML -> frozen models. Unknown keys are refused, secrets are never printed."""
 
-from gateway.config.reading import load, load_rules, load_state_dir, masked, read_toml, validation_problems
+from gateway.config.problems import validation_problems
+from gateway.config.reading import load, load_rules, load_state_dir, masked, read_toml
 from gateway.config.rules import expected_sensors, rules_for
 from gateway.config.sections import (
     Config,

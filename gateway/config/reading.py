@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from gateway.config.problems import blamed, validation_problems
 from gateway.config.sections import Config, GatewaySection
 from gateway.errors import ConfigError
 
@@ -38,10 +39,11 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
         config = Config.model_validate(_anchored(expanded, path))
     except ValidationError as error:
         unresolved = {problem.partition(":")[0] for problem in problems}  # what they stand for cannot be judged
-        lines = [masked(line, secrets) for line in validation_problems(error)]
+        lines = [masked(line, secrets) for line in validation_problems(error, model=Config)]
         problems += [line for line in lines if line.partition(":")[0] not in unresolved]
     if problems:
-        raise ConfigError([f"{path}: {problem}" for problem in problems]) from None
+        given = overridden(tables, environment)
+        raise ConfigError([blamed(problem, path, given) for problem in problems]) from None
     config._secrets = frozenset(secrets)  # noqa: SLF001 - the model is frozen for everybody else
     return config
 
@@ -64,9 +66,10 @@ def load_rules(path: Path | None, environment: Mapping[str, str] = os.environ) -
     try:
         config = Config.model_validate({**nobody, **expanded})
     except ValidationError as error:
-        problems += [masked(line, secrets) for line in validation_problems(error)]
+        problems += [masked(line, secrets) for line in validation_problems(error, model=Config)]
     if problems:
-        raise ConfigError([f"{path}: {problem}" for problem in problems]) from None
+        given = overridden(tables, environment)
+        raise ConfigError([blamed(problem, path, given) for problem in problems]) from None
     return config
 
 
@@ -115,20 +118,6 @@ def masked(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
-def validation_problems(error: ValidationError, prefix: str = "") -> list[str]:
-    """Return `key: reason` for everything a pydantic model refused, without the values."""
-    return list(_problem_lines(error, prefix))
-
-
-def _problem_lines(error: ValidationError, prefix: str) -> Iterator[str]:
-    for problem in error.errors(include_url=False, include_input=False, include_context=False):
-        key = ".".join(str(part) for part in (*filter(None, [prefix]), *problem["loc"]))
-        reason = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "extra_forbidden":
-            reason = "unknown key"
-        yield f"{key}: {reason}" if key else reason
-
-
 def _override(tables: dict[str, Any], environment: Mapping[str, str]) -> None:
     """Let VIBRATION_GATEWAY__MQTT__HOST replace mqtt.host; a value is plain text or a list in TOML."""
     for name, value in environment.items():
@@ -141,6 +130,20 @@ def _override(tables: dict[str, Any], environment: Mapping[str, str]) -> None:
             if not isinstance(table, dict):
                 raise ConfigError([f"{name}: {part.lower()} is not a table; only keys of tables can be replaced"])
         table[_spelling(table, last)] = _list_or_text(value)
+
+
+def overridden(tables: dict[str, Any], environment: Mapping[str, str]) -> dict[str, str]:
+    """Return key -> the variable of the environment that replaces it."""
+    found = {}
+    for name in environment:
+        if name.startswith(ENVIRONMENT_PREFIX):
+            table: Any = tables
+            keys: list[str] = []
+            for part in name.removeprefix(ENVIRONMENT_PREFIX).split("__"):
+                keys.append(_spelling(table, part))
+                table = table.get(keys[-1]) if isinstance(table, dict) else None
+            found[".".join(keys)] = name
+    return found
 
 
 def _spelling(table: dict[str, Any], part: str) -> str:

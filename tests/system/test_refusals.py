@@ -139,7 +139,7 @@ def test_a_broker_with_a_certificate_of_somebody_else_gets_no_password(tmp_path:
         ({"mqtt": {"hosst": "x"}}, "mqtt.hosst: unknown key"),
         ({"detection": {"learning": "7 years"}}, "detection.learning: a duration is a number and a unit"),
         ({"mqtt": {"username": "gateway", "password": "${NOWHERE_SET}"}}, "mqtt.password: ${NOWHERE_SET}: not set"),
-        ({"handlers": {"sms": {"type": "sms", "auth_token": "tok-3n"}}}, "handlers.sms.account_sid: Field required"),
+        ({"handlers": {"sms": {"type": "sms", "auth_token": "tok-3n"}}}, "handlers.sms.account_sid: is required"),
         ({"routes": [{"severity": "critical", "handlers": ["nobody"]}]}, "there is no [handlers.nobody]"),
         ({"sensors": [{"id": "S-1"}, {"id": "S-1"}]}, "sensors: more than one table for id 'S-1'"),
     ],

@@ -187,10 +187,12 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("mistake", "expected"),
         [
-            ("[mqqt]\nhost = 'x'", "mqqt: unknown key"),
-            ("[http]\nprot = 80", "http.prot: unknown key"),
-            ("[http]\nport = 'eighty'", "http.port: "),
-            ("[http]\nport = 99999", "http.port: "),
+            ("[mqqt]\nhost = 'x'", "mqqt: unknown key; did you mean mqtt?"),
+            ("[http]\nprot = 80", "http.prot: unknown key; did you mean port?"),
+            ("[http]\nport = 'eighty'", "http.port: must be a whole number"),
+            ("[http]\nport = 99999", "http.port: must be at most 65535"),
+            ("[detection]\nstopped_states = 'off'", "detection.stopped_states: must be a list"),
+            ("[http]\nhost = 5", "http.host: must be text, in quotes"),
             ("[detection]\nlearning = '7 days'", "detection.learning: a duration is a number and a unit"),
             ("[detection]\nlearning = 7", "detection.learning: a duration is a number and a unit"),
             ("[detection]\non_readings = 0", "detection.on_readings: "),
@@ -201,10 +203,10 @@ class TestMistakes:
             (f"[retention]\nmax_size = '{'9' * 400}GB'", "retention.max_size: a size is a number and a unit"),
             ("[[sensors]]\nid = 'a'\n[[sensors]]\nid = 'a'", "sensors: more than one table for id 'a'"),
             ("[[machines]]\nid = 'a'\n[[machines]]\nid = 'a'", "machines: more than one table for id 'a'"),
-            ("[[sensors]]\nid = 'a'\nbaseline = 0", "sensors.0.baseline: "),
-            ("[[routes]]\nseverity = 'bad'\nhandlers = ['m']", "routes.0.severity: "),
-            ("[[routes]]\nseverity = 'warning'\nhandlers = []", "routes.0.handlers: "),
-            ("[[routes]]\nseverity = 'warning'\nhandlers = ['m']", "routes.0.handlers: there is no [handlers.m]"),
+            ("[[sensors]]\nid = 'a'\nbaseline = 0", "sensors #1.baseline: "),
+            ("[[routes]]\nseverity = 'bad'\nhandlers = ['m']", "routes #1.severity: "),
+            ("[[routes]]\nseverity = 'warning'\nhandlers = []", "routes #1.handlers: "),
+            ("[[routes]]\nseverity = 'warning'\nhandlers = ['m']", "routes #1.handlers: there is no [handlers.m]"),
             ("[handlers.'my mail']\ntype = 'log'", "handlers.my mail"),
             ("[handlers.mail]\nhost = 'x'", "handlers.mail.type: "),
             ("[handlers.mail]\ntype = 'email'\ntimeout = 5", "handlers.mail.timeout: a duration"),
@@ -258,7 +260,7 @@ class TestMistakes:
         assert problems(path)[0].startswith("is not TOML: ")
 
     def test_an_empty_file_lacks_what_is_required(self, write: Write) -> None:
-        assert problems(write("")) == ["gateway: Field required", "mqtt: Field required"]
+        assert problems(write("")) == ["gateway: is required", "mqtt: is required"]
 
 
 class TestExpansion:
@@ -326,8 +328,21 @@ class TestTheEnvironment:
     def test_the_documented_protocol_can_be_given(self, write: Write) -> None:
         assert load(write(LEAST), {"VIBRATION_GATEWAY__MQTT__PROTOCOL": "5"}).mqtt.protocol == "5"
 
-    def test_an_unknown_key_is_an_error_there_too(self, write: Write) -> None:
-        assert problems(write(LEAST), {"VIBRATION_GATEWAY__MQTT__HOSTT": "x"}) == ["mqtt.hostt: unknown key"]
+    @pytest.mark.parametrize(
+        ("variable", "value", "expected"),
+        [
+            ("MQTT__HOSTT", "x", "unknown key; did you mean host? (replaces mqtt.hostt)"),
+            ("MQTT__PORT", "high", "must be a whole number (replaces mqtt.port)"),
+            ("MQTT__KEEPALIVE", "1ms", "must be at least 1s (replaces mqtt.keepalive)"),
+        ],
+    )
+    def test_a_mistake_there_is_not_blamed_on_the_file(
+        self, write: Write, variable: str, value: str, expected: str
+    ) -> None:
+        name = f"VIBRATION_GATEWAY__{variable}"
+        with pytest.raises(ConfigError) as caught:
+            load(write(LEAST), {name: value})
+        assert caught.value.problems == [f"{name}: {expected}"]
 
     def test_only_keys_of_tables_can_be_replaced(self, write: Write) -> None:
         with pytest.raises(ConfigError, match="VIBRATION_GATEWAY__MQTT__HOST__X: host is not a table"):

@@ -51,7 +51,7 @@ def test_a_configuration_that_cannot_be_used_is_3_whatever_was_asked(run: Run, c
     config.write_text("[gateway]\nid = 5\n")
     result = run("events", "count")
     assert (result.code, result.out) == (3, "")
-    assert f"{config}: gateway.state_dir: Field required" in result.err.splitlines()
+    assert f"{config}: gateway.state_dir: is required" in result.err.splitlines()
 
 
 def test_the_option_comes_before_the_environment(run: Run, tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ class TestCheck:
         result = run("check")
         assert (result.code, result.out) == (3, "")
         keys = [line.removeprefix(f"{config}: ").split(":")[0] for line in result.err.splitlines()]
-        assert keys == ["mqtt.hots", "detection.learning", "detection.on_readings", "sensors", "routes.0.severity"]
+        assert keys == ["mqtt.hots", "detection.learning", "detection.on_readings", "sensors", "routes #1.severity"]
 
     def test_every_problem_of_the_handlers_is_named_too(self, run: Run, config: Path) -> None:
         with config.open("a") as file:
