@@ -2,6 +2,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import hypothesis
 import pytest
 from playwright.async_api import Browser, async_playwright
 
@@ -10,6 +11,10 @@ from tests.servers.mosquitto import Mosquitto
 from tests.servers.processes import ServerMissingError, find_program
 from tests.servers.smtp import SmtpServer
 from tests.servers.twilio import TwilioServer
+
+# How long an example takes says more of the machine than of the code; what must be fast is measured where it counts.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 CHROMIUM_OPTIONS = [
     "--headless",

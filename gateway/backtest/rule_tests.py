@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 from gateway.backtest.recorded import Recorded
 from gateway.backtest.running import AlertEntry, run_config
 from gateway.backtest.series import parse_series
-from gateway.config import Config, Duration, Section, read_toml, validation_problems
+from gateway.config import Config, Duration, Section, read_toml, readable, validation_problems
 from gateway.domain.decoding import MAX_ID
 from gateway.domain.events import FEATURES, AlertKind, ReadingData, Severity, VibrationRecorded, microseconds
 from gateway.errors import ConfigError
@@ -143,7 +143,7 @@ def load_tests(path: Path) -> RuleTests:
     try:
         return RuleTests.model_validate(read_toml(path))
     except ValidationError as error:
-        raise ConfigError([f"{path}: {line}" for line in validation_problems(error)]) from None
+        raise ConfigError([f"{path}: {readable(line)}" for line in validation_problems(error)]) from None
 
 
 def run_test(test: RuleTest, config: Config) -> Result:

@@ -1,6 +1,6 @@
 """The configuration: TOML -> frozen models. Unknown keys are refused, secrets are never printed."""
 
-from gateway.config.problems import validation_problems
+from gateway.config.problems import readable, validation_problems
 from gateway.config.reading import load, load_rules, load_state_dir, masked, read_toml
 from gateway.config.rules import expected_sensors, rules_for
 from gateway.config.sections import (
@@ -32,6 +32,7 @@ __all__ = [
     "parse_duration",
     "parse_size",
     "read_toml",
+    "readable",
     "rules_for",
     "validation_problems",
 ]

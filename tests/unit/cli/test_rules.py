@@ -67,8 +67,8 @@ def test_a_file_with_mistakes_names_them(run: Run, file: Path, rules: Path) -> N
     result = run("rules", "test", file, "-c", rules)
     assert result.code == 3
     assert result.err.splitlines() == [
-        f"{file}: tests.0.name: Input should be a valid string",
-        f"{file}: tests.0.series: Field required",
+        f"{file}: tests #1.name: must be text, in quotes",
+        f"{file}: tests #1.series: is required",
     ]
 
 
