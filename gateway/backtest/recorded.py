@@ -17,7 +17,7 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
-from gateway.domain.events import FEATURES, ReadingData, VibrationRecorded, microseconds
+from gateway.domain.events import FEATURES, Fact, ReadingData, VibrationRecorded, microseconds
 from gateway.domain.sensors import EARLIEST_US, LATEST_US
 from gateway.errors import GatewayError
 
@@ -265,5 +265,5 @@ def _longest_ordered(times: Sequence[int]) -> bytearray:
     return kept
 
 
-ReadHistory = Callable[[Problems], Iterator[Recorded]]
+ReadHistory = Callable[[Problems], Iterator[Recorded | Fact]]
 """Reads a history anew, as often as it is asked for; what cannot be used goes to the problems."""

@@ -66,6 +66,7 @@ def describe(run: Run) -> dict[str, Any]:
         "badRows": problems.bad_rows,
         "rowsOutOfOrder": problems.out_of_order,
         "problems": problems.named,
+        "notLearned": outcome.not_learned,
     }
 
 

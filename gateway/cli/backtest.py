@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from gateway.backtest.comparing import Comparison, Shift, compare
-from gateway.backtest.recorded import Columns, Problems, ReadHistory, Recorded, missing_columns, read_csv
+from gateway.backtest.journalled import read_journal
+from gateway.backtest.recorded import Columns, Problems, ReadHistory, missing_columns, read_csv
 from gateway.backtest.report import Run, describe, describe_comparison, load_of, notifications
 from gateway.backtest.running import AlertEntry, run_config
 from gateway.cli.output import (
@@ -27,12 +28,10 @@ from gateway.cli.output import (
 )
 from gateway.config import Config, load_rules, parse_duration
 from gateway.domain.decoding import MAX_ID
-from gateway.domain.events import FEATURES, Flag, microseconds, rfc3339
+from gateway.domain.events import FEATURES, rfc3339
 from gateway.domain.kpis import assess
 from gateway.errors import GatewayError
-from gateway.journal import Reader
 
-_STEP = 5_000
 _COLUMNS = ("severity", "kind", "sensor", "opened", "cleared", "row", "reason")
 
 
@@ -85,8 +84,9 @@ def backtest(
         history = _of_journal(config_path, options)
     else:
         history = _of_csv(options)
-    run = _run(history, load_rules(config_path), learning)
-    other = _run(history, load_rules(other_path), learning) if other_path else None
+    watch = not options["journal"]  # which has the facts about silent sensors
+    run = _run(history, load_rules(config_path), learning, watch=watch)
+    other = _run(history, load_rules(other_path), learning, watch=watch) if other_path else None
     for problem in run.problems.named:
         click.echo(inert(problem), err=True)
     if not run.outcome.readings:
@@ -101,9 +101,9 @@ def backtest(
             _print_comparison(run, other, comparison)
 
 
-def _run(history: ReadHistory, config: Config, learning: int | None) -> Run:
+def _run(history: ReadHistory, config: Config, learning: int | None, *, watch: bool) -> Run:
     problems = Problems()
-    return Run(run_config(history(problems), config, learning), config, problems)
+    return Run(run_config(history(problems), config, learning, watch=watch), config, problems)
 
 
 def _of_csv(options: Mapping[str, Any]) -> ReadHistory:
@@ -176,23 +176,7 @@ def _of_journal(config_path: Path, options: Mapping[str, Any]) -> ReadHistory:
     if given or options["values"] or options["features"]:
         raise click.UsageError("--journal takes the readings as they are: it goes with no option for columns")
     reader = open_reader(config_path)
-    return lambda _: _stored(reader, options["since"], options["until"])
-
-
-def _stored(reader: Reader, since_ns: int | None, until_ns: int | None) -> Iterator[Recorded]:
-    """Yield the readings measured in since <= time < until, as they came in; rows are counted from 0."""
-    last, seq, row = reader.last_seq(), 0, 0
-    while seq < last:
-        step = reader.step(seq, _STEP)
-        seq = step.until
-        for reading in step.readings:
-            if (since_ns is None or reading.time_ns >= since_ns) and (until_ns is None or reading.time_ns < until_ns):
-                event = reading.event()
-                event.event_id = reading.event_id
-                retained = bool(reading.flags & Flag.RETAINED)
-                event_us = microseconds(event.timestamp)
-                yield Recorded(row, event, event_us, reading.received_ns, reading.tags, retained)
-                row += 1
+    return lambda _: read_journal(reader, options["since"], options["until"])
 
 
 def _print_run(run: Run) -> None:
@@ -208,6 +192,8 @@ def _print_run(run: Run) -> None:
     for what, count in left_out.items():
         if count:
             click.echo(f"{count} {what}")
+    for sensor_id, reason in outcome.not_learned.items():
+        click.echo(inert(f"no baseline learned for {sensor_id}: {reason}"))
     click.echo()
     print_table(_COLUMNS, [_cells(entry) for entry in outcome.alerts], empty="There would have been no alert.")
     click.echo()

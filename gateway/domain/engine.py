@@ -48,6 +48,7 @@ class Engine:
     """The state of all sensors and of all open alerts, and the rules by which they move on.
 
     `expected` are the sensors that the configuration names: id -> for how long each may be silent, in ns.
+    `stopwatch_ns` is what silence is measured with; `overdue` sets it.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Engine:
         self.sensors: dict[str, Sensor] = {}
         self.alerts = OpenAlerts()
         self.watch = Watch(self.sensors, self.alerts, self.rules_of, expected)
-        self._watch_ns = 0
+        self.stopwatch_ns = 0
         self._rules_for = rules_for
         self._rules: dict[int, Rules] = {}
         self._clocks = clocks
@@ -90,7 +91,7 @@ class Engine:
         suspect = self._our_clock.is_suspect(sensor.key, event_us, received_ns // 1000, known=known)
         time_ns, flags = place(sensor.state, event_us, received_ns, self._clocks, retained=retained, suspect=suspect)
         if not retained:
-            sensor.last_heard_ns = self._watch_ns
+            sensor.last_heard_ns = self.stopwatch_ns
         if not flags & NOT_JUDGED:
             hear(sensor.state, time_ns, received_ns)
         return time_ns, flags
@@ -153,7 +154,7 @@ class Engine:
 
     def overdue(self, now_ns: int, reception: Reception) -> list[Fact]:
         """Return a fact for everything that follows from the time alone; `time_passed` says what that is."""
-        self._watch_ns = reception.now_ns
+        self.stopwatch_ns = reception.now_ns
         return list(
             chain(self._waited_too_long(now_ns), self.watch.fallen_silent(now_ns, reception), self.watch.due(now_ns))
         )

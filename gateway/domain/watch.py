@@ -77,6 +77,16 @@ class Watch:
             if quiet_ns > allowed_ns and sensor_id not in self._sensors and not self.is_silent(sensor_id):
                 yield _silence(sensor_id, now_ns, quiet_ns, allowed_ns)
 
+    def silence_due(self, since_ns: int) -> int | None:
+        """Return when, on our stopwatch, the next sensor will have been silent for too long if nothing comes of it."""
+        due = []
+        for sensor in self._sensors.values():
+            if not sensor.is_silent:
+                rules = self._rules_of(sensor)
+                allowed_ns = allowance_ns(sensor.state, rules.interval_ns, rules.silent_after_ns)
+                due.append(max(sensor.last_heard_ns, since_ns) + allowed_ns)
+        return min(due, default=None)
+
     def fall_silent(self, fact: Fact) -> list[Change]:
         """Return what follows when nothing comes from a sensor any more: it is at fault, and its alert is stale."""
         sensor = self._sensors.get(fact.subject)

@@ -77,7 +77,9 @@ def test_an_alert_that_must_end_and_does_not() -> None:
 
 
 def test_readings_that_are_missing_count_as_rows() -> None:
-    assert result({"at": 107}, series={"sensor": "S1", "values": "4~0.1x100 _x5 12.5~0.1x3"}).met
+    assert result({"at": 106}, series={"sensor": "S1", "values": "4~0.1x100 _x4 12.5~0.1x4"}).met
+    series = {"sensor": "S1", "values": "4~0.1x100 _x20"}
+    assert result({"at": 104, "kind": "sensor", "reason": "Silent", "cleared": False}, series=series).met
 
 
 def test_states_and_features_belong_to_their_rows() -> None:

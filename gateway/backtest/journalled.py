@@ -1,0 +1,50 @@
+"""A journal as history: its readings, and what people and time did, in the order in which they came."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from operator import attrgetter
+from typing import Protocol
+
+from gateway.api import Entry, Step, StoredReading
+from gateway.backtest.passing import HAPPENS
+from gateway.backtest.recorded import Recorded
+from gateway.domain.events import Fact, Flag, microseconds
+
+_STEP = 5_000
+
+
+class Source(Protocol):
+    """A journal that is read."""
+
+    def last_seq(self) -> int:
+        """Return the highest sequence number there is."""
+
+    def step(self, after: int, limit: int) -> Step:
+        """Return what follows `after`, at most `limit` readings and facts."""
+
+
+def read_journal(source: Source, since_ns: int | None = None, until_ns: int | None = None) -> Iterator[Recorded | Fact]:
+    """Yield what was measured or happened in since <= time < until; rows count the readings, from 0."""
+    last, seq, row = source.last_seq(), 0, 0
+    while seq < last:
+        step = source.step(seq, _STEP)
+        seq = step.until
+        happened = [entry for entry in step.entries if entry.fact.type in HAPPENS]
+        both: list[StoredReading | Entry] = [*step.readings, *happened]
+        for each in sorted(both, key=attrgetter("seq")):
+            time_ns = each.fact.time_ns if isinstance(each, Entry) else each.time_ns
+            if (since_ns is not None and time_ns < since_ns) or (until_ns is not None and time_ns >= until_ns):
+                continue
+            if isinstance(each, Entry):
+                yield each.fact
+            else:
+                yield _recorded(each, row)
+                row += 1
+
+
+def _recorded(reading: StoredReading, row: int) -> Recorded:
+    event = reading.event()
+    event.event_id = reading.event_id
+    retained = bool(reading.flags & Flag.RETAINED)
+    return Recorded(row, event, microseconds(event.timestamp), reading.received_ns, reading.tags, retained)
