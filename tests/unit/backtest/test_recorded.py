@@ -4,7 +4,7 @@ import gzip
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.backtest.recorded import NAMED_PROBLEMS, Columns, Problems, Recorded, parse_time, read_csv
@@ -100,6 +100,7 @@ def test_a_bad_time_among_unordered_rows_is_a_bad_row_once(tmp_path: Path) -> No
     assert (problems.out_of_order, problems.bad_rows) == (1, 1)
 
 
+@settings(deadline=None)  # each writes a file
 @given(times=st.lists(st.integers(0, 30), max_size=30))
 def test_as_few_rows_as_possible_are_left_out(tmp_path_factory: pytest.TempPathFactory, times: list[int]) -> None:
     found, problems = read(tmp_path_factory.mktemp("unordered"), "t,a\n" + "".join(f"{time},1\n" for time in times))
