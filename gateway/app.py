@@ -45,7 +45,7 @@ from gateway.journal import (
 )
 from gateway.mqtt.publisher import Publisher
 from gateway.mqtt.subscriber import PahoSubscriber, Subscriber
-from gateway.operations import Operations, handler_context, http_token
+from gateway.operations import Operations, handler_context, http_token, link_key
 from gateway.pipeline import LOOK_BACK, Pipeline
 from gateway.web.metrics import Metrics
 
@@ -381,7 +381,17 @@ async def _serve(  # noqa: PLR0917 - it hands over what it is given
 
     public = config.http.public_url if config.http else None
     services = Services(
-        live, readings, levels, alerts, alert, trace, health.reasons, metrics.registry, operations, http_token(config)
+        live,
+        readings,
+        levels,
+        alerts,
+        alert,
+        trace,
+        health.reasons,
+        metrics.registry,
+        operations,
+        http_token(config),
+        link_key(config),
     )
     page = PageSettings(
         gateway_id=config.gateway.id,
@@ -389,6 +399,7 @@ async def _serve(  # noqa: PLR0917 - it hands over what it is given
         warning_ratio=config.detection.warning_ratio,
         critical_ratio=config.detection.critical_ratio,
         hosts=frozenset({public.host}) if public and public.host else frozenset(),
+        timezone=config.gateway.timezone,
     )
     try:
         async with asyncio.TaskGroup() as group:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.api import Trend
 from gateway.domain.detection import number
+from gateway.domain.moments import local, moment, zone_name
 from gateway.handlers import wording
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def describe(trend: Trend, span: Span) -> str:
     trend = _drawable(trend)
     last = f"{number(trend.levels[-1])} {wording.one_line(span.unit, 20)}".rstrip() if trend.levels else "unknown"
     limits = [f"{name} {number(value)}" for name, value, _ in _limits(trend)]
-    since, until = (wording.moment(ns, span.zone) for ns in (span.since_ns, span.until_ns))
+    since, until = (moment(ns, span.zone) for ns in (span.since_ns, span.until_ns))
     return f"Level from {since} to {until}, last {last}; " + ", ".join(limits or ["no limits are known"])
 
 
@@ -156,7 +157,7 @@ def _draw_texts(pen: ImageDraw.ImageDraw, trend: Trend, span: Span, scale: _Scal
     pen.text((end, TOP - 24), raised, fill=QUIET, font=small, anchor="ls")
     for value in _value_ticks(scale):
         pen.text((LEFT - 14, scale.y(value)), f"{value:g}", fill=QUIET, font=font, anchor="rm")
-    zone = wording.zone_name(wording.local(span.until_ns, span.zone))
+    zone = zone_name(local(span.until_ns, span.zone))
     pen.text((0, BOTTOM + 20), zone, fill=QUIET, font=font, anchor="lt")
     free = max(LEFT, pen.textlength(zone, font)) + 20
     for ns, text in _time_ticks(scale, span.zone):
@@ -184,10 +185,10 @@ def _time_ticks(scale: _Scale, zone: tzinfo | None) -> list[tuple[int, str]]:
     """Return (time, text) of round times in the zone, few enough to be read."""
     length = scale.until_ns - scale.since_ns
     step = next((step for step in _STEPS_NS if length / step <= MOST_TICKS + 2), length)
-    offset = wording.local(scale.since_ns, zone).utcoffset()
+    offset = local(scale.since_ns, zone).utcoffset()
     shift = int(offset.total_seconds()) * 1_000_000_000 if offset else 0
     first = -(-(scale.since_ns + shift) // step) * step - shift
-    times = [(ns, wording.local(ns, zone)) for ns in range(first, scale.until_ns + 1, step)]
+    times = [(ns, local(ns, zone)) for ns in range(first, scale.until_ns + 1, step)]
     return [
         (ns, f"{time:%d %b}" if step >= _DAY or time.hour == time.minute == 0 else f"{time:%H:%M}")
         for ns, time in times

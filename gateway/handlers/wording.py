@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import tzinfo
 from urllib.parse import urlsplit
 
 from gateway.api import Item, Notification, NotificationKind
 from gateway.domain.detection import number
+from gateway.domain.moments import moment, short_moment
 
 LONGEST_NAME = 32  # characters of a machine or sensor in a summary
 LONGEST_REASON = 1000
@@ -23,7 +24,6 @@ FIELDS = frozenset(
 )  # fmt: skip
 """What a template can name; `fields` gives the values."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OCCURRED = {"escalated": "Escalated", "cleared": "Cleared", "test": "Sent"}
 _REMARKS = {"escalated": "escalated", "reminder": "still active", "escalation": "not acknowledged"}
 _LEADS: dict[NotificationKind, str] = {
@@ -210,43 +210,14 @@ def safe_url(url: str) -> str:
     return url if usable else ""
 
 
-def moment(ns: int, zone: tzinfo | None) -> str:
-    """Return a time as people read it, to the minute, in a time zone or the system's: `2023-09-29 18:30 CEST`."""
-    return f"{local(ns, zone):%Y-%m-%d %H:%M} {zone_name(local(ns, zone))}"
-
-
-def local(ns: int, zone: tzinfo | None) -> datetime:
-    """Return a time in a time zone, or the system's; what no calendar holds becomes its first or last day."""
-    try:
-        return (_EPOCH + timedelta(microseconds=ns // 1000)).astimezone(zone)
-    except (OverflowError, ValueError, OSError):
-        return datetime(1, 1, 2, tzinfo=UTC) if ns < 0 else datetime(9999, 12, 30, tzinfo=UTC)
-
-
-def zone_name(time: datetime) -> str:
-    """Return the abbreviation of its zone where there is one, else its offset: `CEST`, `UTC+03:00`."""
-    name = time.tzname() or ""
-    if name.isascii() and name.isalpha():
-        return name
-    offset = f"{time:%z}"
-    return f"UTC{offset[:3]}:{offset[3:5]}"
-
-
 def _what(told: Told, now_ns: int, zone: tzinfo | None) -> str:
     """Return what is wrong, how much, and since when."""
-    since = "" if told.kind == "cleared" else f", since {_short_moment(told.opened_ns, now_ns, zone)}"
+    since = "" if told.kind == "cleared" else f", since {short_moment(told.opened_ns, now_ns, zone)}"
     return f"{subject(told)}{_measure(told)}{since}"
 
 
 def _state(item: Item) -> str:
     return " (over)" if item.over or item.kind == "cleared" else " (escalated)" if item.kind == "escalated" else ""
-
-
-def _short_moment(ns: int, now_ns: int, zone: tzinfo | None) -> str:
-    """Return a time without its date, if that is the one of now."""
-    time, now = local(ns, zone), local(now_ns, zone)
-    day = "" if time.date() == now.date() else f"{time.day} {time:%b} "
-    return f"{day}{time:%H:%M} {zone_name(time)}"
 
 
 def _site(told: Told) -> str:

@@ -14,6 +14,7 @@ from starlette.responses import FileResponse, JSONResponse
 
 from gateway import __version__
 from gateway.errors import GatewayError, TooMuchError
+from gateway.web.ack import create_ack_page
 from gateway.web.actions import Permission, create_actions
 from gateway.web.api import create_router
 from gateway.web.guard import HEADERS, Guard
@@ -32,6 +33,7 @@ def create_app(services: Services, page: PageSettings, stream: Stream | None = N
     app.include_router(create_router(services, stream))
     if services.actions is not None:
         app.include_router(create_actions(services.actions, Permission(services.token, page.hosts)))
+        app.include_router(create_ack_page(services, services.actions, page))
     _add_probes(app, services)
     _add_files(app)
     app.add_exception_handler(RequestValidationError, _misunderstood)

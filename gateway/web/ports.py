@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry
@@ -68,7 +69,8 @@ class Actions(Protocol):
 class Services:
     """Where the answers come from. Alerts are as `gateway.domain.alerts.describe` gives them.
 
-    `alerts` takes whether closed ones are wanted too; `readiness` gives the reasons for not being ready.
+    `alerts` takes whether closed ones are wanted too; `readiness` gives the reasons for not being ready. `link_key` is
+    what acknowledge links are signed with.
     """
 
     live: LiveState
@@ -81,14 +83,19 @@ class Services:
     registry: CollectorRegistry
     actions: Actions | None = None
     token: str = ""
+    link_key: bytes = b""
 
 
 @dataclass(frozen=True)
 class PageSettings:
-    """What the page shows of the configuration, and `hosts`: further names under which browsers may ask for it."""
+    """What the page shows of the configuration, and `hosts`: further names under which browsers may ask for it.
+
+    `timezone` is for times that the gateway itself writes into a page; None is the system's.
+    """
 
     gateway_id: str
     topics: Sequence[str] = ()
     warning_ratio: float = 1.6
     critical_ratio: float = 2.5
     hosts: frozenset[str] = frozenset()
+    timezone: tzinfo | None = None

@@ -2,13 +2,15 @@ import asyncio
 import gc
 import time
 from contextlib import suppress
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from gateway.api import DeliveryError
+from gateway.api import Context, DeliveryError, Trend
+from gateway.errors import TooMuchError
 from gateway.handlers import email
 from gateway.handlers.email import EmailHandler
 from tests.notifications import notification
@@ -180,3 +182,76 @@ def test_leaves_no_connection_open(tmp_path: Path, reply: str) -> None:
     gc.collect()  # pytest turns what it finds unclosed into a failure
     assert len(server.attempts) == 5
     server.stop()
+
+
+def linked(handler: EmailHandler) -> EmailHandler:
+    handler.attach(Context(acknowledge_url=lambda alert, person: f"https://gateway.example.com/ack/{alert}/{person}"))
+    return handler
+
+
+async def test_with_a_link_each_recipient_gets_a_message_of_their_own(smtp: SmtpServer) -> None:
+    handler = linked(handler_for(smtp, to=["maintenance@example.com", "Anna <anna@example.com>"]))
+    assert await handler.send(notification()) == "250 2.0.0 queued; 250 2.0.0 queued"
+    assert [mail.recipients for mail in smtp.messages] == [["maintenance@example.com"], ["anna@example.com"]]
+    for mail, person in zip(smtp.messages, ["maintenance@example.com", "Anna"], strict=True):
+        plain = mail.message.get_body(["plain"])
+        assert plain is not None
+        assert (
+            f"Acknowledge: https://gateway.example.com/ack/{notification().alert_id}/{person}\n" in plain.get_content()
+        )
+    assert len({str(mail.message["Message-ID"]) for mail in smtp.messages}) == 1
+
+
+@pytest.mark.parametrize("kind", ["cleared", "test", "notice"])
+async def test_what_needs_no_acknowledgement_has_no_link(smtp: SmtpServer, kind: Any) -> None:
+    await linked(handler_for(smtp)).send(notification(kind=kind))
+    assert "/ack/" not in smtp.messages[0].message.as_string()
+
+
+async def test_a_retry_for_one_recipient_does_not_tell_the_other_twice(smtp: SmtpServer) -> None:
+    handler = linked(handler_for(smtp, to=["maintenance@example.com", "anna@example.com"]))
+    smtp.fail_next("250 2.0.0 queued", "451 4.3.0 try again later")
+    failure = await failure_of(handler)
+    assert failure.retry
+    await handler.send(notification())
+    assert [mail.recipients for mail in smtp.messages] == [["maintenance@example.com"], ["anna@example.com"]]
+
+
+async def test_a_recipient_refused_for_good_does_not_keep_the_next_one_waiting(tmp_path: Path) -> None:
+    server = Choosy(tmp_path)
+    server.start()
+    handler = linked(handler_for(server, to=["nobody@elsewhere.org", "anna@example.com"]))
+    assert (
+        await handler.send(notification()) == "refused nobody@elsewhere.org: 550 5.1.1 no such user; 250 2.0.0 queued"
+    )
+    assert [mail.recipients for mail in server.messages] == [["anna@example.com"]]
+    server.stop()
+
+
+async def test_the_trend_travels_in_the_mail(smtp: SmtpServer) -> None:
+    async def trend(sensor_id: str, since_ns: int, until_ns: int) -> Trend:
+        assert sensor_id == "VB-42345"
+        assert until_ns - since_ns == 2 * 3600 * 10**9
+        return Trend(range(since_ns, until_ns, 10**11), [4.0] * 72, [4.0] * 72, 6.4, 10.0)
+
+    handler = handler_for(smtp, chart="2h")
+    handler.attach(Context(UTC, trend))
+    await handler.send(notification())
+    message = smtp.messages[0].message
+    (picture,) = [part for part in message.walk() if part.get_content_type() == "image/png"]
+    assert picture.get_content().startswith(b"\x89PNG")
+    page = message.get_body(["html"])
+    assert page is not None
+    assert f'src="cid:{picture["Content-ID"].strip("<>")}"' in page.get_content()
+    assert "baseline 4.0, warning 6.4, critical 10.0" in page.get_content()
+
+
+@pytest.mark.parametrize("error", [TooMuchError("too much"), TimeoutError()])
+async def test_a_mail_goes_without_a_chart_that_cannot_be_had(smtp: SmtpServer, error: Exception) -> None:
+    async def trend(_sensor_id: str, _since_ns: int, _until_ns: int) -> Trend:
+        raise error
+
+    handler = handler_for(smtp)
+    handler.attach(Context(UTC, trend))
+    await handler.send(notification())
+    assert smtp.messages[0].message.get_body(["html"]) is not None
