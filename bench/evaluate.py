@@ -10,12 +10,22 @@ import click
 from bench import backtests
 from bench.detection_cost import cost
 from bench.figures import Figure, machine, save, show
+from bench.fleet_score import fleet
 from bench.plant import RESULTS
+from bench.waveforms import waveforms
 from bench.whole_system import whole_system
 from gateway.errors import GatewayError
 from tests.servers.processes import ServerMissingError
 
-NEEDS = {"ims": "ims", "femto": "femto", "skab": "skab", "factory": "factory", "fan": "fan", "system": "ims"}
+NEEDS = {
+    "waveforms": "ims",
+    "ims": "ims",
+    "femto": "femto",
+    "skab": "skab",
+    "factory": "factory",
+    "fan": "fan",
+    "system": "ims",
+}
 """Part -> the data set's folder."""
 
 Measure = Callable[[], Iterator[Figure]]
@@ -24,11 +34,13 @@ Measure = Callable[[], Iterator[Figure]]
 def _measures(folder: Path) -> dict[str, Measure]:
     """Return part -> what measures it."""
     return {
+        "waveforms": partial(waveforms, folder),
         "ims": partial(backtests.ims, folder),
         "femto": partial(backtests.femto, folder),
         "skab": partial(backtests.skab, folder),
         "factory": partial(backtests.factory, folder),
         "fan": partial(backtests.fan, folder),
+        "fleet": fleet,
         "cost": cost,
         "system": partial(whole_system, folder),
     }
@@ -36,7 +48,9 @@ def _measures(folder: Path) -> dict[str, Measure]:
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--part", "parts", multiple=True, type=click.Choice([*NEEDS, "cost"]), help="Only this; repeatable.")
+@click.option(
+    "--part", "parts", multiple=True, type=click.Choice([*NEEDS, "fleet", "cost"]), help="Only this; repeatable."
+)
 def main(folder: Path, parts: tuple[str, ...]) -> None:
     """Measure on the data in FOLDER and compare with the goals. Exit code 1 if a goal is missed.
 

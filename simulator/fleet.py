@@ -1,86 +1,68 @@
-"""Which machines and sensors are simulated: the fleet file's models, and the built-in fleet."""
+"""Which machines and sensors are simulated: the fleet file's models."""
 
+import math
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from simulator import machine
-from simulator.times import parse_duration
+from simulator.bearing import ZA_2115, Bearing
+from simulator.machine import Direction, Mounting, healthy
+from simulator.profile import Step
+from simulator.scenario import Duration, Healthy, Name, Positive, SensorFault, Strict, Transport, Wear
 
-
-def _duration(value: object) -> float:
-    if not isinstance(value, str):
-        raise ValueError('write a duration as text, such as "10s"')  # noqa: TRY004 - pydantic collects only ValueError
-    return parse_duration(value)
-
-
-Duration = Annotated[float, BeforeValidator(_duration)]
-Name = Annotated[str, Field(pattern=r"^[^/+#\s\x00]+$", max_length=128)]  # one level of an MQTT topic
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Factor = Annotated[float, Field(gt=1, le=100)]
+DEFAULT_VELOCITY = 1.5  # mm/s
+MOST_OF_THE_LEVEL = 0.5  # that the shaft's velocity may account for where none is given
+STANDING = frozenset({"stopped", "off"})  # states without speed
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Healthy(_Strict):
-    """No wear."""
-
-    kind: Literal["none"] = "none"
-
-
-class Growth(_Strict):
-    """Slow growth: `machine.growth`."""
-
-    kind: Literal["growth"]
-    after: Duration
-    over: Duration
-    to: Factor = 4.0
-
-
-class Jump(_Strict):
-    """A sudden rise: `machine.jump`."""
-
-    kind: Literal["jump"]
-    after: Duration
-    over: Duration = 10.0
-    to: Factor = 3.0
-
-
-class Steps(_Strict):
-    """Rise in steps: `machine.steps`."""
-
-    kind: Literal["steps"]
-    after: Duration
-    every: Duration
-    by: Positive = 0.5
-    to: Factor = 4.0
-
-
-Wear = Healthy | Growth | Jump | Steps
-
-
-class Sensor(_Strict):
-    """One sensor; `baseline` is its healthy level in m/s²."""
+class Sensor(Strict):
+    """One sensor; `baseline` is its healthy level in m/s², at the machine's rated speed and load."""
 
     id: Name
     position: str = "bearing"
+    direction: Direction = "radial"
     interval: Duration = 10.0
     baseline: Positive
     send_baseline: bool = True
     noise: Annotated[float, Field(ge=0, le=0.2)] = 0.04
-    velocity: Positive = 1.5
+    wander: Annotated[float, Field(ge=0, le=0.2)] = 0.02
+    velocity: Positive | None = None
     temperature: Annotated[float, Field(ge=-50, le=250)] = 45.0
     model: str = "VibroMonitor Pro X1"
     calibration_date: str = "2023-06-15"
     wear: Annotated[Wear, Field(discriminator="kind")] = Healthy()
+    faults: tuple[SensorFault, ...] = ()
 
 
-class Machine(_Strict):
-    """One machine with its sensors."""
+class Part(Strict):
+    """One step of what a machine does again and again; speed and load are shares of the machine's own."""
+
+    state: str = "running"
+    lasts: Duration
+    speed: Annotated[float, Field(ge=0, le=1.5)] = 1.0
+    load: Annotated[float, Field(ge=0, le=1.5)] = 1.0
+
+
+class Shift(Strict):
+    """All levels of the machine change by a factor at its first start after this time, and nothing is wrong."""
+
+    after: Duration
+    to: Annotated[float, Field(gt=0.1, le=10)]
+
+
+class Ball(Strict):
+    """A bearing's geometry; both diameters in one unit, the contact angle in degrees."""
+
+    balls: Annotated[int, Field(ge=3, le=100)]
+    ball_diameter: Positive
+    pitch_diameter: Positive
+    contact_angle: Annotated[float, Field(ge=0, lt=90)] = 0.0
+
+
+class Machine(Strict):
+    """One machine with its sensors. Without `cycle` it stays as `state` says."""
 
     id: Name
     area: Name
@@ -88,14 +70,50 @@ class Machine(_Strict):
     rpm: Positive = 1480.0
     load: Annotated[float, Field(ge=0, le=1)] = 0.75
     state: str = "running"
+    cycle: tuple[Part, ...] = ()
+    shifts: tuple[Shift, ...] = ()
+    bearing: Ball | None = None
     sensors: Annotated[list[Sensor], Field(min_length=1)]
 
+    def steps(self) -> list[Step]:
+        """Return what it does, one after the other and again."""
+        if not self.cycle:
+            speed = 0.0 if self.state.casefold() in STANDING else 1.0
+            return [Step(state=self.state, lasts=float("inf"), speed=speed, load=speed)]
+        return [Step(state=each.state, lasts=each.lasts, speed=each.speed, load=each.load) for each in self.cycle]
 
-class Fleet(_Strict):
-    """A site's machines."""
+    def mounting(self, sensor: Sensor) -> Mounting:
+        """Return where one of its sensors sits. A velocity that is not given is one that fits the level."""
+        bearing = Bearing(**self.bearing.model_dump()) if self.bearing else ZA_2115
+        fitting = MOST_OF_THE_LEVEL * sensor.baseline * 1000 / (2 * math.pi * self.rpm / 60)
+        return Mounting(
+            level=sensor.baseline,
+            noise=sensor.noise,
+            wander=sensor.wander,
+            velocity=sensor.velocity or min(DEFAULT_VELOCITY, fitting),
+            temperature=sensor.temperature,
+            rpm=self.rpm,
+            load=self.load,
+            direction=sensor.direction,
+            bearing=bearing,
+        )
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> "Machine":
+        for sensor in self.sensors:
+            try:
+                healthy(self.mounting(sensor))
+            except ValueError as error:
+                raise ValueError(f"the sensor {sensor.id}: {error}") from error
+        return self
+
+
+class Fleet(Strict):
+    """A site's machines, and what happens to their messages."""
 
     site: Name
     machines: Annotated[list[Machine], Field(min_length=1)]
+    transport: tuple[Transport, ...] = ()
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> "Fleet":
@@ -106,6 +124,14 @@ class Fleet(_Strict):
             repeated = sorted({name for name in ids if ids.count(name) > 1})
             if repeated:
                 raise ValueError(f"the {what} {', '.join(repeated)} is there more than once")
+        return self
+
+    @model_validator(mode="after")
+    def _sensors_are_known(self) -> "Fleet":
+        known = {sensor.id for each in self.machines for sensor in each.sensors}
+        unknown = sorted({name for each in self.transport for name in each.sensors} - known)
+        if unknown:
+            raise ValueError(f"transport: there is no sensor {', '.join(unknown)}")
         return self
 
 
@@ -129,68 +155,3 @@ def load_fleet(path: Path) -> Fleet:
 def _key(location: tuple[int | str, ...]) -> str:
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
     return path.removeprefix(".") or "the file"
-
-
-def wear_factor(wear: Wear, elapsed: float) -> float:
-    """Compute the wear's factor `elapsed` seconds after the start."""
-    match wear:
-        case Growth():
-            return machine.growth(elapsed, after=wear.after, over=wear.over, to=wear.to)
-        case Jump():
-            return machine.jump(elapsed, after=wear.after, over=wear.over, to=wear.to)
-        case Steps():
-            return machine.steps(elapsed, after=wear.after, every=wear.every, by=wear.by, to=wear.to)
-        case Healthy():
-            return 1.0
-
-
-def demo_fleet() -> Fleet:
-    """Make the built-in fleet: six sensors on four machines, one of which fails while you watch.
-
-    The level of pump-1's drive-end bearing passes 1.6 x its baseline after 40 s, 2.5 x after 73 s, and ends near 4 x.
-    """
-    failing = {"kind": "growth", "after": "15s", "over": "36s", "to": 4.0}
-    return Fleet.model_validate(
-        {
-            "site": "demo-plant",
-            "machines": [
-                {
-                    "id": "pump-1",
-                    "area": "pump-house",
-                    "description": "Cooling Water Pump 1",
-                    "sensors": [
-                        _demo_sensor("VB-PUMP1-DE", "drive-end bearing", 2.4, noise=0.03) | {"wear": failing},
-                        _demo_sensor("VB-PUMP1-NDE", "non-drive-end bearing", 1.9),
-                    ],
-                },
-                {
-                    "id": "fan-2",
-                    "area": "pump-house",
-                    "description": "Cooling Tower Fan 2",
-                    "rpm": 980.0,
-                    "sensors": [_demo_sensor("VB-FAN2-DE", "drive-end bearing", 3.1, noise=0.05)],
-                },
-                {
-                    "id": "conveyor-4",
-                    "area": "assembly",
-                    "description": "Motor Assembly Line B, Conveyor Unit 4",
-                    "rpm": 1450.0,
-                    "sensors": [
-                        _demo_sensor("VB-42345", "gearbox input", 4.0),
-                        _demo_sensor("VB-42346", "gearbox output", 3.6),
-                    ],
-                },
-                {
-                    "id": "compressor-1",
-                    "area": "assembly",
-                    "description": "Screw Compressor 1",
-                    "rpm": 2960.0,
-                    "sensors": [_demo_sensor("VB-COMP1-MAIN", "main bearing", 5.2, noise=0.05)],
-                },
-            ],
-        }
-    )
-
-
-def _demo_sensor(sensor_id: str, position: str, baseline: float, *, noise: float = 0.04) -> dict[str, object]:
-    return {"id": sensor_id, "position": position, "baseline": baseline, "noise": noise, "interval": "1s"}

@@ -74,7 +74,7 @@ class Publisher:
         self.published = 0
         self.acknowledged = 0
         self.dropped = 0
-        self._broker = broker
+        self.broker = broker
         self._tls = broker.tls()
         self._client_id = f"vibration-simulator-{secrets.token_hex(4)}"
         self._say = say
@@ -124,14 +124,14 @@ class Publisher:
             try:
                 async with self._connected() as client, asyncio.TaskGroup() as tasks:
                     if lost is not None:
-                        self._say(f"connected to {self._broker}")
+                        self._say(f"connected to {self.broker}")
                     await self._publish_all(client, tasks)
             except* aiomqtt.MqttError as errors:
                 lost = _first(errors)
-            _raise_if_permanent(lost, self._broker)
+            _raise_if_permanent(lost, self.broker)
             if time.monotonic() - began > LONGEST_RETRY:
                 delay = FIRST_RETRY
-            self._say(f"no connection to {self._broker}: {lost}; the next attempt is in {delay:g} s")
+            self._say(f"no connection to {self.broker}: {lost}; the next attempt is in {delay:g} s")
             await asyncio.sleep(delay)
             delay = min(2 * delay, LONGEST_RETRY)
 
@@ -149,12 +149,12 @@ class Publisher:
             yield client
 
     def _client(self) -> aiomqtt.Client:
-        version = aiomqtt.ProtocolVersion.V5 if self._broker.protocol == "5" else aiomqtt.ProtocolVersion.V311
+        version = aiomqtt.ProtocolVersion.V5 if self.broker.protocol == "5" else aiomqtt.ProtocolVersion.V311
         client = aiomqtt.Client(
-            self._broker.host,
-            self._broker.port,
-            username=self._broker.username,
-            password=self._broker.password,
+            self.broker.host,
+            self.broker.port,
+            username=self.broker.username,
+            password=self.broker.password,
             identifier=self._client_id,
             protocol=version,
             keepalive=15,

@@ -1,79 +1,77 @@
 """The fleet's readings as messages, and their publication in time.
 
-`readings` and `messages` are pure: the same fleet, seed and start give the same bytes. What is to happen to messages on
-their way belongs between `messages` and `publish_fleet`.
+`messages` is pure: the same fleet, seed and start give the same bytes. What happens to messages on their way
+(`transport.disturb`) comes between it and `publish_fleet`.
 """
 
 import asyncio
 import heapq
 import math
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from itertools import count
 from operator import attrgetter
-from random import Random
 
 import msgspec
 
 from simulator import events
-from simulator.fleet import Fleet, Machine, Sensor, wear_factor
-from simulator.machine import Measurement, Mounting, measure
+from simulator.fleet import Fleet, Machine, Sensor
+from simulator.presence import Presence, keep_presence
+from simulator.profile import Profile
 from simulator.publishing import Message, Publisher, published, wait_until
+from simulator.sensing import Reading, readings
 from simulator.times import rfc3339
+from simulator.transport import Due
+
+MOST_PRESENT = 100  # sensors with a connection of their own for their last will; beyond that only those that lose it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """One measurement of one sensor; `elapsed` is in simulated seconds since the start."""
+def messages(
+    fleet: Fleet, doing: Mapping[str, Profile], *, seed: int, start: datetime, speed: float = 1.0
+) -> Iterator[Due]:
+    """Yield what is published, in the order of time: readings, and states of machines and sensors as they change.
 
-    machine: Machine
-    sensor: Sensor
-    sequence: int
-    elapsed: float
-    measurement: Measurement
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """A message and when it is sent, in real seconds since the start."""
-
-    after: float
-    message: Message
+    The time stamps pass in real time, so `speed` times as slowly as the simulation.
+    """
+    streams = [_readings(fleet, doing, seed, start, speed), *_states(fleet, doing, start, speed)]
+    return heapq.merge(*streams, _returns(fleet, speed), key=attrgetter("after"))
 
 
-def readings(fleet: Fleet, seed: int) -> Iterator[Reading]:
-    """Yield all readings in the order of time, without end; each sensor draws from a random sequence of its own."""
-    placed = [(machine, sensor) for machine in fleet.machines for sensor in machine.sensors]
-    offsets = [sensor.interval * place / len(placed) for place, (_, sensor) in enumerate(placed)]
-    streams = (_readings(*pair, offset, seed) for pair, offset in zip(placed, offsets, strict=True))
-    return heapq.merge(*streams, key=attrgetter("elapsed"))
-
-
-def _readings(machine: Machine, sensor: Sensor, offset: float, seed: int) -> Iterator[Reading]:
-    random = Random(f"{seed}/{sensor.id}")
-    mounting = Mounting(
-        level=sensor.baseline,
-        noise=sensor.noise,
-        velocity=sensor.velocity,
-        temperature=sensor.temperature,
-        rpm=machine.rpm,
-        load=machine.load,
-    )
-    for sequence in count():
-        elapsed = offset + sequence * sensor.interval
-        measurement = measure(mounting, wear_factor(sensor.wear, elapsed), random)
-        yield Reading(machine=machine, sensor=sensor, sequence=sequence, elapsed=elapsed, measurement=measurement)
-
-
-def messages(fleet: Fleet, *, seed: int, start: datetime, speed: float = 1.0) -> Iterator[Due]:
-    """Yield each reading's message; the time stamps pass in real time, so `speed` times as slowly as the simulation."""
-    for reading in readings(fleet, seed):
+def _readings(fleet: Fleet, doing: Mapping[str, Profile], seed: int, start: datetime, speed: float) -> Iterator[Due]:
+    for reading in readings(fleet, seed, doing):
         after = reading.elapsed / speed
         topic = f"{_sensor_topic(fleet, reading.machine, reading.sensor)}/reading"
-        event = _event(reading, start + timedelta(seconds=after))
+        event = _event(reading, start + timedelta(seconds=after + reading.clock))
         yield Due(after, Message(topic, events.encode(event, f"seed {seed}")))
+
+
+def _states(fleet: Fleet, doing: Mapping[str, Profile], start: datetime, speed: float) -> list[Iterator[Due]]:
+    """Return for each machine the changes of its state; the first one is announced with the connection."""
+    return [_changes(fleet, machine, doing[machine.id], start, speed) for machine in fleet.machines]
+
+
+def _changes(fleet: Fleet, machine: Machine, profile: Profile, start: datetime, speed: float) -> Iterator[Due]:
+    before = profile.phase(0.0).step.state
+    for phase in profile.changes():
+        if phase.step.state != before:
+            after, before = phase.begin / speed, phase.step.state
+            yield Due(after, _machine_state(fleet, machine, before, start + timedelta(seconds=after)))
+
+
+def _returns(fleet: Fleet, speed: float) -> list[Due]:
+    """Return the `online` of sensors that have lost their connection, when they are back."""
+    topics = {sensor.id: _sensor_topic(fleet, machine, sensor) for machine, sensor in _placed(fleet)}
+    back = [
+        Due(fault.until / speed, Message(f"{topics[sensor]}/status", b"online", retain=True))
+        for fault in fleet.transport
+        if fault.kind == "last-will"
+        for sensor in sorted(fault.sensors or topics)
+    ]
+    return sorted(back, key=attrgetter("after"))
+
+
+def _placed(fleet: Fleet) -> list[tuple[Machine, Sensor]]:
+    return [(machine, sensor) for machine in fleet.machines for sensor in machine.sensors]
 
 
 def _sensor_topic(fleet: Fleet, machine: Machine, sensor: Sensor) -> str:
@@ -92,7 +90,7 @@ def _event(reading: Reading, timestamp: datetime) -> events.Event:
         temperature=measured.temperature,
         rpm=measured.rpm,
         load=measured.load,
-        operating_state=reading.machine.state,
+        operating_state=reading.state,
         sequence=reading.sequence,
     )
     event = events.Event(
@@ -105,28 +103,44 @@ def _event(reading: Reading, timestamp: datetime) -> events.Event:
     return events.compare(event, sensor.baseline) if sensor.send_baseline else event
 
 
-def first_states(fleet: Fleet, start: datetime) -> list[Message]:
+def first_states(fleet: Fleet, doing: Mapping[str, Profile], start: datetime) -> list[Message]:
     """Make what is retained from the start on: each machine's operating state, each sensor's `online`."""
-    return [_machine_state(fleet, machine, start) for machine in fleet.machines] + statuses(fleet, "online")
+    states = [
+        _machine_state(fleet, machine, doing[machine.id].phase(0.0).step.state, start) for machine in fleet.machines
+    ]
+    return states + statuses(fleet, "online")
 
 
-def _machine_state(fleet: Fleet, machine: Machine, start: datetime) -> Message:
-    payload = msgspec.json.encode({"state": machine.state, "timestamp": rfc3339(start)})
+def _machine_state(fleet: Fleet, machine: Machine, state: str, moment: datetime) -> Message:
+    payload = msgspec.json.encode({"state": state, "timestamp": rfc3339(moment)})
     return Message(f"vibration/{fleet.site}/{machine.area}/{machine.id}/state", payload, retain=True)
 
 
 def statuses(fleet: Fleet, status: str) -> list[Message]:
     """Make each sensor's retained status message, `online` or `offline`."""
-    return [
-        Message(f"{_sensor_topic(fleet, machine, sensor)}/status", status.encode(), retain=True)
-        for machine in fleet.machines
-        for sensor in machine.sensors
-    ]
+    topics = [_sensor_topic(fleet, machine, sensor) for machine, sensor in _placed(fleet)]
+    return [Message(f"{topic}/status", status.encode(), retain=True) for topic in topics]
+
+
+def presences(fleet: Fleet, speed: float) -> list[Presence]:
+    """Return the connections whose loss makes the broker publish a sensor's `offline`."""
+    placed = _placed(fleet)
+    found = []
+    for machine, sensor in placed:
+        windows = tuple(
+            (fault.after / speed, fault.until / speed)
+            for fault in sorted(fleet.transport, key=attrgetter("after"))
+            if fault.kind == "last-will" and (not fault.sensors or sensor.id in fault.sensors)
+        )
+        if windows or len(placed) <= MOST_PRESENT:
+            found.append(Presence(f"{_sensor_topic(fleet, machine, sensor)}/status", windows))
+    return found
 
 
 async def publish_fleet(
     publisher: Publisher,
     due: Iterable[Due],
+    present: Iterable[Presence],
     farewells: Iterable[Message],
     *,
     duration: float | None,
@@ -135,7 +149,7 @@ async def publish_fleet(
     """Publish each message when it is due, until `duration` (s, real time) is over or `stop` is set; then farewells."""
     began = time.monotonic()
     limit = math.inf if duration is None else duration
-    async with published(publisher, stop):
+    async with published(publisher, stop), keep_presence(publisher, present, began):
         for each in due:
             if not await wait_until(began + min(each.after, limit), stop) or each.after >= limit:
                 break

@@ -5,13 +5,15 @@ about 10,000 messages/s with one core; this leaves that core to the broker and t
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
 CONNACK, PUBACK = 0x20, 0x40
 SHORTEST_CONNACK = 2  # bytes of its body: flags and reason
-DISCONNECT = b"\xe0\x00"
+DISCONNECT, PINGREQ = b"\xe0\x00", b"\xc0\x00"
+WILL = 0x2C  # flags of a CONNECT: a will, at QoS 1, retained
 FAILED = 0x80  # reason codes from here on are refusals
 CONTINUED = 0x80  # in a variable length: more bytes follow
 MOST_IN_FLIGHT = 65535
@@ -32,12 +34,31 @@ class ProtocolError(Exception):
     """The broker refused the connection, or answered something that is not MQTT."""
 
 
-def connect(client_id: str, protocol: str, username: str | None, password: str | None) -> bytes:
-    """Make the CONNECT packet: a clean session, no keepalive, no will."""
+@dataclass(frozen=True, slots=True)
+class Will:
+    """What the broker publishes, retained and at QoS 1, when it loses the connection."""
+
+    topic: str
+    payload: str
+
+
+def connect(  # noqa: PLR0917 - as they stand in the packet
+    client_id: str,
+    protocol: str,
+    username: str | None,
+    password: str | None,
+    will: Will | None = None,
+    keepalive: int = 0,
+) -> bytes:
+    """Make the CONNECT packet: a clean session; without `keepalive` (s) the broker never misses us."""
     flags = 0x02 | (0x80 if username is not None else 0) | (0x40 if password is not None else 0)
-    head = text("MQTT") + bytes([LEVELS[protocol], flags, 0, 0]) + no_properties(protocol)
-    texts = (text(each) for each in (client_id, username, password) if each is not None)
-    return _packet(0x10, head + b"".join(texts))
+    left = b""
+    if will is not None:
+        flags |= WILL
+        left = no_properties(protocol) + text(will.topic) + text(will.payload)
+    head = text("MQTT") + bytes([LEVELS[protocol], flags]) + keepalive.to_bytes(2, "big") + no_properties(protocol)
+    login = (text(each) for each in (username, password) if each is not None)
+    return _packet(0x10, head + text(client_id) + left + b"".join(login))
 
 
 def publish(topic: bytes, packet_id: int, properties: bytes, payload: bytes) -> bytes:

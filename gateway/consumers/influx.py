@@ -13,12 +13,10 @@ from typing import Any, TypeVar, cast
 import msgspec
 import structlog
 import urllib3
-from influxdb_client.client.influxdb_client import InfluxDBClient
-from influxdb_client.client.write_api import SYNCHRONOUS
-from influxdb_client.rest import ApiException
 
 from gateway.api import DeliveryError, Entry, StoredReading
 from gateway.config import InfluxSection
+from gateway.consumers.influx_client import SYNCHRONOUS, ApiException, InfluxDBClient
 from gateway.domain.alerts import ALERT_FACTS
 from gateway.domain.events import FEATURES
 

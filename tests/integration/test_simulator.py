@@ -120,6 +120,77 @@ def test_states_are_retained_until_the_orderly_end(mosquitto: Mosquitto, protoco
     assert {(message.payload, message.retain) for message in offline} == {(b"offline", True)}
 
 
+FLEET = """
+site = "plant"
+[[machines]]
+id = "pump"
+area = "hall"
+description = "Pump"
+cycle = [{ lasts = "40s" }, { state = "stopped", lasts = "40s", speed = 0, load = 0 }]
+[[machines.sensors]]
+id = "VB-1"
+interval = "1s"
+baseline = 2.0
+[[machines.sensors]]
+id = "VB-2"
+interval = "1s"
+baseline = 2.0
+faults = [{ kind = "stuck", after = "10s" }]
+"""
+LAST_WILL = """
+[[transport]]
+kind = "last-will"
+after = "20s"
+lasts = "20s"
+sensors = ["VB-1"]
+"""
+
+
+def statuses(messages: Iterable[Message], sensor: str) -> list[bytes]:
+    return [message.payload for message in messages if message.topic.endswith(f"/{sensor}/status")]
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_a_sensor_that_loses_its_connection_leaves_its_will(
+    mosquitto: Mosquitto, tmp_path: Path, protocol: str
+) -> None:
+    file = tmp_path / "fleet.toml"
+    file.write_text(FLEET + LAST_WILL)
+    run = ("run", "--fleet", str(file), "--speed", "20", "--protocol", protocol, "-o", "json")
+    with mosquitto.record("vibration/#") as recording, started(mosquitto, *run) as process:
+        recording.wait_for(lambda messages: statuses(messages, "VB-1") == [b"online", b"offline", b"online"])
+        finish(process, signal.SIGTERM)
+        messages = recording.wait_for(lambda messages: messages[-1].payload == b"offline")
+    assert statuses(messages, "VB-1") == [b"online", b"offline", b"online", b"offline"]
+    assert statuses(messages, "VB-2") == [b"online", b"offline"]
+    with mosquitto.record("vibration/+/+/+/+/status") as recording:
+        kept = recording.wait_for(lambda messages: len(messages) == 2)
+    assert {(message.payload, message.retain) for message in kept} == {(b"offline", True)}
+
+
+def test_of_a_killed_simulator_every_sensor_is_offline(mosquitto: Mosquitto) -> None:
+    with mosquitto.record("vibration/#") as recording, started(mosquitto, "run") as process:
+        recording.wait_for(readings)
+        process.kill()
+        recording.wait_for(
+            lambda messages: sum(m.topic.endswith("/status") and m.payload == b"offline" for m in messages) == 6
+        )
+
+
+def test_states_of_a_machine_and_the_truth_of_a_run(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    file, truth = tmp_path / "fleet.toml", tmp_path / "truth.json"
+    file.write_text(FLEET)
+    run = ("run", "--fleet", str(file), "--speed", "50", "--truth", str(truth), "-o", "json")
+    with mosquitto.record("vibration/plant/hall/pump/state") as recording, started(mosquitto, *run) as process:
+        states = recording.wait_for(lambda messages: len(messages) >= 3)
+        assert json.loads(truth.read_text())["end"] is None
+        finish(process, signal.SIGINT)
+    assert [json.loads(message.payload)["state"] for message in states[:3]] == ["running", "stopped", "running"]
+    found = json.loads(truth.read_text())
+    assert found["end"] > found["start"]
+    assert [(fault["sensorId"], fault["kind"]) for fault in found["faults"]] == [("VB-2", "stuck")]
+
+
 def test_an_interrupt_ends_an_endless_run_with_its_report(mosquitto: Mosquitto) -> None:
     with started(mosquitto, "run", "-o", "json") as process:
         with mosquitto.record("vibration/#") as recording:

@@ -1,5 +1,9 @@
+import importlib
+import json
+import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -27,6 +31,9 @@ def invoke(*arguments: str) -> tuple[int, str]:
         (["run", "--start", "today"], "Invalid isoformat string: 'today'"),
         (["run", "--speed", "0"], "0.0 is not in the range x>0"),
         (["run", "--fleet", "none.toml"], "does not exist"),
+        (["run", "--fleet", "{file}", "--trial", "2"], "either --fleet or --trial"),
+        (["run", "--out", "folder"], "--out needs --duration"),
+        (["score", "{file}"], "Missing argument 'ALERTS'"),
         (["load", "--rate", "-1"], "-1.0 is not in the range x>=0"),
         (["load", "--protocol", "4"], "'4' is not one of '5', '3.1.1'"),
         (["replay", "{file}", "--value", "rms=S-1"], "Give either --time COLUMN or --interval"),
@@ -52,3 +59,52 @@ def test_a_fleet_file_with_errors_has_an_exit_code_of_its_own(tmp_path: Path) ->
     file.write_text('site = "plant"\n')
     code, output = invoke("run", "--fleet", str(file))
     assert (code, output.strip()) == (3, f"{file}: machines: Field required")
+
+
+def test_readings_and_truth_are_written_without_a_broker_and_scored(tmp_path: Path) -> None:
+    truth, alerts = tmp_path / "truth.json", tmp_path / "alerts.json"
+    made = ["run", "--trial", "1", "--seed", "1", "--start", "2026-01-01T00:00:00Z", "--duration", "20d"]
+    code, output = invoke(*made, "--out", str(tmp_path / "out"), "--truth", str(truth), "-o", "json")
+    assert code == 0
+    counts = json.loads(output)
+    assert counts["files"] == len(list((tmp_path / "out").iterdir())) == 3
+    assert counts["readings"] > 10 * 288 * 19
+    (growing,) = [fault for fault in json.loads(truth.read_text())["faults"] if fault["kind"] == "growth"]
+    alerts.write_text(json.dumps([raised(growing["sensorId"], growing["leavesBand"])]))
+    code, output = invoke("score", str(truth), str(alerts), "-o", "json")
+    found = json.loads(output)
+    kinds = {kind["kind"]: (kind["found"], kind["missed"]) for kind in found["kinds"]}
+    assert (code, kinds["growth"], kinds["stuck"]) == (3, (1, 0), (0, 1))
+    assert set(found) == {
+        *("kinds", "alertsBelongingToNoFault", "healthySensorHours", "falseAlarmsPer1000SensorHours"),
+        *("chattering", "goals"),
+    }
+    code, output = invoke("score", str(truth), str(alerts))
+    assert code == 3
+    assert "faults of sensors named as such" in output
+
+
+def raised(sensor: str, moment: str) -> dict[str, str]:
+    return {"kind": "machine", "sensorId": sensor, "severity": "warning", "openedAt": moment}
+
+
+def test_a_file_that_cannot_be_scored_is_named(csv_file: Path) -> None:
+    code, output = invoke("score", str(csv_file), str(csv_file))
+    assert (code, "not a truth file" in output) == (1, True)
+
+
+def test_without_numpy_simulated_machines_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "simulator"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    main_without: click.Command = importlib.import_module("simulator.cli").main
+    result = CliRunner().invoke(main_without, ["run"])
+    assert (result.exit_code, "pip install 'vibration-gateway[simulator]'" in result.output) == (1, True)
+
+
+@pytest.mark.parametrize("name", ["run", "replay", "load", "score"])
+def test_the_list_of_commands_has_whole_sentences(name: str) -> None:
+    _, output = invoke("--help")
+    (line,) = [line for line in output.splitlines() if line.startswith(f"  {name} ")]
+    assert line.endswith(".")
+    assert "..." not in line

@@ -8,6 +8,16 @@ def test_connect_of_both_versions() -> None:
     assert wire.connect("c", "5", "u", "p") == b"\x10\x14\x00\x04MQTT\x05\xc2\x00\x00\x00\x00\x01c\x00\x01u\x00\x01p"
 
 
+def test_a_connect_with_a_will_has_it_between_the_name_and_the_login() -> None:
+    will = wire.Will("t", "w")
+    assert wire.connect("c", "3.1.1", None, None, will, 30) == (
+        b"\x10\x13\x00\x04MQTT\x04\x2e\x00\x1e\x00\x01c\x00\x01t\x00\x01w"
+    )
+    assert wire.connect("c", "5", "u", "p", will) == (
+        b"\x10\x1b\x00\x04MQTT\x05\xee\x00\x00\x00\x00\x01c\x00\x00\x01t\x00\x01w\x00\x01u\x00\x01p"
+    )
+
+
 def test_publish_of_both_versions() -> None:
     topic = wire.text("t")
     assert wire.publish(topic, 258, wire.no_properties("3.1.1"), b"xy") == b"\x32\x07\x00\x01t\x01\x02xy"

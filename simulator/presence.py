@@ -1,0 +1,91 @@
+"""One bare connection for each sensor that holds its last will: when it is lost, the broker publishes `offline`.
+
+MQTT gives a connection one will. So the readings of all sensors share one connection, and each sensor's will has one.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from simulator import wire
+from simulator.publishing import Broker, Message, Publisher
+
+KEEPALIVE = 30  # s
+RETRY = 2.0  # s
+ANSWER_WITHIN = 5.0  # s
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """A sensor's status topic, and when it loses its connection: from and until, in real seconds since the start."""
+
+    topic: str
+    losses: tuple[tuple[float, float], ...] = ()
+
+
+@asynccontextmanager
+async def keep_presence(publisher: Publisher, present: Iterable[Presence], began: float) -> AsyncIterator[None]:
+    """Hold the connections while the body runs, and end them in order: then no will is published."""
+    tasks = [asyncio.create_task(_keep(publisher, each, began)) for each in present]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _keep(publisher: Publisher, presence: Presence, began: float) -> None:
+    """Connect, again and again; a sensor whose connection was lost by accident is `online` again with the next one."""
+    losses, lost = list(presence.losses), False
+    while True:
+        until = began + losses[0][0] if losses else None
+        with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, wire.ProtocolError):
+            if await _present(publisher, presence.topic, until, lost=lost):
+                await asyncio.sleep(began + losses.pop(0)[1] - time.monotonic())
+                lost = False
+                continue
+        lost = True
+        await asyncio.sleep(RETRY)
+
+
+async def _present(publisher: Publisher, topic: str, until: float | None, *, lost: bool) -> bool:
+    """Hold one connection until a moment of the monotonic clock; True if that has come, and it was cut."""
+    reader, writer = await _connected(publisher.broker, topic)
+    try:
+        if lost:
+            await publisher.put(Message(topic, b"online", retain=True))
+        while until is None or time.monotonic() < until:
+            left = KEEPALIVE / 2 if until is None else min(KEEPALIVE / 2, until - time.monotonic())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    if not await reader.read(4096):
+                        return False
+            writer.write(wire.PINGREQ)
+        writer.transport.abort()
+    except asyncio.CancelledError:
+        writer.write(wire.DISCONNECT)
+        raise
+    finally:
+        writer.close()
+    return True
+
+
+async def _connected(broker: Broker, topic: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect with the will; ProtocolError if the broker refuses."""
+    will = wire.Will(topic, "offline")
+    name = f"vibration-presence-{secrets.token_hex(6)}"
+    packet = wire.connect(name, broker.protocol, broker.username, broker.password, will, KEEPALIVE)
+    async with asyncio.timeout(ANSWER_WITHIN):
+        reader, writer = await asyncio.open_connection(broker.host, broker.port, ssl=broker.tls())
+        try:
+            writer.write(packet)
+            head = await reader.readexactly(2)
+            wire.receive_maximum(await reader.readexactly(head[1]), broker.protocol)
+        except BaseException:
+            writer.transport.abort()
+            raise
+    return reader, writer

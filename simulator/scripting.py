@@ -1,0 +1,67 @@
+"""A fleet, a seed and a start: everything that decides what a run publishes, or writes, and what its truth is."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from simulator import offline, run
+from simulator.demo import demo_fleet
+from simulator.fleet import Fleet, FleetError, load_fleet
+from simulator.publishing import Message, Publisher
+from simulator.sensing import profiles
+from simulator.transport import disturb
+from simulator.trial import trial_fleet
+from simulator.truth import encode_truth, truth_of
+
+__all__ = ["FleetError", "Script", "choose_fleet"]
+
+
+def choose_fleet(file: Path | None, trial: int | None, seed: int) -> Fleet:
+    """Return the fleet of a file, the trial with so many faults of each kind, or the built-in one; FleetError."""
+    if file:
+        return load_fleet(file)
+    return trial_fleet(trial, seed) if trial else demo_fleet()
+
+
+class Script:
+    """What is played. `speed` simulated seconds pass in a real one."""
+
+    def __init__(self, fleet: Fleet, seed: int, start: datetime, speed: float) -> None:
+        self.fleet = fleet
+        self.seed = seed
+        self._start = start
+        self._speed = speed
+        self._doing = profiles(fleet, seed)
+
+    def first_states(self) -> list[Message]:
+        """Make what is retained from the start on."""
+        return run.first_states(self.fleet, self._doing, self._start)
+
+    async def publish(
+        self, publisher: Publisher, *, duration: float | None, truth: Path | None, stop: asyncio.Event
+    ) -> None:
+        """Publish for `duration` real seconds; the truth is written at the start, and again with the real end."""
+        due = run.messages(self.fleet, self._doing, seed=self.seed, start=self._start, speed=self._speed)
+        arriving = disturb(due, self.fleet.transport, seed=self.seed, speed=self._speed)
+        self._write_truth(truth, None if duration is None else duration * self._speed)
+        began = time.monotonic()
+        try:
+            present, farewells = run.presences(self.fleet, self._speed), run.statuses(self.fleet, "offline")
+            await run.publish_fleet(publisher, arriving, present, farewells, duration=duration, stop=stop)
+        finally:
+            lasted = time.monotonic() - began
+            self._write_truth(truth, self._speed * (lasted if duration is None else min(duration, lasted)))
+
+    def write(self, folder: Path, truth: Path | None, duration: float) -> Iterator[tuple[Path, int]]:
+        """Write the machines' files up to `duration` simulated seconds; yield each and its readings. OSError."""
+        self._write_truth(truth, duration)
+        yield from offline.write_machines(
+            self.fleet, self._doing, folder, seed=self.seed, start=self._start, until=duration
+        )
+
+    def _write_truth(self, file: Path | None, until: float | None) -> None:
+        if file is not None:
+            found = truth_of(self.fleet, self._doing, seed=self.seed, start=self._start, speed=self._speed, until=until)
+            file.write_bytes(encode_truth(found))

@@ -1,0 +1,22 @@
+import subprocess
+import sys
+
+IMPORT_EVERYTHING = """
+import importlib, pkgutil, sys
+import {package}
+for module in pkgutil.walk_packages({package}.__path__, "{package}."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+print("numpy" in sys.modules)
+"""
+
+
+def imports_numpy(package: str) -> bool:
+    command = [sys.executable, "-c", IMPORT_EVERYTHING.format(package=package)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    return done.stdout.strip() == "True"
+
+
+def test_the_gateway_never_imports_numpy_though_it_is_there() -> None:
+    assert imports_numpy("simulator")
+    assert not imports_numpy("gateway")
