@@ -105,17 +105,17 @@ def _goals(score: Score, rate: float) -> Iterable[Goal]:
         allowed = _minutes(ON_READINGS * score.longest_interval + PATIENCE)
         middle = _middle(growing)
         met = middle is not None and middle <= allowed
-        yield Goal("median delay of the growing faults", middle, "min", f"≤ {allowed:g}", met)
+        yield Goal("their median delay", middle, "min", f"≤ {allowed:g}", met)
     rate = round(rate, 3)
     yield Goal("false alarms", rate, "in 1,000 sensor-hours", f"< {MOST_FALSE:g}", rate < MOST_FALSE)
     nameable = [each for each in score.found if each.fault.scope == "sensor" and each.fault.kind in NAMED]
     if nameable:
         named = sum(each.named for each in nameable)
-        yield Goal("faults of sensors named as such", named, f"of {len(nameable)}", "all", named == len(nameable))
+        yield Goal("sensor faults named as such", named, f"of {len(nameable)}", "all", named == len(nameable))
     wrong = sum(
         any(alert.kind == "machine" for alert in each.alerts) for each in score.found if each.fault.scope == "sensor"
     )
-    yield Goal("faults of sensors taken for a machine's", wrong, "", "none", wrong == 0)
+    yield Goal("sensor faults taken for a machine's", wrong, "", "none", wrong == 0)
 
 
 def _minutes(time: timedelta) -> float:

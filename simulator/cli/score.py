@@ -1,18 +1,19 @@
 """score: what was found of what was wrong."""
 
 import sys
-from datetime import timedelta
 from pathlib import Path
 
 import click
 import msgspec
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from simulator.cli.options import output_option, say
-from simulator.grades import Grades, grade
+from simulator.cli.options import output_option
+from simulator.grades import Grades, Kind, grade
 from simulator.score import BadFileError, read_alerts, read_truth
 from simulator.score import score as compare
+from simulator.times import SECONDS
 
 GOAL_MISSED = 3
 FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
@@ -44,29 +45,25 @@ def _content(file: Path) -> bytes:
 
 def _print(found: Grades) -> None:
     console = Console()
-    headings = ("kind of fault", "of", "number", "shown", "found", "missed", "delay median", "p90", "named",
-                "taken for a machine's", "chattering")  # fmt: skip
-    table = Table(*headings)
+    table = Table("fault", "of", "found", "delay", "9 in 10", "named", "as machine's", "again", box=SIMPLE_HEAD)
     for kind in found.kinds:
-        numbers = (kind.faults, kind.shown, kind.found, kind.missed)
-        delays = (_time(kind.delay_median), _time(kind.delay_p90))
-        named = "" if kind.named is None else f"{kind.named}"
-        table.add_row(
-            kind.kind, kind.scope, *map(str, numbers), *delays, named, f"{kind.taken_for_machine}", f"{kind.chattering}"
-        )
+        delays = (_hours(kind.delay_median), _hours(kind.delay_p90))
+        rest = ("" if kind.named is None else kind.named, kind.taken_for_machine, kind.chattering)
+        table.add_row(kind.kind, kind.scope, _found(kind), *delays, *map(str, rest))
     console.print(table)
-    say(
-        f"{found.alerts_belonging_to_no_fault} alerts belong to no fault, in {found.healthy_sensor_hours:,.0f} hours of"
-        " sensors with nothing wrong."
-    )
-    goals = Table("goal", "value", "is to be", "")
+    hours = f"{found.healthy_sensor_hours:,.0f} hours of sensors with nothing wrong"
+    console.print(f"{found.alerts_belonging_to_no_fault} alerts belong to no fault, in {hours}.")
+    goals = Table("goal", "value", "is to be", "", box=SIMPLE_HEAD)
     for goal in found.goals:
         value = "not found" if goal.value is None else f"{goal.value:g} {goal.unit}"
         goals.add_row(goal.goal, value, goal.limit, "ok" if goal.met else "missed")
     console.print(goals)
 
 
-def _time(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    return ("-" if seconds < 0 else "") + str(timedelta(seconds=round(abs(seconds))))
+def _found(kind: Kind) -> str:
+    """Say how many were found, of those that showed where these are to be found at all."""
+    return f"{kind.found} of {kind.shown}" if kind.shown else f"{kind.found}"
+
+
+def _hours(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds / SECONDS['h']:.1f} h"

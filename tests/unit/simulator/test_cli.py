@@ -81,7 +81,7 @@ def test_readings_and_truth_are_written_without_a_broker_and_scored(tmp_path: Pa
     }
     code, output = invoke("score", str(truth), str(alerts))
     assert code == 3
-    assert "faults of sensors named as such" in output
+    assert "sensor faults named as such" in output
 
 
 def raised(sensor: str, moment: str) -> dict[str, str]:

@@ -82,7 +82,7 @@ def test_a_fault_that_never_shows_is_not_missed() -> None:
 
 def test_a_late_alert_misses_the_goal() -> None:
     found = graded([fault("growth", "machine", 10)], [alert(11.2)])
-    assert (goals(found)["growing faults found"], goals(found)["median delay of the growing faults"]) == (True, False)
+    assert (goals(found)["growing faults found"], goals(found)["their median delay"]) == (True, False)
 
 
 def test_an_alert_before_the_level_leaves_its_band_has_a_delay_below_zero() -> None:
@@ -129,13 +129,13 @@ def test_a_sensors_fault_is_named_by_an_alert_about_the_sensor(kind: str, reason
     assert all(goals(named).values())
     unnamed = graded(broken, [alert(11, kind="sensor", reason="Something")])
     assert (unnamed.kinds[0].found, unnamed.kinds[0].named) == (1, 0)
-    assert not goals(unnamed)["faults of sensors named as such"]
+    assert not goals(unnamed)["sensor faults named as such"]
 
 
 def test_a_sensors_fault_taken_for_a_machines_is_said_so() -> None:
     found = graded([fault("stuck", "sensor", 10, 40)], [alert(11)])
     assert (found.kinds[0].found, found.kinds[0].taken_for_machine) == (0, 1)
-    assert not goals(found)["faults of sensors taken for a machine's"]
+    assert not goals(found)["sensor faults taken for a machine's"]
 
 
 def test_a_spike_may_be_passed_over() -> None:
