@@ -44,7 +44,7 @@ from gateway.journal import (
     rollups,
 )
 from gateway.mqtt.publisher import Publisher
-from gateway.mqtt.subscriber import PahoSubscriber, Subscriber
+from gateway.mqtt.subscriber import Subscriber, make_subscriber
 from gateway.operations import Operations, handler_context, http_token, link_key
 from gateway.pipeline import LOOK_BACK, Pipeline
 from gateway.web.metrics import Metrics
@@ -118,7 +118,7 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
         client_id = config.mqtt.client_id or f"vibration-gateway-{config.gateway.id}"
         subscribed_once = json.loads(journal.note(SUBSCRIPTIONS) or "[]")
         obsolete = sorted(set(subscribed_once) - set(templates.filters))
-        subscriber = PahoSubscriber(config.mqtt, client_id, templates.filters, obsolete)
+        subscriber = make_subscriber(config.mqtt, client_id, templates.filters, obsolete)
         followers = [each.table for each in rollups.RESOLUTIONS]
         followers += [*(["influx"] if config.influxdb else []), *(f"consumer.{name}" for name in plugins.consumers)]
         upkeep = Upkeep(journal, stream, config.gateway.state_dir, config.retention)
@@ -187,7 +187,7 @@ async def _last_snapshot(journal: Journal, pipeline: Pipeline) -> None:
 
 
 async def _remember_subscriptions(
-    subscriber: PahoSubscriber, journal: Journal, filters: list[str], obsolete: list[str]
+    subscriber: Subscriber, journal: Journal, filters: list[str], obsolete: list[str]
 ) -> None:
     """Note what the broker's session has, so that what leaves the configuration can be removed from it."""
     await journal.call(journal.write_note, SUBSCRIPTIONS, json.dumps([*filters, *obsolete]))

@@ -12,7 +12,7 @@ import structlog
 
 from gateway.config import MqttSection
 from gateway.errors import DeliveryError
-from gateway.mqtt.subscriber import password_of, tls_context
+from gateway.mqtt.connection import password_of, tls_context
 
 log = structlog.get_logger(__name__)
 

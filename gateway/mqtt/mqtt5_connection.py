@@ -1,0 +1,204 @@
+"""One connection for MQTT 5: bytes to packets and back, keep-alive, and why it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from enum import IntEnum
+from typing import cast
+
+import mqtt5
+from mqtt5 import (
+    ConnAckPacket,
+    ConnectPacket,
+    DisconnectPacket,
+    DisconnectReasonCode,
+    PingReqPacket,
+    PublishPacket,
+    SubAckPacket,
+    SubscribePacket,
+)
+
+from gateway.domain.events import Message
+from gateway.mqtt.mqtt5_lenient import MalformedError, packet_length, read_publish, reason_of
+
+_GOODBYE = 1.0  # seconds that a connection may take to close
+
+
+class ConnectionEndedError(Exception):
+    """The connection has ended; its text says why."""
+
+
+class Connection(asyncio.Protocol):
+    """A connection. Messages are handed to `received`: those of one read at once, with the bytes they took up.
+
+    `ended` raises ConnectionEndedError when it ends.
+    """
+
+    def __init__(self, generation: int, received: Callable[[list[Message], int], None]) -> None:
+        self._generation = generation
+        self._received = received
+        self._loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[None] = self._loop.create_future()
+        self._connack: asyncio.Future[ConnAckPacket] = self._loop.create_future()
+        self._suback: asyncio.Future[SubAckPacket] = self._loop.create_future()
+        self._closed = asyncio.Event()
+        self._transport: asyncio.Transport | None = None
+        self._reason = ""
+        self._buffer = bytearray()
+        self._needed = 0
+        self._paused = False
+        self._keepalive = 0
+        self._heard_at = self._sent_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def connect(self, packet: ConnectPacket) -> ConnAckPacket:
+        """Take up the session; the answer may be a refusal. Raises ConnectionEndedError."""
+        self.send(packet.write())
+        answer = await self._connack
+        self._keepalive = packet.keep_alive if answer.server_keep_alive is None else answer.server_keep_alive
+        self._watch()
+        return answer
+
+    async def subscribe(self, packet: SubscribePacket) -> SubAckPacket:
+        """Subscribe; each filter may be refused. Raises ConnectionEndedError."""
+        self.send(packet.write())
+        return await self._suback
+
+    def send(self, data: bytes) -> None:
+        """Write; what cannot be sent any more is dropped."""
+        if data and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+            self._sent_at = self._loop.time()
+
+    def pause(self) -> None:
+        """Read no more for now: the broker keeps what does not fit into the system's buffers."""
+        if self._transport is not None and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self._transport is not None and self._paused:
+            self._paused = False
+            self._heard_at = self._loop.time()
+            self._transport.resume_reading()
+
+    async def close(self) -> None:
+        """Say goodbye and let the broker close the connection; it keeps the session.
+
+        A connection that we close ourselves takes acknowledgements along that Mosquitto has not looked at yet.
+        """
+        if self._transport is None or self._closed.is_set():
+            return
+        self.send(DisconnectPacket().write())
+        self.resume()
+        try:
+            async with asyncio.timeout(_GOODBYE):
+                await self._closed.wait()
+        except TimeoutError:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._heard_at = self._sent_at = self._loop.time()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell everybody who waits."""
+        self._closed.set()
+        if self._timer is not None:
+            self._timer.cancel()
+        reason = self._reason or (str(exc) if exc else "the broker closed it")
+        for future in (self.ended, self._connack, self._suback):
+            if not future.done():
+                future.set_exception(ConnectionEndedError(reason))
+                future.exception()  # seen: not everybody waits for all three
+
+    def data_received(self, data: bytes) -> None:
+        """Take every whole packet out of what has come."""
+        self._heard_at = self._loop.time()
+        self._buffer += data
+        if len(self._buffer) < self._needed:
+            return  # a large packet is not looked at again and again while it comes
+        try:
+            messages, used = self._read()
+        except MalformedError as error:
+            self._give_up(f"the broker has sent what is not MQTT 5: {error}", DisconnectReasonCode.MALFORMED_PACKET)
+            return
+        del self._buffer[:used]
+        if messages:
+            self._received(messages, used)
+
+    def _read(self) -> tuple[list[Message], int]:
+        """Return the messages in the buffer, and the bytes up to the first packet that is not whole."""
+        read, received_ns, generation = mqtt5.read, time.time_ns(), self._generation
+        messages: list[Message] = []
+        self._needed = 0
+        position, end = 0, len(self._buffer)
+        with memoryview(self._buffer) as view:
+            while position < end:
+                try:
+                    packet, size = read(view[position:])
+                except BaseException as error:  # noqa: BLE001 - a panic of the codec's is no Exception
+                    reason = reason_of(error)
+                    size = packet_length(view[position:])
+                    if position + size > end:
+                        self._needed = size
+                        break
+                    whole = bytes(view[position : position + size])
+                    messages.append(read_publish(whole, reason, received_ns, generation))
+                else:
+                    if isinstance(packet, PublishPacket):
+                        messages.append(
+                            Message(
+                                packet.topic,
+                                packet.payload,
+                                received_ns,
+                                packet.packet_id or 0,
+                                packet.duplicate,
+                                packet.retain,
+                                generation,
+                            )
+                        )
+                    else:
+                        self._take(packet)
+                position += size
+        return messages, position
+
+    def _take(self, packet: mqtt5.Packet) -> None:
+        """Take a packet that is no message."""
+        if isinstance(packet, ConnAckPacket) and not self._connack.done():
+            self._connack.set_result(packet)
+        elif isinstance(packet, SubAckPacket) and not self._suback.done():
+            self._suback.set_result(packet)
+        elif isinstance(packet, DisconnectPacket):
+            self._reason = in_words(packet.reason_code)
+            if self._transport is not None:
+                self._transport.close()
+
+    def _watch(self) -> None:
+        """Ping when it is quiet; give up when nothing has come for one and a half times the keep-alive."""
+        if not self._keepalive or self._closed.is_set():
+            return
+        now = self._loop.time()
+        if self._paused:
+            self._heard_at = now  # it is we who do not listen
+        if now - self._heard_at >= 1.5 * self._keepalive:
+            self._give_up("Keep alive timeout", DisconnectReasonCode.KEEP_ALIVE_TIMEOUT)
+            return
+        if now - min(self._sent_at, self._heard_at) >= self._keepalive / 2:
+            self.send(PingReqPacket().write())
+        self._timer = self._loop.call_later(self._keepalive / 4, self._watch)
+
+    def _give_up(self, reason: str, code: DisconnectReasonCode) -> None:
+        self._reason = reason
+        self.send(DisconnectPacket(reason_code=code).write())
+        if self._transport is not None:
+            self._transport.abort()
+
+
+def in_words(code: IntEnum) -> str:
+    """Return a reason code as a person would write it: "Not authorized"."""
+    return code.name.replace("_", " ").capitalize()
