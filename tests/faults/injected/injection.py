@@ -28,6 +28,8 @@ def _find(module: str, name: str) -> Any:
 PIPELINE: Any = importlib.import_module("gateway.pipeline")
 Journal = _find("gateway.journal.store", "Journal")
 Mqtt5Subscriber = _find("gateway.mqtt.mqtt5_subscriber", "Mqtt5Subscriber")
+PahoSubscriber = _find("gateway.mqtt.paho_subscriber", "PahoSubscriber")
+SUBSCRIBERS = (Mqtt5Subscriber, PahoSubscriber)
 InfluxWriter = _find("gateway.consumers.influx", "InfluxWriter")
 EmailHandler = _find("gateway.handlers.email", "EmailHandler")
 
@@ -131,12 +133,13 @@ def kill_in_commit(number: int) -> None:
 
 def kill_at(point: str, number: int) -> None:
     """Arrange for the end at a point."""
-    points: dict[str, tuple[Any, str, bool]] = {  # whose function, its name, whether after it rather than before
-        "received": (Mqtt5Subscriber, "batch", True),
+    # whose function (of several, the one that is used), its name, whether after it rather than before
+    points: dict[str, tuple[Any, str, bool]] = {
+        "received": (SUBSCRIBERS, "batch", True),
         "before-commit": (Journal, "write", False),
         "in-transaction": (Journal, "_append", False),
         "after-commit": (Journal, "write", True),
-        "before-acknowledgement": (Mqtt5Subscriber, "acknowledge", False),
+        "before-acknowledgement": (SUBSCRIBERS, "acknowledge", False),
         "influxdb-has-it": (InfluxWriter, "_post", True),
         "before-outbox": (Journal, "enqueue", False),
         "before-mail": (EmailHandler, "send", False),
@@ -145,9 +148,10 @@ def kill_at(point: str, number: int) -> None:
     if point == "in-commit":
         kill_in_commit(number)
         return
-    owner, name, is_after = points[point]
+    owners, name, is_after = points[point]
     pull = countdown(number)
-    around(owner, name, None if is_after else pull, pull if is_after else None)
+    for owner in owners if isinstance(owners, tuple) else (owners,):
+        around(owner, name, None if is_after else pull, pull if is_after else None)
 
 
 def acknowledge_first() -> None:
