@@ -13,8 +13,8 @@ from typing import Any
 from gateway.api import Context, Trend
 from gateway.config import Config
 from gateway.domain.alerts import describe
+from gateway.domain.limits import Limits
 from gateway.domain.links import VALID_NS, AckLink, sign
-from gateway.domain.sensors import Limits
 from gateway.journal import Journal, Questions, Reader, Stream
 from gateway.pipeline import Pipeline
 
@@ -39,11 +39,11 @@ class Operations:
     async def limits(self, sensor_id: str) -> Mapping[str, Any] | None:
         """Return what a sensor's next reading will be compared with, or None without a baseline."""
         found = await self._journal.call(self._pipeline.limits, sensor_id)
-        if found is None:
+        if found is None or found.baseline is None:
             return None
-        baseline = found.baseline
+        baseline, level = found.baseline, found.level
         known = {"baseline": baseline.level, "source": baseline.source, "version": baseline.version}
-        return {**known, "warning": found.warning, "critical": found.critical, "clear": found.clear}
+        return {**known, "warning": level.warning, "critical": level.critical, "clear": level.clear}
 
     async def replay(self, numbers: Sequence[int]) -> Mapping[str, Any]:
         """Take dead letters (all, if no numbers are given) through the pipeline again."""
@@ -60,7 +60,8 @@ class Operations:
 def trend_of(rows: Sequence[tuple[int, float, float | None]], limits: Limits | None) -> Trend:
     """Return rows of (time in ns, level, baseline) with the limits that hold now, if any are known."""
     times, levels, baselines = zip(*rows, strict=True) if rows else ((), (), ())
-    warning, critical = (limits.warning, limits.critical) if limits else (None, None)
+    known = limits is not None and limits.baseline is not None
+    warning, critical = (limits.level.warning, limits.level.critical) if limits and known else (None, None)
     return Trend(times, levels, baselines, warning, critical)
 
 

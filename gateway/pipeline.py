@@ -14,11 +14,13 @@ from typing import Protocol
 from gateway.domain.alerts import Alert
 from gateway.domain.batch import Batch, DeadLetter
 from gateway.domain.decoding import EVENT, Decoded, decode
-from gateway.domain.detection import Rules, current_limits
+from gateway.domain.detection import current_limits
 from gateway.domain.engine import NOT_JUDGED, Engine, Judged
 from gateway.domain.events import Flag, Message, Rejected, Severity, VibrationRecorded, microseconds
+from gateway.domain.limits import Limits
 from gateway.domain.open_alerts import Change
-from gateway.domain.sensors import Clocks, Limits, Sensor, SensorState
+from gateway.domain.rules import Rules
+from gateway.domain.sensors import Clocks, Sensor, SensorState
 from gateway.domain.topics import TopicTemplates
 from gateway.domain.watch import Reception
 from gateway.errors import JournalUnavailableError
@@ -248,7 +250,7 @@ class Pipeline:
         return change.alert
 
     def limits(self, sensor_id: str) -> Limits | None:
-        """Return what the next reading of a sensor will be compared with, or None without a baseline."""
+        """Return what the next reading of a sensor will be compared with, or None for a sensor that is not known."""
         sensor = self._engine.sensors.get(sensor_id)
         return None if sensor is None else current_limits(sensor.state, self._engine.rules_of(sensor))
 

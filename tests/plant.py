@@ -59,7 +59,7 @@ def alert_of(
     *,
     state: AlertState = "active",
     number: int = 1,
-    reason: str = "Level 8.0 m/s², 2.0 × the learned baseline 4.0, for 3 readings",
+    reason: str = "RMS 8.0 m/s², 2.0 × the learned baseline 4.0, for 3 readings",
 ) -> dict[str, Any]:
     opened_ns = NOON_NS + number * SECOND
     alert = Alert(

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gateway.domain.batch import Batch
-from gateway.domain.detection import DAY_NS, Rules
 from gateway.domain.events import Message
+from gateway.domain.rules import DAY_NS, Rules
 from gateway.domain.sensors import Sensor
 from gateway.domain.topics import TopicTemplates
 from gateway.journal import Journal, Reader

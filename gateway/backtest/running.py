@@ -12,10 +12,10 @@ from gateway.backtest.passing import Clock, happen
 from gateway.backtest.recorded import Recorded
 from gateway.config import Config, rules_for
 from gateway.domain.alerts import ALERT_FACTS
-from gateway.domain.detection import Rules
 from gateway.domain.engine import NOT_JUDGED, Engine
 from gateway.domain.events import AlertKind, Fact, Flag, Severity
 from gateway.domain.open_alerts import Change
+from gateway.domain.rules import Rules
 from gateway.domain.sensors import Clocks, Sensor, SensorState
 
 RulesFor = Callable[[Sensor], Rules]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.config.sections import Config, MachineSection, RuleOverrides, SensorSection
-from gateway.domain.detection import Feature, Rules, Threshold
+from gateway.domain.rules import Feature, Rules, Threshold
 from gateway.domain.sensors import INTERVALS
 
 _UNKNOWN_NS = 3600 * 10**9

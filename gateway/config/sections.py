@@ -18,8 +18,8 @@ from pydantic import (
 )
 
 from gateway.config.values import Duration, Host, Name, Port, Size, Timezone, Token
-from gateway.domain.detection import Feature
 from gateway.domain.events import Severity
+from gateway.domain.rules import Feature
 from gateway.domain.topics import TopicTemplates
 
 Interval = Annotated[Duration, Field(gt=0)]
@@ -172,12 +172,12 @@ class DetectionSection(RuleOverrides):
     hysteresis: Annotated[float, Field(ge=0, lt=1)] = 0.1
     stopped_states: frozenset[str] = frozenset({"stopped", "off"})
     unknown_states: frozenset[str] = frozenset({"unknown"})
-    stopped_ratio: Share = 0.25
+    stopped_ratio: Share = 0.1
     settling: Duration = 180 * 10**9
     rpm_step: NotNegative = 0.1
     load_step: NotNegative = 0.25
     drift_ratio: NotNegative = 1.25
-    rise_ratio: NotNegative = 1.0
+    rise_ratio: NotNegative = 0.0
     rise_window: Duration = 3600 * 10**9
     regime_change: bool = True
     iso_support: Literal["rigid", "flexible"] = "rigid"

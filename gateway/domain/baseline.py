@@ -3,30 +3,56 @@
 from __future__ import annotations
 
 from array import array
-from math import isfinite
-from statistics import median
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import pairwise
+from math import inf, isfinite, log, sqrt
+from statistics import fmean, median
 from typing import Literal
 
 from msgspec import Struct, field
 
 CAPACITY = 256
-"""Readings kept while learning: 2 kB per sensor. Above that every second one is dropped, again and again, so that
-what is kept stays evenly spread over the whole learning period."""
+"""Readings kept while learning: 2 kB per sensor and kind. Above that every second one is dropped, again and again, so
+that what is kept stays evenly spread over the whole learning period."""
 
 MAD_TO_SIGMA = 1.4826
 """The standard deviation of a normal distribution, in median absolute deviations (1 / Phi^-1(3/4))."""
 
-SMALLEST_SPREAD = 0.01
-"""A spread under 1 % of the level is a matter of the sensor's resolution, not of the machine."""
+NINTH_DECILE = 1.2816
+"""The ninth decile of a normal distribution, in standard deviations (Phi^-1(0.9))."""
+
+MEANINGFUL = 1e-9
+"""As a share of the level: what is closer together is the same number."""
+
+SMOOTHING = 1 / 16
+"""Weight of a new reading in the smoothed level."""
+
+SPLIT = 0.25
+"""Where readings fall into two groups, and the middle of the lower one is below this share of that of the upper one,
+the machine stood still in the lower one."""
+
+RUNS_AT_LEAST = 0.05
+"""A machine that ran for less than this share of the readings was not seen running."""
 
 Source = Literal["configured", "set", "learned", "provisional", "event"]
+
+
+class Spread(Struct, frozen=True):
+    """How far readings scatter upwards: `sigma` as a standard deviation, which `count` independent readings tell."""
+
+    sigma: float
+    count: float
 
 
 class Baseline(Struct, frozen=True):
     """The normal level of a sensor in one operating state and, once learned, its spread; both in the sensor's unit.
 
-    `sigma` is a robust standard deviation. `version` counts what was learned or set for this sensor, from 1, in
-    whatever state. `state` is the operating state, empty where nothing says it, and `by` is who set it.
+    `sigma` is a robust standard deviation, which `independent` readings tell; `smoothed` is that of the smoothed level.
+    None: no spread was learned, since there was too little time, or the level never changed. `running_from` is the
+    level from which on the machine runs, if it was also seen standing still; `velocity` is the normal velocity in mm/s,
+    where the sensor gives it. `version` counts what was learned or set for this sensor, from 1, in whatever state.
+    `state` is the operating state, empty where nothing says it, and `by` is who set it.
     """
 
     level: float
@@ -38,56 +64,167 @@ class Baseline(Struct, frozen=True):
     to_ns: int = 0
     state: str = ""
     by: str = ""
+    independent: float = 1e9
+    smoothed: Spread | None = None
+    velocity: float | None = None
+    running_from: float | None = None
+
+
+def _numbers() -> array:  # type: ignore[type-arg] # not generic before 3.12
+    return array("d")
 
 
 class Learning(Struct):
-    """Readings on their way to a baseline: `count` were seen, every `stride`-th is in `samples`."""
+    """Readings on their way to a baseline: `count` were seen, every `stride`-th is kept.
+
+    `looked` is the count when the last look, after the time was complete, found too few. `samples` are levels,
+    `smoothed` the smoothed level beside each, `velocities` what came with them, if anything did.
+    """
 
     first_ns: int
     count: int = 0
     stride: int = 1
-    samples: array = field(default_factory=lambda: array("d"))  # type: ignore[type-arg] # not generic before 3.12
+    looked: int = 0
+    samples: array = field(default_factory=_numbers)  # type: ignore[type-arg]
+    smoothed: array = field(default_factory=_numbers)  # type: ignore[type-arg]
+    velocities: array | None = None  # type: ignore[type-arg]
 
-    def add(self, level: float) -> None:
+    def add(self, level: float, smoothed: float | None = None, velocity: float | None = None) -> None:
         """Take a reading in."""
         self.count += 1
-        if self.count % self.stride == 0:
-            self.samples.append(level)
-            if len(self.samples) >= CAPACITY:
-                self.samples = self.samples[1::2]
-                self.stride *= 2
+        if self.count % self.stride:
+            return
+        self.samples.append(level)
+        self.smoothed.append(level if smoothed is None else smoothed)
+        if velocity is not None:
+            self.velocities = self.velocities or _numbers()
+            self.velocities.append(velocity)
+        if len(self.samples) >= CAPACITY:
+            self.stride *= 2
+            self.samples = self.samples[1::2]
+            self.smoothed = self.smoothed[1::2]
+            self.velocities = self.velocities and self.velocities[1::2]
 
-    def is_power_of_two_times(self, readings: int) -> bool:
-        """Tell whether `count` is `readings`, or 2, 4, 8, ... times as many."""
+    def is_due(self, readings: int, *, complete: bool) -> bool:
+        """Tell whether it is time to look: at `readings`, 2, 4, 8, ... times as many, and when the time is `complete`.
+
+        Then, if the readings are not enough, again and again after a quarter more of them.
+        """
+        if self.count < readings:
+            return False
+        if complete:
+            due = self.count >= 1.25 * self.looked
+            self.looked = self.count if due else self.looked
+            return due
         times, rest = divmod(self.count, readings)
         return rest == 0 and times & (times - 1) == 0
 
 
 def learn(
-    learning: Learning, level: float, time_ns: int, *, readings: int, duration_ns: int, version: int, state: str = ""
+    learning: Learning, time_ns: int, *, readings: int, duration_ns: int, version: int, state: str = ""
 ) -> Baseline | None:
-    """Take a reading in and return a baseline when there is a new one: a provisional one first, then the learned one.
+    """Return a baseline when, with the reading taken in last, there is a new one: a provisional one, then the learned.
 
     The provisional one comes after `readings` readings and again at every doubling of them; the learned one, the only
-    one with a spread, when `duration_ns` has passed as well. Returns None as long as the level is not above zero.
+    one with a spread, when `duration_ns` has passed as well. Only those readings count that the machine was running in
+    (`running_from`). Returns None as long as they are not so many, or their level is not above zero.
     """
-    learning.add(level)
-    if learning.count < readings:
-        return None
     complete = time_ns - learning.first_ns >= duration_ns
-    if not complete and not learning.is_power_of_two_times(readings):
+    if not learning.is_due(readings, complete=complete):
         return None
-    centre = median(learning.samples)
-    if SMALLEST_SPREAD * centre <= 0 or not isfinite(centre):
+    threshold = running_from(learning.samples)
+    running = [index for index, sample in enumerate(learning.samples) if sample >= threshold]
+    share = len(running) / len(learning.samples)
+    levels = [learning.samples[index] for index in running]
+    centre = median(levels)
+    if learning.count * share < readings or MEANINGFUL * centre <= 0 or not isfinite(centre):
         return None
-    spread = MAD_TO_SIGMA * median(abs(sample - centre) for sample in learning.samples)
+    spread = spread_of(levels) if complete else None
     return Baseline(
         level=centre,
         source="learned" if complete else "provisional",
-        sigma=max(spread, SMALLEST_SPREAD * centre) if complete else None,
+        sigma=spread.sigma if spread else None,
         version=version,
         readings=learning.count,
         from_ns=learning.first_ns,
         to_ns=time_ns,
         state=state,
+        independent=spread.count if spread else 1e9,
+        smoothed=spread_of([learning.smoothed[index] for index in running]) if complete else None,
+        velocity=median(learning.velocities) if learning.velocities else None,
+        running_from=threshold if share < 1 else None,
     )
+
+
+def spread_of(samples: Sequence[float]) -> Spread | None:
+    """Return how far samples, in the order of their time, scatter upwards; None if they are all the same.
+
+    The larger of two robust estimates: the standard deviation of what lies within three (by the median absolute
+    deviation) of the middle, and the ninth decile, which sees a tail, or a second level, that is part of the machine's
+    life; the decile less twice its own error. At least half a step of the sensor's resolution.
+    """
+    ordered = sorted(samples)
+    centre = median(ordered)
+    smallest = MEANINGFUL * abs(centre)
+    if ordered[-1] - ordered[0] <= smallest:
+        return None
+    step = min(high - low for low, high in pairwise(ordered) if high - low > smallest)
+    furthest = 3 * max(MAD_TO_SIGMA * median(abs(sample - centre) for sample in ordered), step / 2)
+    inside = [sample for sample in ordered if abs(sample - centre) <= furthest]
+    by_decile = (ordered[int(0.9 * (len(ordered) - 1))] - centre) / (NINTH_DECILE * (1 + 2 / sqrt(len(ordered))))
+    offsets = [(sample - centre) / furthest for sample in inside]
+    scatter = furthest * sqrt(max(0.0, fmean(offset * offset for offset in offsets) - fmean(offsets) ** 2))
+    sigma = max(scatter, by_decile, step / 2)
+    return Spread(sigma, _independent([(sample - centre) / sigma for sample in samples]))
+
+
+def _independent(scores: Sequence[float]) -> float:
+    """Return as how many independent samples these count, from the correlation of each with the next.
+
+    n (1 - r) / (1 + r), as for a first-order autoregressive process; outliers are brought in to three deviations.
+    """
+    offsets = [max(-3.0, min(3.0, score)) for score in scores]
+    middle = fmean(offsets)
+    total = sum((offset - middle) ** 2 for offset in offsets)
+    if total <= 0:
+        return float(len(scores))
+    correlation = sum((one - middle) * (two - middle) for one, two in pairwise(offsets)) / total
+    correlation = max(0.0, min(correlation, 0.999))
+    return max(2.0, len(scores) * (1 - correlation) / (1 + correlation))
+
+
+def running_from(samples: Sequence[float]) -> float:
+    """Return the level from which on a machine is running, minus infinity if it never stood still.
+
+    The readings are split where the two parts are most alike within themselves (Otsu's method, on the logarithm). The
+    split counts if the middle of the lower part is below `SPLIT` of that of the upper one, and the upper one is no mere
+    spikes: at least `RUNS_AT_LEAST` of all, and most of them next to one another in time.
+    """
+    ordered = sorted(samples)
+    zeros = bisect_right(ordered, 0.0)
+    if zeros == len(ordered):
+        return -inf
+    lowest = ordered[zeros] if zeros else -inf
+    positive = ordered[zeros:]
+    at = zeros + _best_split([log(sample) for sample in positive])
+    if at == 0:
+        return lowest
+    lower, upper = median(ordered[:at]), median(ordered[at:])
+    if lower >= SPLIT * upper or len(ordered) - at < RUNS_AT_LEAST * len(ordered):
+        return lowest
+    above = [sample >= ordered[at] for sample in samples]
+    side_by_side = sum(one and two for one, two in pairwise(above))
+    return ordered[at] if 2 * side_by_side >= sum(above) else lowest
+
+
+def _best_split(ordered: Sequence[float]) -> int:
+    """Return the index that splits sorted numbers into the two parts with the greatest variance between them."""
+    total, count = sum(ordered), len(ordered)
+    best, at, below = 0.0, 0, 0.0
+    for index in range(1, count):
+        below += ordered[index - 1]
+        distance = below / index - (total - below) / (count - index)
+        between = index * (count - index) * distance * distance
+        if between > best and ordered[index] > ordered[index - 1]:
+            best, at = between, index
+    return at

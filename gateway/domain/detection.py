@@ -1,78 +1,32 @@
-"""Is this level normal? (state, reading) -> (state, findings), by the limits that follow from the sensor's baseline."""
+"""Is this reading normal? (state, reading) -> (state, finding), by limits that follow from the sensor's baseline."""
 
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import Literal
 
 from msgspec import Struct
 
-from gateway.domain.baseline import Baseline, Learning, learn
+from gateway.domain.baseline import SMOOTHING, Baseline, Learning, learn
 from gateway.domain.events import Level, Severity
+from gateway.domain.limits import Bounds, Limits, limits
 from gateway.domain.operating import enter, state_of
-from gateway.domain.sensors import Limits, SensorState
+from gateway.domain.reasons import Reading, raised, recovered
+from gateway.domain.rules import Rules
+from gateway.domain.sensors import SensorState
+from gateway.domain.tally import DRIFT, LEVEL, RISE, Tally, row_against_chance, step
 
-DAY_NS = 86_400_000_000_000
+SHAPE = frozenset({"crest_factor", "kurtosis"})
+"""Indicators of a wave's shape. Near failure they can fall while the level rises, so none of them is critical alone."""
 
 SETTLED = frozenset({"learned", "set"})
 """Sources of a baseline after which nothing more is learned."""
 
-Feature = Literal["velocity_rms", "crest_factor", "kurtosis"]
+FORGETTING = 1 / 256
+"""Weight of a new reading in the share of readings that jump beyond the limit and back."""
 
-
-class Threshold(Struct, frozen=True):
-    """Limits of a feature of the reading, and delays of its own: None are those of the rules it is among."""
-
-    feature: Feature
-    warning: float | None = None
-    critical: float | None = None
-    on_readings: int | None = None
-    on_delay_ns: int | None = None
-    off_readings: int | None = None
-    off_delay_ns: int | None = None
-    hysteresis: float | None = None
-
-
-class Rules(Struct, frozen=True):
-    """What decides, for one sensor. On- and off-delay hold when both their count and their time are reached.
-
-    A warning is raised at `warning_sigma` robust standard deviations above a learned baseline; `warning_ratio` times
-    the baseline decides until a spread has been learned. `critical_ratio` decides what is critical. `drift_ratio` is
-    what the smoothed level may slowly reach, `rise_ratio` by how many baselines it may rise within `rise_window_ns`;
-    0 switches either off. Below `stopped_ratio` of its baseline a level is that of a machine standing still.
-
-    `settling_ns` after a start or a change of the operating state nothing is judged or learned. `iso_group` (1 or 2)
-    and `iso_support` say which limits of ISO 10816-3 hold for `velocity_rms`; without a group none do.
-
-    A sensor is silent after five times `interval_ns` (None: learned), but not before `silent_after_ns`.
-    """
-
-    baseline: float | None = None
-    learning_ns: int = 7 * DAY_NS
-    learning_readings: int = 100
-    warning_sigma: float = 5.0
-    warning_ratio: float = 1.6
-    critical_ratio: float = 2.5
-    on_readings: int = 3
-    on_delay_ns: int = 0
-    off_readings: int = 3
-    off_delay_ns: int = 0
-    hysteresis: float = 0.1
-    stopped_states: frozenset[str] = frozenset({"stopped", "off"})
-    unknown_states: frozenset[str] = frozenset({"unknown"})
-    stopped_ratio: float = 0.25
-    settling_ns: int = 180 * 10**9
-    rpm_step: float = 0.1
-    load_step: float = 0.25
-    drift_ratio: float = 1.25
-    rise_ratio: float = 1.0
-    rise_window_ns: int = 3600 * 10**9
-    regime_change: bool = True
-    iso_group: Literal[1, 2] | None = None
-    iso_support: Literal["rigid", "flexible"] = "rigid"
-    thresholds: tuple[Threshold, ...] = ()
-    interval_ns: int | None = None
-    silent_after_ns: int = 300_000_000_000
+FIRST_START = 10.0
+"""A level this many times the provisional baseline, where nothing says the state, is the first start of a machine that
+stood still so far."""
 
 
 class Change(Enum):
@@ -84,12 +38,12 @@ class Change(Enum):
 
 
 class Finding(Struct, frozen=True):
-    """A judgement that changes something, with its reason in plain words."""
+    """A judgement that changes something, with its reason in plain words. `baseline` is None where there is none."""
 
     change: Change
     severity: Severity
     level: float
-    baseline: float
+    baseline: float | None
     reason: str
 
 
@@ -122,44 +76,89 @@ def evaluate(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
     """Judge `sample` and move `state` on. Samples of one sensor come in the order of their time.
 
     A stopped machine is neither healthy nor learned from, and it is not recovery: its samples only end a series of
-    readings above a limit.
+    readings beyond a limit.
     """
-    name = state_of(state, sample.operating_state, sample.rpm, sample.load, rules)
-    if name is None:
-        state.unsettled_ns = sample.time_ns
-        state.on_warning = state.on_critical = state.off = 0
+    if not _is_settled(state, sample, rules):
         return NOTHING
-    if name != state.operating_state:
-        before = state.operating_state
-        if enter(state, name) and before and name:  # where one of them is not named, nothing says that it has changed
-            state.unsettled_ns = state.judged_ns
-            state.on_warning = state.on_critical = state.off = 0
-    state.judged_ns = sample.time_ns
-    if state.unsettled_ns is not None:
-        if sample.time_ns - state.unsettled_ns < rules.settling_ns:
-            return NOTHING
-        state.unsettled_ns = None
     if sample.event_baseline is not None and sample.event_baseline != state.event_baseline:
         state.event_baseline = sample.event_baseline
         state.limits = None
     limit = state.limits or current_limits(state, rules)
-    if limit is not None:
-        quiet = state.severity is Level.NONE and state.on_warning == 0
-        if not quiet or sample.level >= limit.warning or sample.level >= limit.critical:
-            finding = _judge(state, limit, sample, rules)
-            return NOTHING if finding is None else Evaluation(finding=finding)
+    level = sample.level
+    if level < limit.stopped:
+        _stand_still(state, sample, rules)
+        return NOTHING
+    state.low = 0
+    if state.spikes:
+        state.spikes = state.spikes * (1 - FORGETTING) if state.spikes > FORGETTING / 4 else 0.0
+    smooth = state.smooth
+    if smooth is None:
+        smooth = limit.baseline.level if limit.baseline else level
+    bounded = level if level < limit.lowest else limit.lowest  # noqa: FURB136 - min() costs twice as much
+    state.smooth = smooth = smooth + SMOOTHING * (bounded - smooth)
+    is_open = state.severity is not Level.NONE or bool(state.tallies)
+    if is_open or level >= limit.lowest or smooth >= limit.smoothed or limit.features or rules.rise_ratio:
+        finding = _judge(state, limit, sample, rules)
+        if finding is not None:
+            return Evaluation(finding=finding)
+        if is_open or state.tallies:
+            return NOTHING
     return _learn(state, sample, rules)
 
 
-def current_limits(state: SensorState, rules: Rules) -> Limits | None:
+def _is_settled(state: SensorState, sample: Sample, rules: Rules) -> bool:
+    """Follow the machine's operating state; tell whether it is running, and has been in this state for long enough.
+
+    The time counts from the last reading before the state: so a sensor that is seldom read loses none.
+    """
+    if sample.operating_state is None and sample.rpm is None and sample.load is None:
+        name: str | None = ""
+    else:
+        name = state_of(state, sample.operating_state, sample.rpm, sample.load, rules)
+    if name is None:
+        state.unsettled_ns = sample.time_ns
+        _end_series(state)
+        return False
+    if name != state.operating_state:
+        before = state.operating_state
+        if enter(state, name) and before and name:  # where one of them is not named, nothing says that it has changed
+            state.unsettled_ns = state.judged_ns
+            _end_series(state)
+    state.judged_ns = sample.time_ns
+    if state.unsettled_ns is None:
+        return True
+    if sample.time_ns - state.unsettled_ns < rules.settling_ns:
+        return False
+    state.unsettled_ns = None
+    return True
+
+
+def _stand_still(state: SensorState, sample: Sample, rules: Rules) -> None:
+    """Take in a level far below the baseline: a dropout, or, after some in a row, a machine that stands still."""
+    state.low += 1
+    if state.low >= rules.on_readings:
+        state.unsettled_ns = sample.time_ns
+        _end_series(state)
+
+
+def _end_series(state: SensorState) -> None:
+    for kind, tally in list(state.tallies.items()):
+        tally.end_series()
+        if tally.is_at_rest:
+            del state.tallies[kind]
+
+
+def current_limits(state: SensorState, rules: Rules) -> Limits:
     """Return what the next sample will be compared with, worked out anew if what it follows from has changed."""
     if state.limits is None:
         state.limits = limits(choose_baseline(state, rules), rules)
+        judged = {LEVEL, DRIFT, RISE, *(each.feature for each in state.limits.features)}
+        state.tallies = {kind: tally for kind, tally in state.tallies.items() if kind in judged}
     return state.limits
 
 
 def choose_baseline(state: SensorState, rules: Rules) -> Baseline | None:
-    """Return the baseline that counts: configured, else learned, else the event's own, else the provisional one.
+    """Return the baseline that counts: configured, else set or learned, else the event's own, else the provisional one.
 
     The event's own comes before the provisional one: somebody chose it, the other is a first look.
     """
@@ -177,89 +176,105 @@ def next_version(state: SensorState) -> int:
     return 1 + max(state.versions, state.learned.version if state.learned else 0)
 
 
-def limits(baseline: Baseline | None, rules: Rules) -> Limits | None:
-    """Return what follows from a baseline.
-
-    An alert ends below `hysteresis` under its warning limit, but never deeper than half-way to the baseline: where
-    the limit is close to it, the level could not fall that far.
-    """
-    if baseline is None:
-        return None
-    level = baseline.level
-    warning = level * rules.warning_ratio
-    if baseline.sigma is not None:
-        warning = level + rules.warning_sigma * baseline.sigma
-    critical = level * rules.critical_ratio
-    lowest = min(warning, critical)
-    return Limits(baseline, warning, critical, clear=max(lowest * (1 - rules.hysteresis), (lowest + level) / 2))
-
-
 def _judge(state: SensorState, limit: Limits, sample: Sample, rules: Rules) -> Finding | None:
-    _count(state, limit, sample)
-    time_ns = sample.time_ns
-    if (
-        state.severity < Level.CRITICAL
-        and state.on_critical >= rules.on_readings
-        and time_ns - state.on_critical_ns >= rules.on_delay_ns
-    ):
-        change = Change.RAISE if state.severity is Level.NONE else Change.ESCALATE
-        return _raise(state, limit, sample, change, Level.CRITICAL)
-    if (
+    if state.severity is not Level.NONE and not state.tallies:  # the alert is known, its details are not
+        state.tallies[LEVEL] = Tally(severity=state.severity)
+    may_clear = not (state.alert_state and state.operating_state and state.alert_state != state.operating_state)
+    for kind, value, bounds in _indicators(state, limit, sample, rules):
+        tally = state.tallies.get(kind)
+        if tally is None:
+            if value < bounds.lowest:
+                continue
+            tally = state.tallies[kind] = Tally()
+        row = bounds.delays.on_readings
+        if kind is LEVEL:
+            row = row_against_chance(row, state.spikes)
+            if tally.severity is Level.NONE and value < bounds.lowest:  # a row that has led to nothing
+                state.spikes += FORGETTING * tally.on_warning
+        step(tally, value, bounds, sample.time_ns, row=row, may_clear=may_clear)
+    worst = _worst(state)
+    if worst > state.severity:
+        if _is_first_start(state, limit, sample):
+            _begin_anew(state)
+            return None
+        return _raise(state, limit, sample, worst)
+    finding = _clear(state, limit, sample) if worst is Level.NONE and state.severity is not Level.NONE else None
+    for kind in [kind for kind, tally in state.tallies.items() if tally.is_at_rest]:
+        del state.tallies[kind]
+    return finding
+
+
+def _indicators(state: SensorState, limit: Limits, sample: Sample, rules: Rules) -> list[tuple[str, float, Bounds]]:
+    """Return what is compared with what, for this reading."""
+    found: list[tuple[str, float, Bounds]] = []
+    if limit.baseline is not None:
+        found.append((LEVEL, sample.level, limit.level))
+        found.append((DRIFT, state.smooth or 0.0, limit.drift))
+        if rules.rise_ratio:
+            found.append((RISE, sample.level, _rise(state, limit, limit.baseline.level, sample.time_ns, rules)))
+    for each in limit.features:
+        value = getattr(sample, each.feature)
+        if value is not None:
+            found.append((each.feature, value, each.bounds))
+    return found
+
+
+def _rise(state: SensorState, limit: Limits, baseline: float, time_ns: int, rules: Rules) -> Bounds:
+    """Return the limit of the level that follows from what it was half a window to a window ago."""
+    smooth = state.smooth or 0.0
+    if state.rise_ns is None:
+        state.rise_ns, state.rise_from = time_ns, (smooth, smooth)
+    elif time_ns - state.rise_ns >= rules.rise_window_ns / 2:
+        state.rise_ns, state.rise_from = time_ns, (state.rise_from[1], smooth)
+    warning = max(state.rise_from[0], baseline) + rules.rise_ratio * baseline
+    return Bounds(warning, float("inf"), limit.level.clear, limit.level.delays)
+
+
+def _worst(state: SensorState) -> Level:
+    """Return the severity of all indicators together: one of the wave's shape needs another one to be critical."""
+    tallies = state.tallies.items()
+    worst = max((tally.severity for kind, tally in tallies if kind not in SHAPE), default=Level.NONE)
+    shape = max((tally.severity for kind, tally in tallies if kind in SHAPE), default=Level.NONE)
+    return max(worst, shape if worst is not Level.NONE else min(shape, Level.WARNING))
+
+
+def _is_first_start(state: SensorState, limit: Limits, sample: Sample) -> bool:
+    baseline = limit.baseline
+    return (
         state.severity is Level.NONE
-        and state.on_warning >= rules.on_readings
-        and time_ns - state.on_warning_ns >= rules.on_delay_ns
-    ):
-        return _raise(state, limit, sample, Change.RAISE, Level.WARNING)
-    if (
-        state.severity is not Level.NONE
-        and state.off >= rules.off_readings
-        and time_ns - state.off_ns >= rules.off_delay_ns
-    ):
-        return _clear(state, limit, sample)
-    return None
-
-
-def _count(state: SensorState, limit: Limits, sample: Sample) -> None:
-    """Count consecutive samples above each limit, and below the one that ends an alert."""
-    if sample.level < limit.critical:
-        state.on_critical = 0
-    else:
-        state.on_critical_ns = state.on_critical_ns if state.on_critical else sample.time_ns
-        state.on_critical += 1
-    if sample.level < min(limit.warning, limit.critical):
-        state.on_warning = 0
-    else:
-        state.on_warning_ns = state.on_warning_ns if state.on_warning else sample.time_ns
-        state.on_warning += 1
-    if sample.level >= limit.clear or state.severity is Level.NONE:
-        state.off = 0
-    else:
-        state.off_ns = state.off_ns if state.off else sample.time_ns
-        state.off += 1
-
-
-def _raise(state: SensorState, limit: Limits, sample: Sample, change: Change, severity: Level) -> Finding:
-    critical = severity is Level.CRITICAL
-    count = state.on_critical if critical else state.on_warning
-    since_ns = state.on_critical_ns if critical else state.on_warning_ns
-    state.severity = severity
-    state.off = 0
-    reason = (
-        f"Level {number(sample.level)} {sample.unit}, {_compared(sample.level, limit.baseline)},"
-        f" for {_series(count, sample.time_ns - since_ns)}"
+        and not state.operating_state
+        and baseline is not None
+        and baseline.source == "provisional"
+        and sample.level >= FIRST_START * baseline.level
     )
-    return Finding(change, "critical" if critical else "warning", sample.level, limit.baseline.level, reason)
+
+
+def _begin_anew(state: SensorState) -> None:
+    """Forget a first look that was at a machine standing still."""
+    state.learned = state.learning = state.limits = state.smooth = None
+    state.tallies = {}
+
+
+def _reading(state: SensorState, limit: Limits, sample: Sample) -> Reading:
+    return Reading(sample.level, sample.unit, sample.time_ns, state.smooth or sample.level,
+                   {each.feature: getattr(sample, each.feature) for each in limit.features},
+                   sample.crest_factor, sample.kurtosis)  # fmt: skip
+
+
+def _raise(state: SensorState, limit: Limits, sample: Sample, severity: Level) -> Finding:
+    change = Change.RAISE if state.severity is Level.NONE else Change.ESCALATE
+    state.severity, state.alert_state = severity, state.operating_state
+    reason = raised(_reading(state, limit, sample), state.tallies, limit)
+    baseline = limit.baseline.level if limit.baseline else None
+    return Finding(change, "critical" if severity is Level.CRITICAL else "warning", sample.level, baseline, reason)
 
 
 def _clear(state: SensorState, limit: Limits, sample: Sample) -> Finding:
     severity: Severity = "critical" if state.severity is Level.CRITICAL else "warning"
-    reason = (
-        f"Back to {number(sample.level)} {sample.unit}, {_compared(sample.level, limit.baseline)},"
-        f" for {_series(state.off, sample.time_ns - state.off_ns)}"
-    )
-    state.severity = Level.NONE
-    state.on_warning = state.on_critical = state.off = 0
-    return Finding(Change.CLEAR, severity, sample.level, limit.baseline.level, reason)
+    reason = recovered(_reading(state, limit, sample), state.tallies, limit)
+    state.severity, state.alert_state = Level.NONE, ""
+    state.tallies = {}
+    return Finding(Change.CLEAR, severity, sample.level, limit.baseline.level if limit.baseline else None, reason)
 
 
 def _learn(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
@@ -268,9 +283,9 @@ def _learn(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
         return NOTHING
     if state.learning is None:
         state.learning = Learning(first_ns=sample.time_ns)
+    state.learning.add(sample.level, state.smooth, sample.velocity_rms)
     learned = learn(
         state.learning,
-        sample.level,
         sample.time_ns,
         readings=rules.learning_readings,
         duration_ns=rules.learning_ns,
@@ -285,24 +300,3 @@ def _learn(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
     if learned.source == "learned":
         state.learning = None
     return Evaluation(learned=learned)
-
-
-def _compared(level: float, baseline: Baseline) -> str:
-    words = {"event": "sensor's own", "configured": "configured", "set": "set"}
-    source = words.get(baseline.source, baseline.source)
-    text = f"{level / baseline.level:.1f} × the {source} baseline {number(baseline.level)}"
-    if baseline.sigma is not None:
-        text += f" ({(level - baseline.level) / baseline.sigma:+.1f} sigma, version {baseline.version})"
-    return text
-
-
-def _series(count: int, duration_ns: int) -> str:
-    readings = f"{count} reading" + "s" * (count != 1)
-    seconds = duration_ns // 1_000_000_000
-    return f"{readings} in {seconds} s" if seconds else readings
-
-
-def number(value: float) -> str:
-    """Return a measured value with three significant digits: 12.5, 4.0, 0.0842."""
-    text = f"{value:.3g}"
-    return text + ".0" if text.lstrip("-").isdigit() and len(text.lstrip("-")) < 3 else text  # noqa: PLR2004

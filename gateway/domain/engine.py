@@ -18,10 +18,11 @@ from gateway.domain import alerts, detection
 from gateway.domain.alerts import Alert
 from gateway.domain.baseline import Baseline
 from gateway.domain.clock import OurClock
-from gateway.domain.detection import Evaluation, Rules, Sample, evaluate, next_version
+from gateway.domain.detection import Evaluation, Sample, evaluate, next_version
 from gateway.domain.events import Fact, Flag, Level, VibrationRecorded, derive, derived_id, rfc3339
 from gateway.domain.open_alerts import Change, OpenAlerts
 from gateway.domain.operating import forget_baselines, known_baselines, put_baseline
+from gateway.domain.rules import Rules
 from gateway.domain.sensors import Clocks, Sensor, SensorState, Waiting, hear, hold, place, release
 from gateway.domain.watch import SILENCE, TIME_PASSED, Reception, Watch
 from gateway.errors import ConflictError
@@ -77,6 +78,8 @@ class Engine:
             sensor.is_silent = self.watch.is_silent(sensor.id)
             sensor.state.severity = Level[alert.severity.upper()] if alert else Level.NONE
             sensor.state.limits = None
+            if alert is None:
+                sensor.state.tallies = {}
             if sensor.state.waiting:
                 self._holding[sensor.key] = sensor, 0
 
@@ -249,7 +252,7 @@ class Engine:
         """Return what the sensor's next reading would be compared with, or None."""
         state: SensorState = sensor.state
         limit = state.limits or detection.current_limits(state, self.rules_of(sensor))
-        return limit.baseline.level if limit else None
+        return limit.baseline.level if limit.baseline else None
 
     def rules_of(self, sensor: Sensor) -> Rules:
         """Return the rules of a sensor."""

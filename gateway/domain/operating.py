@@ -92,7 +92,7 @@ def enter(state: SensorState, name: str) -> bool:
     known = others.pop(name, None) or Known()
     state.operating_state = name
     state.learned, state.learning = known.learned, known.learning
-    state.limits = None
+    state.limits = state.smooth = state.rise_ns = None
     return True
 
 

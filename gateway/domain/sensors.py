@@ -5,11 +5,13 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from statistics import median
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from gateway.domain.baseline import Baseline, Learning
 from gateway.domain.clock import FUTURE_TOLERANCE_US
 from gateway.domain.events import Flag, Level
+from gateway.domain.limits import Limits
+from gateway.domain.tally import Tally
 
 EARLIEST_US, LATEST_US = -9_200_000_000_000_000, 9_200_000_000_000_000
 """The years 1678 and 2261. What lies beyond does not fit into a database's 64-bit count of nanoseconds."""
@@ -27,15 +29,6 @@ INTERVALS = 5
 
 UNKNOWN_NS = 86_400_000_000_000
 """For so long a sensor may be silent as long as nobody knows how often it publishes."""
-
-
-class Limits(Struct, frozen=True):
-    """What a level is compared with, for one baseline; all in the sensor's unit. Below `clear` an alert may end."""
-
-    baseline: Baseline
-    warning: float
-    critical: float
-    clear: float
 
 
 class Waiting(Struct):
@@ -73,12 +66,15 @@ class SensorState(Struct):
     """Everything the gateway must remember of a sensor to judge its next reading. It is what a snapshot keeps.
 
     `newest_us` is the newest believable time, `seen_us` the newest of all: beyond it nothing can be a duplicate.
-    `on_*` and `off` count consecutive readings beyond a limit, since the time beside them. `waiting` are the readings
-    that are not judged yet, `released_us` the time of the last one that was.
+    `severity` is that of the open alert, `alert_state` the operating state it was raised in, `tallies` the indicators
+    that are not at rest. `waiting` are the readings that are not judged yet, `released_us` the time of the last one
+    that was.
 
     `learned` and `learning` are those of `operating_state`, which the machine was in last; `others` keeps them for the
     other states. `versions` counts the baselines. Until `unsettled_ns` plus the settling time nothing is judged: it is
-    the time of the last reading before the machine went into its state.
+    the time of the last reading before the machine went into its state. `low` counts readings in a row that are those
+    of a machine standing still, `smooth` is the smoothed level, `rise_from` what it was up to a `rise_window` ago, and
+    at `rise_ns`, half a window later. `spikes` is the share of readings that jump beyond the limit and back.
 
     `gaps` are the last pauses between its messages in ns, `heard_ns` and `heard_time_ns` when the last one came and
     what time it bore.
@@ -89,16 +85,11 @@ class SensorState(Struct):
     seen_us: int | None = None
     replaced_ns: int = 0
     severity: Level = Level.NONE
-    on_warning: int = 0
-    on_warning_ns: int = 0
-    on_critical: int = 0
-    on_critical_ns: int = 0
-    off: int = 0
-    off_ns: int = 0
+    tallies: dict[str, Tally] = {}
     learning: Learning | None = None
     learned: Baseline | None = None
     event_baseline: float | None = None
-    limits: Limits | None = None
+    limits: Limits | None = field(default=None, name="bounds")
     waiting: list[Waiting] = []
     released_us: int | None = None
     operating_state: str = ""
@@ -108,6 +99,12 @@ class SensorState(Struct):
     load_band: int | None = None
     judged_ns: int | None = None
     unsettled_ns: int | None = None
+    low: int = 0
+    smooth: float | None = None
+    alert_state: str = ""
+    spikes: float = 0.0
+    rise_ns: int | None = None
+    rise_from: tuple[float, float] = (0.0, 0.0)
     gaps: list[int] = []
     heard_ns: int = 0
     heard_time_ns: int = 0

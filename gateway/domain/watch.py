@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from gateway.domain import alerts
 from gateway.domain.alerts import Cause
-from gateway.domain.detection import Rules
 from gateway.domain.events import Fact, VibrationRecorded, derived_id, in_words
 from gateway.domain.open_alerts import Change, OpenAlerts
+from gateway.domain.rules import Rules
 from gateway.domain.sensors import Sensor, allowance_ns
 
 TIME_PASSED = "TimePassed"

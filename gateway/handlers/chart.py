@@ -14,8 +14,8 @@ from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.api import Trend
-from gateway.domain.detection import number
 from gateway.domain.moments import local, moment, zone_name
+from gateway.domain.reasons import number
 from gateway.handlers import wording
 
 if TYPE_CHECKING:

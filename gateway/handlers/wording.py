@@ -7,8 +7,8 @@ from datetime import tzinfo
 from urllib.parse import urlsplit
 
 from gateway.api import Item, Notification, NotificationKind
-from gateway.domain.detection import number
 from gateway.domain.moments import moment, short_moment
+from gateway.domain.reasons import number
 
 LONGEST_NAME = 32  # characters of a machine or sensor in a summary
 LONGEST_REASON = 1000

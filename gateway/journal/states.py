@@ -34,10 +34,20 @@ _DECODER = msgspec.msgpack.Decoder(SensorState, dec_hook=_decode_hook)
 
 
 def encode_state(state: SensorState) -> bytes:
-    """Return a state as bytes."""
-    return _ENCODER.encode(state)
+    """Return a state as bytes, without its limits: they follow from the baseline and the rules."""
+    limits, state.limits = state.limits, None
+    try:
+        return _ENCODER.encode(state)
+    finally:
+        state.limits = limits
 
 
 def decode_state(encoded: bytes | None) -> SensorState:
     """Return a state from bytes; none give the state of a sensor that nothing is known of."""
-    return SensorState() if encoded is None else _DECODER.decode(encoded)
+    if encoded is None:
+        return SensorState()
+    state = _DECODER.decode(encoded)
+    learning = state.learning
+    if learning is not None and len(learning.smoothed) != len(learning.samples):  # none were kept before version 0.2
+        learning.smoothed = learning.samples[:]
+    return state

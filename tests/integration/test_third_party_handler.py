@@ -85,7 +85,7 @@ def test_the_guide_needs_fewer_than_30_lines() -> None:
 def test_the_guides_handler_delivers(installed: Path, room: Room) -> None:
     assert run(installed, SEND, room.url) == "HTTP 200"
     (said,) = room.said
-    assert said["text"].startswith("raised: VB-42345, Level 12.5 m/s²")
+    assert said["text"].startswith("raised: VB-42345, RMS 12.5 m/s²")
     assert said["id"]
 
 

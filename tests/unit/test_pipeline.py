@@ -8,9 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.domain.alerts import CLEARED, ESCALATED, RAISED
-from gateway.domain.detection import Rules
 from gateway.domain.engine import BASELINE_LEARNED
 from gateway.domain.events import Fact, Flag
+from gateway.domain.rules import Rules
 from gateway.domain.sensors import Sensor
 from tests.readings import NOON_NS, SECOND, Plant, event, message, plant, reading, topic_of
 

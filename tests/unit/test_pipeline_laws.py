@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from gateway import pipeline as pipeline_module
 from gateway.domain.alerts import CLEARED, ESCALATED, RAISED
-from gateway.domain.detection import Rules
 from gateway.domain.events import Message
+from gateway.domain.rules import Rules
 from tests.readings import FIXED, SECOND, event, message, plant, split, topic_of
 
 DAY = 86_400

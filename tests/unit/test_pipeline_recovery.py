@@ -9,8 +9,8 @@ import pytest
 from gateway import pipeline as pipeline_module
 from gateway.domain.alerts import CLEARED, RAISED
 from gateway.domain.batch import Batch
-from gateway.domain.detection import Rules
 from gateway.domain.events import Flag, Message
+from gateway.domain.rules import Rules
 from gateway.domain.topics import TopicTemplates
 from gateway.errors import JournalUnavailableError
 from tests.readings import FIXED, NOON_NS, SECOND, TEMPLATE, Plant, event, message, plant, reading

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from gateway.backtest.recorded import Recorded
 from gateway.backtest.running import AlertEntry, Outcome, run, run_config
 from gateway.config import load_rules
-from gateway.domain.detection import DAY_NS
 from gateway.domain.events import ReadingData, VibrationRecorded
+from gateway.domain.rules import DAY_NS
 from gateway.domain.sensors import Clocks
 from tests.readings import FIXED, NOON, NOON_NS, SECOND, plant, reading
 

@@ -75,7 +75,7 @@ class TestAlerts:
         assert (alert["kind"], alert["sensorId"], alert["severity"]) == ("machine", "VB-2", "warning")
         assert (alert["state"], alert["acknowledged"], alert["shelvedUntil"]) == ("active", False, None)
         assert (alert["openedAt"], alert["clearedAt"]) == ("2026-03-01T12:00:02.000Z", None)
-        assert (alert["openedBy"], alert["reason"][:10]) == ("VB-2@2", "Level 8.0 ")
+        assert (alert["openedBy"], alert["reason"][:8]) == ("VB-2@2", "RMS 8.0 ")
         assert eventful.changes()[-1] == ("AlertRaised", "warning")
 
     @pytest.mark.usefixtures("eventful")

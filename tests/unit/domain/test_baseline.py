@@ -5,10 +5,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.domain.baseline import CAPACITY, Baseline, Learning, learn
-from gateway.domain.detection import Change, Rules, Sample, choose_baseline, evaluate, limits
+from gateway.domain.detection import Change, Sample, choose_baseline, evaluate
 from gateway.domain.events import Level
+from gateway.domain.limits import limits
+from gateway.domain.rules import Rules
 from gateway.domain.sensors import SensorState
 
 SECOND = 10**9
@@ -63,17 +66,16 @@ def test_once_learned_it_stays() -> None:
 def test_the_spread_is_robust_and_never_smaller_than_the_sensors_resolution() -> None:
     quiet, rough = Learning(0), Learning(0)
     same: dict[str, Any] = {"readings": 9, "duration_ns": 0, "version": 1}
-    for level in [10.0] * 8:
-        learn(quiet, level, 0, **{**same, "readings": 100})
-    constant = learn(quiet, 10.0, 1, **same)
-    for level in [9.0, 9.5, 10.0, 10.0, 10.5, 11.0, 10.0, 1000.0]:
-        learn(rough, level, 0, **{**same, "readings": 100})
-    outlier = learn(rough, 10.0, 1, **same)
+    for _ in range(9):
+        quiet.add(10.0)
+    for level in [9.0, 9.5, 10.0, 10.0, 10.5, 11.0, 10.0, 1000.0, 10.0]:
+        rough.add(level)
+    constant, outlier = learn(quiet, 1, **same), learn(rough, 1, **same)
     assert constant is not None
-    assert constant.sigma == pytest.approx(0.1)
+    assert (constant.level, constant.sigma) == (10.0, None), "of a level that never changed no spread is known"
     assert outlier is not None
     assert outlier.level == 10.0
-    assert outlier.sigma == pytest.approx(1.4826 * 0.5)
+    assert outlier.sigma == pytest.approx(0.5590, abs=1e-4), "without the outlier"
 
 
 @pytest.mark.parametrize("levels", [[0.0] * 30, [-4.0] * 30, [5e-324] * 30])
@@ -143,15 +145,35 @@ def test_nothing_is_learned_from_a_stopped_machine(text: str) -> None:
 
 def test_limits_follow_from_the_ratio_until_there_is_a_spread() -> None:
     rules = Rules(warning_ratio=1.5, critical_ratio=3.0, warning_sigma=5.0, hysteresis=0.1)
-    fixed = limits(Baseline(4.0, "configured"), rules)
-    assert fixed is not None
+    fixed = limits(Baseline(4.0, "configured"), rules).level
     assert (fixed.warning, fixed.critical) == (6.0, 12.0)
     assert fixed.clear == pytest.approx(5.4)
-    learned = limits(Baseline(4.0, "learned", sigma=0.2), rules)
-    assert learned is not None
-    assert (learned.warning, learned.critical) == (5.0, 12.0)
+    learned = limits(Baseline(4.0, "learned", sigma=0.2, to_ns=HOUR * 24), rules).level
+    assert learned.warning == pytest.approx(5.0)
+    assert learned.critical == 12.0
     assert learned.clear == pytest.approx(4.5)
-    assert limits(None, rules) is None
+    assert limits(None, rules).level.lowest == math.inf
+
+
+def test_a_level_that_is_often_reached_is_not_critical() -> None:
+    found = limits(Baseline(4.0, "learned", sigma=2.0, to_ns=HOUR * 24), Rules()).level
+    assert found.warning == found.critical == pytest.approx(14.0)
+
+
+def test_a_spread_from_few_readings_is_trusted_less() -> None:
+    many, few, fewest = (
+        limits(Baseline(4.0, "learned", sigma=0.2, to_ns=HOUR * 24, independent=count), Rules()).level.warning
+        for count in (1000, 30, 2)
+    )
+    assert many == pytest.approx(5.0, abs=0.01)
+    assert few == pytest.approx(4 + 5 * 0.2 * (1 + 26 / (4 * 29)))
+    assert fewest == pytest.approx(6.0), "at most twice as far"
+
+
+def test_a_limit_is_never_closer_than_what_the_sensor_itself_can_wander() -> None:
+    day = Baseline(4.0, "learned", sigma=1e-6, to_ns=HOUR * 24)
+    assert limits(day, Rules()).level.warning == pytest.approx(4.3)
+    assert limits(replace(day, to_ns=HOUR), Rules()).level.warning == pytest.approx(4.5), "before it has warmed up"
 
 
 @given(
@@ -164,8 +186,7 @@ def test_an_alert_always_ends_between_the_baseline_and_its_limits(
     """Else it could never clear, or would clear while the level is still above the limit."""
     sigma = None if spread is None else spread * level
     rules = Rules(warning_ratio=warning, critical_ratio=critical, hysteresis=hysteresis)
-    found = limits(Baseline(level, "learned" if sigma else "configured", sigma), rules)
-    assert found is not None
+    found = limits(Baseline(level, "learned" if sigma else "configured", sigma), rules).level
     assert level < found.clear <= min(found.warning, found.critical)
     assert math.isfinite(found.critical)
 

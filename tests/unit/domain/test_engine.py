@@ -10,10 +10,10 @@ from msgspec.structs import replace
 
 from gateway.domain.alerts import CLEARED, ESCALATED, RAISED
 from gateway.domain.decoding import EVENT
-from gateway.domain.detection import Rules
 from gateway.domain.engine import BASELINE_RELEARN, BASELINE_SET, Engine
 from gateway.domain.events import VibrationRecorded, microseconds
 from gateway.domain.open_alerts import Change
+from gateway.domain.rules import Rules
 from gateway.domain.sensors import Clocks, Sensor, SensorState
 from gateway.domain.watch import TIME_PASSED, Reception
 from gateway.errors import ConflictError, NotFoundError

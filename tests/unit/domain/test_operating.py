@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.domain.baseline import Baseline
-from gateway.domain.detection import Rules
 from gateway.domain.operating import MAX_STATES, OTHER, enter, forget_baselines, known_baselines, put_baseline, state_of
+from gateway.domain.rules import Rules
 from gateway.domain.sensors import SensorState
 
 RULES = Rules(stopped_states=frozenset({"aus"}))

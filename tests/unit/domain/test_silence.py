@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.domain.alerts import ACTIVE, CLEARED, RAISED, STALE, UPDATED, Alert, Cause, apply_faults
-from gateway.domain.detection import Rules
 from gateway.domain.engine import Engine
 from gateway.domain.events import in_words
 from gateway.domain.open_alerts import Change
+from gateway.domain.rules import Rules
 from gateway.domain.sensors import UNKNOWN_NS, Clocks, Sensor, SensorState, allowance_ns, hear
 from gateway.domain.watch import SILENCE, TIME_PASSED, Reception
 from tests.readings import FIXED, NOON_NS, SECOND

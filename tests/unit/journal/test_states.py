@@ -1,9 +1,13 @@
 import msgspec
 import pytest
+from msgspec.structs import replace
 
-from gateway.domain.baseline import Baseline, Learning
+from gateway.domain.baseline import Baseline, Learning, Spread
 from gateway.domain.events import Level
-from gateway.domain.sensors import Limits, SensorState
+from gateway.domain.limits import limits
+from gateway.domain.rules import Rules
+from gateway.domain.sensors import Known, SensorState
+from gateway.domain.tally import Tally
 from gateway.journal.states import decode_state, encode_state
 
 
@@ -17,18 +21,20 @@ def full_state() -> SensorState:
         at_newest=2,
         seen_us=253_402_300_799_999_999,
         severity=Level.CRITICAL,
-        on_warning=3,
+        tallies={"level": Tally(severity=Level.CRITICAL, off=2)},
+        others={"fast": Known(replace(baseline, state="fast", smoothed=Spread(0.1, 20.0)))},
         learning=learning,
         learned=baseline,
         event_baseline=0.1 + 0.2,
-        limits=Limits(baseline, 6.4, 10.0, 5.76),
+        limits=limits(baseline, Rules()),
     )
 
 
 def test_a_state_comes_back_exactly() -> None:
     state = full_state()
     found = decode_state(encode_state(state))
-    assert found == state
+    assert state.limits is not None
+    assert found == replace(state, limits=None), "the limits follow from the rest"
     assert found.learning is not None
     assert state.learning is not None
     assert found.learning.samples == state.learning.samples
@@ -45,6 +51,20 @@ def test_a_state_of_a_newer_or_an_older_program_can_be_read() -> None:
     del fields["at_newest"]
     found = decode_state(msgspec.msgpack.encode(fields))
     assert (found.at_newest, found.event_baseline) == (0, 0.1 + 0.2)
+
+
+def test_a_snapshot_of_version_0_1_can_be_read() -> None:
+    """It kept limits, counts of series, and no smoothed levels."""
+    fields = msgspec.msgpack.decode(encode_state(full_state()))
+    baseline = fields["learned"]
+    for name in ("tallies", "others", "operating_state", "smooth", "bounds"):
+        fields.pop(name)
+    del fields["learning"]["smoothed"]
+    fields |= {"on_warning": 3, "limits": {"baseline": baseline, "warning": 6.4, "critical": 10.0, "clear": 5.76}}
+    found = decode_state(msgspec.msgpack.encode(fields))
+    assert (found.severity, found.limits, found.tallies) == (Level.CRITICAL, None, {})
+    assert found.learning is not None
+    assert found.learning.smoothed == found.learning.samples
 
 
 def test_other_types_are_refused() -> None:

@@ -83,7 +83,7 @@ async def test_a_viewer_gets_everything_then_what_changes(app: FastAPI, live: Li
         assert [(sensor["id"], sensor["level"], sensor["state"]) for sensor in update["sensors"]] == [
             ("VB-2", 9.0, "warning")
         ]
-        assert update["alerts"][0]["reason"].startswith("Level 8.0")
+        assert update["alerts"][0]["reason"].startswith("RMS 8.0")
 
 
 async def test_the_stream_is_neither_compressed_nor_buffered(app: FastAPI, live: Live) -> None:
