@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.domain.detection import SETTLED, Rules
+from gateway.domain.detection import SETTLED
+from gateway.domain.rules import Rules
 from gateway.domain.events import in_words
 from gateway.domain.operating import known_baselines
 from gateway.domain.sensors import SensorState

@@ -148,6 +148,13 @@ def _end_series(state: SensorState) -> None:
             del state.tallies[kind]
 
 
+def forget_raised(state: SensorState) -> None:
+    """Let nothing have been raised: there is no alert. The series that are on their way stay."""
+    for tally in state.tallies.values():
+        tally.severity, tally.off = Level.NONE, 0
+    state.tallies = {kind: tally for kind, tally in state.tallies.items() if not tally.is_at_rest}
+
+
 def current_limits(state: SensorState, rules: Rules) -> Limits:
     """Return what the next sample will be compared with, worked out anew if what it follows from has changed."""
     if state.limits is None:

@@ -79,7 +79,7 @@ class Engine:
             sensor.state.severity = Level[alert.severity.upper()] if alert else Level.NONE
             sensor.state.limits = None
             if alert is None:
-                sensor.state.tallies = {}
+                detection.forget_raised(sensor.state)
             if sensor.state.waiting:
                 self._holding[sensor.key] = sensor, 0
 

@@ -147,7 +147,7 @@ async def test_an_alert_appears_on_top_and_goes(browser: Browser, gateway: Gatew
         await expect(alerts.locator(".word")).to_have_text(["Critical", "Warning"])
         await expect(alerts.first.locator(".reason")).to_have_text(alert_of()["reason"])
         await expect(alerts.first.locator(".machine")).to_have_text("pump-7")
-        await expect(page.locator("#announcement")).to_contain_text("critical alert, VB-001: Level 8.0")
+        await expect(page.locator("#announcement")).to_contain_text("critical alert, VB-001: RMS 8.0")
         await expect(page.locator(".sensor .name").first).to_have_text("VB-001")
         await expect(page.locator(".sensor .state").first).to_have_text("critical")
         await expect(page).to_have_title("(2) edge-1 · Vibration gateway")

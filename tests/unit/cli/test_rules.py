@@ -48,7 +48,7 @@ def test_rules_that_are_not_met_are_a_problem(run: Run, file: Path, rules: Path)
         "        expected, but not found: critical at 1; the nearest: it comes at 2",
     ]
     assert result.out.splitlines()[3].startswith(
-        "        found, but not expected: critical (machine) S1 at 2: Level 12.5"
+        "        found, but not expected: critical (machine) S1 at 2: RMS 12.5"
     )
     assert result.out.endswith("2 tests, 1 failed\n")
 

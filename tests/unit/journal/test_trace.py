@@ -57,7 +57,7 @@ def test_the_whole_way_from_the_sensor_to_the_delivered_message(here: Plant) -> 
     assert what["received"] == "0.500 s after it was measured"
     assert what["stored"].startswith("entry 3 of the journal")
     assert what["evaluated"] == "2.00 × the configured baseline 4: AlertRaised"
-    assert what["AlertRaised"].startswith("Level 8.0 m/s²")
+    assert what["AlertRaised"].startswith("RMS 8.0 m/s²")
     assert what["notification"] == "mail: sent after 1 attempt: 250 ok"
     assert what["influxdb"].startswith("written")
 
