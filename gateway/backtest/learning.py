@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from gateway.domain.detection import SETTLED
-from gateway.domain.rules import Rules
 from gateway.domain.events import in_words
 from gateway.domain.operating import known_baselines
+from gateway.domain.rules import Rules
 from gateway.domain.sensors import SensorState
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from gateway.backtest.recorded import Recorded
 from gateway.backtest.running import Outcome, run
-from gateway.domain.rules import DAY_NS, Rules
 from gateway.domain.engine import BASELINE_RELEARN, BASELINE_SET
 from gateway.domain.events import Fact, ReadingData, VibrationRecorded
+from gateway.domain.rules import DAY_NS, Rules
 from gateway.domain.sensors import Clocks
 from gateway.domain.watch import time_passed
 from tests.readings import FIXED, NOON, NOON_NS, SECOND
