@@ -17,11 +17,15 @@ from gateway.handlers.wording import redact
 
 GROUP = "vibration_gateway.handlers"
 BUILT_IN = {  # by name, so that only what the configuration asks for is imported
+    "apprise": "gateway.handlers.apprise:AppriseHandler",
     "email": "gateway.handlers.email:EmailHandler",
     "log": "gateway.handlers.log:LogHandler",
     "memory": "gateway.handlers.memory:MemoryHandler",
     "sms": "gateway.handlers.sms:SmsHandler",
+    "webhook": "gateway.handlers.webhook:WebhookHandler",
 }
+FOREIGN = {"apprise"}
+"""Built-in types that run other people's code."""
 
 
 def build_handler(name: str, type_: str, settings: Mapping[str, Any]) -> Handler:
@@ -42,7 +46,7 @@ def build_handler(name: str, type_: str, settings: Mapping[str, Any]) -> Handler
         problems = [f"{where}: {error}"]
     else:
         if inspect.iscoroutinefunction(getattr(handler, "send", None)):
-            return handler if type_ in BUILT_IN else Isolated(name, handler)
+            return handler if type_ in BUILT_IN.keys() - FOREIGN else Isolated(name, handler)
         problems = [f"{where}.type: {type_} is not a handler, it has no `async def send(self, notification)`"]
     if type_ not in BUILT_IN:  # a third party's own words may quote what it was given
         problems = [where + redact(problem.removeprefix(where), _texts(settings)) for problem in problems]

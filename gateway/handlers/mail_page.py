@@ -14,7 +14,6 @@ from gateway.handlers import wording
 _PAGE = Template(Path(__file__).with_name("mail_page.html").read_text(encoding="utf-8"))
 _COLOURS = {"warning": "#b45309", "critical": "#b42318", "cleared": "#067647", "test": "#1d4ed8"}
 _QUIET = "#475467"
-MOST_ITEMS = 50
 _CELL = (
     "padding:9px 12px 9px 0;border-top:1px solid #e6e8ec;text-align:left;vertical-align:top;"
     "font-size:15px;line-height:21px;word-break:break-word;overflow-wrap:anywhere;"
@@ -48,10 +47,11 @@ class Page(NamedTuple):
 def plain(page: Page) -> str:
     """Return the text for readers without HTML."""
     facts = wording.facts(page.notification, page.zone)
-    width = max(len(name) for name, _ in facts) + 2
+    width = max((len(name) for name, _ in facts), default=0) + 2
     lines = [wording.summary(page.notification, page.zone), *_body(page), ""]
     lines += [f"{name + ':':<{width}}{value}" for name, value in facts]
-    lines += ["", *_items(page)] if page.notification.grouped else []
+    items = wording.items(page.notification, page.zone)
+    lines += ["", *items] if items else []
     links = [f"{name}: {url}" for name, url, _ in _links(page)]
     return "\n".join([*lines, *([""] if links else []), *links]) + "\n"
 
@@ -76,20 +76,13 @@ def html(page: Page) -> str:
         body="<br>".join(map(escape, _body(page))),
         buttons="".join(_button(name, url, look) for name, url, look in _links(page)),
         picture=_picture(page.picture) if page.picture else "",
-        items=_table(_items(page)),
+        items=_table(wording.items(page.notification, page.zone)),
         facts="\n".join(_row(name, value) for name, value in wording.facts(notification, page.zone)),
     )
 
 
 def _body(page: Page) -> list[str]:
     return [wording.one_line(line) for line in page.body.splitlines()]
-
-
-def _items(page: Page) -> list[str]:
-    """Return a line for each alert of a message about several; of very many, how many more there are."""
-    lines = wording.items(page.notification, page.zone)[:MOST_ITEMS]
-    more = page.notification.count - len(lines)
-    return [*lines, *([f"and {more} more, on the live page"] if lines and more > 0 else [])]
 
 
 def _links(page: Page) -> list[tuple[str, str, str]]:

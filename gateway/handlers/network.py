@@ -1,10 +1,16 @@
-"""What the handlers that talk to a server share: whom to trust."""
+"""What the handlers that talk to a server share: whom to trust, and what may be connected to."""
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import ssl
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
+from gateway.api import DeliveryError
+
+_NAT64 = IPv6Network("64:ff9b::/96")
+_MOST_ADDRESSES = 4
 _NOT_YET_VALID = 9  # X509_V_ERR_CERT_NOT_YET_VALID of OpenSSL
 
 
@@ -24,3 +30,40 @@ def is_bad_certificate(error: BaseException | None) -> bool:
     while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
         error = error.__cause__ or error.__context__
     return error is not None and error.verify_code != _NOT_YET_VALID
+
+
+async def resolve(host: str, port: int, *, allow_private: bool) -> list[str]:
+    """Return the addresses of a host that may be connected to, a few at most.
+
+    Raises DeliveryError: for good if all are forbidden, with a retry if the name cannot be looked up.
+    """
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise DeliveryError(f"{host}: the name cannot be looked up: {error}") from None
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    allowed = [address for address in addresses if allow_private or is_public(address)]
+    if not allowed:
+        raise DeliveryError(
+            f"{host} is an address of this device or of a private network; set allow_private = true if that is meant",
+            retry=False,
+        )
+    return allowed[:_MOST_ADDRESSES]
+
+
+def is_public(address: str) -> bool:
+    """Return whether an address is one of the public internet: not loopback, link-local, private, shared or reserved.
+
+    An IPv6 address that stands for an IPv4 one (mapped, 6to4, Teredo, NAT64) is judged by that one too.
+    """
+    ip = ip_address(address.partition("%")[0])
+    return all(one.is_global and not one.is_multicast for one in (ip, *_inside(ip)))
+
+
+def _inside(ip: IPv4Address | IPv6Address) -> list[IPv4Address]:
+    if isinstance(ip, IPv4Address):
+        return []
+    embedded = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
+    if ip in _NAT64:
+        embedded.append(IPv4Address(int(ip) & 0xFFFFFFFF))
+    return [one for one in embedded if one is not None]

@@ -13,6 +13,7 @@ from gateway.domain.reasons import number
 LONGEST_NAME = 32  # characters of a machine or sensor in a summary
 LONGEST_REASON = 1000
 LONGEST_ANSWER = 200
+MOST_ITEMS = 50  # alerts that a message about very many lists
 SHORTEST_SECRET = 4  # anything shorter is in every text by chance
 
 FIELDS = frozenset(
@@ -74,11 +75,11 @@ def summary(notification: Notification, zone: tzinfo | None) -> str:
 
 
 def items(notification: Notification, zone: tzinfo | None) -> list[str]:
-    """Return a line for each alert of a message about several, the worst first."""
-    return [
-        f"{item.severity.upper()}: {_what(item, notification.occurred_ns, zone)}{_state(item)}"
-        for item in notification.grouped
-    ]
+    """Return a line for each alert of a message about several, the worst first, and how many more there are."""
+    shown = notification.grouped[:MOST_ITEMS]
+    more = notification.count - len(shown)
+    lines = [f"{item.severity.upper()}: {_what(item, notification.occurred_ns, zone)}{_state(item)}" for item in shown]
+    return [*lines, *([f"and {more} more"] if shown and more > 0 else [])]
 
 
 def label(notification: Notification) -> str:

@@ -7,19 +7,20 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.api import DeliveryError, Handler
+from gateway.api import DeliveryError, Handler, Item, NotificationKind
 from gateway.handlers import BUILT_IN, build_handler
 from gateway.handlers.memory import MemoryHandler
 from tests.notifications import notification, saying
 from tests.servers.smtp import Received as Mail
 from tests.servers.smtp import SmtpServer
 from tests.servers.twilio import TwilioServer
+from tests.servers.webhook import WebhookServer
 
 SECRET = "hunter2-and-more"
 HOSTILE = {
@@ -31,6 +32,10 @@ HOSTILE = {
     "NUL": "a\x00b",
     "lone surrogates": "\ud800 \udfff",
     "direction": "\u202egnp.exe\u2066\u200b\u2028\u2029\x85",
+    "every mark of direction": "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069",
+    "our own fields": "{sensor} {reason} {{reason}} {link.__class__} }{",
+    "a link": 'javascript:alert(1)//http://evil.example/" onclick="alert(1)',
+    "the escape of an SMS": "\x1b@\x1b(\x0c",
     "emoji": "🔥👩‍🔧" * 20,
     "long": "W" * 10_000,
     "many words": "word " * 2_000,
@@ -125,13 +130,62 @@ def sms(_folder: Path) -> Iterator[Subject]:
     server.stop()
 
 
+@contextmanager
+def webhook(_folder: Path) -> Iterator[Subject]:
+    server = WebhookServer()
+    server.start()
+    settings = {
+        "url": server.url,
+        "secret": server.secret,
+        "headers": {"Authorization": SECRET},
+        "allow_private": True,
+    }
+
+    def arrived() -> list[Arrived]:
+        return [
+            Arrived(posted.headers["webhook-id"], json.dumps(posted.event, ensure_ascii=False))
+            for posted in server.messages
+        ]
+
+    yield Subject(
+        build_handler("hook", "webhook", settings),
+        arrived,
+        server.stop,
+        lambda: server.fail_next(403, f"not with {SECRET}".encode()),
+    )
+    server.stop()
+
+
+class Channel(WebhookServer):
+    """What Apprise posts to: it signs nothing."""
+
+    def _problem(self, *_: Any) -> str:
+        return ""
+
+
+@contextmanager
+def apprise(_folder: Path) -> Iterator[Subject]:
+    server = Channel()
+    server.start()
+    settings = {"urls": [f"json://gateway:{SECRET}@127.0.0.1:{server.port}/?retry=0"]}
+
+    def arrived() -> list[Arrived]:
+        return [Arrived("", f"{posted.event['title']}\n{posted.event['message']}") for posted in server.messages]
+
+    yield Subject(build_handler("chat", "apprise", settings), arrived, server.stop, cannot_fail)
+    server.stop()
+
+
 HANDLERS: dict[str, Callable[[Path], AbstractContextManager[Subject]]] = {
+    "apprise": apprise,
     "email": email,
     "log": log,
     "memory": memory,
     "sms": sms,
+    "webhook": webhook,
 }
 FALLIBLE = [name for name in HANDLERS if name != "log"]
+DECISIVE = [name for name in FALLIBLE if name != "apprise"]  # it does not say why it could not
 
 
 def cannot_fail() -> None:
@@ -154,6 +208,7 @@ def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]
 
 
 every = pytest.mark.parametrize("subject", HANDLERS, indirect=True)
+decisive = pytest.mark.parametrize("subject", DECISIVE, indirect=True)
 fallible = pytest.mark.parametrize("subject", FALLIBLE, indirect=True)
 
 
@@ -170,7 +225,7 @@ async def test_delivers_and_returns_what_the_other_side_said(subject: Subject) -
 
 
 @every
-@pytest.mark.parametrize("kind", ["raised", "escalated", "cleared", "test"])
+@pytest.mark.parametrize("kind", get_args(NotificationKind))
 @pytest.mark.parametrize("alert_kind", ["machine", "sensor", "gateway"])
 async def test_delivers_every_kind_with_nothing_but_what_must_be_known(
     subject: Subject, kind: str, alert_kind: str
@@ -192,6 +247,19 @@ async def test_delivers_hostile_text_inert(subject: Subject, text: str) -> None:
     assert "\nBcc:" not in arrived.text
     assert "1234000" not in arrived.text
     assert len(arrived.text) < 20_000
+    assert not Scripts(arrived.page).found
+
+
+@every
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
+async def test_delivers_hostile_text_of_a_whole_flood_inert(subject: Subject, text: str) -> None:
+    item = Item(
+        "1", "raised", text, "machine", "warning", text, text, 0, 0, text, text, text, text, 5.0, 4.0, 1.25, text
+    )
+    flood = msgspec.structs.replace(saying(text), kind="digest", grouped=(item,) * 1000, count=10_000)
+    assert await subject.handler.send(flood)
+    (arrived,) = subject.arrived()
+    assert all(character.isprintable() or character == "\n" for character in arrived.text)
     assert not Scripts(arrived.page).found
 
 
@@ -218,7 +286,7 @@ async def test_says_that_a_retry_helps_when_nobody_is_there(subject: Subject) ->
     assert SECRET not in everything_of(caught.value)
 
 
-@fallible
+@decisive
 async def test_says_that_a_retry_does_not_help_when_refused_for_good(subject: Subject) -> None:
     subject.refuse()
     with pytest.raises(DeliveryError) as caught:

@@ -91,6 +91,38 @@ def test_names_the_key_of_a_bad_sms_setting_and_not_its_value(changes: dict[str,
     assert line.startswith(problem)
 
 
+HOOK = {"url": "https://example.com/hook", "secret": "whsec_" + "A" * 44}
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"url": "http://example.com"}, "handlers.ours.url: must begin with https:// (http only with allow_private"),
+        ({"url": f"https://u:{SECRET}@example.com"}, "handlers.ours.url: must be an address"),
+        ({"url": "ftp://example.com"}, "handlers.ours.url: must be an address"),
+        ({"url": "https://example.com/#x"}, "handlers.ours.url: must be an address"),
+        ({"secret": SECRET}, "handlers.ours.secret: must be 24 to 64 random bytes in base64"),
+        ({"secret": "A" * 20}, "handlers.ours.secret: must be 24 to 64 random bytes in base64"),
+        ({"headers": {"Host": SECRET}}, "handlers.ours.headers: 'Host' cannot be sent"),
+        ({"headers": {"X": f"{SECRET}\r\nHost: x"}}, "handlers.ours.headers: 'X' cannot be sent"),
+        ({"headers": {"a b": SECRET}}, "handlers.ours.headers: 'a b' cannot be sent"),
+    ],
+)
+def test_names_the_key_of_a_bad_webhook_setting_and_not_its_value(changes: dict[str, Any], problem: str) -> None:
+    (line,) = problems_of("webhook", {**HOOK, **changes})
+    assert line.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("type_", "settings", "key"),
+    [("email", EMAIL, "subject"), ("email", EMAIL, "body"), ("sms", SMS, "text"), ("log", {}, "text")],
+)
+def test_a_template_with_an_unknown_field_is_named(type_: str, settings: dict[str, Any], key: str) -> None:
+    (line,) = problems_of(type_, {**settings, key: "{severity} {sensr}"})
+    assert line.startswith(f"handlers.ours.{key}: there is no field {{sensr}}; there are alert, area, ")
+    assert build_handler("ours", type_, {**settings, key: "{severity} {sensor}"})
+
+
 def test_names_every_problem_at_once() -> None:
     lines = problems_of("sms", {"from": "+15005550006", "to": []})
     assert sorted(line.partition(": ")[0].removeprefix("handlers.ours.") for line in lines) == [
@@ -108,7 +140,7 @@ def test_a_handler_without_settings_takes_none(type_: str) -> None:
 def test_names_the_types_that_there_are(offer: Callable[[object], None]) -> None:
     offer(Pager)
     assert problems_of("smoke-signal", {}) == [
-        "handlers.ours.type: no such type; there are email, log, memory, pager, sms"
+        "handlers.ours.type: no such type; there are apprise, email, log, memory, pager, sms, webhook"
     ]
 
 

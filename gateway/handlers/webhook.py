@@ -1,0 +1,219 @@
+"""Tells another program: JSON over HTTP, signed as standardwebhooks.com describes, so that it can be believed."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import re
+import ssl
+import time
+from collections.abc import Mapping
+from datetime import tzinfo
+from hashlib import sha256
+from typing import Annotated, Any
+
+import httpx
+import msgspec
+from pydantic import AfterValidator, ConfigDict, Field, FilePath, SecretStr, ValidationInfo, field_validator
+
+from gateway.api import Context, DeliveryError, Notification
+from gateway.config import Section
+from gateway.domain.events import rfc3339
+from gateway.handlers import replies, wording
+from gateway.handlers.network import is_bad_certificate, resolve
+from gateway.handlers.wording import answer, one_line
+
+PATIENCE = 60.0  # seconds for each step; the handler's `timeout`, which the gateway minds, is usually shorter
+LAST_PORT = 65535
+LONGEST_TEXT = 300  # characters; a digest has up to a thousand items
+SHORTEST_KEY, LONGEST_KEY = 24, 64  # bytes, as the standard has it
+
+_OURS = {"host", "content-type", "content-length", "user-agent", "webhook-id", "webhook-timestamp", "webhook-signature"}
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def _url(text: str) -> str:
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        url = httpx.URL()
+    unusable = not url.host or url.userinfo or url.fragment or (url.port or 0) > LAST_PORT
+    if unusable or url.scheme not in {"http", "https"}:
+        raise ValueError("must be an address such as https://example.com/hook, without a user and a #")
+    return text
+
+
+def _key(secret: SecretStr) -> SecretStr:
+    try:
+        length = len(_decoded(secret))
+    except ValueError:
+        length = 0
+    if not SHORTEST_KEY <= length <= LONGEST_KEY:
+        raise ValueError(
+            'must be 24 to 64 random bytes in base64; make one with: echo "whsec_$(openssl rand -base64 32)"'
+        )
+    return secret
+
+
+def _decoded(secret: SecretStr) -> bytes:
+    return base64.b64decode(secret.get_secret_value().removeprefix("whsec_"), validate=True)
+
+
+def _authorities(path: FilePath) -> FilePath:
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as error:
+        raise ValueError("is not a readable file of certificates in PEM") from error
+    return path
+
+
+class WebhookSettings(Section):
+    """A table `[handlers.NAME]` with `type = "webhook"`. With `ca`, only certificates that it signed are trusted."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    allow_private: bool = False
+    url: Annotated[str, AfterValidator(_url)]
+    secret: Annotated[SecretStr, AfterValidator(_key)]
+    headers: dict[str, SecretStr] = Field(default_factory=dict)
+    ca: Annotated[FilePath, AfterValidator(_authorities)] | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _nothing_readable_on_the_way(cls, url: str, info: ValidationInfo) -> str:
+        if url.startswith("http:") and not info.data.get("allow_private"):
+            raise ValueError("must begin with https:// (http only with allow_private, for an address in the plant)")
+        return url
+
+    @field_validator("headers")
+    @classmethod
+    def _sendable(cls, headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        for name, value in headers.items():
+            text = value.get_secret_value()
+            if not _HEADER.fullmatch(name) or name.lower() in _OURS or not (text.isascii() and text.isprintable()):
+                raise ValueError(
+                    f"{name[:64]!r} cannot be sent: letters, digits and dashes, not one of our own, in ASCII"
+                )
+        return headers
+
+
+class WebhookHandler:
+    """Posts each notification to one address, which is looked up once and checked before it is connected to."""
+
+    def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
+        self.name = name
+        self._settings = WebhookSettings.model_validate(settings)
+        self._trusted = ssl.create_default_context(cafile=self._settings.ca)
+        self._context = Context()
+
+    def attach(self, context: Context) -> None:
+        """Take the time zone."""
+        self._context = context
+
+    async def send(self, notification: Notification) -> str:
+        """Post the message and return what the other side said.
+
+        Raises DeliveryError: `retry` for no connection, 408, 425, 429 and 5xx, none for every other refusal, for a
+        redirection (it is not followed) and for an address that is not allowed; `delivered_maybe` without an answer.
+        """
+        body = payload(notification, self._context.timezone)
+        url = httpx.URL(self._settings.url)
+        port = url.port or (443 if url.scheme == "https" else 80)
+        addresses = await resolve(url.host, port, allow_private=self._settings.allow_private)
+        outcome: str | DeliveryError | None = None
+        async with self._client() as client:
+            for address in addresses:
+                request = client.build_request(
+                    "POST",
+                    url.copy_with(host=address),  # what was checked, whatever the name stands for a moment later
+                    content=body,
+                    headers={**self._headers(notification, body), "Host": url.netloc.decode("ascii")},
+                    extensions={"sni_hostname": url.host, "timeout": httpx.Timeout(PATIENCE).as_dict()},
+                )
+                outcome = await self._post(client, request)
+                if outcome is not None:
+                    break
+        if isinstance(outcome, str):
+            return outcome
+        raise outcome or DeliveryError(f"no connection to {url.host}, port {port}")
+
+    async def render(self, notification: Notification) -> str:
+        """Return the body that would be posted."""
+        pretty = msgspec.json.format(payload(notification, self._context.timezone), indent=2)
+        return pretty.decode()
+
+    def _client(self) -> httpx.AsyncClient:
+        # no proxy from the environment: it would look the name up again, and reach what this device must not
+        return httpx.AsyncClient(follow_redirects=False, verify=self._trusted, trust_env=False)
+
+    def _headers(self, notification: Notification, body: bytes) -> dict[str, str]:
+        id_ = notification.id if _ID.fullmatch(notification.id) else _digest(notification.id)
+        now = str(int(time.time()))
+        return {
+            **{name: value.get_secret_value() for name, value in self._settings.headers.items()},
+            "Content-Type": "application/json",
+            "Accept-Encoding": "identity",  # so that its size is what we count
+            "User-Agent": "vibration-gateway",
+            "Webhook-Id": id_,
+            "Webhook-Timestamp": now,
+            "Webhook-Signature": f"v1,{signature(_decoded(self._settings.secret), id_, now, body)}",
+        }
+
+    async def _post(self, client: httpx.AsyncClient, request: httpx.Request) -> str | DeliveryError | None:
+        """Return the receipt or what went wrong, None if the next address may do: returned, not raised, as in sms."""
+        try:
+            response = await client.send(request, stream=True)
+            try:
+                said = (await replies.read_bytes(response)).decode(errors="replace")
+            finally:
+                await response.aclose()
+        except httpx.HTTPError as error:
+            bad = is_bad_certificate(error)
+            if isinstance(error, replies.NOT_SENT) and not bad:
+                return None
+            text = self._said(str(error) or type(error).__name__)
+            return DeliveryError(text, retry=not bad, delivered_maybe=not bad)
+        text = self._said(f"HTTP {response.status_code} {said}".strip())
+        if response.is_success:
+            return text
+        if response.is_redirect:
+            text = f"HTTP {response.status_code}: redirections are not followed; put the last address into url"
+        retry = replies.may_pass(response.status_code)
+        return DeliveryError(text, retry=retry, retry_after=replies.retry_after(response))
+
+    def _said(self, text: str) -> str:
+        settings = self._settings
+        return answer(text, [secret.get_secret_value() for secret in (settings.secret, *settings.headers.values())])
+
+
+def payload(notification: Notification, zone: tzinfo | None) -> bytes:
+    """Return the body: what it is about, a summary, and every field; texts are single lines of bounded length."""
+    fields = _plain(msgspec.to_builtins(notification))
+    event = {
+        "type": f"alert.{notification.kind}",
+        "timestamp": rfc3339(notification.occurred_ns),
+        "data": {"summary": wording.summary(notification, zone), **fields},
+    }
+    return msgspec.json.encode(event)
+
+
+def signature(key: bytes, id_: str, timestamp: str, body: bytes) -> str:
+    """Return the HMAC-SHA256 of id, timestamp and body with dots between them, in base64."""
+    return base64.b64encode(hmac.digest(key, f"{id_}.{timestamp}.".encode() + body, "sha256")).decode()
+
+
+def _plain(value: Any) -> Any:
+    """Return a part of a notification with inert texts, and with times as other interfaces write them."""
+    if isinstance(value, str):
+        return one_line(value, LONGEST_TEXT)
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, dict):
+        times = {f"{name[:-2]}At": rfc3339(part) for name, part in value.items() if name in {"occurredNs", "openedNs"}}
+        return times | {name: _plain(part) for name, part in value.items() if not name.endswith("Ns")}
+    return value
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode(errors="replace")).hexdigest()[:32]
