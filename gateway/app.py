@@ -25,7 +25,9 @@ from gateway.consumers.notifier import Notifier, handler_subject
 from gateway.domain.alerts import ALERT_FACTS, describe
 from gateway.domain.batch import Batch, DeadLetter
 from gateway.domain.events import SEVERITIES, Message, Rejected, Severity
+from gateway.domain.recent import LOOK_BACK
 from gateway.domain.routing import Route
+from gateway.domain.signals import Signals, state_topics, status_topics
 from gateway.domain.topics import TopicTemplates
 from gateway.domain.watch import Reception
 from gateway.errors import ConfigError, GatewayError, JournalUnavailableError
@@ -46,7 +48,7 @@ from gateway.journal import (
 from gateway.mqtt.publisher import Publisher
 from gateway.mqtt.subscriber import Subscriber, make_subscriber
 from gateway.operations import Operations, handler_context, http_token, link_key
-from gateway.pipeline import LOOK_BACK, Pipeline
+from gateway.pipeline import Pipeline
 from gateway.web.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -112,13 +114,14 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
         stack.callback(stream.close)
         metrics = Metrics()
         templates = TopicTemplates(list(config.mqtt.topics))
+        filters = [*templates.filters, *signals_of(config).filters]
         pipeline = restored_pipeline(config, journal, templates)
         stack.push_async_callback(_last_snapshot, journal, pipeline)
 
         client_id = config.mqtt.client_id or f"vibration-gateway-{config.gateway.id}"
         subscribed_once = json.loads(journal.note(SUBSCRIPTIONS) or "[]")
-        obsolete = sorted(set(subscribed_once) - set(templates.filters))
-        subscriber = make_subscriber(config.mqtt, client_id, templates.filters, obsolete)
+        obsolete = sorted(set(subscribed_once) - set(filters))
+        subscriber = make_subscriber(config.mqtt, client_id, filters, obsolete)
         followers = [each.table for each in rollups.RESOLUTIONS]
         followers += [*(["influx"] if config.influxdb else []), *(f"consumer.{name}" for name in plugins.consumers)]
         upkeep = Upkeep(journal, stream, config.gateway.state_dir, config.retention)
@@ -171,7 +174,7 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
         tasks.start("inspection", upkeep.inspect(report))
         tasks.start("gauges", _gauges(config, stream, metrics, subscriber))
         await stack.enter_async_context(subscriber)
-        tasks.start("subscriptions", _remember_subscriptions(subscriber, journal, templates.filters, obsolete))
+        tasks.start("subscriptions", _remember_subscriptions(subscriber, journal, filters, obsolete))
         tasks.start(
             "ingest",
             ingest(subscriber, journal=journal, pipeline=pipeline, stream=stream, metrics=metrics, health=health),
@@ -314,6 +317,14 @@ async def _process(journal: Journal, pipeline: Pipeline, messages: Sequence[Mess
             return batch
 
 
+def signals_of(config: Config) -> Signals:
+    """Return the topics on which machines and sensors say how they are: configured, else beside the readings'."""
+    mqtt = config.mqtt
+    states = state_topics(mqtt.topics) if mqtt.state_topic is None else [mqtt.state_topic]
+    statuses = status_topics(mqtt.topics) if mqtt.status_topic is None else [mqtt.status_topic]
+    return Signals([topic for topic in states if topic], [topic for topic in statuses if topic])
+
+
 def restored_pipeline(config: Config, journal: Journal, templates: TopicTemplates) -> Pipeline:
     """Return a pipeline that takes up where the journal ends."""
     pipeline = Pipeline(
@@ -323,14 +334,13 @@ def restored_pipeline(config: Config, journal: Journal, templates: TopicTemplate
         config.detection.clock_tolerance,
         config.detection.lateness,
         expected=expected_sensors(config),
+        signals=signals_of(config),
     )
     start = time.perf_counter()
-    sensors = journal.sensors()
-    replayed = pipeline.restore(
-        sensors, journal.open_alerts(), journal.since_snapshot(), journal.before_snapshot(LOOK_BACK)
-    )
+    saved = journal.saved(LOOK_BACK)
+    replayed = pipeline.restore(saved)
     seconds = round(time.perf_counter() - start, 3)
-    log.info("state restored from the journal", sensors=len(sensors), readings_replayed=replayed, seconds=seconds)
+    log.info("state restored from the journal", sensors=len(saved.sensors), readings_replayed=replayed, seconds=seconds)
     return pipeline
 
 

@@ -5,22 +5,26 @@ Everything here runs in the journal's thread, which alone owns the sensors' stat
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from typing import Protocol
+
+import msgspec
 
 from gateway.domain.alerts import Alert
 from gateway.domain.batch import Batch, DeadLetter
 from gateway.domain.decoding import EVENT, Decoded, decode
 from gateway.domain.detection import current_limits
 from gateway.domain.engine import NOT_JUDGED, Engine, Judged
-from gateway.domain.events import Flag, Message, Rejected, Severity, VibrationRecorded, microseconds
+from gateway.domain.events import Fact, Flag, Message, Rejected, Severity, VibrationRecorded, microseconds
 from gateway.domain.limits import Limits
 from gateway.domain.open_alerts import Change
+from gateway.domain.recent import RecentIds
 from gateway.domain.rules import Rules
+from gateway.domain.saved import FACT_ROW, Saved, TailRow
 from gateway.domain.sensors import Clocks, Sensor, SensorState
+from gateway.domain.signals import MAX_MACHINES, MachineState, Place, SensorStatus, Signals
 from gateway.domain.topics import TopicTemplates
 from gateway.domain.watch import Reception
 from gateway.errors import JournalUnavailableError
@@ -30,41 +34,6 @@ MAX_LOCATION = 200
 
 SNAPSHOT_READINGS = 20_000
 """So many readings, or ten for each sensor, are replayed at most after a crash."""
-
-
-TailRow = tuple[int, int, int, int, str, bytes]
-"""A row of the journal's tail: sensor key, event_us, received_ns, flags, event id, body."""
-
-RecentRow = tuple[int, int, int, int, str]
-"""The same without the body."""
-
-LATENESS_PASSED_ROW = -1
-"""In place of the flags: not a reading, but the fact that what waited up to event_us has been judged."""
-
-
-LOOK_BACK = 10_000
-"""So many readings are looked back upon for an id that is used again."""
-
-
-class RecentIds:
-    """The ids of the last readings: within this window, one id for two times of a sensor is noticed."""
-
-    def __init__(self, window: int = LOOK_BACK) -> None:
-        self._window = window
-        self._times: dict[tuple[int, str], int] = {}
-        self._order: deque[tuple[int, str]] = deque()
-
-    def add(self, sensor: int, event_id: str, event_us: int) -> None:
-        """Take in a new reading; its id was not among them."""
-        key = sensor, event_id
-        self._times[key] = event_us
-        self._order.append(key)
-        if len(self._order) > self._window:
-            self._times.pop(self._order.popleft(), None)
-
-    def time_of(self, sensor: int, event_id: str) -> int | None:
-        """Return the time, in microseconds, that an id was used for."""
-        return self._times.get((sensor, event_id))
 
 
 class Store(Protocol):
@@ -84,8 +53,8 @@ class Store(Protocol):
     def write(self, batch: Batch) -> None:
         """Write a batch in one transaction."""
 
-    def save_detector(self, sensors: Iterable[Sensor], seq: int) -> None:
-        """Save the state of `sensors` as it is after `seq`."""
+    def save_detector(self, sensors: Iterable[Sensor], machines: Mapping[Place, str], seq: int) -> None:
+        """Save the state of `sensors`, and those of all machines, as they are after `seq`."""
 
 
 class Pipeline:
@@ -100,8 +69,10 @@ class Pipeline:
         lateness_ns: int = 0,
         *,
         expected: Mapping[str, int] | None = None,
+        signals: Signals | None = None,
     ) -> None:
         self._store = store
+        self._signals = signals or Signals()
         self._templates = templates
         self._engine = Engine(rules_for, Clocks(tolerance_ns // 1000, lateness_ns // 1000), expected)
         self._ids = RecentIds()
@@ -111,36 +82,34 @@ class Pipeline:
         self._unwritten: list[Batch] = []
         self._ahead = False
 
-    def restore(
-        self,
-        sensors: Sequence[Sensor],
-        open_alerts: Sequence[Alert],
-        tail: Iterable[TailRow],
-        recent: Iterable[RecentRow] = (),
-    ) -> int:
-        """Take up where the journal ends: its last snapshot, and `tail`, what came since; return the length of that.
-
-        `recent` are the last readings before the snapshot, the oldest first: what is looked back upon.
-        """
-        by_key = {sensor.key: sensor for sensor in sensors}
-        self._engine.set_state(sensors, open_alerts)
-        for key, event_us, received_ns, flags, event_id in recent:
+    def restore(self, saved: Saved) -> int:
+        """Take up where the journal ends; return how many of its rows came after the last snapshot."""
+        by_key = {sensor.key: sensor for sensor in saved.sensors}
+        self._engine.set_state(saved.sensors, saved.open_alerts, saved.machines)
+        for key, event_us, received_ns, flags, event_id in saved.recent:
             self._ids.add(key, event_id, event_us)
             self._engine.look_back(key, event_us, received_ns, flags)
         count = 0
-        for count, row in enumerate(tail, start=1):  # noqa: B007
-            self._again(by_key[row[0]], row)
+        for count, row in enumerate(saved.tail, start=1):  # noqa: B007
+            if row[3] == FACT_ROW:
+                self._fact_again(row)
+            else:
+                self._reading_again(by_key[row[0]], row)
         self._since_snapshot = count
         self._engine.trust_alerts()
         return count
 
-    def _again(self, sensor: Sensor, row: TailRow) -> None:
-        """Move the state on by a row of the journal, as it was moved when the row was written."""
+    def _fact_again(self, row: TailRow) -> None:
+        _, _, time_ns, _, type_, data = row
+        fact = Fact("", type_, time_ns, "", "", "", msgspec.json.decode(data))
+        self._engine.again(fact)
+        if sensor := self._engine.sensors.get(fact.data.get("sensorId", "")):
+            self._changed[sensor.key] = sensor
+
+    def _reading_again(self, sensor: Sensor, row: TailRow) -> None:
+        """Move the state on by a reading of the journal, as it was moved when that was written."""
         key, event_us, received_ns, flags, event_id, body = row
         self._changed[key] = sensor
-        if flags == LATENESS_PASSED_ROW:
-            self._engine.judge_waiting(sensor, event_us)
-            return
         self._ids.add(key, event_id, event_us)
         time_ns, _ = self._engine.place(sensor, event_us, received_ns, retained=bool(flags & Flag.RETAINED))
         if not flags & NOT_JUDGED:
@@ -271,17 +240,35 @@ class Pipeline:
         Not while the state is ahead of the journal: readings that could not be written come again.
         """
         if self._changed and not self._ahead:
-            self._store.save_detector(self._changed.values(), self._store.next_seq - 1)
+            self._store.save_detector(self._changed.values(), self._engine.machines, self._store.next_seq - 1)
             self._changed.clear()
             self._since_snapshot = 0
 
     def _take(self, message: Message, batch: Batch) -> None:
         tags = self._templates.match(message.topic)
+        signal = self._signals.read(message) if tags is None else None
+        if signal is not None:
+            self._take_signal(message, signal, batch)
+            return
         for item in decode(message.payload, tags):
             if isinstance(item, Rejected):
                 self._reject(message, item, batch)
             else:
                 self._record(message, item, tags or {}, batch)
+
+    def _take_signal(self, message: Message, signal: MachineState | SensorStatus | Rejected, batch: Batch) -> None:
+        if isinstance(signal, Rejected):
+            self._reject(message, signal, batch)
+            return
+        machines = self._engine.machines
+        if isinstance(signal, MachineState) and signal.place not in machines and len(machines) >= MAX_MACHINES:
+            detail = f"the states of {MAX_MACHINES} machines are remembered, and this is a further one"
+            self._reject(message, Rejected("too_many", detail, message.payload), batch)
+            return
+        for change in self._engine.signal(signal, message.received_ns):
+            batch.add(change)
+        if isinstance(signal, SensorStatus) and (sensor := self._engine.sensors.get(signal.sensor_id)):
+            self._changed[sensor.key] = sensor
 
     def _reject(self, message: Message, rejected: Rejected, batch: Batch) -> None:
         identity = f"{message.topic}\x00{rejected.element}\x00".encode() + rejected.payload
@@ -375,8 +362,8 @@ class Pipeline:
         """Let the registry know what a reading in order says of its sensor; an old one may come from where it was."""
         unit, location = event.data.unit, (event.sensor_location or sensor.location)[:MAX_LOCATION]
         if sensor.unit != unit or sensor.location != location or (sensor.tags is not tags and sensor.tags != tags):
-            self._engine.moved(sensor)
             sensor.tags, sensor.unit, sensor.location = tags, unit, location
+            self._engine.moved(sensor)
             batch.sensors[sensor.key] = sensor
 
     def _repeated(self, message: Message, decoded: Decoded, stored: bytes, batch: Batch) -> None:

@@ -10,16 +10,19 @@ from typing import Any
 
 from gateway.domain.batch import Batch
 from gateway.domain.events import Message
+from gateway.domain.recent import LOOK_BACK
 from gateway.domain.rules import DAY_NS, Rules
 from gateway.domain.sensors import Sensor
+from gateway.domain.signals import Signals, state_topics, status_topics
 from gateway.domain.topics import TopicTemplates
 from gateway.journal import Journal, Reader
-from gateway.pipeline import LOOK_BACK, Pipeline
+from gateway.pipeline import Pipeline
 
 SECOND = 1_000_000_000
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NOON_NS = int(NOON.timestamp()) * SECOND
 TEMPLATE = "vibration/{site}/{area}/{machine}/{sensor}/reading"
+SIGNALS = Signals(state_topics([TEMPLATE]), status_topics([TEMPLATE]))
 FIXED = Rules(baseline=4.0, on_readings=3, off_readings=3)
 """Warning from 6.4, critical from 10, over below 5.76."""
 
@@ -86,10 +89,7 @@ class Plant:
         self.journal.close()
         self.journal = Journal(self.path)
         self.pipeline = self._pipeline()
-        journal = self.journal
-        return self.pipeline.restore(
-            journal.sensors(), journal.open_alerts(), journal.since_snapshot(), journal.before_snapshot(LOOK_BACK)
-        )
+        return self.pipeline.restore(self.journal.saved(LOOK_BACK))
 
     @contextmanager
     def reader(self) -> Iterator[Reader]:
@@ -120,7 +120,7 @@ class Plant:
     def _pipeline(self) -> Pipeline:
         rules = self.rules
         rules_for = rules if callable(rules) else lambda _: rules
-        return Pipeline(self.journal, self.templates, rules_for, DAY_NS, self.lateness_ns)
+        return Pipeline(self.journal, self.templates, rules_for, DAY_NS, self.lateness_ns, signals=SIGNALS)
 
 
 @contextmanager

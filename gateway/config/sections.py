@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     PrivateAttr,
     SecretStr,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -69,6 +70,8 @@ class MqttSection(Section):
     host: Host = "localhost"
     port: Port = 1883
     topics: Annotated[tuple[str, ...], Field(min_length=1)]
+    state_topic: str | None = None
+    status_topic: str | None = None
     client_id: Name | None = None
     username: str | None = None
     password: SecretStr | None = None
@@ -83,6 +86,16 @@ class MqttSection(Section):
     def _templates(cls, topics: tuple[str, ...]) -> tuple[str, ...]:
         TopicTemplates(list(topics))
         return topics
+
+    @field_validator("state_topic", "status_topic")
+    @classmethod
+    def _template(cls, topic: str | None, info: ValidationInfo) -> str | None:
+        needed = "{machine}" if info.field_name == "state_topic" else "{sensor}"
+        if topic:
+            TopicTemplates([topic])
+        if topic and needed not in topic.split("/"):
+            raise ValueError(f"{topic!r} has no level {needed}")
+        return topic
 
     @model_validator(mode="after")
     def _login(self) -> Self:

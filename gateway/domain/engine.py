@@ -24,6 +24,16 @@ from gateway.domain.open_alerts import Change, OpenAlerts
 from gateway.domain.operating import forget_baselines, known_baselines, put_baseline
 from gateway.domain.rules import Rules
 from gateway.domain.sensors import Clocks, Sensor, SensorState, Waiting, hear, hold, place, release
+from gateway.domain.signals import (
+    MACHINE_STATE,
+    SENSOR_STATUS,
+    MachineState,
+    Place,
+    SensorStatus,
+    place_of,
+    state_changed,
+    status_changed,
+)
 from gateway.domain.watch import SILENCE, TIME_PASSED, Reception, Watch
 from gateway.errors import ConflictError
 
@@ -58,6 +68,7 @@ class Engine:
         self.sensors: dict[str, Sensor] = {}
         self.alerts = OpenAlerts()
         self.watch = Watch(self.sensors, self.alerts, self.rules_of, expected)
+        self.machines: dict[Place, str] = {}
         self.stopwatch_ns = 0
         self._rules_for = rules_for
         self._rules: dict[int, Rules] = {}
@@ -65,17 +76,20 @@ class Engine:
         self._our_clock = OurClock(clocks.tolerance_us)
         self._holding: dict[int, tuple[Sensor, int]] = {}
 
-    def set_state(self, sensors: Iterable[Sensor], open_alerts: Iterable[Alert]) -> None:
-        """Start from this registry and these open alerts."""
-        self.sensors.clear()
-        self.sensors.update((sensor.id, sensor) for sensor in sensors)
+    def set_state(
+        self, sensors: Iterable[Sensor], open_alerts: Iterable[Alert], machines: Mapping[Place, str] | None = None
+    ) -> None:
+        """Start from this registry, these open alerts and these machines' operating states."""
+        self.machines = dict(machines or {})
         self.alerts.restore(open_alerts)
+        self.sensors.clear()
+        for sensor in sensors:
+            self.register(sensor)
 
     def trust_alerts(self) -> None:
         """Make the sensors' state agree with the open alerts: after a replay with new rules, they are the fact."""
         for sensor in self.sensors.values():
             alert = self.alerts.get("machine", sensor.id)
-            sensor.is_silent = self.watch.is_silent(sensor.id)
             sensor.state.severity = Level[alert.severity.upper()] if alert else Level.NONE
             sensor.state.limits = None
             if alert is None:
@@ -95,6 +109,8 @@ class Engine:
         time_ns, flags = place(sensor.state, event_us, received_ns, self._clocks, retained=retained, suspect=suspect)
         if not retained:
             sensor.last_heard_ns = self.stopwatch_ns
+            if sensor.state.offline:
+                sensor.state.offline = False
         if not flags & NOT_JUDGED:
             hear(sensor.state, time_ns, received_ns)
         return time_ns, flags
@@ -102,6 +118,7 @@ class Engine:
     def register(self, sensor: Sensor) -> None:
         """Take a new sensor in; it may be one that was missed."""
         self.sensors[sensor.id] = sensor
+        sensor.machine_state = self.machines.get(place_of(sensor.tags))
         sensor.is_silent = self.watch.is_silent(sensor.id)
 
     def judge(
@@ -109,9 +126,10 @@ class Engine:
     ) -> Sequence[Judged]:
         """Judge a new reading, or those whose turn has come with it; return the ones that led to something."""
         data, event_id = event.data, event.event_id or ""
+        operating_state = sensor.machine_state if data.operating_state is None else data.operating_state
         if self._clocks.lateness_us == 0 or flags & Flag.CLOCK_REPLACED:
             sample = Sample(
-                data.vibration_level, time_ns, data.unit, data.baseline_vibration_level, data.operating_state,
+                data.vibration_level, time_ns, data.unit, data.baseline_vibration_level, operating_state,
                 data.velocity_rms, data.crest_factor, data.kurtosis, data.rpm, data.load,
             )  # fmt: skip
             evaluation = evaluate(sensor.state, sample, self.rules_of(sensor))
@@ -125,7 +143,7 @@ class Engine:
             data.vibration_level,
             data.unit,
             data.baseline_vibration_level,
-            data.operating_state,
+            operating_state,
             data.velocity_rms,
             data.crest_factor,
             data.kurtosis,
@@ -154,6 +172,46 @@ class Engine:
         elif released:  # the oldest is gone; the next one came no later than now
             self._holding[sensor.key] = sensor, received_ns
         return found
+
+    def signal(self, signal: MachineState | SensorStatus, received_ns: int) -> list[Change]:
+        """Return what follows from what a machine or a sensor says of itself: nothing, if it is nothing new.
+
+        For a sensor that is offline nobody waits five intervals. What one says before it has measured anything is not
+        remembered.
+        """
+        if isinstance(signal, MachineState):
+            before = self.machines.get(signal.place)
+            if signal.state == before:
+                return []
+            self._set_machine(signal.place, signal.state)
+            return [Change(state_changed(signal, before, received_ns))]
+        sensor = self.sensors.get(signal.sensor_id)
+        offline = signal.status == "offline"
+        if sensor is None or sensor.state.offline == offline:
+            return []
+        sensor.state.offline = offline
+        return [Change(status_changed(signal, received_ns))]
+
+    def _set_machine(self, place: Place, state: str) -> None:
+        self.machines[place] = state
+        for sensor in self.sensors.values():
+            if place_of(sensor.tags) == place:
+                sensor.machine_state = state
+
+    def again(self, fact: Fact) -> None:
+        """Move the state on by a fact of the journal, as it was moved when the fact was written."""
+        data = fact.data
+        sensor = self.sensors.get(data.get("sensorId", ""))
+        if fact.type == MACHINE_STATE:
+            self._set_machine((data["site"], data["area"], data["machine"]), data["state"])
+        elif sensor is None:
+            return
+        elif fact.type == SENSOR_STATUS:
+            sensor.state.offline = data["status"] == "offline"
+        elif fact.type == TIME_PASSED and data["what"] == LATENESS:
+            self.judge_waiting(sensor, data["untilUs"])
+        else:
+            self.apply_baseline(sensor, fact)
 
     def overdue(self, now_ns: int, reception: Reception) -> list[Fact]:
         """Return a fact for everything that follows from the time alone; `time_passed` says what that is."""
@@ -263,8 +321,9 @@ class Engine:
         return rules
 
     def moved(self, sensor: Sensor) -> None:
-        """Take note that a sensor is somewhere else now: other rules may be its own."""
+        """Take note that a sensor is somewhere else now: other rules may be its own, and another machine's state."""
         self._rules.pop(sensor.key, None)
+        sensor.machine_state = self.machines.get(place_of(sensor.tags))
         sensor.state.limits = None
 
 

@@ -77,7 +77,7 @@ class SensorState(Struct):
     at `rise_ns`, half a window later. `spikes` is the share of readings that jump beyond the limit and back.
 
     `gaps` are the last pauses between its messages in ns, `heard_ns` and `heard_time_ns` when the last one came and
-    what time it bore.
+    what time it bore. `offline` is its last will's word, until it says or measures something.
     """
 
     newest_us: int | None = None
@@ -108,6 +108,7 @@ class SensorState(Struct):
     gaps: list[int] = []
     heard_ns: int = 0
     heard_time_ns: int = 0
+    offline: bool = False
 
 
 def hear(state: SensorState, time_ns: int, received_ns: int) -> None:
@@ -205,7 +206,8 @@ def _receive_time(state: SensorState, received_us: int) -> int:
 class Sensor(Struct):
     """An entry of the registry: a sensor, where it is, and what is known of it. `key` is its number in the journal.
 
-    `last_heard_ns` is by the clock that silence is measured with; it and `is_silent` are not in the journal's registry.
+    `last_heard_ns` is by the stopwatch that silence is measured with, `machine_state` the operating state that the
+    machine itself reports. What has a default is not in the journal's registry.
     """
 
     key: int
@@ -217,3 +219,4 @@ class Sensor(Struct):
     state: SensorState
     last_heard_ns: int = 0
     is_silent: bool = False
+    machine_state: str | None = None

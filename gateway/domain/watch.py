@@ -68,10 +68,11 @@ class Watch:
             if not sensor.is_silent:
                 quiet_ns = reception.now_ns - max(sensor.last_heard_ns, reception.since_ns)
                 rules = self._rules_of(sensor)
-                if quiet_ns > rules.silent_after_ns:
-                    allowed_ns = allowance_ns(sensor.state, rules.interval_ns, rules.silent_after_ns)
-                    if quiet_ns > allowed_ns:
-                        yield _silence(sensor.id, now_ns, quiet_ns, allowed_ns)
+                allowed_ns = rules.silent_after_ns
+                if quiet_ns > allowed_ns and not sensor.state.offline:
+                    allowed_ns = allowance_ns(sensor.state, rules.interval_ns, allowed_ns)
+                if quiet_ns > allowed_ns:
+                    yield _silence(sensor.id, now_ns, quiet_ns, allowed_ns)
         quiet_ns = reception.now_ns - reception.since_ns
         for sensor_id, allowed_ns in self._expected.items():
             if quiet_ns > allowed_ns and sensor_id not in self._sensors and not self.is_silent(sensor_id):
@@ -90,7 +91,7 @@ class Watch:
     def fall_silent(self, fact: Fact) -> list[Change]:
         """Return what follows when nothing comes from a sensor any more: it is at fault, and its alert is stale."""
         sensor = self._sensors.get(fact.subject)
-        reason = _in_words(fact, known=sensor is not None)
+        reason = _in_words(fact, sensor)
         cause = self.cause(fact.subject, fact.id, fact.correlation_id, fact.time_ns)
         if sensor is not None:
             sensor.is_silent = True
@@ -146,11 +147,12 @@ def _silence(sensor_id: str, now_ns: int, quiet_ns: int, allowed_ns: int) -> Fac
     return time_passed(SILENCE, sensor_id, now_ns, {"forNs": quiet_ns, "allowedNs": allowed_ns})
 
 
-def _in_words(fact: Fact, *, known: bool) -> str:
+def _in_words(fact: Fact, sensor: Sensor | None) -> str:
     quiet, allowed = in_words(fact.data["forNs"]), in_words(fact.data["allowedNs"])
-    if not known:
+    if sensor is None:
         return (
             f"Never heard of, {quiet} after the gateway began to listen, though the configuration names it."
             " Check the sensor and its id, or take its [[sensors]] table out of the configuration."
         )
-    return f"Silent for {quiet}; {allowed} would be normal. Check the sensor's power, battery and network."
+    known = "it says itself that it is offline" if sensor.state.offline else f"{allowed} would be normal"
+    return f"Silent for {quiet}; {known}. Check the sensor's power, battery and network."

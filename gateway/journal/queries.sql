@@ -110,9 +110,9 @@ SELECT alert FROM alerts WHERE id >= ?1 AND id < ?1 || 'g' LIMIT 2;
 SELECT sensor, event_us, received, flags, event_id, body FROM (
     SELECT seq, sensor, event_us, received, flags, event_id, body FROM readings WHERE seq > ?1
     UNION ALL
-    SELECT events.seq, sensors.key, json_extract(data, '$.untilUs'), recorded, -1, '', x''
-    FROM events JOIN sensors ON sensors.id = events.subject
-    WHERE events.seq > ?1 AND type = 'TimePassed' AND json_extract(data, '$.what') = 'lateness'
+    SELECT seq, 0, 0, time, -1, type, CAST(data AS BLOB) FROM events
+    WHERE seq > ?1
+    AND type IN ('TimePassed', 'MachineStateChanged', 'SensorStatusChanged', 'BaselineSet', 'BaselineRelearn')
 ) ORDER BY seq;
 
 -- name: recent

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Mapping
 
 import msgspec
 
 from gateway.domain.sensors import SensorState
+from gateway.domain.signals import Place
 
 SNAPSHOT_SEQ = "snapshot_seq"
 """The note that says up to where the states in the journal go."""
+
+MACHINES = "machines"
+"""The note of the machines' operating states, as they were then."""
 
 REGISTRY_SEQ = "registry_seq"
 """The note that says when the registry of sensors last changed."""
@@ -51,3 +56,14 @@ def decode_state(encoded: bytes | None) -> SensorState:
     if learning is not None and len(learning.smoothed) != len(learning.samples):  # none were kept before version 0.2
         learning.smoothed = learning.samples[:]
     return state
+
+
+def encode_machines(machines: Mapping[Place, str]) -> str:
+    """Return machines' operating states as text."""
+    return msgspec.json.encode([[*place, state] for place, state in machines.items()]).decode()
+
+
+def decode_machines(encoded: str | None) -> dict[Place, str]:
+    """Return machines' operating states from text; None knows of none."""
+    rows = msgspec.json.decode(encoded or "[]", type=list[tuple[str, str, str, str]])
+    return {(site, area, machine): state for site, area, machine, state in rows}

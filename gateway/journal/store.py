@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,11 +17,21 @@ from gateway.api import Notification, OutboxItem, OutboxState
 from gateway.domain.alerts import Alert
 from gateway.domain.batch import Batch
 from gateway.domain.events import Fact, Message
+from gateway.domain.saved import Saved
 from gateway.domain.sensors import Sensor
+from gateway.domain.signals import Place
 from gateway.errors import JournalError, JournalUnavailableError
 from gateway.journal.database import load_queries
 from gateway.journal.salvage import RUNNING, is_damage, open_or_salvage, suspicion
-from gateway.journal.states import REGISTRY_SEQ, SNAPSHOT_SEQ, decode_state, encode_state
+from gateway.journal.states import (
+    MACHINES,
+    REGISTRY_SEQ,
+    SNAPSHOT_SEQ,
+    decode_machines,
+    decode_state,
+    encode_machines,
+    encode_state,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -132,13 +142,16 @@ class Journal:
         """Return every alert that is not cleared."""
         return [msgspec.json.decode(alert, type=Alert) for (alert,) in self._db.execute(self._sql["open_alerts"])]
 
-    def since_snapshot(self) -> Iterator[tuple[int, int, int, int, str, bytes]]:
-        """Yield what the last snapshot does not know: (sensor, event_us, received_ns, flags, event id, body)."""
-        yield from self._db.execute(self._sql["replay"], (self._snapshot_seq(),))
-
-    def before_snapshot(self, limit: int) -> Iterator[tuple[int, int, int, int, str]]:
-        """Yield the last readings that it does know: (sensor, event_us, received_ns, flags, event id)."""
-        yield from self._db.execute(self._sql["recent"], (self._snapshot_seq(), limit))
+    def saved(self, look_back: int) -> Saved:
+        """Return what a start takes up: the last snapshot, what came since, and so many readings before it."""
+        seq = self._snapshot_seq()
+        return Saved(
+            self.sensors(),
+            self.open_alerts(),
+            self._db.execute(self._sql["replay"], (seq,)),
+            self._db.execute(self._sql["recent"], (seq, look_back)),
+            decode_machines(self.note(MACHINES)),
+        )
 
     def _snapshot_seq(self) -> int:
         return int(self.note(SNAPSHOT_SEQ) or 0)
@@ -152,10 +165,11 @@ class Journal:
             if not numbers or seq in numbers
         ]
 
-    def save_detector(self, sensors: Iterable[Sensor], seq: int) -> None:
-        """Save the state of `sensors` as it is after `seq`."""
+    def save_detector(self, sensors: Iterable[Sensor], machines: Mapping[Place, str], seq: int) -> None:
+        """Save the state of `sensors`, and those of all machines, as they are after `seq`."""
         with self._transaction():
             self._many("upsert_detector", ((sensor.key, encode_state(sensor.state)) for sensor in sensors))
+            self._db.execute(self._sql["upsert_note"], (MACHINES, encode_machines(machines)))
             self._db.execute(self._sql["upsert_note"], (SNAPSHOT_SEQ, str(seq)))
 
     def note(self, name: str) -> str | None:

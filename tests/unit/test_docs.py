@@ -18,6 +18,7 @@ from gateway.domain.alerts import ALERT_FACTS, CONDITION
 from gateway.domain.decoding import REASONS
 from gateway.domain.engine import BASELINE_LEARNED, BASELINE_RELEARN, BASELINE_SET
 from gateway.domain.events import FEATURES
+from gateway.domain.signals import MACHINE_STATE, SENSOR_STATUS
 from gateway.domain.watch import TIME_PASSED
 from gateway.handlers import BUILT_IN
 from gateway.web.metrics import Metrics
@@ -120,6 +121,8 @@ def test_every_derived_event_is_documented() -> None:
         BASELINE_SET,
         BASELINE_RELEARN,
         TIME_PASSED,
+        MACHINE_STATE,
+        SENSOR_STATUS,
         CONDITION,
         SENT,
         FAILED,

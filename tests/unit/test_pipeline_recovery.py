@@ -38,9 +38,9 @@ class Broken:
         self._refuse()
         self._journal.write(batch)
 
-    def save_detector(self, sensors: Any, seq: int) -> None:
+    def save_detector(self, *state: Any) -> None:
         self._refuse()
-        self._journal.save_detector(sensors, seq)
+        self._journal.save_detector(*state)
 
     def _refuse(self) -> None:
         if self.is_full:

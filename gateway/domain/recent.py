@@ -1,0 +1,29 @@
+"""What is remembered of the last readings: their ids, so that one used again is noticed."""
+
+from __future__ import annotations
+
+from collections import deque
+
+LOOK_BACK = 10_000
+"""So many readings are looked back upon for an id that is used again."""
+
+
+class RecentIds:
+    """The ids of the last readings: within this window, one id for two times of a sensor is noticed."""
+
+    def __init__(self, window: int = LOOK_BACK) -> None:
+        self._window = window
+        self._times: dict[tuple[int, str], int] = {}
+        self._order: deque[tuple[int, str]] = deque()
+
+    def add(self, sensor: int, event_id: str, event_us: int) -> None:
+        """Take in a new reading; its id was not among them."""
+        key = sensor, event_id
+        self._times[key] = event_us
+        self._order.append(key)
+        if len(self._order) > self._window:
+            self._times.pop(self._order.popleft(), None)
+
+    def time_of(self, sensor: int, event_id: str) -> int | None:
+        """Return the time, in microseconds, that an id was used for."""
+        return self._times.get((sensor, event_id))

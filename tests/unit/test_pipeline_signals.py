@@ -1,0 +1,156 @@
+"""Machines' states and sensors' statuses on their way through the pipeline, and through a restart."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway import pipeline as pipeline_module
+from gateway.domain.alerts import ACTIVE, CLEARED, RAISED, STALE
+from gateway.domain.events import Message
+from gateway.domain.signals import MACHINE_STATE, SENSOR_STATUS
+from gateway.domain.watch import Reception
+from tests.readings import NOON_NS, SECOND, Plant, event, message, plant, reading
+
+STATE, STATUS = "vibration/plant-1/hall-2/pump-7/state", "vibration/plant-1/hall-2/pump-7/VB-1/status"
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Plant]:
+    with plant(tmp_path) as made:
+        yield made
+
+
+def state(name: str, second: float = 0, *, topic: str = STATE, retained: bool = True) -> Message:
+    return Message(topic, f'{{"state": "{name}"}}'.encode(), NOON_NS + int(second * SECOND), 1, retained=retained)
+
+
+def status(word: str, second: float = 0, topic: str = STATUS) -> Message:
+    return Message(topic, word.encode(), NOON_NS + int(second * SECOND), 1, retained=True)
+
+
+def facts(here: Plant, type_: str) -> list[dict[str, object]]:
+    return [fact.data for _, fact in here.contents()["facts"] if fact.type == type_]
+
+
+class TestAMachinesState:
+    def test_a_stopped_machine_is_not_judged_though_its_readings_do_not_say_so(self, here: Plant) -> None:
+        here.take(state("stopped"), *(reading(second, 8.0) for second in range(3)))
+        assert here.changes() == []
+        here.take(state("running", 3), *(reading(1000 + second, 8.0) for second in range(3)))
+        assert here.changes() == [(RAISED, "warning")]
+
+    def test_what_the_reading_says_itself_comes_first(self, here: Plant) -> None:
+        here.take(state("stopped"), *(reading(second, 8.0, operatingState="running") for second in range(3)))
+        assert here.changes() == [(RAISED, "warning")]
+
+    def test_another_machines_state_is_another_matter(self, here: Plant) -> None:
+        other = state("stopped", topic="vibration/plant-1/hall-2/pump-8/state")
+        here.take(other, *(reading(second, 8.0) for second in range(3)))
+        assert here.changes() == [(RAISED, "warning")]
+
+    def test_it_is_a_fact_when_it_changes_and_only_then(self, here: Plant) -> None:
+        here.take(state("running"), state("running"), state("stopped", 1), state("stopped", 2))
+        changes = [(data["machine"], data["before"], data["state"]) for data in facts(here, MACHINE_STATE)]
+        assert changes == [("pump-7", None, "running"), ("pump-7", "running", "stopped")]
+
+    @pytest.mark.parametrize("snapshot", [False, True])
+    def test_it_outlives_a_restart_for_sensors_old_and_new(self, here: Plant, *, snapshot: bool) -> None:
+        here.take(reading(0), state("stopped"))
+        if snapshot:
+            here.pipeline.snapshot()
+        here.crash()
+        here.take(*(reading(1 + second, 8.0) for second in range(3)))
+        here.take(*(reading(1 + second, 40.0, "VB-2") for second in range(3)))
+        assert here.changes() == []
+        here.take(state("stopped", 9))
+        assert len(facts(here, MACHINE_STATE)) == 1
+
+    def test_a_replay_judges_each_reading_in_the_state_it_was_judged_in(self, here: Plant) -> None:
+        here.take(reading(0, 8.0), state("stopped"), reading(1, 8.0), state("running"))
+        before = [sensor.state for sensor in here.pipeline._engine.sensors.values()]  # noqa: SLF001 - it is what is compared
+        here.crash()
+        after = [sensor.state for sensor in here.pipeline._engine.sensors.values()]  # noqa: SLF001
+        for each in (*before, *after):
+            each.limits = None
+        assert after == before
+
+    def test_a_bad_one_is_a_dead_letter_and_changes_nothing(self, here: Plant) -> None:
+        here.take(Message(STATE, b"stopped", NOON_NS, 7), Message(STATUS, b"gone", NOON_NS, 8))
+        here.take(*(reading(second, 8.0) for second in range(3)))
+        assert here.contents()["dead letters"] == {"not_json": 1, "invalid": 1}
+        assert here.changes() == [(RAISED, "warning")]
+        letters = here.journal.dead_letters([])
+        assert here.pipeline.replay(letters, NOON_NS) == []
+
+    def test_strangers_cannot_make_us_remember_without_bounds(
+        self, here: Plant, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(pipeline_module, "MAX_MACHINES", 2)
+        for number in range(4):
+            here.take(state("running", topic=f"vibration/plant-1/hall-2/pump-{number}/state"))
+        here.take(state("stopped", topic="vibration/plant-1/hall-2/pump-0/state"))
+        assert len(facts(here, MACHINE_STATE)) == 3
+        assert here.contents()["dead letters"] == {"too_many": 2}
+
+
+class TestASensorsStatus:
+    """It publishes every quarter of an hour; silent_after is five minutes."""
+
+    @pytest.fixture
+    def slow(self, here: Plant) -> Plant:
+        here.take(*(reading(900 * number, 8.0) for number in range(5)))
+        self.after(here, 4)
+        assert here.changes() == [(RAISED, "warning")]
+        return here
+
+    def after(self, here: Plant, minutes: float) -> None:
+        here.pipeline.pass_time(NOON_NS, Reception(int(minutes * 60 * SECOND), 0))
+
+    def test_for_one_that_is_offline_nobody_waits_five_intervals(self, slow: Plant) -> None:
+        self.after(slow, 30)
+        assert len(slow.changes()) == 1
+        slow.take(status("offline", 4000))
+        self.after(slow, 31)
+        assert slow.changes()[1:] == [(RAISED, "warning"), (STALE, "warning")]
+        (alert,) = [alert for alert in slow.contents()["alerts"] if alert.kind == "sensor"]
+        assert "offline" in alert.reason
+        slow.take(status("online", 4100))
+        assert len(slow.changes()) == 3, "it has not measured anything yet"
+        slow.take(reading(4200, 8.0))
+        assert slow.changes()[3:] == [(CLEARED, "warning"), (ACTIVE, "warning")]
+
+    def test_one_that_only_reconnects_is_not_silent(self, slow: Plant) -> None:
+        slow.take(status("offline", 4000), status("online", 4001))
+        self.after(slow, 30)
+        slow.take(status("offline", 4002))
+        slow.take(reading(4500, 8.0))
+        self.after(slow, 60)
+        assert len(slow.changes()) == 1
+
+    def test_it_is_a_fact_when_it_changes_and_only_then(self, here: Plant) -> None:
+        here.take(reading(0), *(status(word) for word in ("online", "offline", "offline", "online")))
+        assert [data["status"] for data in facts(here, SENSOR_STATUS)] == ["offline", "online"]
+
+    @pytest.mark.parametrize("snapshot", [False, True])
+    def test_it_outlives_a_restart(self, slow: Plant, *, snapshot: bool) -> None:
+        slow.take(status("offline", 4000))
+        if snapshot:
+            slow.pipeline.snapshot()
+        slow.crash()
+        slow.take(status("offline", 4001))
+        self.after(slow, 6)
+        assert slow.changes()[1:] == [(RAISED, "warning"), (STALE, "warning")]
+        slow.take(reading(4500, 8.0))
+        slow.crash()
+        slow.take(status("offline", 4501))
+        assert [data["status"] for data in facts(slow, SENSOR_STATUS)] == ["offline", "offline"]
+
+    def test_of_a_sensor_that_has_never_measured_anything_nothing_is_remembered(self, here: Plant) -> None:
+        here.take(status("offline"), status("online"))
+        assert here.contents()["facts"] == []
+
+    def test_a_reading_that_the_broker_only_remembered_is_no_sign_of_life(self, slow: Plant) -> None:
+        slow.take(status("offline", 4000), message(event(4001), retained=True))
+        self.after(slow, 10)
+        assert len(slow.changes()) == 3
