@@ -77,8 +77,8 @@ def _kind(found: list[Found]) -> Kind:
         growing=first.growing,
         faults=len(found),
         shown=len(shown),
-        found=sum(bool(each.right) for each in found),
-        missed=sum(not each.right for each in shown),
+        found=sum(each.first is not None for each in found),
+        missed=sum(each.first is None for each in shown),
         delay_median=median(delays) if delays else None,
         delay_p90=_p90(delays) if delays else None,
         named=sum(each.named for each in found) if is_sensor else None,
@@ -100,7 +100,7 @@ def _p90(ordered: list[float]) -> float:
 def _goals(score: Score, rate: float) -> Iterable[Goal]:
     growing = [each for each in score.found if each.fault.growing and each.fault.shows is not None]
     if growing:
-        found = sum(bool(each.right) for each in growing)
+        found = sum(each.first is not None for each in growing)
         yield Goal("growing faults found", found, f"of {len(growing)}", "all", found == len(growing))
         allowed = _minutes(ON_READINGS * score.longest_interval + PATIENCE)
         middle = _middle(growing)

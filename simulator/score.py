@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import msgspec
+from msgspec.structs import replace
 
 from simulator.times import parse_time
 
@@ -75,13 +76,14 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class Alert(msgspec.Struct, frozen=True):
-    """An alert from its raising to its clearing, its escalations included; `end` is None while it is open."""
+    """An alert from its raising to its clearing; `end` is None while it is open, `worse` when it has escalated."""
 
     kind: str
     sensor: str
     begin: datetime
     end: datetime | None
     reason: str
+    worse: list[datetime] = []
 
 
 class Truth(msgspec.Struct, frozen=True):
@@ -121,7 +123,7 @@ def read_alerts(content: bytes) -> list[Alert]:
         alerts = [_alert(each) for each in entries if each.kind != "gateway"]
     except (msgspec.MsgspecError, ValueError) as error:
         raise BadFileError(f"neither `alerts list` nor `backtest` as JSON: {error}") from error
-    return _without_escalations(alerts)
+    return _with_escalations(alerts)
 
 
 def _alert(read: _Alert) -> Alert:
@@ -129,33 +131,44 @@ def _alert(read: _Alert) -> Alert:
     return Alert(read.kind, read.sensor_id, parse_time(read.opened_at), end, read.reason)
 
 
-def _without_escalations(alerts: Iterable[Alert]) -> list[Alert]:
-    """Leave out the entries that lie within an earlier one of the same sensor and kind: it had only become worse."""
+def _with_escalations(alerts: Iterable[Alert]) -> list[Alert]:
+    """Put the entries that lie within an earlier one of the same sensor and kind to that: it had become worse."""
     kept: dict[tuple[str, str], list[Alert]] = defaultdict(list)
     for alert in sorted(alerts, key=lambda each: each.begin):
         own = kept[alert.sensor, alert.kind]
         if not own or (own[-1].end is not None and own[-1].end <= alert.begin):
             own.append(alert)
+        else:
+            own[-1] = replace(own[-1], worse=[*own[-1].worse, alert.begin])
     return [alert for own in kept.values() for alert in own]
 
 
 class Found(msgspec.Struct, frozen=True):
-    """What came of a fault: the alerts that belong to it, in the order of time."""
+    """What came of a fault: the alerts that belong to it, in the order of time.
+
+    `open` are alerts that had been raised before it, and became worse while it was there.
+    """
 
     fault: Fault
     alerts: list[Alert]
+    open: list[Alert]
 
     @property
     def right(self) -> list[Alert]:
         """The alerts of the right kind: about the machine for its fault, about the sensor for its own."""
-        return [alert for alert in self.alerts if alert.kind == self.fault.scope]
+        return [alert for alert in self.alerts if self.fault.scope in {alert.kind, "benign"}]
+
+    @property
+    def first(self) -> datetime | None:
+        """When it was first told: raised, or as an escalation of what was open."""
+        told = [alert.begin for alert in self.right]
+        told += [moment for alert in self.open for moment in alert.worse if _is_within(moment, self.fault)]
+        return min(told, default=None)
 
     @property
     def delay(self) -> timedelta | None:
         """From the moment when it shows to the first alert of the right kind; below zero if that came before."""
-        if not self.right or self.fault.shows is None:
-            return None
-        return self.right[0].begin - self.fault.shows
+        return None if self.first is None or self.fault.shows is None else self.first - self.fault.shows
 
     @property
     def named(self) -> bool:
@@ -181,12 +194,12 @@ class Score(msgspec.Struct, frozen=True):
 def score(truth: Truth, alerts: Iterable[Alert]) -> Score:
     """Give each alert to the fault of its sensor that it was raised in, or to none."""
     faults = [fault for fault in truth.faults if fault.scope != "transport"]
-    left = list(alerts)
+    left = alerts = list(alerts)
     found = []
     for fault in sorted(faults, key=lambda each: (each.scope == "benign", each.begin)):
         own = [alert for alert in left if _belongs(alert, fault)]
         left = [alert for alert in left if not _belongs(alert, fault)]
-        found.append(Found(fault, sorted(own, key=lambda each: each.begin)))
+        found.append(Found(fault, sorted(own, key=lambda each: each.begin), _open(alerts, fault)))
     hours = len(truth.intervals) * (truth.end - truth.start) / timedelta(hours=1)
     wrong = sum((fault.end - fault.begin) / timedelta(hours=1) for fault in faults if fault.scope != "benign")
     return Score(found, left, max(hours - wrong, 0.0), max(truth.intervals.values(), default=timedelta()))
@@ -194,6 +207,20 @@ def score(truth: Truth, alerts: Iterable[Alert]) -> Score:
 
 def _belongs(alert: Alert, fault: Fault) -> bool:
     """Tell whether an alert was raised while the fault was there, or right after its end."""
-    if alert.sensor != fault.sensor or not fault.begin <= alert.begin <= fault.end + AFTERMATH:
+    if alert.sensor != fault.sensor or not _is_within(alert.begin, fault):
         return False
     return fault.scope != "benign" or alert.begin - fault.begin < SHIFT_TOLD
+
+
+def _is_within(moment: datetime, fault: Fault) -> bool:
+    return fault.begin <= moment <= fault.end + AFTERMATH
+
+
+def _open(alerts: Iterable[Alert], fault: Fault) -> list[Alert]:
+    return [
+        alert
+        for alert in alerts
+        if (alert.sensor, alert.kind) == (fault.sensor, fault.scope)
+        and alert.begin < fault.begin
+        and any(_is_within(moment, fault) for moment in alert.worse)
+    ]

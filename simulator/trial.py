@@ -1,6 +1,7 @@
 """A fleet to try detection on: a month of many sensors, with a number of faults of each kind, drawn from a seed.
 
-A tenth of the sensors stay healthy; each other one has one fault, after a learning period of a week and some days more.
+A tenth of the sensors stay healthy, on machines of their own, of which every second one is put together a little
+differently in the middle of the month. Each other sensor has one fault, after a week to learn and some days more.
 Faults of the machine show in the acceleration (bearings, gears) three times in four, else in the velocity (the shaft).
 """
 
@@ -15,36 +16,41 @@ from simulator.times import SECONDS
 DAYS = 30
 INTERVAL = "5m"
 SENSORS_PER_MACHINE = 4
-SHIFTED = 8  # one machine in so many is put together a little differently, once
 BEARINGS = ("outer-race", "inner-race", "ball", "gear")
 SHAFTS = ("imbalance", "parallel-misalignment", "looseness")
 SHAFT_SHARE = 0.25
 
 Made = dict[str, Any]
 
+SHIFT: Made = {"after": "17d", "to": 1.3}
+
 
 def trial_fleet(faults: int, seed: int) -> Fleet:
     """Make a fleet with so many faults of each kind: ten sensors for each, four to a machine."""
     random = Random(f"{seed}/trial")
-    wrong: list[Callable[[Random], Made]] = [make for make in (*KINDS, _nothing) for _ in range(faults)]
+    wrong: list[Callable[[Random], Made]] = [make for make in KINDS for _ in range(faults)]
     random.shuffle(wrong)
+    machines = _machines("hall", wrong, random)
+    healthy = _machines("annex", [_nothing] * faults, random)
+    for machine in healthy[::2]:
+        machine.update(cycle=_two_shifts(random), shifts=[SHIFT])
+    return Fleet.model_validate({"site": "trial", "machines": machines + healthy})
+
+
+def _machines(area: str, wrong: list[Callable[[Random], Made]], random: Random) -> list[Made]:
     groups = [wrong[first : first + SENSORS_PER_MACHINE] for first in range(0, len(wrong), SENSORS_PER_MACHINE)]
-    machines = [_machine(number, group, random) for number, group in enumerate(groups, 1)]
-    return Fleet.model_validate({"site": "trial", "machines": machines})
+    return [_machine(area, number, group, random) for number, group in enumerate(groups, 1)]
 
 
-def _machine(number: int, wrong: list[Callable[[Random], Made]], random: Random) -> Made:
-    cycle = random.choice((_always, _two_shifts, _two_speeds))(random)
-    shifts = [{"after": "17d", "to": 1.3}] if number % SHIFTED == 0 else []
+def _machine(area: str, number: int, wrong: list[Callable[[Random], Made]], random: Random) -> Made:
     return {
-        "id": f"machine-{number:02}",
-        "area": "hall",
-        "description": f"Trial Machine {number}",
+        "id": f"{area}-{number:02}",
+        "area": area,
+        "description": f"Trial Machine {number}, {area}",
         "rpm": random.choice((980.0, 1480.0, 2960.0)),
         "load": 0.8,
-        "cycle": cycle if not shifts else _two_shifts(random),
-        "shifts": shifts,
-        "sensors": [_sensor(f"T{number:02}-{place}", make, random) for place, make in enumerate(wrong, 1)],
+        "cycle": random.choice((_always, _two_shifts, _two_speeds))(random),
+        "sensors": [_sensor(f"{area}-{number:02}-{place}", make, random) for place, make in enumerate(wrong, 1)],
     }
 
 

@@ -67,7 +67,7 @@ def test_readings_and_truth_are_written_without_a_broker_and_scored(tmp_path: Pa
     code, output = invoke(*made, "--out", str(tmp_path / "out"), "--truth", str(truth), "-o", "json")
     assert code == 0
     counts = json.loads(output)
-    assert counts["files"] == len(list((tmp_path / "out").iterdir())) == 3
+    assert counts["files"] == len(list((tmp_path / "out").iterdir())) == 4
     assert counts["readings"] > 10 * 288 * 19
     (growing,) = [fault for fault in json.loads(truth.read_text())["faults"] if fault["kind"] == "growth"]
     alerts.write_text(json.dumps([raised(growing["sensorId"], growing["leavesBand"])]))

@@ -147,9 +147,17 @@ def test_an_alert_that_comes_again_soon_after_its_end_chatters() -> None:
     assert (found.chattering, found.kinds[0].found) == (1, 1)
 
 
+def test_an_alert_that_was_open_and_becomes_worse_tells_of_the_fault() -> None:
+    listed = [alert(5, 50), alert(11, 50, severity="critical")]
+    found = graded([fault("growth", "machine", 10)], listed)
+    assert (found.kinds[0].found, found.kinds[0].delay_median, found.alerts_belonging_to_no_fault) == (1, 3600.0, 1)
+    assert graded([fault("growth", "machine", 10)], listed[:1]).kinds[0].missed == 1
+
+
 def test_an_alert_about_a_shift_of_all_levels_is_not_false_within_a_day() -> None:
     shift = [fault("shift", "benign", 10)]
-    assert graded(shift, [alert(11)]).alerts_belonging_to_no_fault == 0
+    told = graded(shift, [alert(11)])
+    assert (told.kinds[0].found, told.alerts_belonging_to_no_fault) == (1, 0)
     assert graded(shift, [alert(50)]).alerts_belonging_to_no_fault == 1
     assert graded(shift, []).healthy_sensor_hours == 200.0
 

@@ -26,3 +26,10 @@ def test_nothing_goes_wrong_before_there_was_time_to_learn() -> None:
 
 def test_a_trial_is_its_seed() -> None:
     assert trial_fleet(2, seed=1) == trial_fleet(2, seed=1) != trial_fleet(2, seed=2)
+
+
+def test_some_healthy_machines_shift_and_no_others() -> None:
+    fleet = trial_fleet(20, seed=1)
+    shifted = [machine for machine in fleet.machines if machine.shifts]
+    assert len(shifted) == 3
+    assert all(sensor.wear.kind == "none" and not sensor.faults for machine in shifted for sensor in machine.sensors)
