@@ -25,6 +25,9 @@ NINTH_DECILE = 1.2816
 MEANINGFUL = 1e-9
 """As a share of the level: what is closer together is the same number."""
 
+SMALLEST = 1e-3
+"""As a share of the middle: what is lower, such as a dropout, counts as this."""
+
 SMOOTHING = 1 / 16
 """Weight of a new reading in the smoothed level."""
 
@@ -39,8 +42,12 @@ Source = Literal["configured", "set", "learned", "provisional", "event"]
 
 
 class Spread(Struct, frozen=True):
-    """How far readings scatter upwards: `sigma` as a standard deviation, which `count` independent readings tell."""
+    """How far levels scatter upwards about their `centre`: `sigma`, which `count` independent readings tell.
 
+    It is the standard deviation of the level's logarithm, times the centre: for a narrow spread that of the level.
+    """
+
+    centre: float
     sigma: float
     count: float
 
@@ -49,10 +56,11 @@ class Baseline(Struct, frozen=True):
     """The normal level of a sensor in one operating state and, once learned, its spread; both in the sensor's unit.
 
     `sigma` is a robust standard deviation, which `independent` readings tell; `smoothed` is that of the smoothed level.
-    None: no spread was learned, since there was too little time, or the level never changed. `running_from` is the
-    level from which on the machine runs, if it was also seen standing still; `velocity` is the normal velocity in mm/s,
-    where the sensor gives it. `version` counts what was learned or set for this sensor, from 1, in whatever state.
-    `state` is the operating state, empty where nothing says it, and `by` is who set it.
+    None: no spread was learned, since there was too little time, or the level never changed. Two readings in a hundred
+    were above `high`. `running_from` is the level from which on the machine runs, if it was also seen standing still;
+    `velocity` is the normal velocity in mm/s, where the sensor gives it. `version` counts what was learned or set for
+    this sensor, from 1, in whatever state. `state` is the operating state, empty where nothing says it, and `by` is who
+    set it.
     """
 
     level: float
@@ -66,6 +74,7 @@ class Baseline(Struct, frozen=True):
     by: str = ""
     independent: float = 1e9
     smoothed: Spread | None = None
+    high: float | None = None
     velocity: float | None = None
     running_from: float | None = None
 
@@ -139,7 +148,7 @@ def learn(
     centre = median(levels)
     if learning.count * share < readings or MEANINGFUL * centre <= 0 or not isfinite(centre):
         return None
-    spread = spread_of(levels) if complete else None
+    spread = spread_of(levels)
     return Baseline(
         level=centre,
         source="learned" if complete else "provisional",
@@ -151,31 +160,34 @@ def learn(
         state=state,
         independent=spread.count if spread else 1e9,
         smoothed=spread_of([learning.smoothed[index] for index in running]) if complete else None,
+        high=sorted(levels)[int(0.98 * (len(levels) - 1))],
         velocity=median(learning.velocities) if learning.velocities else None,
         running_from=threshold if share < 1 else None,
     )
 
 
 def spread_of(samples: Sequence[float]) -> Spread | None:
-    """Return how far samples, in the order of their time, scatter upwards; None if they are all the same.
+    """Return how far samples, in the order of their time, scatter upwards; None if they are all the same
+    or most of them not above zero.
 
     The larger of two robust estimates: the standard deviation of what lies within three (by the median absolute
     deviation) of the middle, and the ninth decile, which sees a tail, or a second level, that is part of the machine's
     life; the decile less twice its own error. At least half a step of the sensor's resolution.
     """
-    ordered = sorted(samples)
-    centre = median(ordered)
-    smallest = MEANINGFUL * abs(centre)
-    if ordered[-1] - ordered[0] <= smallest:
+    centre = median(samples)
+    if MEANINGFUL * centre <= 0:
         return None
-    step = min(high - low for low, high in pairwise(ordered) if high - low > smallest)
-    furthest = 3 * max(MAD_TO_SIGMA * median(abs(sample - centre) for sample in ordered), step / 2)
-    inside = [sample for sample in ordered if abs(sample - centre) <= furthest]
-    by_decile = (ordered[int(0.9 * (len(ordered) - 1))] - centre) / (NINTH_DECILE * (1 + 2 / sqrt(len(ordered))))
-    offsets = [(sample - centre) / furthest for sample in inside]
-    scatter = furthest * sqrt(max(0.0, fmean(offset * offset for offset in offsets) - fmean(offsets) ** 2))
+    logs = [log(max(sample, SMALLEST * centre) / centre) for sample in samples]
+    ordered = sorted(logs)
+    step = min((high - low for low, high in pairwise(ordered) if high - low > MEANINGFUL), default=0.0)
+    if step == 0.0:
+        return None
+    furthest = 3 * max(MAD_TO_SIGMA * median(map(abs, logs)), step / 2)
+    inside = [offset for offset in logs if abs(offset) <= furthest]
+    scatter = sqrt(max(0.0, fmean(offset * offset for offset in inside) - fmean(inside) ** 2))
+    by_decile = ordered[int(0.9 * (len(ordered) - 1))] / (NINTH_DECILE * (1 + 2 / sqrt(len(ordered))))
     sigma = max(scatter, by_decile, step / 2)
-    return Spread(sigma, _independent([(sample - centre) / sigma for sample in samples]))
+    return Spread(centre, centre * sigma, _independent([offset / sigma for offset in logs]))
 
 
 def _independent(scores: Sequence[float]) -> float:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import exp, inf
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from gateway.domain import iso
-from gateway.domain.baseline import Baseline, Spread
+from gateway.domain.baseline import SMOOTHING, Baseline, Spread
 from gateway.domain.rules import SECOND_NS, Feature, Rules, Threshold
+
+SMOOTHED_READINGS = round(1 / SMOOTHING)
+"""A smoothed level follows its readings so slowly that a few in a row say no more than one."""
 
 NEVER = (inf, inf)
 
@@ -21,6 +24,9 @@ SMALLEST_SPREAD_COLD = 0.025
 WARM_UP_NS = 2 * 3600 * SECOND_NS
 """What was learned within less time has not seen the machine warm up, and the smallest spread is a larger one."""
 
+
+MOST = 100.0
+"""Of a logarithm, so that nothing overflows."""
 
 HALF_WAY = 0.8
 """A little below the lowest level at which the machine was seen running it stands still, if it was seen to do that."""
@@ -50,10 +56,11 @@ class Bounds(Struct, frozen=True):
 
 
 class FeatureBounds(Struct, frozen=True):
-    """The limits of a feature; `iso` says that they are those of ISO 10816-3."""
+    """The limits of a feature, and the first of them; `iso` says that they are those of ISO 10816-3."""
 
     feature: Feature
     bounds: Bounds
+    lowest: float
     iso: bool = False
 
 
@@ -86,14 +93,19 @@ def limits(baseline: Baseline | None, rules: Rules) -> Limits:
     warning = _warning(baseline, rules)
     critical = max(baseline.level * rules.critical_ratio, warning if baseline.sigma is not None else 0.0)
     level = _bounds(warning, critical, baseline.level, rules.hysteresis, delays)
-    drift = _bounds(_drift(baseline, rules), inf, baseline.level, rules.hysteresis, delays)
+    slow = structs.replace(delays, on_readings=max(rules.on_readings, SMOOTHED_READINGS))
+    drift = _bounds(_drift(baseline, rules), inf, baseline.level, rules.hysteresis, slow)
     return Limits(baseline, level, drift, level.lowest, drift.warning, baseline.level * rules.stopped_ratio, features)
 
 
 def _warning(baseline: Baseline, rules: Rules) -> float:
+    """Return the limit by ratio, or by the spread where one was learned. A provisional spread can only widen it."""
+    by_ratio = baseline.level * rules.warning_ratio
     if baseline.sigma is None:
-        return baseline.level * rules.warning_ratio
-    return baseline.level + _margin(baseline, Spread(baseline.sigma, baseline.independent), rules)
+        return by_ratio
+    spread = Spread(baseline.level, baseline.sigma, baseline.independent)
+    by_spread = min(_beyond(spread, baseline, rules), rules.warning_ratio * _high(baseline))
+    return by_spread if baseline.source == "learned" else max(by_ratio, by_spread)
 
 
 def _drift(baseline: Baseline, rules: Rules) -> float:
@@ -101,24 +113,33 @@ def _drift(baseline: Baseline, rules: Rules) -> float:
     if baseline.source != "learned" or rules.drift_ratio == 0:
         return inf
     least = baseline.level * rules.drift_ratio
-    spread = baseline.smoothed
-    if spread is None:
+    if baseline.smoothed is None:
         return least
-    return max(least, baseline.level + _margin(baseline, spread, rules))
+    return max(least, min(_beyond(baseline.smoothed, baseline, rules), rules.warning_ratio * _high(baseline)))
 
 
-def _margin(baseline: Baseline, spread: Spread, rules: Rules) -> float:
+def _high(baseline: Baseline) -> float:
+    """Return the level that was as good as never exceeded; no limit is more than `warning_ratio` times as high."""
+    return inf if baseline.high is None else max(baseline.high, baseline.level)
+
+
+def _beyond(spread: Spread, baseline: Baseline, rules: Rules) -> float:
+    """Return the level `warning_sigma` standard deviations above a spread's centre, counted on the logarithm.
+
+    Levels are sizes: what makes them larger, such as speed or load, multiplies them.
+    """
     warm = baseline.to_ns - baseline.from_ns >= WARM_UP_NS
-    smallest = (SMALLEST_SPREAD if warm else SMALLEST_SPREAD_COLD) * baseline.level
-    return max(certain(rules.warning_sigma, spread.count) * spread.sigma, rules.warning_sigma * smallest)
+    smallest = rules.warning_sigma * (SMALLEST_SPREAD if warm else SMALLEST_SPREAD_COLD)
+    learned = certain(rules.warning_sigma, spread.count) * spread.sigma / spread.centre
+    return spread.centre * exp(min(max(learned, smallest), MOST))
 
 
 def certain(sigmas: float, independent: float) -> float:
-    """Return how many estimated standard deviations are as unlikely as `sigmas` true ones, at most twice as many.
+    """Return how many estimated standard deviations are as unlikely as `sigmas` true ones, at most half as many again.
 
     Student's t by its first term, z (1 + (z² + 1) / 4 nu).
     """
-    return sigmas * min(2.0, 1 + (sigmas * sigmas + 1) / (4 * max(independent - 1, 1.0)))
+    return sigmas * min(1.5, 1 + (sigmas * sigmas + 1) / (4 * max(independent - 1, 1.0)))
 
 
 def _bounds(warning: float, critical: float, normal: float | None, hysteresis: float, delays: Delays) -> Bounds:
@@ -141,7 +162,7 @@ def _features(baseline: Baseline | None, rules: Rules, delays: Delays) -> tuple[
         warning = iso.alarm(rules.iso_group, rules.iso_support, normal)
         critical = iso.trip(rules.iso_group, rules.iso_support)
         bounds = _bounds(warning, critical, normal, rules.hysteresis, delays)
-        found.append(FeatureBounds("velocity_rms", bounds, iso=True))
+        found.append(FeatureBounds("velocity_rms", bounds, bounds.lowest, iso=True))
     found += [_feature(threshold, rules.hysteresis, delays) for threshold in chosen.values()]
     return tuple(found)
 
@@ -156,4 +177,5 @@ def _feature(threshold: Threshold, hysteresis: float, delays: Delays) -> Feature
     warning = inf if threshold.warning is None else threshold.warning
     critical = inf if threshold.critical is None else threshold.critical
     share = hysteresis if threshold.hysteresis is None else threshold.hysteresis
-    return FeatureBounds(threshold.feature, _bounds(warning, critical, None, share, own))
+    bounds = _bounds(warning, critical, None, share, own)
+    return FeatureBounds(threshold.feature, bounds, bounds.lowest)

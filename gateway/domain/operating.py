@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import exp, log
+from math import exp, log, log1p
 from typing import Protocol
 
 from gateway.domain.baseline import Baseline
@@ -67,13 +67,19 @@ def state_of(
         return ""
     if rpm is not None and abs(rpm) < STANDSTILL_RPM:
         return None
-    words = []
-    if rpm is not None and rules.rpm_step > 0:
-        state.rpm_band = _band(abs(rpm), rules.rpm_step, state.rpm_band)
-        words.append(f"{_range(state.rpm_band, rules.rpm_step)} rpm")
-    if load is not None and rules.load_step > 0:
-        state.load_band = _band(max(abs(load), IDLE_LOAD), rules.load_step, state.load_band)
-        words.append(f"load {_range(state.load_band, rules.load_step)}")
+    bands = (
+        None if rpm is None else _band(abs(rpm), rules.rpm_step, state.rpm_band),
+        None if load is None else _band(max(abs(load), IDLE_LOAD), rules.load_step, state.load_band),
+    )
+    if bands != (state.rpm_band, state.load_band):
+        state.rpm_band, state.load_band = bands
+        state.band = _name(*bands, rules)
+    return state.band
+
+
+def _name(rpm_band: int | None, load_band: int | None, rules: StateRules) -> str:
+    words = [] if rpm_band is None else [f"{_range(rpm_band, rules.rpm_step)} rpm"]
+    words += [] if load_band is None else [f"load {_range(load_band, rules.load_step)}"]
     return ", ".join(words)
 
 
@@ -88,11 +94,11 @@ def enter(state: SensorState, name: str) -> bool:
     if name == state.operating_state:
         return False
     if state.learned is not None or state.learning is not None:
-        others[state.operating_state] = Known(state.learned, state.learning)
+        others[state.operating_state] = Known(state.learned, state.learning, state.smooth)
     known = others.pop(name, None) or Known()
     state.operating_state = name
-    state.learned, state.learning = known.learned, known.learning
-    state.limits = state.smooth = state.rise_ns = None
+    state.learned, state.learning, state.smooth = known.learned, known.learning, known.smooth
+    state.limits = state.rise_ns = None
     return True
 
 
@@ -120,11 +126,13 @@ def forget_baselines(state: SensorState, name: str | None) -> None:
         state.others.pop(other, None)
 
 
-def _band(value: float, step: float, last: int | None) -> int:
-    position = log(min(value, MOST)) / log(1 + step)
+def _band(value: float, step: float, last: int | None) -> int | None:
+    if step == 0:
+        return None
+    position = log(min(value, MOST)) / log1p(step)
     return last if last is not None and abs(position - last) < KEEP else round(position)
 
 
 def _range(band: int, step: float) -> str:
-    low, high = (exp((band + side) * log(1 + step)) for side in (-0.5, 0.5))
+    low, high = (exp((band + side) * log1p(step)) for side in (-0.5, 0.5))
     return f"{low:.4g} to {high:.4g}"

@@ -53,6 +53,7 @@ class Known(Struct):
 
     learned: Baseline | None = None
     learning: Learning | None = None
+    smooth: float | None = None
 
 
 class Clocks(Struct, frozen=True):
@@ -71,8 +72,9 @@ class SensorState(Struct):
     that was.
 
     `learned` and `learning` are those of `operating_state`, which the machine was in last; `others` keeps them for the
-    other states. `versions` counts the baselines. Until `unsettled_ns` plus the settling time nothing is judged: it is
-    the time of the last reading before the machine went into its state. `low` counts readings in a row that are those
+    other states. `versions` counts the baselines, `band` is the name of the bands of speed and load that it is in.
+    Until `unsettled_ns` plus the settling time nothing is judged: it is the time of the last reading before the machine
+    went into its state. `low` counts readings in a row that are those
     of a machine standing still, `smooth` is the smoothed level, `rise_from` what it was up to a `rise_window` ago, and
     at `rise_ns`, half a window later. `spikes` is the share of readings that jump beyond the limit and back.
 
@@ -97,6 +99,7 @@ class SensorState(Struct):
     versions: int = 0
     rpm_band: int | None = None
     load_band: int | None = None
+    band: str = ""
     judged_ns: int | None = None
     unsettled_ns: int | None = None
     low: int = 0

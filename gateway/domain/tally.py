@@ -12,8 +12,11 @@ from gateway.domain.limits import Bounds
 LEVEL, DRIFT, RISE = "level", "drift", "rise"
 """Indicators that are not features: the level against its limits, the smoothed level, how fast the level rises."""
 
-RARE = 100_000
-"""Readings in which chance may make one row."""
+RARE = 10_000_000
+"""Readings in which chance may make one row: four months at one a second."""
+
+FORGIVEN = 4 / 256
+"""Of the last few hundred readings a handful beyond the limit says nothing about the sensor."""
 
 
 class Tally(Struct):
@@ -79,6 +82,6 @@ def row_against_chance(on_readings: int, share: float) -> int:
 
     So many that independent ones would make such a row once in `RARE` readings, at most three times as many as usual.
     """
-    if share <= 0:
+    if share <= FORGIVEN:
         return on_readings
     return max(on_readings, min(3 * on_readings, ceil(-log(RARE) / log(min(share, 0.5)))))

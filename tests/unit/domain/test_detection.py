@@ -135,7 +135,7 @@ def test_the_reason_of_a_learned_baseline_says_when_it_was_learned_and_what_is_n
     found = evaluate(state, Sample(12.5, 0, operating_state="running"), Rules(on_readings=1)).finding
     assert found is not None
     assert found.reason == (
-        "RMS 12.5 m/s², 3.1 × the running baseline 4.0 (learned 2\N{EN DASH}9 Sept, version 3), normal up to 5.0,"
+        "RMS 12.5 m/s², 3.1 × the running baseline 4.0 (learned 2\N{EN DASH}9 Sept, version 3), normal up to 5.14,"
         " for 1 reading"
     )
 

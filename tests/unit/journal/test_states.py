@@ -22,7 +22,7 @@ def full_state() -> SensorState:
         seen_us=253_402_300_799_999_999,
         severity=Level.CRITICAL,
         tallies={"level": Tally(severity=Level.CRITICAL, off=2)},
-        others={"fast": Known(replace(baseline, state="fast", smoothed=Spread(0.1, 20.0)))},
+        others={"fast": Known(replace(baseline, state="fast", smoothed=Spread(4.0, 0.1, 20.0)))},
         learning=learning,
         learned=baseline,
         event_baseline=0.1 + 0.2,
