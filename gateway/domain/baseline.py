@@ -167,8 +167,9 @@ def learn(
 
 
 def spread_of(samples: Sequence[float]) -> Spread | None:
-    """Return how far samples, in the order of their time, scatter upwards; None if they are all the same
-    or most of them not above zero.
+    """Return how far samples, in the order of their time, scatter upwards, or None if they do not.
+
+    None too if most of them are not above zero.
 
     The larger of two robust estimates: the standard deviation of what lies within three (by the median absolute
     deviation) of the middle, and the ninth decile, which sees a tail, or a second level, that is part of the machine's
