@@ -299,7 +299,7 @@ class Pipeline:
         event_id = event.event_id or ""
         event_us = microseconds(event.timestamp)
         if state.seen_us is not None and event_us <= state.seen_us:
-            same_time = batch.bodies.get((event_us, sensor.key), {})
+            same_time = batch.same_time(event_us, sensor.key)
             stored = same_time.get(event_id) or self._store.find_reading(event_us, sensor.key, event_id)
             if stored is not None:
                 self._repeated(message, decoded, stored, batch)
@@ -314,7 +314,7 @@ class Pipeline:
         if flags & Flag.CLOCK_REPLACED:
             batch.clock_replaced += 1
         elif flags & NOT_JUDGED or event_us != state.newest_us:
-            same_time = batch.bodies.get((event_us, sensor.key), {})
+            same_time = batch.same_time(event_us, sensor.key)
             time_ns += len(same_time) + self._store.count_same_time(event_us, sensor.key)
             batch.late += flags == Flag.LATE
         seq = batch.take_seq()
@@ -329,7 +329,6 @@ class Pipeline:
                 event.data.vibration_level, baseline, flags, body,
             )
         )  # fmt: skip
-        batch.bodies.setdefault((event_us, sensor.key), {})[event_id] = body
         self._ids.add(sensor.key, event_id, event_us)
         self._changed[sensor.key] = sensor
         if sensor.is_silent and not flags & Flag.RETAINED:

@@ -29,8 +29,8 @@ class DeadLetter(Struct, frozen=True):
 class Batch(Struct):
     """New rows in the order of their sequence numbers, and how many readings were known already or came late.
 
-    `bodies` finds the new readings by (event_us, sensor key) and event id, `rejected` the dead letters by (digest,
-    packet_id). `replayed` are the numbers of dead letters that are none any more.
+    `rejected` finds the dead letters by (digest, packet_id). `replayed` are the numbers of dead letters that are none
+    any more. The first `indexed` readings are in `bodies`, by (event_us, sensor key) and event id.
     """
 
     next_seq: int
@@ -42,6 +42,7 @@ class Batch(Struct):
     dead_letters: list[DeadLetter] = field(default_factory=list)
     alerts: dict[str, Alert] = field(default_factory=dict)
     bodies: dict[tuple[int, int], dict[str, bytes]] = field(default_factory=dict)
+    indexed: int = 0
     rejected: set[tuple[bytes, int]] = field(default_factory=set)
     replayed: list[int] = field(default_factory=list)
     duplicates: int = 0
@@ -54,6 +55,13 @@ class Batch(Struct):
         seq = self.next_seq
         self.next_seq += 1
         return seq
+
+    def same_time(self, event_us: int, sensor: int) -> dict[str, bytes]:
+        """Return event id -> body of the new readings that a sensor has at a time; most batches never ask."""
+        for row in self.readings[self.indexed :]:
+            self.bodies.setdefault((row[1], row[2]), {})[row[3]] = row[-1]
+        self.indexed = len(self.readings)
+        return self.bodies.get((event_us, sensor), {})
 
     def add(self, change: Change) -> None:
         """Take in a fact, and the alert that it changed."""

@@ -36,6 +36,9 @@ MARGIN = 200
 """Python's stack bounds how deeply a payload may be nested. Where a stored one is read again, the stack may be fuller
 by as much as this."""
 
+SHALLOW = 4 * MARGIN
+"""Bytes that cannot be nested deeply enough for that to matter: each level has a bracket at both ends."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SPACE = b" \t\r\n"
 
@@ -47,7 +50,7 @@ def decode(payload: bytes, tags: dict[str, str] | None) -> list[Decoded | Reject
     """Return what `payload`, published on a topic that captured `tags`, holds: events and dead letters, in order."""
     if tags is None:
         return [Rejected("topic_mismatch", "no template of mqtt.topics fits this topic", payload)]
-    if payload.lstrip(_SPACE)[:1] != b"[":
+    if payload.startswith(b"{") or payload.lstrip(_SPACE)[:1] != b"[":  # nearly all begin so
         return [_element(payload, tags, None)]
     elements = _elements(payload)
     if isinstance(elements, Rejected):
@@ -81,7 +84,8 @@ def _elements(payload: bytes) -> list[msgspec.Raw] | Rejected:
 def _element(body: bytes, tags: dict[str, str], index: int | None) -> Decoded | Rejected:
     try:
         event = EVENT.decode(body)
-        _leave_margin(body)
+        if len(body) > SHALLOW:
+            _leave_margin(body)
     except msgspec.ValidationError as error:
         return Rejected("invalid", str(error), body, index)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -94,7 +98,8 @@ def _element(body: bytes, tags: dict[str, str], index: int | None) -> Decoded | 
         return Rejected(*problem, body, index)
     if event.correlation_id is not None:  # what is shown again and again is bounded; the body keeps it whole
         event.correlation_id = event.correlation_id[:MAX_ID]
-    event.data.unit = event.data.unit[:MAX_ID]
+    if len(event.data.unit) > MAX_ID:
+        event.data.unit = event.data.unit[:MAX_ID]
     if event.event_id is None:
         event.event_id = derived_id(sha256(body).hexdigest())
     return event, body
@@ -113,7 +118,9 @@ def _problem(event: VibrationRecorded, tags: dict[str, str], size: int) -> tuple
         return "unknown_type", f"eventType is {event.event_type[:MAX_ID]!r}"
     if not 0 < len(sensor) <= MAX_ID or not sensor.isprintable():
         return "bad_id", f"data.sensorId must be 1 to {MAX_ID} printable characters"
-    if event_id is not None and (not 0 < len(event_id) <= MAX_ID or _CONTROL.search(event_id)):
+    if event_id is not None and (
+        not 0 < len(event_id) <= MAX_ID or (not event_id.isprintable() and _CONTROL.search(event_id))
+    ):
         return "bad_id", f"eventId must be 1 to {MAX_ID} characters, none of them a control character"
     if tags.get("sensor", sensor) != sensor:
         return "topic_mismatch", f"the topic's sensor is {tags['sensor']!r}, data.sensorId is {sensor!r}"

@@ -160,7 +160,8 @@ def place(
     jumps back, by more than the tolerance, or lies in the future, is replaced by the receive time, unless our own
     clock is `suspect`. A retained reading is an old one by its nature: it keeps its time and moves nothing.
     """
-    state.seen_us = event_us if state.seen_us is None else max(state.seen_us, event_us)
+    if state.seen_us is None or event_us > state.seen_us:
+        state.seen_us = event_us
     received_us = received_ns // 1000
     newest = state.newest_us
     if not EARLIEST_US <= event_us <= LATEST_US or (event_us > received_us + FUTURE_TOLERANCE_US and not suspect):

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -15,7 +16,7 @@ import structlog
 
 from gateway.api import Notification, OutboxItem, OutboxState
 from gateway.domain.alerts import Alert
-from gateway.domain.batch import Batch
+from gateway.domain.batch import Batch, ReadingRow
 from gateway.domain.events import Fact, Message
 from gateway.domain.saved import Saved
 from gateway.domain.sensors import Sensor
@@ -40,6 +41,9 @@ log = structlog.get_logger(__name__)
 
 JSON = msgspec.json.Encoder()
 
+_ROWS = 50
+"""Readings that one statement inserts; more take as long each."""
+
 RollupRow = tuple[int, int, float, float, float, int]
 """sensor key, beginning in seconds, lowest, mean and highest level, number of readings."""
 
@@ -63,6 +67,8 @@ class Journal:
         self._sql = load_queries()
         self._path = path
         self._db, self.salvaged = open_or_salvage(path)
+        one = self._sql["insert_reading"].removesuffix(";")
+        self._insert_many = one + ("," + one.partition("VALUES")[2]) * (_ROWS - 1)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self.next_seq: int = self._one("last_seq")[0] + 1
 
@@ -94,7 +100,7 @@ class Journal:
             if batch.sensors:
                 self._many("insert_sensor", (_sensor_row(sensor) for sensor in batch.sensors.values()))
                 self._db.execute(self._sql["upsert_note"], (REGISTRY_SEQ, str(batch.next_seq)))
-            self._many("insert_reading", batch.readings)
+            self._insert_readings(batch.readings)
             self._append(batch.facts, batch.recorded_ns)
             self._many(
                 "insert_dead_letter",
@@ -283,6 +289,13 @@ class Journal:
                 for seq, fact in facts
             ),
         )  # fmt: skip
+
+    def _insert_readings(self, rows: Sequence[ReadingRow]) -> None:
+        """Insert many rows by one statement: that takes a third less time, and hardly ever the interpreter's lock."""
+        whole = len(rows) - len(rows) % _ROWS
+        for start in range(0, whole, _ROWS):
+            self._db.execute(self._insert_many, list(chain.from_iterable(rows[start : start + _ROWS])))
+        self._many("insert_reading", rows[whole:])
 
     def _many(self, query: str, rows: Iterable[tuple[object, ...]]) -> None:
         self._db.executemany(self._sql[query], rows)

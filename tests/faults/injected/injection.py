@@ -169,16 +169,11 @@ def acknowledge_first() -> None:
 def no_deduplication() -> None:
     """Know no reading again, and let the journal take it."""
 
-    class Forgetful(dict[Any, Any]):
-        def get(self, *_: Any) -> Any:
-            return {}
-
     def without_index(_journal: Any, database: sqlite3.Connection) -> sqlite3.Connection:
         database.execute("DROP INDEX IF EXISTS readings_key")
         return database
 
-    batch = PIPELINE.Batch
-    PIPELINE.Batch = lambda **fields: batch(**fields, bodies=Forgetful())
+    PIPELINE.Batch.same_time = lambda *_: {}
     Journal.find_reading = lambda *_: None
     with_database(without_index)
 

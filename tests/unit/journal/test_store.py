@@ -56,6 +56,16 @@ class TestTransactions:
         assert (here.contents(), journal.next_seq) == (before, next_seq)
         assert len(here.take(reading(1)).readings) == 1
 
+    @pytest.mark.parametrize("count", [1, 49, 50, 51, 123])
+    def test_as_many_readings_as_there_are(self, here: Plant, count: int) -> None:
+        batch = here.take(*(reading(second, 4.0 + second) for second in range(count)))
+        with here.reader() as reader:
+            found = reader.step(0, 1000).readings
+        assert [(each.seq, each.level, each.body) for each in found] == [
+            (row[0], 4.0 + second, row[-1]) for second, row in enumerate(batch.readings)
+        ]
+        assert len(found) == count
+
     def test_a_journal_that_cannot_be_written_says_so_and_has_written_nothing(
         self, here: Plant, journal: Journal
     ) -> None:
