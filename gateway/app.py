@@ -23,6 +23,7 @@ from gateway.consumers.live import Live
 from gateway.consumers.notifier import NAME as NOTIFIER
 from gateway.consumers.notifier import Notifier, handler_subject
 from gateway.domain.alerts import ALERT_FACTS, describe
+from gateway.domain.baseline_history import current
 from gateway.domain.batch import Batch, DeadLetter
 from gateway.domain.events import SEVERITIES, Message, Rejected, Severity
 from gateway.domain.recent import LOOK_BACK
@@ -389,6 +390,9 @@ async def _serve(  # noqa: PLR0917 - it hands over what it is given
     async def trace(event_id: str) -> Mapping[str, Any] | None:
         return await questions.ask(life_of, event_id)
 
+    async def baselines(sensor_id: str | None) -> Sequence[Mapping[str, Any]]:
+        return current(await questions.ask(Reader.baseline_facts, sensor_id))
+
     public = config.http.public_url if config.http else None
     services = Services(
         live,
@@ -402,6 +406,7 @@ async def _serve(  # noqa: PLR0917 - it hands over what it is given
         operations,
         http_token(config),
         link_key(config),
+        baselines=baselines,
     )
     page = PageSettings(
         gateway_id=config.gateway.id,

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gateway.api import Context, Trend
 from gateway.config import Config
 from gateway.domain.alerts import describe
+from gateway.domain.baseline_history import described
+from gateway.domain.events import Fact
 from gateway.domain.limits import Limits
 from gateway.domain.links import VALID_NS, AckLink, sign
 from gateway.journal import Journal, Questions, Reader, Stream
@@ -35,6 +38,23 @@ class Operations:
         alert = await self._journal.call(self._pipeline.acknowledge, alert_id, by, reason, time.time_ns())
         self._announce()
         return describe(alert)
+
+    async def set_baseline(self, sensor_id: str, level: float, state: str, by: str, reason: str) -> Mapping[str, Any]:
+        """Set what is normal for a sensor, and return that. Raises NotFoundError or ConflictError."""
+        return await self._change_baseline(
+            partial(self._pipeline.set_baseline, sensor_id, level, state=state, by=by, reason=reason)
+        )
+
+    async def relearn(self, sensor_id: str, state: str | None, by: str, reason: str) -> Mapping[str, Any]:
+        """Have it learned anew, in an operating state or in all; return who wanted it. Raises as `set_baseline`."""
+        return await self._change_baseline(
+            partial(self._pipeline.relearn, sensor_id, state=state, by=by, reason=reason)
+        )
+
+    async def _change_baseline(self, change: Callable[..., Fact]) -> Mapping[str, Any]:
+        fact = await self._journal.call(partial(change, time_ns=time.time_ns()))
+        self._announce()
+        return described(fact)
 
     async def limits(self, sensor_id: str) -> Mapping[str, Any] | None:
         """Return what a sensor's next reading will be compared with, or None without a baseline."""

@@ -27,7 +27,7 @@ from gateway.domain.sensors import Clocks, Sensor, SensorState
 from gateway.domain.signals import MAX_MACHINES, MachineState, Place, SensorStatus, Signals
 from gateway.domain.topics import TopicTemplates
 from gateway.domain.watch import Reception
-from gateway.errors import JournalUnavailableError
+from gateway.errors import JournalUnavailableError, NotFoundError
 
 MAX_LOCATION = 200
 """Characters of `sensorLocation` that are shown; the event itself is kept whole."""
@@ -217,6 +217,40 @@ class Pipeline:
         self._write_now([change], time_ns)
         assert change.alert is not None  # noqa: S101 - it is what was acknowledged
         return change.alert
+
+    def set_baseline(
+        self, sensor_id: str, level: float, *, state: str = "", by: str, reason: str = "", time_ns: int
+    ) -> Fact:
+        """Let a person say what is normal for a sensor in an operating state; return the fact that says so.
+
+        Raises NotFoundError for an unknown sensor, ConflictError if its baseline is configured, ValueError if the level
+        is not above zero, and JournalUnavailableError; nothing has changed then.
+        """
+        sensor = self._known(sensor_id)
+        change = self._engine.set_baseline(sensor, level, state=state, by=by, reason=reason, time_ns=time_ns)
+        return self._change_baseline(sensor, change, time_ns)
+
+    def relearn(self, sensor_id: str, *, state: str | None = None, by: str, reason: str = "", time_ns: int) -> Fact:
+        """Have it learned anew what is normal for a sensor, in an operating state or (None) in all; return the fact.
+
+        Raises what `set_baseline` raises.
+        """
+        sensor = self._known(sensor_id)
+        change = self._engine.relearn(sensor, state=state, by=by, reason=reason, time_ns=time_ns)
+        return self._change_baseline(sensor, change, time_ns)
+
+    def _known(self, sensor_id: str) -> Sensor:
+        self._flush()
+        sensor = self._engine.sensors.get(sensor_id)
+        if sensor is None:
+            raise NotFoundError(f"no sensor {sensor_id!r} has published yet")
+        return sensor
+
+    def _change_baseline(self, sensor: Sensor, change: Change, time_ns: int) -> Fact:
+        self._write_now([change], time_ns)
+        self._engine.apply_baseline(sensor, change.fact)
+        self._changed[sensor.key] = sensor
+        return change.fact
 
     def limits(self, sensor_id: str) -> Limits | None:
         """Return what the next reading of a sensor will be compared with, or None for a sensor that is not known."""

@@ -20,6 +20,7 @@ _COMMANDS = {
     "events": "gateway.cli.events:events",
     "alerts": "gateway.cli.alerts:alerts",
     "sensors": "gateway.cli.sensors:sensors",
+    "baselines": "gateway.cli.baselines:baselines",
     "backtest": "gateway.cli.backtest:backtest",
     "rules": "gateway.cli.rules:rules",
     "deadletters": "gateway.cli.deadletters:deadletters",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import msgspec
 
 from gateway.api import Entry, Step, StoredReading
 from gateway.domain.alerts import Alert
+from gateway.domain.baseline_history import CHANGES
 from gateway.domain.events import Fact
 from gateway.errors import GatewayError
 from gateway.journal.database import load_queries, open_for_reading
@@ -155,6 +157,11 @@ class Reader:
         names = ("seq", "received", "topic", "reason", "detail", "payload")
         rows = self._db.execute(self._sql["dead_letters_that_mention"], (text, limit))
         return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def baseline_facts(self, sensor_id: str | None = None) -> list[Fact]:
+        """Return what was ever learned, set or wanted learned anew, of a sensor or of all, oldest first."""
+        entries = (entry for type_ in CHANGES for entry in self.entries(sensor_id, type_, None, None, -1))
+        return [entry.fact for entry in sorted(entries, key=attrgetter("seq"))]
 
     def outbox_of(self, fact_id: str) -> list[tuple[str, str, int, str]]:
         """Return (handler, state, attempts, what the other side said) of the notifications of a fact."""

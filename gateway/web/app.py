@@ -17,6 +17,7 @@ from gateway.errors import GatewayError, TooMuchError
 from gateway.web.ack import create_ack_page
 from gateway.web.actions import Permission, create_actions
 from gateway.web.api import create_router
+from gateway.web.baselines import create_baselines
 from gateway.web.guard import HEADERS, Guard
 from gateway.web.ports import PageSettings, Services
 from gateway.web.schema import Readiness
@@ -31,8 +32,10 @@ def create_app(services: Services, page: PageSettings, stream: Stream | None = N
     app = FastAPI(title="Vibration gateway", version=__version__, docs_url=None, redoc_url=None)
     app.state.stream = stream
     app.include_router(create_router(services, stream))
+    permission = Permission(services.token, page.hosts)
+    app.include_router(create_baselines(services, permission))
     if services.actions is not None:
-        app.include_router(create_actions(services.actions, Permission(services.token, page.hosts)))
+        app.include_router(create_actions(services.actions, permission))
         app.include_router(create_ack_page(services, services.actions, page))
     _add_probes(app, services)
     _add_files(app)

@@ -60,17 +60,30 @@ class Actions(Protocol):
         """Acknowledge an alert and return it. Raises NotFoundError or ConflictError."""
         ...
 
+    async def set_baseline(self, sensor_id: str, level: float, state: str, by: str, reason: str) -> Mapping[str, Any]:
+        """Set what is normal for a sensor, and return that. Raises NotFoundError or ConflictError."""
+        ...
+
+    async def relearn(self, sensor_id: str, state: str | None, by: str, reason: str) -> Mapping[str, Any]:
+        """Have it learned anew, in one operating state or in all. Raises NotFoundError or ConflictError."""
+        ...
+
     async def replay(self, numbers: Sequence[int]) -> Mapping[str, Any]:
         """Take dead letters (all, if no numbers are given) through again; return `asked` and `replayed`."""
         ...
+
+
+async def no_baselines(_sensor_id: str | None) -> Sequence[Mapping[str, Any]]:
+    """Know of none."""
+    return ()
 
 
 @dataclass(frozen=True)
 class Services:
     """Where the answers come from. Alerts are as `gateway.domain.alerts.describe` gives them.
 
-    `alerts` takes whether closed ones are wanted too; `readiness` gives the reasons for not being ready. `link_key` is
-    what acknowledge links are signed with.
+    `alerts` takes whether closed ones are wanted too; `readiness` gives the reasons for not being ready; `baselines`
+    takes a sensor's id, or None for all. `link_key` is what acknowledge links are signed with.
     """
 
     live: LiveState
@@ -84,6 +97,7 @@ class Services:
     actions: Actions | None = None
     token: str = ""
     link_key: bytes = b""
+    baselines: Callable[[str | None], Awaitable[Sequence[Mapping[str, Any]]]] = no_baselines
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from tests.unit.web.conftest import Journal
 TOKEN = "the-token"
 PERMIT = {"Authorization": f"Bearer {TOKEN}"}
 ACK, REPLAY = "/api/v1/alerts/a1/ack", "/api/v1/deadletters/replay"
+SET, RELEARN = "/api/v1/baselines/VB-1/set", "/api/v1/baselines/VB-1/relearn"
 
 
 class Changes:
@@ -34,6 +35,12 @@ class Changes:
 
     async def acknowledge(self, alert_id: str, by: str, reason: str) -> Mapping[str, Any]:
         return self._note({"id": alert_id, "acknowledgedBy": by}, alert_id, by, reason)
+
+    async def set_baseline(self, sensor_id: str, level: float, state: str, by: str, reason: str) -> Mapping[str, Any]:
+        return self._note({"sensorId": sensor_id, "level": level}, sensor_id, level, state, by, reason)
+
+    async def relearn(self, sensor_id: str, state: str | None, by: str, reason: str) -> Mapping[str, Any]:
+        return self._note({"sensorId": sensor_id}, sensor_id, state, by, reason)
 
     async def replay(self, numbers: Sequence[int]) -> Mapping[str, Any]:
         return self._note({"asked": len(numbers), "replayed": numbers}, *numbers)
@@ -87,7 +94,7 @@ async def test_with_the_token_it_is_done(client: httpx.AsyncClient, changes: Cha
     ["", "Bearer", "Bearer ", "Bearer the-token2", "Bearer the-toke", "Basic the-token", "the-token",
      "Bearer the-tökén", "Bearer  the-token"],
 )  # fmt: skip
-@pytest.mark.parametrize("path", [ACK, REPLAY])
+@pytest.mark.parametrize("path", [ACK, REPLAY, SET, RELEARN])
 async def test_without_it_nothing_is(client: httpx.AsyncClient, changes: Changes, path: str, permit: str) -> None:
     answer = await client.post(path, json={"by": "anna"}, headers=[(b"Authorization", permit.encode())])
     assert answer.status_code == 401
@@ -120,7 +127,7 @@ async def test_our_own_page_may(client: httpx.AsyncClient, origin: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE"])
-@pytest.mark.parametrize("path", [ACK, REPLAY])
+@pytest.mark.parametrize("path", [ACK, REPLAY, SET, RELEARN])
 async def test_only_a_post_changes_anything(
     client: httpx.AsyncClient, changes: Changes, path: str, method: str
 ) -> None:

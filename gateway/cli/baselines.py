@@ -1,0 +1,145 @@
+"""baselines: what is normal for each sensor, since when, and who said so."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable, Mapping, Sequence
+from math import inf
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import click
+
+from gateway.cli.changing import change
+from gateway.cli.output import config_option, inert, open_reader, output_option, print_json, print_table
+from gateway.config import load, load_rules
+from gateway.domain.baseline_history import current, described
+from gateway.errors import NotFoundError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_COLUMNS = ("sensor", "state", "level", "sigma", "unit", "source", "version", "readings", "from", "to", "by")
+
+
+class Level(click.ParamType[float]):
+    """A level on the command line: a number above zero."""
+
+    name = "number"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
+        try:
+            level = float(str(value))
+        except ValueError:
+            level = 0.0
+        if not 0 < level < inf:
+            self.fail(f"{value!r} is not a number above zero", param, ctx)
+        return level
+
+
+def _said(function: F) -> F:
+    """Add --by and --reason, as every change has them."""
+    function = click.option("--reason", default="", help="Why, for those who look later.")(function)
+    return click.option(
+        "--by", default=getpass.getuser, show_default="the user who asks", help="Who says so, or wants it."
+    )(function)
+
+
+@click.group()
+def baselines() -> None:
+    """Show what is normal for the sensors, in each operating state; set it, or have it learned anew."""
+
+
+@baselines.command("list")
+@config_option
+@output_option
+def list_(config_path: Path, output: str) -> None:
+    """List the baselines that hold."""
+    found = [*_configured(config_path), *current(open_reader(config_path).baseline_facts())]
+    if output == "json":
+        print_json(found)
+    else:
+        print_table(_COLUMNS, [_cells(row) for row in found], empty="No baseline has been learned or set yet.")
+
+
+@baselines.command()
+@config_option
+@output_option
+@click.argument("sensor_id", metavar="SENSOR")
+def show(config_path: Path, output: str, sensor_id: str) -> None:
+    """Show a sensor's baselines: those that hold, and every version there ever was."""
+    reader = open_reader(config_path)
+    if sensor_id not in {sensor.id for sensor in reader.sensors()}:
+        raise NotFoundError(f"no sensor {sensor_id!r} has published yet")
+    facts = reader.baseline_facts(sensor_id)
+    holding = [row for row in _configured(config_path) if row["sensorId"] == sensor_id] + current(facts)
+    history = [described(fact) for fact in facts]
+    if output == "json":
+        print_json({"sensorId": sensor_id, "current": holding, "history": history})
+        return
+    print_table(_COLUMNS, [_cells(row) for row in holding], empty="No baseline of it holds: one is being learned.")
+    click.echo()
+    rows = [(row["at"], row["change"], row.get("comment") or None, *_cells(row)[1:]) for row in history]
+    print_table(("at", "change", "why", *_COLUMNS[1:]), rows, empty="Nothing was ever learned or set for it.")
+
+
+@baselines.command("set")
+@config_option
+@output_option
+@_said
+@click.option("--state", default="", help="The operating state that it holds in; left out, where nothing says one.")
+@click.argument("sensor_id", metavar="SENSOR")
+@click.argument("level", type=Level())
+def set_(  # noqa: PLR0917 - click hands them over by name
+    config_path: Path, output: str, by: str, reason: str, state: str, sensor_id: str, level: float
+) -> None:
+    """Set what is normal for SENSOR, in its unit. It counts until it is set again or learned anew."""
+    made = change(
+        load(config_path),
+        f"/api/v1/baselines/{quote(sensor_id, safe='')}/set",
+        {"level": level, "state": state, "by": by, "reason": reason},
+        lambda operations: operations.set_baseline(sensor_id, level, state, by, reason),
+    )
+    words = f"{sensor_id}: {level:g} {made.get('unit', '')} is normal now, version {made.get('version')}, said by {by}"
+    _print(made, output, words)
+
+
+@baselines.command()
+@config_option
+@output_option
+@_said
+@click.option("--state", help="The operating state to learn anew; left out, all.")
+@click.argument("sensor_id", metavar="SENSOR")
+def relearn(  # noqa: PLR0917 - click hands them over by name
+    config_path: Path, output: str, by: str, reason: str, state: str | None, sensor_id: str
+) -> None:
+    """Have it learned anew what is normal for SENSOR: after maintenance, a repair, or when it has been moved."""
+    made = change(
+        load(config_path),
+        f"/api/v1/baselines/{quote(sensor_id, safe='')}/relearn",
+        {"state": state, "by": by, "reason": reason},
+        lambda operations: operations.relearn(sensor_id, state, by, reason),
+    )
+    _print(made, output, f"{sensor_id}: what is normal is learned anew, as {by} wanted; what was learned is kept")
+
+
+def _configured(config_path: Path) -> list[Mapping[str, Any]]:
+    """Return the baselines of the configuration: they come before all others."""
+    return [
+        {"sensorId": table.id, "level": table.baseline, "source": "configured"}
+        for table in load_rules(config_path).sensors
+        if table.baseline is not None
+    ]
+
+
+def _cells(row: Mapping[str, Any]) -> Sequence[object]:
+    values = {"sensor": row["sensorId"], **{name: row.get(name) for name in _COLUMNS[1:]}}
+    return [None if value == "" else value for value in values.values()]
+
+
+def _print(made: Mapping[str, Any], output: str, words: str) -> None:
+    if output == "json":
+        print_json(made)
+    else:
+        click.echo(inert(words))

@@ -1,0 +1,74 @@
+"""Baselines over HTTP: what is normal, and, with the token, saying so or having it learned anew."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.errors import ConflictError, JournalUnavailableError, NotFoundError
+from gateway.web.actions import Permission, Person
+from gateway.web.ports import Actions, Services
+
+State = Annotated[str, Field(max_length=64)]
+_ERRORS: dict[int | str, dict[str, Any]] = {401: {}, 403: {}, 404: {}, 409: {}}
+
+
+class Setting(BaseModel):
+    """What is normal, in the sensor's unit and in an operating state (empty where nothing says it), and who says so."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    level: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    state: State = ""
+    by: Person
+    reason: Annotated[str, Field(max_length=1000)] = ""
+
+
+class Relearning(BaseModel):
+    """Who wants it learned anew, in one operating state or, left out, in all, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    state: State | None = None
+    by: Person
+    reason: Annotated[str, Field(max_length=1000)] = ""
+
+
+def create_baselines(services: Services, permission: Permission) -> APIRouter:
+    """Return the routes; those that change something only where something can be changed."""
+    router = APIRouter(prefix="/api/v1/baselines")
+
+    @router.get("")
+    async def list_baselines(sensor: str | None = None) -> Any:
+        """Return the baselines that hold, of one sensor or of all, one for each operating state."""
+        return await services.baselines(sensor)
+
+    if services.actions is not None:
+        _add_changes(router, services.actions, permission)
+    return router
+
+
+def _add_changes(router: APIRouter, actions: Actions, permission: Permission) -> None:
+    @router.post("/{sensor_id:path}/set", dependencies=[Depends(permission)], responses=_ERRORS)
+    async def set_baseline(sensor_id: str, body: Setting) -> dict[str, Any]:
+        """Set what is normal for a sensor."""
+        return await _answer(actions.set_baseline(sensor_id, body.level, body.state, body.by, body.reason))
+
+    @router.post("/{sensor_id:path}/relearn", dependencies=[Depends(permission)], responses=_ERRORS)
+    async def relearn(sensor_id: str, body: Relearning) -> dict[str, Any]:
+        """Have it learned anew what is normal for a sensor; what was learned before stays in the journal."""
+        return await _answer(actions.relearn(sensor_id, body.state, body.by, body.reason))
+
+
+async def _answer(change: Awaitable[Mapping[str, Any]]) -> dict[str, Any]:
+    try:
+        return dict(await change)
+    except NotFoundError as error:
+        raise HTTPException(404, str(error)) from error
+    except ConflictError as error:
+        raise HTTPException(409, str(error)) from error
+    except JournalUnavailableError as error:
+        raise HTTPException(503, str(error)) from error
