@@ -89,8 +89,9 @@ class Problems(Struct):
 def read_csv(path: Path, columns: Columns, tags: dict[str, str], problems: Problems) -> Iterator[Recorded]:
     """Yield the readings of a `.csv` or `.csv.gz` file; rows that cannot be used go to `problems`.
 
-    A row without a time is left out, one without a level leaves out that sensor, one without a feature that feature.
-    The fewest rows are left out that leave the others in the order of time: one wrong year does not lose the rest.
+    A row without a time is left out, one with a bad level leaves out that sensor, one with a bad feature that feature.
+    An empty cell was not measured, which is no fault as long as some sensor has a level in its row. The fewest rows are
+    left out that leave the others in the order of time: one wrong year does not lose the rest.
     Raises GatewayError if a column is missing, or the file cannot be read to its end.
     """
     if problem := missing_columns(path, columns):
@@ -166,13 +167,16 @@ class _Cells:
         for sensor, column, position, features in self._sensors:
             level = _number(row, position)
             if level is None:
-                faults.append(f"{column} is {_text(row, position)!r}, not a number")
+                if text := _text(row, position):
+                    faults.append(f"{column} is {text!r}, not a number")
                 continue
             data = ReadingData(sensor, level, unit=self._columns.unit, operating_state=state, sequence=number)
             if features:
                 faults += _set_features(data, row, features)
             event = VibrationRecorded("VibrationRecorded", moment, data, f"row {number}")
             found.append(Recorded(number, event, event_us, received_us * 1000, tags))
+        if not found and not faults:
+            faults.append(f"there is nothing in {', '.join(self._columns.values.values())}")
         return found, faults
 
     def _times(self, number: int, row: Sequence[str]) -> tuple[int, int]:

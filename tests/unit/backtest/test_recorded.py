@@ -60,8 +60,8 @@ def test_the_receive_time_comes_from_its_own_column(tmp_path: Path) -> None:
         ("nan,1", "line 2: t is 'nan', not a time"),
         ("1e400,1", "line 2: t is '1e400', not a time"),
         ("9999-01-01,1", "line 2: t is '9999-01-01', not a time"),
-        ("5,", "line 2: a is '', not a number"),
-        ("5", "line 2: a is '', not a number"),
+        ("5,", "line 2: there is nothing in a"),
+        ("5", "line 2: there is nothing in a"),
         ("", "line 2: t is '', not a time"),
         ("5,NaN", "line 2: a is 'NaN', not a number"),
         ("5,-inf", "line 2: a is '-inf', not a number"),
@@ -81,6 +81,13 @@ def test_a_bad_cell_leaves_out_its_sensor_or_its_feature_only(tmp_path: Path) ->
     assert levels(found) == [(0, "S2", 2)]
     assert found[0].event.data.kurtosis is None
     assert problems.named == ["line 2: a is 'x', not a number; k is 'y', not a number"]
+
+
+def test_a_sensor_that_was_not_measured_is_no_fault_where_another_one_was(tmp_path: Path) -> None:
+    columns = Columns({"S1": "a", "S2": "b"}, time="t")
+    found, problems = read(tmp_path, "t,a,b\n5,1,\n6,,2\n7,,\n8,1\n", columns)
+    assert levels(found) == [(0, "S1", 1), (1, "S2", 2), (3, "S1", 1)]
+    assert problems.named == ["line 4: there is nothing in a, b"]
 
 
 def test_many_bad_rows_are_counted_but_not_all_named(tmp_path: Path) -> None:
