@@ -162,6 +162,10 @@ def fan(folder: Path) -> Iterator[Figure]:
             yield at_least(f"{name}: false alerts with one fixed baseline", len(one.alerts), 1, "alerts", note)
             aware = backtest(file, given, FAN_LEARNING).alerts
             yield at_most(f"{name}: false alerts by state", len(aware), 0, "alerts", _places(aware))
+            speeds = list(dict.fromkeys(window["speed"] for window in windows))
+            missed = [speed for speed in speeds if not _is_found(Path(made, "worse.csv"), windows, speed, given)]
+            note = f"of {len(speeds)}; not at {', '.join(missed)} %" if missed else f"of {len(speeds)}"
+            yield Figure(f"{name}: critical at three times the level", len(speeds) - len(missed), "speeds", note=note)
             guessed = backtest(file, inferred, FAN_LEARNING).alerts
             yield Figure(f"{name}: false alerts, state inferred", len(guessed), "alerts", note=_places(guessed))
 
@@ -183,6 +187,16 @@ def _fan_windows(file: Path) -> list[Row]:
     learn = [window | {"use": "learn"} for speed in speeds for window in by_speed[speed][0::2]]
     random.Random(FAN_SEED).shuffle(speeds)
     return learn + [window | {"use": "judge"} for speed in speeds for window in by_speed[speed][1::2]]
+
+
+def _is_found(file: Path, windows: Sequence[Row], speed: str, columns: Columns) -> bool:
+    """Tell whether a critical alert comes if, once learned, the x axis at one speed has three times its level."""
+    worse = [
+        window | {"x": str(3 * float(window["x"]))} if window["use"] == "judge" and window["speed"] == speed else window
+        for window in windows
+    ]
+    entries = backtest(_write(file, worse), columns, FAN_LEARNING).alerts
+    return any(entry.severity == "critical" and worse[entry.row]["speed"] == speed for entry in entries)
 
 
 def _one_baseline(windows: Iterable[Row]) -> Config:

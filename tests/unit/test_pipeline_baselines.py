@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.domain.detection import Rules
+from gateway.domain.rules import Rules
 from gateway.errors import ConflictError, JournalUnavailableError, NotFoundError
 from tests.readings import FIXED, NOON_NS, Plant, plant, reading
 
