@@ -31,6 +31,7 @@ __all__ = [
     "Item",
     "Notification",
     "NotificationKind",
+    "Previewed",
     "StoredReading",
     "Trend",
 ]
@@ -116,6 +117,14 @@ class Context(Struct, frozen=True):
     timezone: tzinfo | None = None
     trend: Callable[[str, int, int], Awaitable[Trend]] = _no_trend
     acknowledge_url: Callable[[str, str], str] = _no_address
+
+
+class Previewed(Handler, Protocol):
+    """A handler that can show what it would send."""
+
+    async def preview(self, notification: Notification) -> Mapping[str, str]:
+        """Return the parts of the message by name; `text` is what people read. Sends nothing."""
+        ...
 
 
 class Attached(Handler, Protocol):

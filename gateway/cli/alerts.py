@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import re
 from pathlib import Path
 
 import click
@@ -17,6 +18,7 @@ from gateway.cli.output import (
     print_json,
     print_table,
 )
+from gateway.cli.rendering import print_message, render
 from gateway.config import load
 from gateway.domain.alerts import ALERT_FACTS, describe
 from gateway.domain.events import rfc3339
@@ -58,11 +60,15 @@ def list_(config_path: Path, output: str, *, everything: bool) -> None:
 @alerts.command()
 @config_option
 @output_option
+@click.option("--render", "handler", metavar="HANDLER", help="Show instead what this handler would send.")
 @click.argument("alert_id", metavar="ID")
-def show(config_path: Path, output: str, alert_id: str) -> None:
+def show(config_path: Path, output: str, alert_id: str, handler: str | None) -> None:
     """Show an alert, its changes, and who was told. The first characters of an ID are enough."""
     reader = open_reader(config_path)
     alert = reader.alert(alert_id)
+    if handler is not None:
+        print_message(render(load(config_path), reader, alert, handler), output)
+        return
     history = [
         {
             "at": rfc3339(entry.fact.time_ns),
@@ -80,7 +86,7 @@ def show(config_path: Path, output: str, alert_id: str) -> None:
     if output == "json":
         print_json({**describe(alert), "history": history})
         return
-    print_facts({key: value for key, value in describe(alert).items() if key != "tags"} | alert.tags)
+    print_facts({_words(key): value for key, value in describe(alert).items() if key != "tags"} | alert.tags)
     click.echo()
     rows = [(change["at"], change["change"], change["why"], _told(change["told"])) for change in history]
     print_table(("at", "change", "why", "told"), rows, empty="")
@@ -106,6 +112,11 @@ def ack(config_path: Path, output: str, by: str, reason: str, alert_id: str) -> 
         print_json(alert)
     else:
         click.echo(inert(f"{alert['sensorId']}: {alert['severity']} acknowledged by {by}"))
+
+
+def _words(key: str) -> str:
+    """Return a name of the API as people write it: `openedAt` -> `opened at`."""
+    return re.sub(r"([A-Z])", lambda capital: f" {capital[0].lower()}", key).replace(" id", " ID")
 
 
 def _told(notifications: object) -> str | None:

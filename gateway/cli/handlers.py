@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
-from gateway.api import DeliveryError, Notification
+from gateway.api import Context, DeliveryError, Notification
 from gateway.cli.output import config_option, inert, output_option, print_json, print_table
-from gateway.config import Config, load
+from gateway.config import Config, load, masked
 from gateway.domain.events import derived_id
 from gateway.errors import GatewayError
-from gateway.handlers import build_handler
+from gateway.handlers import attach, build_handler
 
 _COLUMNS = ("handler", "type", "routes")
 
@@ -56,19 +56,30 @@ def test(config_path: Path, name: str) -> None:
     table = config.handlers[name]
     handler = build_handler(name, table.type, table.settings)
 
-    async def send() -> str:
+    async def send() -> object:
+        attach(handler, Context(config.gateway.timezone))
         async with asyncio.timeout(table.timeout / 1e9):
             return await handler.send(_test_notification(config))
 
     try:
         said = asyncio.run(send())
     except DeliveryError as error:
-        raise GatewayError(inert(f"{name}: {error}")) from error
+        what = "the gateway would try again" if error.retry else "the gateway would not try again"
+        raise GatewayError(_shown(config, f"{name}: not sent: {error} ({what})")) from None
     except TimeoutError:
-        raise GatewayError(f"{name}: no answer within {table.timeout / 1e9:g} s") from None
-    except Exception as error:  # a third party's code: what it raises is told, without a traceback
-        raise GatewayError(inert(f"{name}: {type(error).__name__}: {error}")) from error
-    click.echo(inert(f"{name}: sent: {said}"))
+        raise GatewayError(f"{name}: not sent: no answer within {table.timeout / 1e9:g} s") from None
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a third party's: what it raises is told, without a traceback
+        raise GatewayError(_shown(config, f"{name}: not sent: {type(error).__name__}: {error}")) from None
+    if not isinstance(said, str):
+        raise GatewayError(
+            f"{name}: sent, it seems: the handler returned {type(said).__name__} instead of what was said"
+        )
+    click.echo(_shown(config, f"{name}: sent: {said}"))
+
+
+def _shown(config: Config, text: str) -> str:
+    """Return a text from outside as it may be printed."""
+    return inert(masked(text, config.secrets))
 
 
 def _test_notification(config: Config) -> Notification:

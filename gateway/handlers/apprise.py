@@ -48,7 +48,7 @@ class AppriseHandler:
         outcomes = [await self._tell(notification, number) for number in range(len(self._channels))]
         return conclude(outcomes)
 
-    async def render(self, notification: Notification) -> dict[str, str]:
+    async def preview(self, notification: Notification) -> dict[str, str]:
         """Return what would be sent."""
         values = wording.fields(notification, self._context.timezone)
         lines = [*self._settings.body.render(values).splitlines(), *wording.items(notification, self._context.timezone)]
@@ -59,7 +59,7 @@ class AppriseHandler:
         known = self._receipts.find(notification.id, str(number))
         if known is not None:
             return known
-        texts, channel = await self.render(notification), self._channels[number]
+        texts, channel = await self.preview(notification), self._channels[number]
         kind = _KINDS.get(notification.kind) or ("failure" if notification.severity == "critical" else "warning")
         result = await channel.async_notify(
             body=texts["text"], title=texts["title"], notify_type=kind, body_format="text", log_level=logging.WARNING

@@ -149,7 +149,7 @@ class EmailHandler:
             _hang_up(client)
         return conclude(outcomes)
 
-    async def render(self, notification: Notification) -> dict[str, str]:
+    async def preview(self, notification: Notification) -> dict[str, str]:
         """Return what would be sent: subject, plain text, and HTML with its picture in it."""
         picture = await self._picture(notification)
         letter = self._letters(notification, picture)[0]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
 from gateway.api import Context, DeliveryError, Handler, Notification, Trend
+
+T = TypeVar("T")
 
 
 class Isolated:
@@ -34,16 +37,26 @@ class Isolated:
 
     async def send(self, notification: Notification) -> str:
         """Return what the handler returns, and raise what it raises; DeliveryError while it is stuck."""
+        return await self._apart(self._handler.send, notification)
+
+    async def preview(self, notification: Notification) -> Mapping[str, str]:
+        """Return what the handler would send. Raises DeliveryError if it cannot say."""
+        preview = getattr(self._handler, "preview", None)
+        if preview is None:
+            raise DeliveryError("a handler of this type cannot show what it would send", retry=False)
+        return await self._apart(preview, notification)
+
+    async def _apart(self, function: Callable[[Notification], Awaitable[T]], notification: Notification) -> T:
         if self._busy:
             raise DeliveryError("the handler is stuck in an earlier message: it blocks, or ignores its end")
-        call = asyncio.run_coroutine_threadsafe(self._send(notification), self._running_loop())
+        call = asyncio.run_coroutine_threadsafe(self._call(function, notification), self._running_loop())
         return await asyncio.wrap_future(call)
 
-    async def _send(self, notification: Notification) -> str:
+    async def _call(self, function: Callable[[Notification], Awaitable[T]], notification: Notification) -> T:
         self._busy = True
         try:
             self._hand_on_context()
-            return await self._handler.send(notification)
+            return await function(notification)
         except (SystemExit, KeyboardInterrupt) as error:  # they would end its event loop instead of this call
             raise RuntimeError(f"{type(error).__name__}: {error}") from error
         finally:

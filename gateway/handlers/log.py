@@ -39,9 +39,9 @@ class LogHandler:
     async def send(self, notification: Notification) -> str:
         """Write the line."""
         write = _log.critical if notification.severity == "critical" else _log.warning
-        write(self.render(notification), alert=wording.one_line(notification.alert_id))
+        write((await self.preview(notification))["text"], alert=wording.one_line(notification.alert_id))
         return "logged"
 
-    def render(self, notification: Notification) -> str:
+    async def preview(self, notification: Notification) -> dict[str, str]:
         """Return the line."""
-        return wording.one_line(self._text.render(wording.fields(notification, self._context.timezone)))
+        return {"text": wording.one_line(self._text.render(wording.fields(notification, self._context.timezone)))}

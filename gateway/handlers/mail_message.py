@@ -29,7 +29,7 @@ def compose(page: mail_page.Page, subject: str, sender: Address, to: Sequence[Ad
     message["Date"] = localtime()
     message["Message-ID"] = _message_id(notification.id, notification)
     message["Auto-Submitted"] = "auto-generated"
-    if notification.kind != "test":
+    if notification.alert_id and notification.kind != "test" and not notification.grouped:
         message["References"] = _message_id(notification.alert_id, notification)
         if notification.kind != "raised":
             message["In-Reply-To"] = message["References"]

@@ -83,14 +83,14 @@ class SmsHandler:
         Raises DeliveryError: `retry` if somebody may be reached later (no connection, 429, 5xx), none if everybody is
         refused for good; `delivered_maybe` if a request got no answer.
         """
-        body = self.render(notification)
+        body = (await self.preview(notification))["text"]
         async with self._client() as client:
             outcomes = await asyncio.gather(*(self._tell(client, notification, to, body) for to in self._recipients))
         return conclude(outcomes)
 
-    def render(self, notification: Notification) -> str:
+    async def preview(self, notification: Notification) -> dict[str, str]:
         """Return the text of the message."""
-        return compose(notification, self._context.timezone, self._settings.text)
+        return {"text": compose(notification, self._context.timezone, self._settings.text)}
 
     def _client(self) -> httpx.AsyncClient:
         settings = self._settings

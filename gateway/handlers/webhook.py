@@ -138,10 +138,10 @@ class WebhookHandler:
             return outcome
         raise outcome or DeliveryError(f"no connection to {url.host}, port {port}")
 
-    async def render(self, notification: Notification) -> str:
+    async def preview(self, notification: Notification) -> dict[str, str]:
         """Return the body that would be posted."""
         pretty = msgspec.json.format(payload(notification, self._context.timezone), indent=2)
-        return pretty.decode()
+        return {"text": pretty.decode()}
 
     def _client(self) -> httpx.AsyncClient:
         # no proxy from the environment: it would look the name up again, and reach what this device must not

@@ -69,8 +69,13 @@ def summary(notification: Notification, zone: tzinfo | None) -> str:
     """
     if notification.kind == "test":
         return f"TEST: {_gateway(notification)}, nothing is wrong"
-    if notification.kind == "notice" or notification.grouped:
-        return f"{label(notification)}: {one_line(notification.reason, 120) or _gateway(notification)}"
+    if notification.kind == "notice":
+        return f"NOTICE: {one_line(notification.reason, 120) or _gateway(notification)}"
+    if notification.grouped:
+        what = one_line(notification.reason, 120) or f"{notification.count} alerts"
+        return ": ".join(
+            filter(None, [notification.severity.upper(), one_line(notification.machine, LONGEST_NAME), what])
+        )
     return f"{label(notification)}: {_what(notification, notification.occurred_ns, zone)}"
 
 

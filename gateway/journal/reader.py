@@ -14,6 +14,7 @@ from gateway.api import Entry, Step, StoredReading
 from gateway.domain.alerts import Alert
 from gateway.domain.baseline_history import CHANGES
 from gateway.domain.events import Fact
+from gateway.domain.limits import Limits
 from gateway.errors import GatewayError
 from gateway.journal.database import load_queries, open_for_reading
 from gateway.journal.salvage import check_slice
@@ -264,6 +265,11 @@ class Reader:
         stride = len(seqs) // _TREND_READINGS + 1
         chosen = msgspec.json.encode([*seqs[:-_TREND_NEWEST:stride], *seqs[-_TREND_NEWEST:]]).decode()
         return self._db.execute(self._sql["trend_readings"], (chosen, since_ns, until_ns)).fetchall()
+
+    def limits(self, sensor_id: str) -> Limits | None:
+        """Return what a sensor's level is compared with, as of the last snapshot; None if that knows nothing."""
+        row = self._db.execute("SELECT state FROM detector WHERE sensor = ?", (self._key(sensor_id),)).fetchone()
+        return decode_state(row[0]).limits if row else None
 
     def last_readings(self) -> dict[int, StoredReading]:
         """Return sensor key -> its newest reading.

@@ -24,7 +24,7 @@ async def page_of(told: Notification) -> str:
     handler = EmailHandler("mail", SETTINGS)
     context = Context(ZoneInfo("Europe/Stockholm"), trend, lambda *_: "https://vibration.example.com/ack/signed")
     handler.attach(context)
-    return (await handler.render(told))["html"]
+    return (await handler.preview(told))["html"]
 
 
 def item(number: int) -> Item:

@@ -1,9 +1,12 @@
 """Exit codes, `check`, `backup`, and errors that are one line."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from gateway.api import DeliveryError, Notification
+from gateway.handlers.memory import MemoryHandler
 from gateway.journal import Reader
 from tests.readings import Plant, reading
 from tests.unit.cli.conftest import Run
@@ -150,3 +153,40 @@ class TestHandlers:
         assert run("handlers", "test", "m").out == "m: sent: kept in memory\n"
         result = run("handlers", "test", "nobody")
         assert (result.code, result.err) == (1, "Error: there is no [handlers.nobody] (there are: m)\n")
+
+    @pytest.mark.parametrize(
+        ("raised", "said"),
+        [
+            (DeliveryError("no connection"), "m: not sent: no connection (the gateway would try again)"),
+            (DeliveryError("no such room", retry=False), "m: not sent: no such room (the gateway would not try again)"),
+            (RuntimeError("\x1b[31mred"), "m: not sent: RuntimeError: \\x1b[31mred"),
+            (TimeoutError(), "m: not sent: no answer within 30 s"),
+            (asyncio.CancelledError(), "m: not sent: CancelledError: "),
+            (DeliveryError("with hunter2hunter2"), "m: not sent: with *** (the gateway would try again)"),
+        ],
+    )
+    def test_a_test_message_that_is_not_taken_says_why_and_ends_with_1(
+        self, run: Run, config: Path, monkeypatch: pytest.MonkeyPatch, raised: BaseException, said: str
+    ) -> None:
+        async def send(_handler: MemoryHandler, _notification: Notification) -> str:
+            raise raised
+
+        monkeypatch.setattr(MemoryHandler, "send", send)
+        monkeypatch.setenv("SECRET", "hunter2hunter2")
+        with config.open("a") as file:
+            file.write('[handlers.m]\ntype = "memory"\n[handlers.l]\ntype = "log"\ntext = "${SECRET}"\n')
+        result = run("handlers", "test", "m")
+        assert (result.code, result.out, result.err) == (1, "", f"Error: {said}\n")
+
+    def test_a_handler_that_returns_junk_is_named(
+        self, run: Run, config: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def send(_handler: MemoryHandler, _notification: Notification) -> object:
+            return {"sent": True}
+
+        monkeypatch.setattr(MemoryHandler, "send", send)
+        with config.open("a") as file:
+            file.write('[handlers.m]\ntype = "memory"\n')
+        result = run("handlers", "test", "m")
+        assert result.code == 1
+        assert "returned dict instead of what was said" in result.err

@@ -103,6 +103,30 @@ class TestAlerts:
         assert shown["history"][0]["told"] == [{"handler": "mail", "state": "sent", "attempts": 1, "said": "250 ok"}]
         assert "mail sent (250 ok)" in run("alerts", "show", whole).out
 
+    def test_what_a_handler_would_send_is_shown_and_not_sent(self, run: Run, eventful: Plant, config: Path) -> None:
+        assert eventful.path.exists()
+        with config.open("a") as file:
+            file.write('[http]\npublic_url = "https://gateway.example.com/"\n')
+            file.write('[handlers.mail]\ntype = "email"\nhost = "smtp.invalid"\nfrom = "g@example.com"\n')
+            file.write('to = ["Anna <anna@example.com>"]\n[handlers.phone]\ntype = "sms"\naccount_sid = "AC1"\n')
+            file.write(
+                'auth_token = "hunter2"\nfrom = "+15005550006"\nto = ["+46700000000"]\ntext = "{sensor} {kind}"\n'
+            )
+            file.write('[handlers.none]\ntype = "memory"\n')
+        raised = next(alert["id"] for alert in answer(run, "alerts", "list", "--all") if alert["sensorId"] == "VB-2")
+        shown = run("alerts", "show", raised, "--render", "mail").out
+        assert shown.startswith("subject: WARNING: pump-7 VB-2 at ")
+        assert "Acknowledge: https://gateway.example.com/ack/…\n" in shown
+        assert "<html" not in shown
+        parts = answer(run, "alerts", "show", raised, "--render", "mail")
+        assert parts["html"].startswith("<!DOCTYPE html>")
+        assert 'src="data:image/png;base64,' in parts["html"]
+        assert run("alerts", "show", raised, "--render", "phone").out == "VB-2 raised\n"
+        assert run("alerts", "show", raised, "--render", "none").err.startswith("Error: none: a handler of this type")
+        assert run("alerts", "show", raised, "--render", "nobody").err.startswith(
+            "Error: there is no [handlers.nobody]"
+        )
+
     @pytest.mark.parametrize("unknown", ["zzz", "' OR 1=1 --", "%"])
     @pytest.mark.usefixtures("eventful")
     def test_one_that_is_not_there_is_an_error_in_a_line(self, run: Run, unknown: str) -> None:

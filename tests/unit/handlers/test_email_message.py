@@ -112,7 +112,7 @@ def test_a_link_cannot_leave_its_attribute() -> None:
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.text(st.characters(), max_size=300))
+@given(st.text(st.characters(), min_size=1, max_size=300))
 def test_any_text_makes_a_message_of_ascii_lines_with_our_headers_only(text: str) -> None:
     message = mail_of(saying(text))
     wire = message.as_bytes()
