@@ -52,10 +52,10 @@ def trial(faults: int, seed: int) -> tuple[Grades, float, int]:
         script = Script(choose_fleet(None, faults, seed), seed, parse_time(START), speed=1.0)
         truth = folder / "truth.json"
         files = [file for file, _ in script.write(folder / "readings", truth, DAYS * SECONDS["d"])]
-        sensors = {machine.id: [sensor.id for sensor in machine.sensors] for machine in script.fleet.machines}
+        sensors = [[sensor.id for sensor in machine.sensors] for machine in script.fleet.machines]
         config = _config(folder)
         began = time.perf_counter()
-        outcomes = [_judged(file, ids, config) for file, ids in zip(files, sensors.values(), strict=True)]
+        outcomes = [_judged(file, ids, config) for file, ids in zip(files, sensors, strict=True)]
         seconds = time.perf_counter() - began
         alerts = json.dumps([alert for outcome in outcomes for alert in _alerts(outcome)]).encode()
         found = grade(score(read_truth(truth.read_bytes()), read_alerts(alerts)))

@@ -75,6 +75,11 @@ class Machine(Strict):
     bearing: Ball | None = None
     sensors: Annotated[list[Sensor], Field(min_length=1)]
 
+    @property
+    def place(self) -> str:
+        """Its area and id: what no other machine of the site has."""
+        return f"{self.area}/{self.id}"
+
     def steps(self) -> list[Step]:
         """Return what it does, one after the other and again."""
         if not self.cycle:
@@ -119,7 +124,7 @@ class Fleet(Strict):
     def _ids_are_unique(self) -> "Fleet":
         for what, ids in (
             ("sensor", [sensor.id for each in self.machines for sensor in each.sensors]),
-            ("machine", [f"{each.area}/{each.id}" for each in self.machines]),
+            ("machine", [each.place for each in self.machines]),
         ):
             repeated = sorted({name for name in ids if ids.count(name) > 1})
             if repeated:

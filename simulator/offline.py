@@ -29,7 +29,7 @@ def write_machines(
     folder.mkdir(parents=True, exist_ok=True)
     for machine in fleet.machines:
         file = folder / f"{machine.area}-{machine.id}.csv"
-        made = machine_readings(machine, seed, doing[machine.id])
+        made = machine_readings(machine, seed, doing[machine.place])
         yield file, _write(file, machine, made, start, until)
 
 

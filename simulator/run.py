@@ -47,7 +47,7 @@ def _readings(fleet: Fleet, doing: Mapping[str, Profile], seed: int, start: date
 
 def _states(fleet: Fleet, doing: Mapping[str, Profile], start: datetime, speed: float) -> list[Iterator[Due]]:
     """Return for each machine the changes of its state; the first one is announced with the connection."""
-    return [_changes(fleet, machine, doing[machine.id], start, speed) for machine in fleet.machines]
+    return [_changes(fleet, machine, doing[machine.place], start, speed) for machine in fleet.machines]
 
 
 def _changes(fleet: Fleet, machine: Machine, profile: Profile, start: datetime, speed: float) -> Iterator[Due]:
@@ -106,7 +106,7 @@ def _event(reading: Reading, timestamp: datetime) -> events.Event:
 def first_states(fleet: Fleet, doing: Mapping[str, Profile], start: datetime) -> list[Message]:
     """Make what is retained from the start on: each machine's operating state, each sensor's `online`."""
     states = [
-        _machine_state(fleet, machine, doing[machine.id].phase(0.0).step.state, start) for machine in fleet.machines
+        _machine_state(fleet, machine, doing[machine.place].phase(0.0).step.state, start) for machine in fleet.machines
     ]
     return states + statuses(fleet, "online")
 

@@ -62,13 +62,13 @@ class Reading:
 
 
 def profiles(fleet: Fleet, seed: int) -> dict[str, Profile]:
-    """Return what each machine does, by its id."""
-    return {machine.id: _profile(machine, seed) for machine in fleet.machines}
+    """Return what each machine does, by its place."""
+    return {machine.place: _profile(machine, seed) for machine in fleet.machines}
 
 
 def _profile(machine: Machine, seed: int) -> Profile:
     shifts = [(shift.after, shift.to) for shift in machine.shifts]
-    return Profile(machine.steps(), _random(f"{seed}/{machine.area}/{machine.id}"), shifts)
+    return Profile(machine.steps(), _random(f"{seed}/{machine.place}"), shifts)
 
 
 def _random(name: str) -> np.random.Generator:
@@ -77,7 +77,7 @@ def _random(name: str) -> np.random.Generator:
 
 def readings(fleet: Fleet, seed: int, doing: Mapping[str, Profile]) -> Iterator[Reading]:
     """Yield all readings in the order of the time they are taken, without end."""
-    streams = (machine_readings(machine, seed, doing[machine.id]) for machine in fleet.machines)
+    streams = (machine_readings(machine, seed, doing[machine.place]) for machine in fleet.machines)
     return heapq.merge(*streams, key=attrgetter("elapsed"))
 
 
@@ -99,7 +99,7 @@ class _Moments:
 def _readings(machine: Machine, sensor: Sensor, seed: int, profile: Profile) -> Iterator[Reading]:
     mounting, random = machine.mounting(sensor), _random(f"{seed}/{sensor.id}")
     waves = random.uniform(0, 2 * np.pi, len(WANDERING))
-    offset = sensor.interval * crc32(machine.id.encode()) / 2**32
+    offset = sensor.interval * crc32(machine.place.encode()) / 2**32
     held: dict[SensorFault, Measurements] = {}
     for first in count(0, BLOCK):
         elapsed = offset + np.arange(first, first + BLOCK, dtype=np.float64) * sensor.interval

@@ -44,7 +44,7 @@ def _machines(area: str, wrong: list[Callable[[Random], Made]], random: Random) 
 
 def _machine(area: str, number: int, wrong: list[Callable[[Random], Made]], random: Random) -> Made:
     return {
-        "id": f"{area}-{number:02}",
+        "id": f"machine-{number:02}",
         "area": area,
         "description": f"Trial Machine {number}, {area}",
         "rpm": random.choice((980.0, 1480.0, 2960.0)),

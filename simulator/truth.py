@@ -78,25 +78,21 @@ def truth_of(
 
     limit = math.inf if until is None else until
     placed = [(machine, sensor) for machine in fleet.machines for sensor in machine.sensors]
-    found = [fault for machine, sensor in placed for fault in _of_sensor(machine, sensor, doing[machine.id])]
-    found += [fault for machine in fleet.machines for fault in _shifts(machine, doing[machine.id])]
+    found = [fault for machine, sensor in placed for fault in _of_sensor(machine, sensor, doing[machine.place])]
+    found += [fault for machine in fleet.machines for fault in _shifts(machine, doing[machine.place])]
     found += list(_on_the_way(fleet))
     return Truth(
         seed=seed,
         start=moment(0.0),
         end=None if until is None else moment(until),
-        sensors=[
-            Watched(
-                sensor_id=sensor.id,
-                site=fleet.site,
-                area=machine.area,
-                machine=machine.id,
-                interval=sensor.interval / speed,
-            )
-            for machine, sensor in placed
-        ],
+        sensors=[_watched(fleet, machine, sensor, speed) for machine, sensor in placed],
         faults=[_stamped(fault, moment, limit) for fault in found if fault.begin < limit],
     )
+
+
+def _watched(fleet: Fleet, machine: Machine, sensor: Sensor, speed: float) -> Watched:
+    interval = sensor.interval / speed
+    return Watched(sensor_id=sensor.id, site=fleet.site, area=machine.area, machine=machine.id, interval=interval)
 
 
 class _Found(msgspec.Struct, frozen=True, kw_only=True):

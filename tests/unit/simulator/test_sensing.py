@@ -26,7 +26,7 @@ def taken(*faults: SensorFault, number: int = MANY) -> list[Reading]:
     machine = fleet.machines[2]
     sensor = machine.sensors[0].model_copy(update={"interval": INTERVAL, "faults": faults})
     alone = machine.model_copy(update={"sensors": [sensor]})
-    return list(islice(machine_readings(alone, 1, profiles(fleet, 1)[machine.id]), number))
+    return list(islice(machine_readings(alone, 1, profiles(fleet, 1)[machine.place]), number))
 
 
 def parted(readings: list[Reading]) -> tuple[list[Reading], list[Reading]]:
@@ -94,6 +94,16 @@ def test_a_sensor_on_the_floor_reads_little_and_seldom_anything_else() -> None:
 def test_sensors_of_one_machine_with_one_interval_measure_at_one_moment() -> None:
     fleet = demo_fleet()
     machine: Machine = fleet.machines[0]
-    first, second = islice(machine_readings(machine, 1, profiles(fleet, 1)[machine.id]), 2)
+    first, second = islice(machine_readings(machine, 1, profiles(fleet, 1)[machine.place]), 2)
     assert first.elapsed == second.elapsed
     assert {first.sensor.id, second.sensor.id} == {"VB-PUMP1-DE", "VB-PUMP1-NDE"}
+
+
+def test_machines_of_one_name_in_two_areas_do_what_each_of_them_does() -> None:
+    fleet = demo_fleet()
+    stopped = fleet.machines[0].model_copy(update={"area": "elsewhere", "state": "stopped"})
+    doing = profiles(fleet.model_copy(update={"machines": [fleet.machines[0], stopped]}), 1)
+    assert {place: each.phase(0.0).step.state for place, each in doing.items()} == {
+        "pump-house/pump-1": "running",
+        "elsewhere/pump-1": "stopped",
+    }

@@ -66,7 +66,7 @@ def test_on_a_stopped_machine_nothing_shows_before_it_turns_again() -> None:
     cycle = [{"lasts": "1h"}, {"state": "stopped", "lasts": "10h", "speed": 0, "load": 0}]
     made = fleet(GROWING, cycle=cycle)
     (fault,) = truth(made)["faults"]
-    begins = profiles(made, 1)["m"].running_from(2 * HOUR)
+    begins = profiles(made, 1)["a/m"].running_from(2 * HOUR)
     assert begins > 8 * HOUR
     assert (datetime.fromisoformat(fault["leavesBand"]) - START).total_seconds() == pytest.approx(begins, abs=0.01)
 
