@@ -4,7 +4,7 @@ import asyncio
 import math
 import time
 import uuid
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ TICK = 0.001  # s between two looks at what is due
 BASELINE, EXCEEDING = 4.0, 3.2  # m/s², and its multiple for a sensor that is to raise an alert
 LATENCY_UNIT = 1e-5  # s; latencies are counted to this precision
 LAST_PACKET_ID = 65535
+BAD, TWICE, LATE = 0.01, 0.01, 0.05  # shares of the messages of a disturbed load
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,7 @@ class Load:
     count: float = math.inf
     duration: float = math.inf
     alert_every: int = 0
+    disturbed: bool = False
     seed: int = 0
 
 
@@ -137,6 +139,28 @@ def payloads(load: Load) -> Iterator[tuple[bytes, bytes, int]]:
             yield sensor.topic, parts[0] if load.batch == 1 else b"[%s]" % b",".join(parts), size
 
 
+def disturbed(messages: Iterator[tuple[bytes, bytes, int]], load: Load) -> Iterator[tuple[bytes, bytes, int]]:
+    """Add messages that are cut off and messages that come twice, none of which counts, and let some come late.
+
+    A late one comes after the next two of its sensor.
+    """
+    random = Random(load.seed)
+    held: deque[tuple[int, tuple[bytes, bytes, int]]] = deque()
+    for number, message in enumerate(messages):
+        while held and held[0][0] <= number:
+            yield held.popleft()[1]
+        if random.random() < LATE:
+            held.append((number + 2 * load.sensors, message))
+            continue
+        yield message
+        topic, payload, _ = message
+        if random.random() < BAD:
+            yield topic, payload[: len(payload) // 2], 0
+        if random.random() < TWICE:
+            yield topic, payload, 0
+    yield from (message for _, message in held)
+
+
 class _Sender:
     """One connection; sends what is due and counts what comes back."""
 
@@ -189,6 +213,8 @@ class _Sender:
 
     async def _send(self, began: float, receiving: asyncio.Task[None]) -> None:
         messages, sent = payloads(self._load), 0
+        if self._load.disturbed:
+            messages = disturbed(messages, self._load)
         while not (self._stop.is_set() or receiving.done()):
             elapsed = time.perf_counter() - began
             due, room = self._due(elapsed) - sent, self._window - len(self._in_flight)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from ipaddress import ip_address
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -24,7 +25,28 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
+
+class _Features(msgspec.Struct, rename="camel", gc=False):
+    """What of an event becomes fields, and nothing else: reading it takes half the time of a whole event."""
+
+    velocity_rms: float | None = None
+    peak: float | None = None
+    crest_factor: float | None = None
+    kurtosis: float | None = None
+    temperature: float | None = None
+    rpm: float | None = None
+    load: float | None = None
+
+
+class _Body(msgspec.Struct, gc=False):
+    data: _Features
+
+
+_BODY = msgspec.json.Decoder(_Body)
+
 _TIMEOUT_MS = 30_000
+_AT_ONCE = 2500
+"""Readings in one request. The next one is made ready and sent while the database has this one."""
 _TOO_LARGE = 413
 _BAD_DATA = (400, 422)
 _REFUSED = (401, 403, 404)
@@ -50,6 +72,7 @@ class InfluxWriter:
             token=section.token.get_secret_value(),
             org=section.org,
             timeout=_TIMEOUT_MS,
+            enable_gzip=not is_loopback(section.url.host or ""),  # a seventh of the bytes, for 2 µs a point
         )
         self._api = self._client.write_api(write_options=SYNCHRONOUS)
         self._quarantine = quarantine
@@ -64,8 +87,13 @@ class InfluxWriter:
 
     async def consume(self, readings: Sequence[StoredReading], entries: Sequence[Entry]) -> None:
         """Write everything, or raise DeliveryError. A point written twice is the same point."""
-        lines = await asyncio.to_thread(to_lines, readings, entries)
-        await self._write(lines)
+        try:
+            async with asyncio.TaskGroup() as writing:
+                for start in range(0, max(1, len(readings)), _AT_ONCE):
+                    chunk = readings[start : start + _AT_ONCE], entries if start == 0 else ()
+                    writing.create_task(self._write(await asyncio.to_thread(to_lines, *chunk)))
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
 
     async def put(self, lines: list[bytes]) -> None:
         """Write lines that nobody will miss, once: what cannot be written now is out of date later.
@@ -114,6 +142,13 @@ class InfluxWriter:
         return None
 
 
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine, by its name or address."""
+    with suppress(ValueError):
+        return ip_address(host.strip("[]")).is_loopback
+    return host == "localhost"
+
+
 async def _in_daemon_thread(work: Callable[[], T]) -> T:
     """Await `work`, in a thread that, unlike those of an executor, does not keep the process from ending."""
     loop = asyncio.get_running_loop()
@@ -160,14 +195,22 @@ def _reading_line(reading: StoredReading, prefixes: dict[tuple[str, int], str]) 
     if prefix is None:
         prefix = prefixes[known] = "vibration" + _tags({"sensor": reading.sensor_id, **reading.tags})
     level, baseline = reading.level, reading.baseline
-    fields: dict[str, float | None] = {"level": level}
+    text = f"level={level!r}"
     if baseline:
-        fields.update(baseline=baseline, difference=level - baseline, ratio=level / baseline)
+        text += (
+            _field("baseline", baseline) + _field("difference", level - baseline) + _field("ratio", level / baseline)
+        )
     with suppress(msgspec.MsgspecError):  # a body that the disk has damaged; the level stands beside it
-        data = reading.event().data
-        fields.update((name, getattr(data, name)) for name in FEATURES.values())
-    text = ",".join(f"{name}={value!r}" for name, value in fields.items() if value is not None and math.isfinite(value))
+        data = _BODY.decode(reading.body).data
+        for name in FEATURES.values():
+            value = getattr(data, name)
+            if value is not None:
+                text += _field(name, value)
     return f"{prefix} {text} {reading.time_ns}".encode()
+
+
+def _field(name: str, value: float) -> str:
+    return f",{name}={value!r}" if math.isfinite(value) else ""
 
 
 def _alert_line(entry: Entry) -> bytes:

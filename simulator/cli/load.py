@@ -27,6 +27,7 @@ from simulator.publishing import Broker
 @click.option("--count", type=click.IntRange(1), help="Stop after so many readings.")
 @click.option("--duration", type=DURATION, help="Stop after this time.  [default: 60s, without --count]")
 @click.option("--alert-every", default=0, type=click.IntRange(0), help="Every Nth sensor exceeds 3 x its baseline.")
+@click.option("--disturbed", is_flag=True, help="1 % cut off as well, 1 % twice, 5 % late.")
 @click.option("--seed", default=0, show_default=True, type=int, help="Of the levels.")
 @quiet_option
 @output_option

@@ -14,7 +14,9 @@ from urllib3 import HTTPHeaderDict
 
 from gateway.api import DeliveryError
 from gateway.config import InfluxSection
+from gateway.consumers import influx
 from gateway.consumers.influx import InfluxWriter, to_gateway_line, to_lines
+from gateway.domain.events import FEATURES
 from gateway.web.metrics import Metrics
 from tests.plant import NOON_NS, alert_entry, alert_of, stored
 
@@ -45,6 +47,13 @@ def test_a_reading_is_one_point_with_its_place_its_features_and_its_time() -> No
         b"vibration,area=hall-2,machine=pump-7,sensor=VB-1,site=plant-1 "
         b"level=12.5,baseline=4.0,difference=8.5,ratio=3.125,velocity_rms=2.0,kurtosis=3.5,rpm=1480.0 "
         + str(NOON_NS + 3_000_000_000).encode()
+    ]
+
+
+def test_every_feature_is_a_field() -> None:
+    _, _, fields, _ = parsed(line(body=stored(data=dict.fromkeys(FEATURES, 2.5)).body))
+    assert [f"{name}=2.5" for name in FEATURES.values()] == [
+        text for text in fields.split(",") if text.endswith("=2.5")
     ]
 
 
@@ -221,6 +230,27 @@ async def test_a_write_that_is_too_large_is_halved(database: Database) -> None:
     await database.consume([stored(second=second) for second in range(500)], [])
     assert database.lines == to_lines([stored(second=second) for second in range(500)], [])
     assert database.refused == []
+
+
+async def test_much_is_written_in_several_requests_and_a_failure_of_one_is_one_of_all(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(influx, "_AT_ONCE", 200)
+    readings = [stored(second=second) for second in range(500)]
+    await database.consume(readings, [alert_entry(alert_of())])
+    assert sorted(database.counts) == [100, 200, 201]
+    assert sorted(database.lines) == sorted(to_lines(readings, [alert_entry(alert_of())]))
+    database.failure = answer(503, "not now")
+    with pytest.raises(DeliveryError, match="503"):
+        await database.consume(readings, [])
+
+
+@pytest.mark.parametrize(
+    ("host", "is_here"),
+    [("localhost", True), ("127.0.0.1", True), ("[::1]", True), ("influxdb", False), ("192.168.1.5", False)],
+)
+def test_what_goes_over_a_network_is_compressed(host: str, *, is_here: bool) -> None:
+    assert influx.is_loopback(AnyHttpUrl(f"http://{host}:8086").host or "") is is_here
 
 
 async def test_nothing_is_not_written(database: Database) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from simulator.load import BASELINE, Load, Result, payloads
+from simulator.load import BASELINE, Load, Result, disturbed, payloads
 
 
 def events(load: Load, messages: int | None = None) -> list[dict[str, Any]]:
@@ -71,3 +71,16 @@ def test_percentiles_are_in_milliseconds() -> None:
     result = Result(latencies=Counter({100: 98, 500: 1, 900: 1}))
     assert (result.percentile(0.5), result.percentile(0.99), result.percentile(1.0)) == pytest.approx((1.0, 5.0, 9.0))
     assert Result().percentile(0.5) == 0.0
+
+
+def test_a_disturbed_load_has_every_message_some_of_them_late_and_others_beside_them() -> None:
+    load = Load(sensors=10, machines=1, count=5000)
+    plain = list(payloads(load))
+    found = list(disturbed(iter(plain), load))
+    counted = [payload for _, payload, size in found if size]
+    assert sorted(counted) == sorted(payload for _, payload, _ in plain)
+    assert counted != [payload for _, payload, _ in plain]
+    beside = [payload for _, payload, size in found if not size]
+    twice = [payload for payload in beside if payload in set(counted)]
+    assert 20 < len(twice) < 90
+    assert 20 < len(beside) - len(twice) < 90
