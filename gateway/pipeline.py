@@ -24,7 +24,7 @@ from gateway.domain.recent import RecentIds
 from gateway.domain.rules import Rules
 from gateway.domain.saved import FACT_ROW, Saved, TailRow
 from gateway.domain.sensors import Clocks, Sensor, SensorState
-from gateway.domain.signals import MAX_MACHINES, MachineState, Place, SensorStatus, Signals
+from gateway.domain.signals import MAX_MACHINES, MachineState, Place, SensorStatus, Signals, place_of
 from gateway.domain.topics import TopicTemplates
 from gateway.domain.watch import Reception
 from gateway.errors import JournalUnavailableError, NotFoundError
@@ -103,8 +103,7 @@ class Pipeline:
         _, _, time_ns, _, type_, data = row
         fact = Fact("", type_, time_ns, "", "", "", msgspec.json.decode(data))
         self._engine.again(fact)
-        if sensor := self._engine.sensors.get(fact.data.get("sensorId", "")):
-            self._changed[sensor.key] = sensor
+        self._mark_machine(fact.data.get("sensorId", ""))
 
     def _reading_again(self, sensor: Sensor, row: TailRow) -> None:
         """Move the state on by a reading of the journal, as it was moved when that was written."""
@@ -115,7 +114,21 @@ class Pipeline:
         if not flags & NOT_JUDGED:
             event = EVENT.decode(body)
             event.event_id = event_id
-            self._engine.judge(sensor, event, event_us, time_ns, received_ns=received_ns, flags=flags)
+            judged = self._engine.judge(sensor, event, event_us, time_ns, received_ns=received_ns, flags=flags)
+            self._mark(sensor, judged)
+
+    def _mark_machine(self, sensor_id: str) -> None:
+        """Have the next snapshot save a sensor and the others of its machine: they may have shifted with it."""
+        if sensor := self._engine.sensors.get(sensor_id):
+            for each in (sensor, *self._engine.of_machine(place_of(sensor.tags))):
+                self._changed[each.key] = each
+
+    def _mark(self, sensor: Sensor, judged: Iterable[Judged]) -> None:
+        """Have the next snapshot save a sensor, and those of its machine that have shifted with it."""
+        self._changed[sensor.key] = sensor
+        for shift in (shift for each in judged for shift in each.evaluation.shifts):
+            other = self._engine.sensors[shift.sensor_id]
+            self._changed[other.key] = other
 
     def process(self, messages: Sequence[Message], recorded_ns: int) -> Batch:
         """Store what `messages` hold and everything that follows from it; then they may be acknowledged.
@@ -154,8 +167,7 @@ class Pipeline:
             batch.add(Change(fact))
             for change in self._engine.time_passed(fact):
                 batch.add(change)
-            if sensor := self._engine.sensors.get(fact.subject):
-                self._changed[sensor.key] = sensor
+            self._mark_machine(fact.subject)
         self._unwritten.append(batch)
         self._flush()
 
@@ -375,7 +387,7 @@ class Pipeline:
         for each in judged:
             for change in self._engine.conclude(sensor, each):
                 batch.add(change)
-        self._changed[sensor.key] = sensor
+        self._mark(sensor, judged)
 
     def _add_sensor(self, event: VibrationRecorded, tags: dict[str, str], received_ns: int, batch: Batch) -> Sensor:
         sensor = Sensor(

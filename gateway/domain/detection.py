@@ -24,6 +24,9 @@ SETTLED = frozenset({"learned", "set"})
 FORGETTING = 1 / 256
 """Weight of a new reading in the share of readings that jump beyond the limit and back."""
 
+FRESH = 4
+"""For so many on-delays after a start a shift of all sensors of a machine is put down to the start."""
+
 FIRST_START = 10.0
 """A level this many times the provisional baseline, where nothing says the state, is the first start of a machine that
 stood still so far."""
@@ -47,11 +50,20 @@ class Finding(Struct, frozen=True):
     reason: str
 
 
+class Shift(Struct, frozen=True):
+    """A sensor whose level has shifted with those of the others: what was normal for it, and what it is now."""
+
+    sensor_id: str
+    before: Baseline
+    level: float
+
+
 class Evaluation(Struct, frozen=True):
-    """What a reading led to."""
+    """What a reading led to. `shifts` are those of all sensors of its machine at once: a change of the machine."""
 
     finding: Finding | None = None
     learned: Baseline | None = None
+    shifts: tuple[Shift, ...] = ()
 
 
 NOTHING = Evaluation()
@@ -89,6 +101,8 @@ def evaluate(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
         _stand_still(state, sample, rules)
         return NOTHING
     state.low = 0
+    if state.fresh:
+        state.fresh -= 1
     if state.spikes:
         state.spikes = state.spikes * (1 - FORGETTING) if state.spikes > FORGETTING / 4 else 0.0
     smooth = state.smooth
@@ -125,8 +139,7 @@ def _is_settled(state: SensorState, sample: Sample, rules: Rules) -> bool:
     else:
         name = state_of(state, sample.operating_state, sample.rpm, sample.load, rules)
     if name is None:
-        state.unsettled_ns = sample.time_ns
-        _end_series(state)
+        _has_stopped(state, sample, rules)
         return False
     if name != state.operating_state:
         before = state.operating_state
@@ -146,8 +159,13 @@ def _stand_still(state: SensorState, sample: Sample, rules: Rules) -> None:
     """Take in a level far below the baseline: a dropout, or, after some in a row, a machine that stands still."""
     state.low += 1
     if state.low >= rules.on_readings:
-        state.unsettled_ns = sample.time_ns
-        _end_series(state)
+        _has_stopped(state, sample, rules)
+
+
+def _has_stopped(state: SensorState, sample: Sample, rules: Rules) -> None:
+    state.unsettled_ns = sample.time_ns
+    state.fresh = FRESH * rules.on_readings
+    _end_series(state)
 
 
 def _end_series(state: SensorState) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gateway.domain import alerts, detection
+from gateway.domain import alerts, detection, regime
 from gateway.domain.alerts import Alert
 from gateway.domain.baseline import Baseline
 from gateway.domain.clock import OurClock
@@ -42,6 +42,7 @@ NOT_JUDGED = Flag.LATE | Flag.RETAINED
 BASELINE_LEARNED = "BaselineLearned"
 BASELINE_SET = "BaselineSet"
 BASELINE_RELEARN = "BaselineRelearn"
+REGIME_CHANGED = "RegimeChanged"
 LATENESS = "lateness"
 
 
@@ -75,6 +76,8 @@ class Engine:
         self._clocks = clocks
         self._our_clock = OurClock(clocks.tolerance_us)
         self._holding: dict[int, tuple[Sensor, int]] = {}
+        self._by_place: dict[Place, dict[int, Sensor]] = {}
+        self._places: dict[int, Place] = {}
 
     def set_state(
         self, sensors: Iterable[Sensor], open_alerts: Iterable[Alert], machines: Mapping[Place, str] | None = None
@@ -83,6 +86,7 @@ class Engine:
         self.machines = dict(machines or {})
         self.alerts.restore(open_alerts)
         self.sensors.clear()
+        self._by_place.clear()
         for sensor in sensors:
             self.register(sensor)
 
@@ -118,8 +122,16 @@ class Engine:
     def register(self, sensor: Sensor) -> None:
         """Take a new sensor in; it may be one that was missed."""
         self.sensors[sensor.id] = sensor
-        sensor.machine_state = self.machines.get(place_of(sensor.tags))
+        self._settle_in(sensor)
         sensor.is_silent = self.watch.is_silent(sensor.id)
+
+    def _settle_in(self, sensor: Sensor) -> None:
+        """Take note of where a sensor is."""
+        place = place_of(sensor.tags)
+        self._by_place.get(self._places.get(sensor.key, place), {}).pop(sensor.key, None)
+        self._by_place.setdefault(place, {})[sensor.key] = sensor
+        self._places[sensor.key] = place
+        sensor.machine_state = self.machines.get(place)
 
     def judge(
         self, sensor: Sensor, event: VibrationRecorded, event_us: int, time_ns: int, *, received_ns: int, flags: int
@@ -132,7 +144,7 @@ class Engine:
                 data.vibration_level, time_ns, data.unit, data.baseline_vibration_level, operating_state,
                 data.velocity_rms, data.crest_factor, data.kurtosis, data.rpm, data.load,
             )  # fmt: skip
-            evaluation = evaluate(sensor.state, sample, self.rules_of(sensor))
+            evaluation = self._evaluate(sensor, sample)
             if evaluation is detection.NOTHING:
                 return ()
             return [Judged(event_id, event.correlation_id or event_id, time_ns, data.unit, evaluation)]
@@ -154,6 +166,23 @@ class Engine:
         self._holding.setdefault(sensor.key, (sensor, received_ns))
         return self.judge_waiting(sensor, (sensor.state.newest_us or 0) - self._clocks.lateness_us, received_ns)
 
+    def _evaluate(self, sensor: Sensor, sample: Sample) -> Evaluation:
+        """Judge a sample, and its machine's other sensors with it if they have all shifted."""
+        rules = self.rules_of(sensor)
+        evaluation = evaluate(sensor.state, sample, rules)
+        if evaluation.finding is None or not rules.regime_change or not sensor.state.fresh:
+            return evaluation
+        machine = self.of_machine(place_of(sensor.tags))
+        shifts = regime.shift_of_all(sensor, evaluation, machine, rules.on_readings)
+        if not shifts:
+            return evaluation
+        regime.begin_anew(machine, shifts)
+        return Evaluation(shifts=tuple(shifts))
+
+    def of_machine(self, place: Place) -> list[Sensor]:
+        """Return the sensors of a machine; none where the topics name no machine."""
+        return list(self._by_place.get(place, {}).values()) if place[-1] else []
+
     def judge_waiting(self, sensor: Sensor, until_us: int, received_ns: int = 0) -> list[Judged]:
         """Judge the readings that have waited long enough, in the order of their time."""
         found = []
@@ -164,7 +193,7 @@ class Engine:
                 reading.level, time_ns, reading.unit, reading.event_baseline, reading.operating_state,
                 reading.velocity_rms, reading.crest_factor, reading.kurtosis, reading.rpm, reading.load,
             )  # fmt: skip
-            evaluation = evaluate(sensor.state, sample, self.rules_of(sensor))
+            evaluation = self._evaluate(sensor, sample)
             if evaluation is not detection.NOTHING:
                 found.append(Judged(reading.event_id, reading.correlation_id, time_ns, reading.unit, evaluation))
         if not sensor.state.waiting:
@@ -194,9 +223,8 @@ class Engine:
 
     def _set_machine(self, place: Place, state: str) -> None:
         self.machines[place] = state
-        for sensor in self.sensors.values():
-            if place_of(sensor.tags) == place:
-                sensor.machine_state = state
+        for sensor in self.of_machine(place):
+            sensor.machine_state = state
 
     def again(self, fact: Fact) -> None:
         """Move the state on by a fact of the journal, as it was moved when the fact was written."""
@@ -248,6 +276,16 @@ class Engine:
                 cause=judged.event_id,
                 correlation=judged.correlation_id,
                 data=_describe_baseline(judged.evaluation.learned, sensor),
+            )
+            changes.append(Change(fact))
+        if judged.evaluation.shifts:
+            fact = derive(
+                REGIME_CHANGED,
+                sensor.id,
+                judged.time_ns,
+                cause=judged.event_id,
+                correlation=judged.correlation_id,
+                data=regime.describe(sensor, judged.evaluation.shifts),
             )
             changes.append(Change(fact))
         if judged.evaluation.finding is not None:
@@ -323,7 +361,7 @@ class Engine:
     def moved(self, sensor: Sensor) -> None:
         """Take note that a sensor is somewhere else now: other rules may be its own, and another machine's state."""
         self._rules.pop(sensor.key, None)
-        sensor.machine_state = self.machines.get(place_of(sensor.tags))
+        self._settle_in(sensor)
         sensor.state.limits = None
 
 

@@ -76,7 +76,8 @@ class SensorState(Struct):
     Until `unsettled_ns` plus the settling time nothing is judged: it is the time of the last reading before the machine
     went into its state. `low` counts readings in a row that are those
     of a machine standing still, `smooth` is the smoothed level, `rise_from` what it was up to a `rise_window` ago, and
-    at `rise_ns`, half a window later. `spikes` is the share of readings that jump beyond the limit and back.
+    at `rise_ns`, half a window later. `spikes` is the share of readings that jump beyond the limit and
+    back, `fresh` counts the readings down for which the machine has just been started.
 
     `gaps` are the last pauses between its messages in ns, `heard_ns` and `heard_time_ns` when the last one came and
     what time it bore. `offline` is its last will's word, until it says or measures something.
@@ -103,6 +104,7 @@ class SensorState(Struct):
     judged_ns: int | None = None
     unsettled_ns: int | None = None
     low: int = 0
+    fresh: int = 0
     smooth: float | None = None
     alert_state: str = ""
     spikes: float = 0.0

@@ -22,7 +22,7 @@ FORGIVEN = 4 / 256
 class Tally(Struct):
     """An indicator that is not at rest: what has been raised for it, and its consecutive readings beyond each limit.
 
-    `on_*` and `off` count them, since the time beside them.
+    `on_*` and `off` count them, since the time beside them; `value` is the last one.
     """
 
     severity: Level = Level.NONE
@@ -32,6 +32,7 @@ class Tally(Struct):
     on_critical_ns: int = 0
     off: int = 0
     off_ns: int = 0
+    value: float = 0.0
 
     @property
     def is_at_rest(self) -> bool:
@@ -60,6 +61,7 @@ def step(tally: Tally, value: float, bounds: Bounds, time_ns: int, *, row: int, 
 
 def _count(tally: Tally, value: float, bounds: Bounds, time_ns: int, *, may_clear: bool) -> None:
     """Count a reading; above the critical limit it counts for the warning too."""
+    tally.value = value
     if value < bounds.critical:
         tally.on_critical = 0
     else:

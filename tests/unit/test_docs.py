@@ -16,7 +16,7 @@ from gateway.config import Config, load
 from gateway.consumers.notifier import FAILED, SENT
 from gateway.domain.alerts import ALERT_FACTS, CONDITION
 from gateway.domain.decoding import REASONS
-from gateway.domain.engine import BASELINE_LEARNED, BASELINE_RELEARN, BASELINE_SET
+from gateway.domain.engine import BASELINE_LEARNED, BASELINE_RELEARN, BASELINE_SET, REGIME_CHANGED
 from gateway.domain.events import FEATURES
 from gateway.domain.signals import MACHINE_STATE, SENSOR_STATUS
 from gateway.domain.watch import TIME_PASSED
@@ -120,6 +120,7 @@ def test_every_derived_event_is_documented() -> None:
         BASELINE_LEARNED,
         BASELINE_SET,
         BASELINE_RELEARN,
+        REGIME_CHANGED,
         TIME_PASSED,
         MACHINE_STATE,
         SENSOR_STATUS,
