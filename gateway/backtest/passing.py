@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.domain.engine import BASELINE_RELEARN, BASELINE_SET, Engine
+from gateway.domain.baseline_facts import BASELINE_RELEARN, BASELINE_SET
+from gateway.domain.engine import Engine
 from gateway.domain.events import Fact
 from gateway.domain.open_alerts import Change
 from gateway.domain.sensors import Sensor

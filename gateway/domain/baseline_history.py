@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gateway.domain.engine import BASELINE_LEARNED, BASELINE_RELEARN, BASELINE_SET
+from gateway.domain.baseline_facts import BASELINE_LEARNED, BASELINE_RELEARN, BASELINE_SET
 from gateway.domain.events import Fact, rfc3339
 
 CHANGES = {BASELINE_LEARNED: "learned", BASELINE_SET: "set", BASELINE_RELEARN: "relearn"}

@@ -6,10 +6,10 @@ on history.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from math import inf
-from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,9 +17,17 @@ from msgspec.structs import replace
 from gateway.domain import alerts, detection, regime
 from gateway.domain.alerts import Alert
 from gateway.domain.baseline import Baseline
+from gateway.domain.baseline_facts import (
+    BASELINE_LEARNED,
+    BASELINE_RELEARN,
+    BASELINE_SET,
+    by_a_person,
+    describe_baseline,
+    read_baseline,
+)
 from gateway.domain.clock import OurClock
 from gateway.domain.detection import Evaluation, Sample, evaluate, next_version
-from gateway.domain.events import Fact, Flag, Level, VibrationRecorded, derive, derived_id, rfc3339
+from gateway.domain.events import Fact, Flag, Level, VibrationRecorded, derive
 from gateway.domain.open_alerts import Change, OpenAlerts
 from gateway.domain.operating import forget_baselines, known_baselines, put_baseline
 from gateway.domain.rules import Rules
@@ -39,10 +47,6 @@ from gateway.errors import ConflictError
 
 NOT_JUDGED = Flag.LATE | Flag.RETAINED
 
-BASELINE_LEARNED = "BaselineLearned"
-BASELINE_SET = "BaselineSet"
-BASELINE_RELEARN = "BaselineRelearn"
-REGIME_CHANGED = "RegimeChanged"
 LATENESS = "lateness"
 
 
@@ -267,27 +271,7 @@ class Engine:
 
     def conclude(self, sensor: Sensor, judged: Judged) -> list[Change]:
         """Return the facts and alert changes that follow from a judgement; the open alerts move on."""
-        changes = []
-        if judged.evaluation.learned is not None:
-            fact = derive(
-                BASELINE_LEARNED,
-                sensor.id,
-                judged.time_ns,
-                cause=judged.event_id,
-                correlation=judged.correlation_id,
-                data=_describe_baseline(judged.evaluation.learned, sensor),
-            )
-            changes.append(Change(fact))
-        if judged.evaluation.shifts:
-            fact = derive(
-                REGIME_CHANGED,
-                sensor.id,
-                judged.time_ns,
-                cause=judged.event_id,
-                correlation=judged.correlation_id,
-                data=regime.describe(sensor, judged.evaluation.shifts),
-            )
-            changes.append(Change(fact))
+        changes = [Change(fact) for fact in _baseline_facts(sensor, judged)]
         if judged.evaluation.finding is not None:
             cause = self.watch.cause(sensor.id, judged.event_id, judged.correlation_id, judged.time_ns)
             cause = replace(cause, unit=judged.unit)
@@ -311,8 +295,8 @@ class Engine:
         self._refuse_if_configured(sensor)
         baseline = Baseline(level, "set", version=next_version(sensor.state), from_ns=time_ns, to_ns=time_ns,
                             state=state.strip().casefold(), by=by)  # fmt: skip
-        data = {**_describe_baseline(baseline, sensor), "comment": reason}
-        return Change(_by_a_person(BASELINE_SET, sensor.id, time_ns, data))
+        data = {**describe_baseline(baseline, sensor), "comment": reason}
+        return Change(by_a_person(BASELINE_SET, sensor.id, time_ns, data))
 
     def relearn(self, sensor: Sensor, *, state: str | None = None, by: str, reason: str = "", time_ns: int) -> Change:
         """Return the fact that a person wants what is normal learned anew, in one operating state or (None) in all.
@@ -323,12 +307,12 @@ class Engine:
         self._refuse_if_configured(sensor)
         name = None if state is None else state.strip().casefold()
         data = {"sensorId": sensor.id, "state": name, "by": by, "comment": reason}
-        return Change(_by_a_person(BASELINE_RELEARN, sensor.id, time_ns, data))
+        return Change(by_a_person(BASELINE_RELEARN, sensor.id, time_ns, data))
 
     def apply_baseline(self, sensor: Sensor, fact: Fact) -> None:
         """Let a sensor's baselines be as a BaselineSet or BaselineRelearn says; facts of other types change nothing."""
         if fact.type == BASELINE_SET:
-            put_baseline(sensor.state, _read_baseline(fact))
+            put_baseline(sensor.state, read_baseline(fact))
         elif fact.type == BASELINE_RELEARN:
             forget_baselines(sensor.state, fact.data["state"])
 
@@ -365,6 +349,18 @@ class Engine:
         sensor.state.limits = None
 
 
+def _baseline_facts(sensor: Sensor, judged: Judged) -> Iterator[Fact]:
+    """Tell what a judgement has changed about what is normal."""
+    cause = partial(derive, time_ns=judged.time_ns, cause=judged.event_id, correlation=judged.correlation_id)
+    if judged.evaluation.learned is not None:
+        data = describe_baseline(judged.evaluation.learned, sensor)
+        yield cause(BASELINE_LEARNED, sensor.id, data=data)
+    if judged.evaluation.shifts:
+        yield cause(regime.REGIME_CHANGED, sensor.id, data=regime.describe(sensor, judged.evaluation.shifts))
+    for shift in judged.evaluation.shifts:
+        yield cause(BASELINE_RELEARN, shift.sensor_id, data=regime.relearned(shift))
+
+
 def _lateness_passed(sensor: Sensor) -> Fact:
     last = sensor.state.waiting[-1]
     return derive(
@@ -375,33 +371,3 @@ def _lateness_passed(sensor: Sensor) -> Fact:
         correlation=last.correlation_id,
         data={"what": LATENESS, "sensorId": sensor.id, "untilUs": last.event_us},
     )
-
-
-def _by_a_person(type_: str, sensor_id: str, time_ns: int, data: dict[str, Any]) -> Fact:
-    """Return a fact whose cause is a person: it begins a story of its own."""
-    id_ = derived_id(type_, sensor_id, str(time_ns))
-    return Fact(id_, type_, time_ns, sensor_id, id_, id_, data)
-
-
-def _read_baseline(fact: Fact) -> Baseline:
-    data = fact.data
-    return Baseline(
-        data["level"], "set", version=data["version"], from_ns=fact.time_ns, to_ns=fact.time_ns,
-        state=data["state"], by=data["by"],
-    )  # fmt: skip
-
-
-def _describe_baseline(baseline: Baseline, sensor: Sensor) -> dict[str, object]:
-    return {
-        "sensorId": sensor.id,
-        "level": baseline.level,
-        "sigma": baseline.sigma,
-        "unit": sensor.unit,
-        "source": baseline.source,
-        "version": baseline.version,
-        "readings": baseline.readings,
-        "from": rfc3339(baseline.from_ns),
-        "to": rfc3339(baseline.to_ns),
-        "state": baseline.state,
-        "by": baseline.by,
-    }

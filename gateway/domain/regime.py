@@ -12,6 +12,8 @@ from gateway.domain.reasons import number
 from gateway.domain.sensors import Sensor, SensorState
 from gateway.domain.tally import LEVEL
 
+REGIME_CHANGED = "RegimeChanged"
+
 
 def shift_of_all(sensor: Sensor, evaluation: Evaluation, machine: Collection[Sensor], on_readings: int) -> list[Shift]:
     """Return the shift of every sensor of the machine, if a warning of one of them, just raised, is one of all.
@@ -62,6 +64,12 @@ def describe(sensor: Sensor, shifts: Collection[Shift]) -> dict[str, Any]:
             for shift in shifts
         ],
     }
+
+
+def relearned(shift: Shift) -> dict[str, Any]:
+    """Return what the BaselineRelearn of a shifted sensor says: nobody but the gateway wanted it."""
+    comment = "all sensors of the machine have shifted since it was started"
+    return {"sensorId": shift.sensor_id, "state": shift.before.state, "by": "gateway", "comment": comment}
 
 
 def _is_learned(state: SensorState) -> bool:

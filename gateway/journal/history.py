@@ -7,7 +7,7 @@ from math import isfinite
 from typing import Any
 
 from gateway.domain.alerts import Alert, describe
-from gateway.domain.engine import BASELINE_LEARNED
+from gateway.domain.baseline_facts import BASELINE_LEARNED
 from gateway.domain.events import rfc3339
 from gateway.journal.reader import Reader
 from gateway.journal.rollups import RESOLUTIONS, SECOND_NS, choose

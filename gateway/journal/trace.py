@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gateway.api import Entry, StoredReading
-from gateway.domain.engine import BASELINE_LEARNED
+from gateway.domain.baseline_facts import BASELINE_LEARNED
 from gateway.domain.events import FLAG_NAMES, Flag, rfc3339
 from gateway.journal.reader import Reader
 

@@ -15,9 +15,10 @@ from gateway.cli import cli
 from gateway.config import Config, load
 from gateway.consumers.notifier import FAILED, SENT
 from gateway.domain.alerts import ALERT_FACTS, CONDITION
+from gateway.domain.baseline_facts import BASELINE_LEARNED, BASELINE_RELEARN, BASELINE_SET
 from gateway.domain.decoding import REASONS
-from gateway.domain.engine import BASELINE_LEARNED, BASELINE_RELEARN, BASELINE_SET, REGIME_CHANGED
 from gateway.domain.events import FEATURES
+from gateway.domain.regime import REGIME_CHANGED
 from gateway.domain.signals import MACHINE_STATE, SENSOR_STATUS
 from gateway.domain.watch import TIME_PASSED
 from gateway.handlers import BUILT_IN

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.domain.alerts import CLEARED, ESCALATED, RAISED
-from gateway.domain.engine import BASELINE_LEARNED
+from gateway.domain.baseline_facts import BASELINE_LEARNED
 from gateway.domain.events import Fact, Flag
 from gateway.domain.rules import Rules
 from gateway.domain.sensors import Sensor

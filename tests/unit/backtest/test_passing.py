@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from gateway.backtest.recorded import Recorded
 from gateway.backtest.running import Outcome, run
-from gateway.domain.engine import BASELINE_RELEARN, BASELINE_SET
+from gateway.domain.baseline_facts import BASELINE_RELEARN, BASELINE_SET
 from gateway.domain.events import Fact, ReadingData, VibrationRecorded
 from gateway.domain.rules import DAY_NS, Rules
 from gateway.domain.sensors import Clocks

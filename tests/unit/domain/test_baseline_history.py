@@ -1,5 +1,5 @@
+from gateway.domain.baseline_facts import BASELINE_LEARNED, BASELINE_RELEARN, BASELINE_SET
 from gateway.domain.baseline_history import current, described
-from gateway.domain.engine import BASELINE_LEARNED, BASELINE_RELEARN, BASELINE_SET
 from gateway.domain.events import Fact
 
 

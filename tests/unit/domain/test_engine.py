@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from gateway.domain.alerts import CLEARED, ESCALATED, RAISED
+from gateway.domain.baseline_facts import BASELINE_RELEARN, BASELINE_SET
 from gateway.domain.decoding import EVENT
-from gateway.domain.engine import BASELINE_RELEARN, BASELINE_SET, Engine
+from gateway.domain.engine import Engine
 from gateway.domain.events import VibrationRecorded, microseconds
 from gateway.domain.open_alerts import Change
 from gateway.domain.rules import Rules

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.engine import REGIME_CHANGED, Engine
+from gateway.domain.baseline_facts import BASELINE_RELEARN
+from gateway.domain.engine import Engine
+from gateway.domain.regime import REGIME_CHANGED
 from gateway.domain.rules import Rules
 from gateway.domain.sensors import Clocks, Sensor, SensorState
 from tests.readings import NOON_NS
@@ -37,8 +39,11 @@ def run(made: Engine, sensors: list[Sensor], *, after: list[float], stop: bool =
 
 def test_a_shift_of_all_is_one_fact_and_no_alert() -> None:
     made, sensors = machine()
-    (change,) = run(made, sensors, after=[6.0, 7.0, 6.5])
+    change, *relearned = run(made, sensors, after=[6.0, 7.0, 6.5])
     assert (change.fact.type, change.alert) == (REGIME_CHANGED, None)
+    assert [(each.fact.type, each.fact.subject, each.alert) for each in relearned] == [
+        (BASELINE_RELEARN, name, None) for name in NAMES
+    ]
     assert change.fact.data["machine"] == "pump-7"
     assert [each["sensorId"] for each in change.fact.data["sensors"]] == list(NAMES)
     assert change.fact.data["reason"].startswith("All 3 sensors of the machine are at 1.4")
