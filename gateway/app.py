@@ -15,6 +15,7 @@ from typing import Any, Self
 import structlog
 from msgspec import Struct
 
+from gateway.answers import Answers
 from gateway.api import Consumer, Handler
 from gateway.config import Config, InfluxSection, PluginSection, expected_sensors, masked, rules_for
 from gateway.consumers.announcer import Announcer
@@ -23,7 +24,6 @@ from gateway.consumers.live import Live
 from gateway.consumers.notifier import NAME as NOTIFIER
 from gateway.consumers.notifier import Notifier, handler_subject
 from gateway.domain.alerts import ALERT_FACTS, describe
-from gateway.domain.baseline_history import current
 from gateway.domain.batch import Batch, DeadLetter
 from gateway.domain.events import SEVERITIES, Message, Rejected, Severity
 from gateway.domain.recent import LOOK_BACK
@@ -42,8 +42,6 @@ from gateway.journal import (
     StateLock,
     Stream,
     Upkeep,
-    level_history,
-    life_of,
     rollups,
 )
 from gateway.mqtt.publisher import Publisher
@@ -228,6 +226,11 @@ class Health:
         """Wait until there is room on the disk."""
         await self._upkeep.room()
 
+    @property
+    def broker_problems(self) -> Sequence[str]:
+        """Why nothing comes from the broker."""
+        return self._subscriber.problems
+
     def reasons(self) -> list[str]:
         """Return the reasons; none means ready."""
         return [*self._subscriber.problems, *filter(None, (self.journal_problem, self._upkeep.problem))]
@@ -372,42 +375,10 @@ async def _serve(  # noqa: PLR0917 - it hands over what it is given
     live.seed(sensors, [describe(alert) for alert in await stream.read(Reader.alerts, everything=False)])
     await live.consume(list((await stream.read(Reader.last_readings)).values()), [])
 
-    async def readings(sensor_id: str, since_ns: int, until_ns: int, limit: int) -> Sequence[Any]:
-        return await questions.ask(lambda reader: list(reader.readings(sensor_id, since_ns, until_ns, limit))[::-1])
-
-    async def levels(sensor_id: str, window_ns: tuple[int, int], points: int) -> Mapping[str, Any]:
-        kept = rollups.ages(config.retention, len(live))
-        found = await questions.ask(level_history, sensor_id, window_ns, points, kept)
-        return {**found, "limits": await operations.limits(sensor_id)}
-
-    async def alerts(everything: bool) -> Sequence[Mapping[str, Any]]:  # noqa: FBT001 - the shape that web asks for
-        return [describe(alert) for alert in await questions.ask(Reader.alerts, everything=everything)]
-
-    async def alert(alert_id: str) -> Mapping[str, Any] | None:
-        found = await questions.ask(Reader.find_alert, alert_id)
-        return None if found is None else describe(found)
-
-    async def trace(event_id: str) -> Mapping[str, Any] | None:
-        return await questions.ask(life_of, event_id)
-
-    async def baselines(sensor_id: str | None) -> Sequence[Mapping[str, Any]]:
-        return current(await questions.ask(Reader.baseline_facts, sensor_id))
-
     public = config.http.public_url if config.http else None
-    services = Services(
-        live,
-        readings,
-        levels,
-        alerts,
-        alert,
-        trace,
-        health.reasons,
-        metrics.registry,
-        operations,
-        http_token(config),
-        link_key(config),
-        baselines=baselines,
-    )
+    answers = Answers(config, questions, operations, lambda: health.broker_problems)
+    token, key = http_token(config), link_key(config)
+    services = Services(live, answers, health.reasons, metrics.registry, operations, token, key)
     page = PageSettings(
         gateway_id=config.gateway.id,
         topics=config.mqtt.topics,
@@ -422,7 +393,11 @@ async def _serve(  # noqa: PLR0917 - it hands over what it is given
             group.create_task(serve(create_app(services, page), listener), name="http server")
     finally:
         questions.close()
-        for used in (services, operations):  # FastAPI keeps every endpoint in a cache for good, and what it refers to
+        for used in (
+            services,
+            answers,
+            operations,
+        ):  # FastAPI keeps every endpoint in a cache for good, and what it refers to
             vars(used).clear()
 
 

@@ -28,9 +28,16 @@ POINTS = 60
 POINT_INTERVAL_NS = 500_000_000
 """A trend has at most this many points, at least this far apart; the newest of readings closer together stays."""
 
-SHOWN_SENSORS = 500
+SHOWN_SENSORS = 2000
 SHOWN_ALERTS = 200
 """What a stream of changes carries at most; every sensor with an alert comes on top of the first. Counts are of all."""
+
+TRENDS = 100
+"""Up to so many sensors a new viewer gets every trend at once; of more, only those of sensors with an alert."""
+
+ROW = ("id", "state", "level", "baseline", "unit", "time", "site", "area", "machine", "spark")
+"""A sensor in a stream of changes: an array, since there may be a thousand a second. A viewer that knows the sensor
+gets the first six. `time` is in seconds since 1970, `spark` may be empty."""
 
 _NOT_JUDGED = Flag.LATE | Flag.RETAINED
 _SEVERITY_RANK = {severity: rank for rank, severity in enumerate(reversed(SEVERITIES))}
@@ -48,6 +55,10 @@ class _Body(Struct, gc=False):
 
 
 _BODY = msgspec.json.Decoder(_Body)
+
+
+def _short(level: float | None) -> float | None:
+    return None if level is None else float(f"{level:.5g}")
 
 
 class KnownSensor(Protocol):
@@ -105,12 +116,25 @@ class _Sensor(Struct, gc=False):
             "time": rfc3339(self.time_ns) if self.time_ns else None,
         }
 
+    def row(self) -> list[Any]:
+        """Return what changes from reading to reading, to five digits: the beginning of ROW."""
+        level, baseline = _short(self.level), _short(self.baseline)
+        return [self.id, self.state, level, baseline, self.unit, self.time_ns // 1_000_000 / 1000 or None]
+
+    def whole_row(self, *, trend: bool) -> list[Any]:
+        """Return all of ROW."""
+        place = [self.tags.get(name, "") for name in ("site", "area", "machine")]
+        return [*self.row(), *place, self.spark() if trend else []]
+
+    def spark(self) -> list[float]:
+        """Return the trend to four digits, the oldest point first."""
+        first = max(0, self.points - POINTS)
+        return [float(f"{self.trend[index % POINTS]:.4g}") for index in range(first, self.points)]
+
     def whole(self) -> dict[str, Any]:
         """Return everything: where the sensor is, its newest reading, and its trend to four digits."""
         place = {name: self.tags.get(name, "") for name in ("site", "area", "machine")}
-        first = max(0, self.points - POINTS)
-        points = (self.trend[index % POINTS] for index in range(first, self.points))
-        return {**self.now(), **place, "tags": self.tags, "spark": [float(f"{point:.4g}") for point in points]}
+        return {**self.now(), **place, "tags": self.tags, "spark": self.spark()}
 
 
 class Live:
@@ -142,9 +166,6 @@ class Live:
         self._news.set()
         self._news = asyncio.Event()
 
-    def __len__(self) -> int:
-        return len(self._sensors)
-
     def sensors(self, limit: int) -> list[dict[str, Any]]:
         """Return the `limit` worst sensors, the worst first."""
         worst = nsmallest(limit, self._sensors.values(), key=lambda s: (_STATE_RANK[s.state], -(s.ratio or 0), s.id))
@@ -168,8 +189,8 @@ class Live:
     def changes(self, since: int) -> dict[str, Any]:
         """Return what changed after version `since`; 0 gives everything that is shown.
 
-        Always `counts` (of all sensors by state, `sensors` and `alerts` in all). `sensors` are whole where the viewer
-        does not know them yet. `alerts`, the worst open ones, is there only if one changed.
+        Always `counts` (of all sensors by state, `sensors` and `alerts` in all). `sensors` are rows as ROW has them,
+        whole where the viewer does not know them yet. `alerts`, the worst open ones, is there only if one changed.
         """
         changes: dict[str, Any] = {
             "counts": {
@@ -177,11 +198,16 @@ class Live:
                 "sensors": len(self._sensors),
                 "alerts": sum(map(len, self._open.values())),
             },
-            "sensors": [s.whole() if s.born > since else s.now() for s in self._shown if s.version > since],
+            "sensors": [self._row(s, since) for s in self._shown if s.version > since],
         }
         if self._alerts_version > since:
             changes["alerts"] = self._worst_alerts()
         return changes
+
+    def _row(self, sensor: _Sensor, since: int) -> list[Any]:
+        if sensor.born <= since:
+            return sensor.row()
+        return sensor.whole_row(trend=len(self._shown) <= TRENDS or sensor.id in self._open)
 
     def _take(self, reading: StoredReading) -> None:
         sensor = self._sensors.get(reading.sensor_id) or self._add(reading.sensor_id, reading.tags)

@@ -12,7 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import structlog
-from msgspec import Struct
 
 from gateway.config import RetentionSection
 from gateway.errors import JournalError, JournalUnavailableError
@@ -35,13 +34,6 @@ _INSPECT_EVERY = 24 * 3600
 _BETWEEN_SLICES = 0.05
 
 Report = Callable[[str, str | None], Awaitable[None]]
-
-
-class Sizes(Struct, frozen=True):
-    """Bytes: what the journal's content takes up, and what the disk has left."""
-
-    used: int
-    free: int
 
 
 class Ballast:

@@ -55,7 +55,7 @@ def create_ack_page(services: Services, actions: Actions, page: PageSettings) ->
         link = _checked(signed, services.link_key)
         if isinstance(link, _Answer):
             return _respond(link, page)
-        alert = await services.alert(link.alert_id)
+        alert = await services.answers.find_alert(link.alert_id)
         return _respond(_state(alert, link, page), page, alert)
 
     @router.post("/ack/{signed}")

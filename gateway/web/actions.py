@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.errors import ConflictError, JournalUnavailableError, NotFoundError
 from gateway.web.guard import host_name
 from gateway.web.ports import Actions
+from gateway.web.schema import Problem
 
 Person = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
 
@@ -55,9 +56,12 @@ class Permission:
 
 def create_actions(actions: Actions, permission: Permission) -> APIRouter:
     """Return the routes that change something."""
-    router = APIRouter(prefix="/api/v1", dependencies=[Depends(permission)])
+    problems: dict[int | str, dict[str, Any]] = {
+        code: {"model": Problem} for code in (400, 401, 403, 404, 409, 422, 503)
+    }
+    router = APIRouter(prefix="/api/v1", dependencies=[Depends(permission)], responses=problems)
 
-    @router.post("/alerts/{alert_id}/ack", responses={401: {}, 403: {}, 404: {}, 409: {}})
+    @router.post("/alerts/{alert_id}/ack")
     async def acknowledge(alert_id: str, body: Acknowledgement) -> dict[str, Any]:
         """Acknowledge an open alert; the first one wins."""
         try:
@@ -69,7 +73,7 @@ def create_actions(actions: Actions, permission: Permission) -> APIRouter:
         except JournalUnavailableError as error:
             raise HTTPException(503, str(error)) from error
 
-    @router.post("/deadletters/replay", responses={401: {}, 403: {}})
+    @router.post("/deadletters/replay")
     async def replay(body: Numbers) -> dict[str, Any]:
         """Take dead letters through the gateway again; those that are readings now are dead letters no longer."""
         try:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, HTTPException, Query, Response
 
 from gateway.web.moments import LAST_NS, Moment
 from gateway.web.ports import Services
-from gateway.web.schema import Alert, History, Reading, Sensor, Trace
+from gateway.web.schema import Alert, Condition, History, Problem, Reading, Sensor, Trace
 from gateway.web.stream import Stream, StreamResponse
 
 Since = Annotated[Moment, Query(description="from this time on: RFC 3339, or how long ago (30s, 15m, 2h, 7d)")]
@@ -27,10 +27,15 @@ _HOUR_NS = 3600 * 10**9
 
 def create_router(services: Services, stream: Stream) -> APIRouter:
     """Return the routes, answered from `services` and `stream`."""
-    router = APIRouter(prefix="/api/v1")
+    router = APIRouter(prefix="/api/v1", responses={code: {"model": Problem} for code in (404, 422, 503)})
     _add_sensors(router, services)
     _add_alerts(router, services)
     _add_events(router, services)
+
+    @router.get("/gateway", response_model=Condition)
+    async def show_condition() -> Mapping[str, Any]:
+        """Return how the gateway itself is: broker, consumers, handlers, dead letters, disk."""
+        return {**await services.answers.condition(), "reasons": services.readiness()}
 
     @router.get("/stream", response_class=Response, responses={200: {"content": {"text/event-stream": {}}}})
     async def follow() -> StreamResponse:
@@ -60,7 +65,7 @@ def _add_sensors(router: APIRouter, services: Services) -> None:
         known(sensor_id)
         if since >= until:
             raise HTTPException(422, "since must be before until")
-        return [Reading.of(reading) for reading in await services.history(sensor_id, since, until, limit)]
+        return [Reading.of(reading) for reading in await services.answers.history(sensor_id, since, until, limit)]
 
     @router.get("/sensors/{sensor_id:path}/history", responses={200: {"model": History}}, response_class=Response)
     async def show_history(sensor_id: str, from_: From = None, to: To = None, points: Points = 500) -> Response:
@@ -70,7 +75,7 @@ def _add_sensors(router: APIRouter, services: Services) -> None:
         window = now_ns - _HOUR_NS if from_ is None else from_, now_ns if to is None else to
         if window[0] >= window[1]:
             raise HTTPException(422, "from must be before to")
-        found = await services.levels(sensor_id, window, points)
+        found = await services.answers.levels(sensor_id, window, points)
         return Response(msgspec.json.encode({"unit": sensor["unit"], **found}), media_type="application/json")
 
     @router.get("/sensors/{sensor_id:path}", response_model=Sensor)
@@ -85,12 +90,12 @@ def _add_alerts(router: APIRouter, services: Services) -> None:
         *, every: Annotated[bool, Query(alias="all", description="the closed ones too")] = False
     ) -> Any:
         """Return the open alerts, or all."""
-        return await services.alerts(every)
+        return await services.answers.list_alerts(every)
 
     @router.get("/alerts/{alert_id}", response_model=Alert)
     async def show_alert(alert_id: str) -> Mapping[str, Any]:
         """Return one alert, open or closed."""
-        alert = await services.alert(alert_id)
+        alert = await services.answers.find_alert(alert_id)
         if alert is None:
             raise HTTPException(404, f"there is no alert {alert_id!r}")
         return alert
@@ -100,7 +105,7 @@ def _add_events(router: APIRouter, services: Services) -> None:
     @router.get("/events/{event_id:path}/trace", response_model=Trace)
     async def show_trace(event_id: str) -> Mapping[str, Any]:
         """Return the whole life of one event: published, received, stored, evaluated, told, written."""
-        found = await services.trace(event_id)
+        found = await services.answers.trace(event_id)
         if found is None:
             raise HTTPException(404, f"the journal knows no event {event_id!r}")
         return found

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.gzip import GZipMiddleware
@@ -28,14 +29,17 @@ _STATIC = Path(__file__).parent / "static"
 
 def create_app(services: Services, page: PageSettings, stream: Stream | None = None) -> FastAPI:
     """Return the application. `serve` closes its `state.stream` when it stops; tests may bring a faster one."""
-    stream = stream or Stream(services.live, about(page))
+    said = about(page)
+    stream = stream or Stream(services.live, said)
     app = FastAPI(title="Vibration gateway", version=__version__, docs_url=None, redoc_url=None)
     app.state.stream = stream
     app.include_router(create_router(services, stream))
     permission = Permission(services.token, page.hosts)
     app.include_router(create_baselines(services, permission))
     if services.actions is not None:
-        app.include_router(create_actions(services.actions, permission))
+        actions = create_actions(services.actions, permission)
+        app.include_router(actions)
+        said["actions"] = _alert_actions(actions)  # the page offers what there is
         app.include_router(create_ack_page(services, services.actions, page))
     _add_probes(app, services)
     _add_files(app)
@@ -55,6 +59,11 @@ def about(page: PageSettings) -> dict[str, Any]:
         "warningRatio": page.warning_ratio,
         "criticalRatio": page.critical_ratio,
     }
+
+
+def _alert_actions(router: APIRouter) -> list[str]:
+    paths = [route.path for route in router.routes if isinstance(route, APIRoute)]
+    return sorted(path.rpartition("/")[2] for path in paths if "/alerts/" in path)
 
 
 def _add_probes(app: FastAPI, services: Services) -> None:

@@ -44,7 +44,7 @@ def create_baselines(services: Services, permission: Permission) -> APIRouter:
     @router.get("")
     async def list_baselines(sensor: str | None = None) -> Any:
         """Return the baselines that hold, of one sensor or of all, one for each operating state."""
-        return await services.baselines(sensor)
+        return await services.answers.baselines(sensor)
 
     if services.actions is not None:
         _add_changes(router, services.actions, permission)

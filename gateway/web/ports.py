@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any, Protocol
@@ -37,19 +37,39 @@ class LiveState(Protocol):
         ...
 
 
-class History(Protocol):
-    """The readings that the journal keeps."""
+class Answers(Protocol):
+    """What can be asked of the journal and of the gateway itself.
 
-    async def __call__(self, sensor_id: str, since_ns: int, until_ns: int, limit: int) -> Sequence[StoredReading]:
+    Alerts are as `gateway.domain.alerts.describe` gives them; `web.schema` describes the other answers. Each raises
+    TooMuchError if it takes too long to look up.
+    """
+
+    async def history(self, sensor_id: str, since_ns: int, until_ns: int, limit: int) -> Sequence[StoredReading]:
         """Return the newest `limit` readings of the sensor with since <= time < until, the oldest first."""
         ...
 
+    async def levels(self, sensor_id: str, window_ns: tuple[int, int], points: int) -> Mapping[str, Any]:
+        """Return a sensor's levels in since <= time < until, in about so many points."""
+        ...
 
-class Levels(Protocol):
-    """A sensor's level over any span of time, from the rollups."""
+    async def list_alerts(self, everything: bool) -> Sequence[Mapping[str, Any]]:  # noqa: FBT001 - one word
+        """Return the open alerts, or all."""
+        ...
 
-    async def __call__(self, sensor_id: str, window_ns: tuple[int, int], points: int) -> Mapping[str, Any]:
-        """Return what `web.schema.History` describes, for since <= time < until."""
+    async def find_alert(self, alert_id: str) -> Mapping[str, Any] | None:
+        """Return an alert, open or closed, or None."""
+        ...
+
+    async def trace(self, event_id: str) -> Mapping[str, Any] | None:
+        """Return the life of an event, or None."""
+        ...
+
+    async def baselines(self, sensor_id: str | None) -> Sequence[Mapping[str, Any]]:
+        """Return the baselines of a sensor that hold now, or of all."""
+        ...
+
+    async def condition(self) -> Mapping[str, Any]:
+        """Return how the gateway itself is."""
         ...
 
 
@@ -73,31 +93,20 @@ class Actions(Protocol):
         ...
 
 
-async def no_baselines(_sensor_id: str | None) -> Sequence[Mapping[str, Any]]:
-    """Know of none."""
-    return ()
-
-
 @dataclass(frozen=True)
 class Services:
-    """Where the answers come from. Alerts are as `gateway.domain.alerts.describe` gives them.
+    """Where the answers come from.
 
-    `alerts` takes whether closed ones are wanted too; `readiness` gives the reasons for not being ready; `baselines`
-    takes a sensor's id, or None for all. `link_key` is what acknowledge links are signed with.
+    `readiness` gives the reasons for not being ready. `link_key` is what acknowledge links are signed with.
     """
 
     live: LiveState
-    history: History
-    levels: Levels
-    alerts: Callable[[bool], Awaitable[Sequence[Mapping[str, Any]]]]
-    alert: Callable[[str], Awaitable[Mapping[str, Any] | None]]
-    trace: Callable[[str], Awaitable[Mapping[str, Any] | None]]
+    answers: Answers
     readiness: Callable[[], Sequence[str]]
     registry: CollectorRegistry
     actions: Actions | None = None
     token: str = ""
     link_key: bytes = b""
-    baselines: Callable[[str | None], Awaitable[Sequence[Mapping[str, Any]]]] = no_baselines
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,12 @@ from gateway.api import StoredReading
 from gateway.domain.events import FEATURES, FLAG_NAMES, AlertKind, AlertState, Severity, rfc3339
 
 
+class Problem(BaseModel):
+    """Why there is no answer: in words, or for a request that was not understood, a list with `loc` and `msg`."""
+
+    detail: str | list[dict[str, Any]]
+
+
 class Readiness(BaseModel):
     """Whether the gateway can do its job, and if not, why."""
 
@@ -116,6 +122,51 @@ class Trace(BaseModel):
     sensorId: str | None  # noqa: N815
     traceparent: str | None
     steps: list[Step]
+
+
+class Broker(BaseModel):
+    """Whether messages can come in."""
+
+    connected: bool
+    problems: list[str]
+
+
+class Follower(BaseModel):
+    """A consumer of the journal, and how many entries it has not had yet."""
+
+    name: str
+    behind: int
+
+
+class HandlerState(BaseModel):
+    """A handler, and how many messages there are by state: pending, sending, sent, uncertain, failed."""
+
+    name: str
+    type: str
+    messages: dict[str, int]
+
+
+class Disk(BaseModel):
+    """Bytes: the journal and what it may become, what the disk has left and what is never taken of that."""
+
+    journal: int
+    journalLimit: int  # noqa: N815 - as in an alert
+    free: int
+    reserve: int
+
+
+class Condition(BaseModel):
+    """How the gateway itself is. `reasons` say why it is not ready; `deadLetters` are counted by reason."""
+
+    id: str
+    reasons: list[str]
+    broker: Broker
+    influxdb: bool = Field(description="whether one is configured; how far behind it is, is among the consumers")
+    lastEntry: int  # noqa: N815
+    consumers: list[Follower]
+    handlers: list[HandlerState]
+    deadLetters: dict[str, int]  # noqa: N815
+    disk: Disk
 
 
 class Alert(BaseModel):

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.web.ports import LiveState
 
 MOST_VIEWERS = 100
-TICK = 0.5
+TICK = 1.0
 PING = 15.0
 RETRY_MS = 3000
 RETRY_AFTER = "30"

@@ -42,11 +42,7 @@ async def link() -> AsyncIterator[str]:
     journal.alerts.append(alert)
     services = Services(
         Live(),
-        journal.history,
-        journal.levels,
-        journal.list_alerts,
-        journal.find_alert,
-        journal.trace,
+        journal,
         list,
         CollectorRegistry(),
         Acknowledging(alert),

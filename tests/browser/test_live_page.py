@@ -1,115 +1,31 @@
-"""The live page in a real browser, fed through the real server."""
+"""The overview in a real browser, fed through the real server."""
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Page, expect
-from prometheus_client import CollectorRegistry
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, expect
 
 from gateway.consumers.live import Live
-from gateway.web.app import create_app
-from gateway.web.ports import PageSettings, Services
-from gateway.web.server import listen, serve
+from tests.browser.gateway import DESK, PHONE, Gateway, opened
 from tests.plant import alert_entry, alert_of, stored
-from tests.servers.ports import free_port
-from tests.unit.web.conftest import Journal
 
-DESK = 1280
-PHONE = 390
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
-
-
-@dataclass
-class Gateway:
-    """The part of the gateway behind the page; it can stop and come back on the same port."""
-
-    live: Live = field(default_factory=Live)
-    port: int = field(default_factory=free_port)
-    server: asyncio.Task[None] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/"
-
-    def start(self) -> None:
-        journal = Journal()
-        services = Services(
-            self.live,
-            journal.history,
-            journal.levels,
-            journal.list_alerts,
-            journal.find_alert,
-            journal.trace,
-            list,
-            CollectorRegistry(),
-        )
-        page = PageSettings("edge-1", ["vibration/{site}/{area}/{machine}/{sensor}/reading"])
-        self.server = asyncio.create_task(serve(create_app(services, page), listen("127.0.0.1", self.port)))
-
-    async def stop(self) -> None:
-        if self.server is not None:
-            self.server.cancel()
-            await asyncio.wait([self.server])
-
-    async def fleet(self, size: int, second: int = 0) -> None:
-        """Take one reading of each of `size` sensors, four to a machine."""
-        await self.live.consume(
-            [
-                stored(f"VB-{number:03}", 4.0 + second / 10, second=second, machine=f"machine-{number // 4:02}")
-                for number in range(size)
-            ],
-            [],
-        )
-
-
-@pytest.fixture
-async def gateway() -> AsyncIterator[Gateway]:
-    gateway = Gateway()
-    gateway.start()
-    yield gateway
-    await gateway.stop()
-
-
-@pytest.fixture
-def complaints() -> Iterator[list[str]]:
-    """Collect what the browser complains of; the test fails if there is anything."""
-    said: list[str] = []
-    yield said
-    assert said == []
-
-
-@asynccontextmanager
-async def opened(
-    browser: Browser, gateway: Gateway, complaints: list[str], *, width: int = DESK
-) -> AsyncIterator[Page]:
-    page = await browser.new_page(viewport={"width": width, "height": 844})
-
-    def listen_to(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            complaints.append(message.text)
-
-    page.on("console", listen_to)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    await page.goto(gateway.url)
-    await expect(page.locator("#connection")).to_have_text("live")
-    yield page
-    await page.close()
 
 
 async def test_a_sensor_has_its_row(browser: Browser, gateway: Gateway, complaints: list[str]) -> None:
     await gateway.live.consume([stored("VB-1", 5.0, baseline=4.0), stored("VB-2", 3.0, baseline=None)], [])
     async with opened(browser, gateway, complaints) as page:
         await expect(page).to_have_title("edge-1 · Vibration gateway")
-        await expect(page.get_by_role("row", name=re.compile("^plant-1 . hall-2 . pump-7$"))).to_be_visible()
+        await expect(page.locator(".area strong")).to_have_text(re.compile("^plant-1 . hall-2$"))
+        await expect(page.locator(".group .name")).to_have_text("pump-7")
         cells = page.get_by_role("row", name="VB-1").locator("th, td")
-        await expect(cells).to_have_text(["ok", "VB-1", "5.00 m/s²", "4.00", "1.25 ×", "", "9/29/2023"])
+        day = re.compile(r"29 Sept? 2023 \d\d:\d\d")
+        shown: list[str | re.Pattern[str]] = ["ok", "VB-1", "5.00 m/s²", "4.00", "1.25 ×", "", day]
+        await expect(cells).to_have_text(shown)
         await expect(page.get_by_role("row", name="VB-2").locator(".state")).to_have_text("learning")
         await expect(page.locator("#counts li")).to_have_text(["2sensors", "1learning", "1ok"])
-        await expect(page.locator("#no-alerts")).to_be_visible()
+        await expect(page.locator(".no-alerts")).to_be_visible()
         await expect(page.locator("#empty")).to_be_hidden()
 
 
@@ -134,7 +50,7 @@ async def test_a_new_sensor_appears_in_its_group(browser: Browser, gateway: Gate
         await gateway.fleet(6, second=1)
         await expect(page.locator(".sensor")).to_have_count(6)
         names = ["machine-00", "VB-000", "VB-001", "VB-002", "VB-003", "machine-01", "VB-004", "VB-005"]
-        await expect(page.locator(".group strong, .sensor .name")).to_have_text(names)
+        await expect(page.locator(".group .name, .sensor .name")).to_have_text(names)
 
 
 async def test_an_alert_appears_on_top_and_goes(browser: Browser, gateway: Gateway, complaints: list[str]) -> None:
@@ -151,11 +67,9 @@ async def test_an_alert_appears_on_top_and_goes(browser: Browser, gateway: Gatew
         await expect(page.locator(".sensor .name").first).to_have_text("VB-001")
         await expect(page.locator(".sensor .state").first).to_have_text("critical")
         await expect(page).to_have_title("(2) edge-1 · Vibration gateway")
-        await alerts.last.get_by_role("link", name="VB-006").click()
-        await expect(page.get_by_role("row", name="VB-006")).to_be_focused()
         for sensor in ("VB-001", "VB-006"):
             await gateway.live.consume([], [alert_entry(alert_of(sensor, state="cleared"))])
-        await expect(page.locator("#no-alerts")).to_be_visible()
+        await expect(page.locator(".no-alerts")).to_be_visible()
         await expect(page.locator(".sensor .name").first).to_have_text("VB-000")
 
 
@@ -169,22 +83,22 @@ async def test_nothing_needs_sideways_scrolling(
     if size:
         await gateway.live.consume([stored(long, 123456.789, machine="m" * 100)], [alert_entry(alert_of(long))])
     async with opened(browser, gateway, complaints, width=width) as page:
-        await expect(page.locator(".sensor")).to_have_count(size + 1 if size else 0)
+        await expect(page.locator("#counts li").first).to_have_text(f"{size + 1 if size else 0}sensors")
         assert await page.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
         clipped = "[...document.querySelectorAll('.sensor, .alert')].filter(e => e.scrollWidth > e.clientWidth).length"
         assert await page.evaluate(clipped) == 0
 
 
-async def test_two_hundred_sensors_update_within_a_second(
-    browser: Browser, gateway: Gateway, complaints: list[str]
-) -> None:
+async def test_two_hundred_sensors_keep_up(browser: Browser, gateway: Gateway, complaints: list[str]) -> None:
     await gateway.fleet(200)
     async with opened(browser, gateway, complaints) as page:
+        await expect(page.locator(".group")).to_have_count(50)
+        await page.get_by_label("Find").fill("machine")
         await expect(page.locator(".sensor")).to_have_count(200)
         for second in range(1, 4):
             await gateway.fleet(200, second)
             level = f"{4.0 + second / 10:.2f} m/s²"
-            await expect(page.locator(".sensor .level", has_text=level)).to_have_count(200, timeout=1500)
+            await expect(page.locator(".sensor .level", has_text=level)).to_have_count(200, timeout=3000)
 
 
 async def test_text_from_outside_is_text(browser: Browser, gateway: Gateway, complaints: list[str]) -> None:
@@ -194,7 +108,7 @@ async def test_text_from_outside_is_text(browser: Browser, gateway: Gateway, com
         await gateway.live.consume([hostile], [alert_entry(alert_of(HOSTILE, reason=HOSTILE))])
         await expect(page.locator(".sensor .name")).to_have_text(HOSTILE)
         await expect(page.locator(".sensor .unit")).to_have_text(HOSTILE)
-        await expect(page.locator(".group strong")).to_have_text(HOSTILE)
+        await expect(page.locator(".group .name")).to_have_text(HOSTILE)
         await expect(page.locator(".alert .reason")).to_have_text(HOSTILE)
         assert await page.locator("main script, main img").count() == 0
 
@@ -237,9 +151,32 @@ async def test_the_page_follows_the_scheme(browser: Browser, gateway: Gateway, s
     await page.close()
 
 
+async def test_a_large_fleet_is_folded_but_for_what_is_ill(
+    browser: Browser, gateway: Gateway, complaints: list[str]
+) -> None:
+    await gateway.fleet(400)
+    await gateway.live.consume([], [alert_entry(alert_of("VB-017"))])
+    async with opened(browser, gateway, complaints) as page:
+        await expect(page.locator(".group")).to_have_count(100)
+        await expect(page.locator(".sensor .name")).to_have_text(["VB-017", "VB-016", "VB-018", "VB-019"])
+        await expect(page.locator(".group").first).to_have_attribute("data-state", "warning")
+        await page.get_by_role("button", name="Sensors of machine-07").press("Enter")
+        await expect(page.locator(".sensor")).to_have_count(8)
+        await page.get_by_role("button", name="Sensors of machine-04").click()
+        await expect(page.locator(".sensor")).to_have_count(4)
+        await page.get_by_label("Find").fill("vb-1")
+        await expect(page.locator(".group")).to_have_count(25)
+        await page.get_by_label("Find").fill("nobody")
+        await expect(page.get_by_text("Nothing here has such a name.")).to_be_visible()
+
+
 async def test_the_documentation_shows_every_path(browser: Browser, gateway: Gateway, complaints: list[str]) -> None:
     async with opened(browser, gateway, complaints, width=PHONE) as page:
         await page.get_by_role("link", name="API").click()
         await expect(page.get_by_role("heading", name="GET /api/v1/sensors/{sensor_id}/readings")).to_be_visible()
         await expect(page.locator("#Sensor")).to_contain_text("spark")
         assert await page.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
+        await expect(page.locator("#paths code", has_text="limit").first).to_be_visible()
+        assert "`" not in await page.locator("main").inner_text()
+        found = (await Axe().run(page)).response["violations"]
+        complaints += [each["id"] for each in found if each["impact"] in {"serious", "critical"}]

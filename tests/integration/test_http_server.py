@@ -45,11 +45,7 @@ async def server() -> AsyncIterator[Server]:
     live, journal = Live(), Journal()
     services = Services(
         live,
-        journal.history,
-        journal.levels,
-        journal.list_alerts,
-        journal.find_alert,
-        journal.trace,
+        journal,
         list,
         CollectorRegistry(),
     )

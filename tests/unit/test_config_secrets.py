@@ -32,7 +32,7 @@ PLACES = [
     LEAST.replace("vibration/{sensor}/reading", "${S}#"),
 ]
 secrets = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=8, max_size=30).filter(
-    lambda text: len(set(text)) > 4
+    lambda text: len(set(text)) > 4 and "gateway" not in text  # a traceback names our own files
 )
 
 

@@ -41,24 +41,32 @@ function bounds({ type, minimum, maximum, default: standard } = {}) {
   return words.join(", ");
 }
 
+// `names` in a description are set as code.
+function prose(text) {
+  const parts = (text ?? "").split(/`([^`]*)`/);
+  return join(parts.map((part, index) => (index % 2 ? element("code", {}, part) : part)), "");
+}
+
 function path([url, operations]) {
   return Object.entries(operations).map(([method, operation]) => {
     const title = element("h3", {}, element("code", {}, `${method.toUpperCase()} ${url}`));
-    const section = element("section", {}, title, element("p", {}, operation.description ?? operation.summary));
+    const section = element("section", {}, title, element("p", {}, prose(operation.description ?? operation.summary)));
     const rows = (operation.parameters ?? []).map((parameter) => [
       parameter.name,
       typeOf(parameter.schema),
-      [parameter.description ?? parameter.schema?.description, bounds(parameter.schema)].filter(Boolean).join("; "),
+      prose([parameter.description ?? parameter.schema?.description, bounds(parameter.schema)].filter(Boolean).join("; ")),
     ]);
     if (rows.length) section.append(table(["Parameter", "Type", "Meaning"], rows));
+    const body = operation.requestBody?.content["application/json"]?.schema;
+    if (body) section.append(element("p", {}, "Body: ", typeOf(body)));
     section.append(element("p", {}, "Answer: ", answerOf(operation)));
     return section;
   });
 }
 
 function schema([name, { description, properties = {} }]) {
-  const rows = Object.entries(properties).map(([key, field]) => [key, typeOf(field), field.description ?? ""]);
-  return element("section", { id: name }, element("h3", {}, name), element("p", {}, description ?? ""), table(["Field", "Type", "Meaning"], rows));
+  const rows = Object.entries(properties).map(([key, field]) => [key, typeOf(field), prose(field.description)]);
+  return element("section", { id: name }, element("h3", {}, name), element("p", {}, prose(description)), table(["Field", "Type", "Meaning"], rows));
 }
 
 const openapi = await (await fetch("/openapi.json")).json();

@@ -18,12 +18,27 @@ export function shape(name, attributes = {}, ...children) {
   return node;
 }
 
+// A link to a part of this page: ["sensor", "VB-1"] is #/sensor/VB-1.
+export function address(parts) {
+  return `#/${parts.map(encodeURIComponent).join("/")}`;
+}
+
+export function link(parts, ...children) {
+  return element("a", { href: address(parts) }, ...children);
+}
+
+export function table(attributes, heads, body) {
+  const head = element("tr", {}, ...heads.map((text) => element("th", { scope: "col" }, text)));
+  return element("div", { class: "wide" }, element("table", attributes, element("thead", {}, head), body));
+}
+
 export function icon() {
   return shape("svg", { class: "icon", "aria-hidden": "true" }, shape("use"));
 }
 
 export function setIcon(node, name) {
-  setAttribute(node.firstChild, "href", `#icon-${name}`);
+  const known = document.getElementById(`icon-${name}`) ? name : "waiting";
+  setAttribute(node.firstChild, "href", `#icon-${known}`);
 }
 
 export function setText(node, text) {

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from gateway.consumers.live import POINTS, SHOWN_ALERTS, SHOWN_SENSORS, Live
+from gateway.consumers.live import POINTS, ROW, SHOWN_ALERTS, SHOWN_SENSORS, TRENDS, Live
 from gateway.domain.events import Fact, Flag
 from tests.plant import KnownSensor, alert_entry, alert_of, place, stored
 
@@ -141,8 +141,8 @@ async def test_changes_are_what_happened_since_and_coalesce(live: Live) -> None:
     await live.consume([stored("VB-2", 5.0, second=1)], [])
     await live.consume([stored("VB-2", 6.0, second=2), stored("VB-3")], [])
     changes = live.changes(seen)
-    assert [(sensor["id"], sensor["level"]) for sensor in changes["sensors"]] == [("VB-2", 6.0), ("VB-3", 4.0)]
-    assert ["spark" in sensor for sensor in changes["sensors"]] == [False, True]
+    assert [(sensor[0], sensor[2]) for sensor in changes["sensors"]] == [("VB-2", 6.0), ("VB-3", 4.0)]
+    assert [len(sensor) == len(ROW) for sensor in changes["sensors"]] == [False, True]
     assert "alerts" not in changes
     assert live.changes(live.version)["sensors"] == []
 
@@ -153,7 +153,7 @@ async def test_changes_bring_the_alerts_when_one_changed(live: Live) -> None:
     await live.consume([], [alert_entry(alert_of())])
     changes = live.changes(seen)
     assert changes["alerts"][0]["sensorId"] == "VB-1"
-    assert changes["sensors"][0]["state"] == "warning"
+    assert changes["sensors"][0][1] == "warning"
     assert changes["counts"] == {
         **dict.fromkeys(("critical", "learning", "ok", "waiting"), 0),
         "warning": 1,
@@ -177,7 +177,7 @@ async def test_a_large_fleet_is_counted_but_only_partly_streamed(live: Live) -> 
     await live.consume([stored(hidden)], [])
     assert live.changes(seen)["sensors"] == []
     await live.consume([], [alert_entry(alert_of(hidden))])
-    assert [(sensor["id"], "spark" in sensor) for sensor in live.changes(seen)["sensors"]] == [(hidden, True)]
+    assert [(sensor[0], len(sensor) == len(ROW)) for sensor in live.changes(seen)["sensors"]] == [(hidden, True)]
 
 
 async def test_a_flood_of_alerts_is_counted_but_only_partly_streamed(live: Live) -> None:
@@ -212,3 +212,18 @@ async def test_a_sensor_takes_about_a_kilobyte(live: Live) -> None:
         assert tracemalloc.get_traced_memory()[0] / fleet < 1300
     finally:
         tracemalloc.stop()
+
+
+async def test_of_a_large_fleet_only_sensors_with_an_alert_bring_their_trend(live: Live) -> None:
+    await live.consume([stored(f"VB-{number}") for number in range(TRENDS + 1)], [alert_entry(alert_of("VB-7"))])
+    rows = live.changes(0)["sensors"]
+    assert [row[0] for row in rows if row[-1]] == ["VB-7"]
+
+
+async def test_a_row_is_what_the_names_say(live: Live) -> None:
+    await live.consume([stored("VB-1", 4.1234567)], [])
+    (row,) = live.changes(0)["sensors"]
+    assert dict(zip(ROW, row, strict=True)) == {
+        "id": "VB-1", "state": "ok", "level": 4.1235, "baseline": 4.0, "unit": "m/s²", "time": 1_696_000_000.0,
+        "site": "plant-1", "area": "hall-2", "machine": "pump-7", "spark": [4.123],
+    }  # fmt: skip

@@ -17,6 +17,18 @@ from gateway.web.stream import Stream
 TICK = 0.02
 
 
+CONDITION = {
+    "id": "edge-1",
+    "broker": {"connected": True, "problems": []},
+    "influxdb": True,
+    "lastEntry": 1000,
+    "consumers": [{"name": "influx", "behind": 12}, {"name": "notifier", "behind": 0}],
+    "handlers": [{"name": "mail", "type": "email", "messages": {"sent": 3, "failed": 1}}],
+    "deadLetters": {"invalid": 2},
+    "disk": {"journal": 5_000_000, "journalLimit": 8_000_000_000, "free": 20_000_000_000, "reserve": 32_000_000},
+}
+
+
 @dataclass
 class Journal:
     """What the web part asks the rest of the gateway for."""
@@ -25,6 +37,7 @@ class Journal:
     alerts: list[dict[str, Any]] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     past: dict[str, Any] = field(default_factory=dict)
+    known_baselines: list[dict[str, Any]] = field(default_factory=list)
     traces: dict[str, dict[str, Any]] = field(default_factory=dict)
     error: Exception | None = None
     asked: list[tuple[str, int, int, int]] = field(default_factory=list)
@@ -42,6 +55,12 @@ class Journal:
         if self.error is not None:
             raise self.error
         return {"sensorId": sensor_id, **self.past}
+
+    async def baselines(self, sensor_id: str | None) -> Sequence[Mapping[str, Any]]:
+        return [row for row in self.known_baselines if sensor_id in {None, row["sensorId"]}]
+
+    async def condition(self) -> Mapping[str, Any]:
+        return CONDITION
 
     async def list_alerts(self, every: bool) -> Sequence[Mapping[str, Any]]:  # noqa: FBT001 - as `Services` has it
         return [alert for alert in self.alerts if every or alert["state"] != "cleared"]
@@ -84,11 +103,7 @@ def stream(live: Live, page: PageSettings) -> Stream:
 def app(live: Live, journal: Journal, registry: CollectorRegistry, page: PageSettings, stream: Stream) -> FastAPI:
     services = Services(
         live,
-        journal.history,
-        journal.levels,
-        journal.list_alerts,
-        journal.find_alert,
-        journal.trace,
+        journal,
         lambda: journal.reasons,
         registry,
     )

@@ -51,11 +51,7 @@ async def opened(live: Live, journal: Journal, page: PageSettings, alert: dict[s
     changes = Changes()
     services = Services(
         live,
-        journal.history,
-        journal.levels,
-        journal.list_alerts,
-        journal.find_alert,
-        journal.trace,
+        journal,
         list,
         CollectorRegistry(),
         changes,

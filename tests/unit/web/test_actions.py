@@ -61,11 +61,7 @@ def changes() -> Changes:
 def app(live: Live, journal: Journal, registry: CollectorRegistry, page: PageSettings, changes: Changes) -> FastAPI:
     services = Services(
         live,
-        journal.history,
-        journal.levels,
-        journal.list_alerts,
-        journal.find_alert,
-        journal.trace,
+        journal,
         list,
         registry,
         changes,
@@ -164,9 +160,7 @@ async def test_an_error_says_what_it_is(
 
 
 async def test_without_actions_there_are_none(live: Live, journal: Journal, registry: CollectorRegistry) -> None:
-    services = Services(
-        live, journal.history, journal.levels, journal.list_alerts, journal.find_alert, journal.trace, list, registry
-    )
+    services = Services(live, journal, list, registry)
     transport = httpx.ASGITransport(create_app(services, PageSettings("edge-1")))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         assert (await client.post(ACK, json={"by": "anna"}, headers={"Authorization": "Bearer "})).status_code == 404

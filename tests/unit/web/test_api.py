@@ -8,7 +8,7 @@ from gateway.consumers.live import Live
 from gateway.domain.events import Flag
 from gateway.errors import JournalError, JournalUnavailableError, TooMuchError
 from tests.plant import NOON_NS, alert_entry, alert_of, stored
-from tests.unit.web.conftest import Journal
+from tests.unit.web.conftest import CONDITION, Journal
 
 READINGS = "/api/v1/sensors/VB-1/readings"
 HOSTILE = ["<script>alert(1)</script>", "{{7*7}}", "a/b", "100%", "x?y#z", "Ωmega m/s²", "../../etc/passwd", "readings"]
@@ -228,3 +228,8 @@ async def test_the_life_of_an_event(client: httpx.AsyncClient, journal: Journal)
     assert answer.json() == {**found, "steps": lines}
     unknown = await client.get("/api/v1/events/c/trace")
     assert (unknown.status_code, unknown.json()["detail"]) == (404, "the journal knows no event 'c'")
+
+
+async def test_how_the_gateway_itself_is(client: httpx.AsyncClient, journal: Journal) -> None:
+    journal.reasons.append("the broker is away")
+    assert (await client.get("/api/v1/gateway")).json() == {**CONDITION, "reasons": ["the broker is away"]}

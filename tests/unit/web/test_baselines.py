@@ -1,6 +1,6 @@
 """Baselines over HTTP."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -26,14 +26,11 @@ def changes() -> Changes:
 async def client(
     live: Live, journal: Journal, registry: CollectorRegistry, page: PageSettings, changes: Changes
 ) -> AsyncIterator[httpx.AsyncClient]:
-    async def baselines(sensor_id: str | None) -> Sequence[Mapping[str, Any]]:
-        known = [{"sensorId": "VB-1", "level": 4.0, "state": ""}, {"sensorId": "VB-2", "level": 5.0, "state": "fast"}]
-        return [row for row in known if sensor_id in {None, row["sensorId"]}]
-
-    services = Services(
-        live, journal.history, journal.levels, journal.list_alerts, journal.find_alert, journal.trace, list, registry,
-        changes, TOKEN, baselines=baselines,
-    )  # fmt: skip
+    journal.known_baselines += [
+        {"sensorId": "VB-1", "level": 4.0, "state": ""},
+        {"sensorId": "VB-2", "level": 5.0, "state": "fast"},
+    ]
+    services = Services(live, journal, list, registry, changes, TOKEN)
     transport = httpx.ASGITransport(create_app(services, page), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8080") as client:
         yield client

@@ -1,0 +1,88 @@
+"""What people ask of the journal and of the gateway itself, over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from gateway.api import StoredReading
+from gateway.config import Config
+from gateway.domain.alerts import describe
+from gateway.domain.baseline_history import current
+from gateway.journal import Questions, Reader, level_history, life_of, rollups
+from gateway.journal.upkeep import disk_free
+from gateway.operations import Operations
+
+
+class Answers:
+    """Each is one question, in the thread that is there for questions."""
+
+    def __init__(
+        self, config: Config, questions: Questions, operations: Operations, broker: Callable[[], Sequence[str]]
+    ) -> None:
+        self._config = config
+        self._questions = questions
+        self._operations = operations
+        self._broker = broker
+
+    async def history(self, sensor_id: str, since_ns: int, until_ns: int, limit: int) -> Sequence[StoredReading]:
+        """Return the newest `limit` readings of a sensor with since <= time < until, the oldest first."""
+        return await self._questions.ask(
+            lambda reader: list(reader.readings(sensor_id, since_ns, until_ns, limit))[::-1]
+        )
+
+    async def levels(self, sensor_id: str, window_ns: tuple[int, int], points: int) -> Mapping[str, Any]:
+        """Return a sensor's levels over a span of time, from the rollups, with its limits of now."""
+        found = await self._questions.ask(self._levels, sensor_id, window_ns, points)
+        return {**found, "limits": await self._operations.limits(sensor_id)}
+
+    def _levels(self, reader: Reader, sensor_id: str, window_ns: tuple[int, int], points: int) -> Mapping[str, Any]:
+        kept = rollups.ages(self._config.retention, len(reader.sensors()))
+        return level_history(reader, sensor_id, window_ns, points, kept)
+
+    async def list_alerts(self, everything: bool) -> Sequence[Mapping[str, Any]]:  # noqa: FBT001 - the shape that web asks for
+        """Return the open alerts, or all."""
+        return [describe(alert) for alert in await self._questions.ask(Reader.alerts, everything=everything)]
+
+    async def find_alert(self, alert_id: str) -> Mapping[str, Any] | None:
+        """Return an alert, or None."""
+        found = await self._questions.ask(Reader.find_alert, alert_id)
+        return None if found is None else describe(found)
+
+    async def trace(self, event_id: str) -> Mapping[str, Any] | None:
+        """Return the life of an event, or None if there is nothing of it."""
+        return await self._questions.ask(life_of, event_id)
+
+    async def baselines(self, sensor_id: str | None) -> Sequence[Mapping[str, Any]]:
+        """Return the baselines of a sensor that hold now, or of all."""
+        return current(await self._questions.ask(Reader.baseline_facts, sensor_id))
+
+    async def condition(self) -> Mapping[str, Any]:
+        """Return how the gateway itself is: who follows how far behind, who was told, what was refused, what room."""
+        problems = list(self._broker())
+        return {
+            "id": self._config.gateway.id,
+            "broker": {"connected": not problems, "problems": problems},
+            "influxdb": self._config.influxdb is not None,
+            **await self._questions.ask(self._condition),
+        }
+
+    def _condition(self, reader: Reader) -> dict[str, Any]:
+        last = reader.last_seq()
+        counts = reader.outbox_counts()
+        handlers = {name: {"name": name, "type": table.type} for name, table in self._config.handlers.items()}
+        return {
+            "lastEntry": last,
+            "consumers": [{"name": name, "behind": last - seq} for name, seq in sorted(reader.cursors().items())],
+            "handlers": [
+                {**handler, "messages": {state: count for owner, state, count in counts if owner == name}}
+                for name, handler in handlers.items()
+            ],
+            "deadLetters": reader.dead_letters_by_reason(),
+            "disk": self._disk(reader),
+        }
+
+    def _disk(self, reader: Reader) -> dict[str, int]:
+        section = self._config.retention
+        bounds = {"journalLimit": section.max_size, "reserve": section.reserve}
+        return {"journal": reader.size(), "free": disk_free(self._config.gateway.state_dir), **bounds}

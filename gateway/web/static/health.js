@@ -1,0 +1,82 @@
+// The gateway itself: broker, consumers, handlers, dead letters, disk.
+
+import { AlertList } from "./alerts.js";
+import { element, table } from "./dom.js";
+import { bytes, capital, count } from "./words.js";
+
+const EVERY_MS = 5000;
+const BEHIND = 10_000; // so many entries are no longer a matter of a moment
+
+export function title() {
+  return "Gateway";
+}
+
+export function open(root) {
+  const alerts = new AlertList({ heading: "Alerts about the gateway", wanted: (alert) => alert.kind === "gateway", more: false, none: "None." });
+  const parts = element("div", { class: "tiles" }, element("p", { class: "note" }, "Loading…"));
+  const tables = element("div", {});
+  root.append(alerts.node, element("section", {}, element("h2", {}, "Health"), parts), tables);
+  let timer = 0;
+  let isOpen = true;
+  async function look() {
+    try {
+      const condition = await (await fetch("/api/v1/gateway")).json();
+      if (!isOpen) return;
+      parts.replaceChildren(...tiles(condition));
+      tables.replaceChildren(...sections(condition));
+    } catch {
+      parts.replaceChildren(element("p", { class: "note" }, "The gateway does not answer."));
+    }
+    if (isOpen) timer = setTimeout(look, EVERY_MS);
+  }
+  look();
+  return {
+    draw: ({ fresh }) => alerts.draw(fresh),
+    close() {
+      isOpen = false;
+      clearTimeout(timer);
+    },
+  };
+}
+
+function tile(name, isWell, value, more) {
+  const state = isWell ? "ok" : "warning";
+  return element("div", { class: "tile", "data-state": state }, element("h3", {}, name), element("strong", {}, value), element("p", {}, more));
+}
+
+function tiles({ broker, influxdb, consumers, handlers, deadLetters, disk, reasons }) {
+  const influx = consumers.find(({ name }) => name === "influx");
+  const failed = handlers.reduce((sum, { messages }) => sum + (messages.failed ?? 0), 0);
+  const waiting = handlers.reduce((sum, { messages }) => sum + (messages.pending ?? 0) + (messages.uncertain ?? 0), 0);
+  const letters = Object.values(deadLetters).reduce((sum, each) => sum + each, 0);
+  const room = disk.free > 3 * disk.reserve;
+  return [
+    tile("Ready", !reasons.length, reasons.length ? "no" : "yes", reasons.join("; ") || "readings come in and are stored"),
+    tile("Broker", broker.connected, broker.connected ? "connected" : "away", broker.problems.join("; ") || "connected and subscribed"),
+    influxdb
+      ? tile("InfluxDB", (influx?.behind ?? 0) < BEHIND, count(influx?.behind ?? 0, "entry").replace("entrys", "entries"), "behind the journal")
+      : tile("InfluxDB", true, "none", "the journal keeps the history"),
+    tile("Messages", !failed, failed ? `${failed} failed` : "none failed", `${waiting} waiting to be sent`),
+    tile("Dead letters", !letters, String(letters), letters ? "messages that could not be used" : "everything could be used"),
+    tile("Journal", disk.journal < 0.9 * disk.journalLimit, bytes(disk.journal), `of ${bytes(disk.journalLimit)} that it may become`),
+    tile("Disk", room, `${bytes(disk.free)} free`, `the last ${bytes(disk.reserve)} are never taken`),
+  ];
+}
+
+function sections({ handlers, consumers, deadLetters }) {
+  const states = ["sent", "pending", "sending", "uncertain", "failed"];
+  const row = (name, ...cells) => element("tr", {}, element("th", { scope: "row" }, name), ...cells.map((text) => element("td", {}, text)));
+  const told = handlers.map(({ name, type, messages }) => row(name, type, ...states.map((state) => String(messages[state] ?? 0))));
+  const behind = consumers.map(({ name, behind: entries }) => row(name, String(entries)));
+  const refused = Object.entries(deadLetters).map(([reason, amount]) => row(reason, String(amount)));
+  return [
+    section("Handlers", ["Handler", "Type", ...states.map(capital)], told, "None are configured: nobody is told anything."),
+    section("Consumers of the journal", ["Consumer", "Entries behind"], behind, "None has run yet."),
+    section("Dead letters", ["Reason", "Messages"], refused, "None."),
+  ];
+}
+
+function section(name, heads, rows, none) {
+  const shown = rows.length ? table({ class: "plain" }, heads, element("tbody", {}, ...rows)) : element("p", { class: "note" }, none);
+  return element("section", {}, element("h2", {}, name), shown);
+}

@@ -1,0 +1,221 @@
+"""The other parts of the page: a sensor, a machine, alerts, the gateway, a trace; and what holds for all of them."""
+
+import re
+import time
+from typing import Any
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, Page, expect
+
+from gateway.domain.events import rfc3339
+from tests.browser.gateway import DESK, PHONE, TOKEN, Gateway, opened
+from tests.plant import SECOND, alert_entry, alert_of, stored
+
+HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+PARTS = [
+    "",
+    "#/alerts",
+    "#/sensor/VB-001",
+    "#/machine/plant-1/hall-2/machine-00",
+    "#/gateway",
+    "#/trace/VB-1@2",
+]
+
+
+def past(sensor: str = "VB-001") -> dict[str, Any]:
+    """Return a history of the last hour: a value a minute, a baseline that was learned, and an alert."""
+    now = time.time_ns() // SECOND
+    times = [now - 3600 + 60 * number for number in range(60)]
+    alert = {**alert_of(sensor, "critical"), "openedAt": rfc3339((now - 600) * SECOND)}
+    return {
+        "from": rfc3339(times[0] * SECOND), "to": rfc3339(now * SECOND), "step": 60, "resolution": "1m", "time": times,
+        "low": [3.5] * 60, "mean": [4.0] * 60, "high": [4.5] * 59 + [9.0], "count": [6] * 60,
+        "baselines": [{"at": rfc3339((now - 1800) * SECOND), "level": 4.0, "readings": 2016, "version": 2}],
+        "alerts": [alert],
+        "limits": {
+            "baseline": 4.0, "source": "learned", "version": 2, "warning": 6.4, "critical": 10.0, "clear": 5.76
+        },
+    }  # fmt: skip
+
+
+def life() -> dict[str, Any]:
+    steps = [
+        {"step": "stored", "at": None, "what": f"entry 3 {HOSTILE}"},
+        {"step": "AlertRaised", "at": "2026-03-01T12:00:02Z", "what": "Level 8.0"},
+    ]
+    return {
+        "eventId": "VB-1@2",
+        "asked": "n1",
+        "kind": "reading",
+        "sensorId": "VB-1",
+        "traceparent": None,
+        "steps": steps,
+    }
+
+
+@pytest.fixture
+async def busy(gateway: Gateway) -> Gateway:
+    """Return a gateway with something to show everywhere."""
+    await gateway.fleet(8)
+    await gateway.live.consume([], [alert_entry(alert_of("VB-001", "critical")), alert_entry(alert_of("VB-005"))])
+    gateway.journal.past = past()
+    gateway.journal.traces["VB-1@2"] = gateway.journal.traces["n1"] = life()
+    gateway.journal.alerts = [alert_of("VB-003", state="cleared", reason=HOSTILE)]
+    features = {"kurtosis": 3.1, "velocityRms": 2.2}
+    gateway.journal.readings = [stored("VB-001", 4.0, second=second, data=features) for second in range(20)]
+    return gateway
+
+
+async def drawn(page: Page) -> None:
+    """Wait until whatever the part asks for is there."""
+    await expect(page.locator("#view").get_by_text("Loading…")).to_have_count(0)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+async def test_there_is_nothing_that_keeps_people_out(
+    browser: Browser, busy: Gateway, complaints: list[str], *, dark: bool
+) -> None:
+    for part in PARTS:
+        async with opened(browser, busy, complaints, part, dark=dark) as page:
+            await drawn(page)
+            if "sensor" in part:
+                await expect(page.locator(".chart canvas")).to_have_count(3)
+            found = (await Axe().run(page)).response["violations"]
+            bad = [each for each in found if each["impact"] in {"serious", "critical"}]
+            complaints += [f"{part}: {each['id']}: {each['nodes'][0]['html'][:200]}" for each in bad]
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+async def test_no_part_needs_sideways_scrolling(
+    browser: Browser, busy: Gateway, complaints: list[str], width: int
+) -> None:
+    long = {**alert_of("N" * 128, reason="r" * 400), "tags": {"machine": "m" * 99}}
+    await busy.live.consume([stored("N" * 128, machine="machine-00")], [alert_entry(long)])
+    for part in PARTS:
+        async with opened(browser, busy, complaints, part, width=width) as page:
+            await drawn(page)
+            assert await page.evaluate("document.scrollingElement.scrollWidth <= innerWidth"), part
+
+
+async def test_a_sensor_has_its_history_limits_features_and_alerts(
+    browser: Browser, busy: Gateway, complaints: list[str]
+) -> None:
+    async with opened(browser, busy, complaints) as page:
+        await page.get_by_role("row", name="VB-001").get_by_role("link").click()
+        await expect(page).to_have_title(re.compile("VB-001"))
+        await expect(page.locator(".now")).to_contain_text("Critical 4.00 m/s² 1.00 × its baseline 4.00")
+        await expect(page.locator(".caption")).to_contain_text("360 readings between 3.50 and 9.00 m/s²")
+        await expect(page.get_by_role("img", name=re.compile("^Level of VB-001. 360 readings"))).to_be_visible()
+        facts = [
+            "Baseline (learned, version 2)4.00 m/s²",
+            "Warning from6.40 m/s²",
+            "Critical from10.0 m/s²",
+            "Over below5.76 m/s²",
+        ]
+        await expect(page.locator(".fact")).to_contain_text([*facts, "Last learned"])
+        await expect(page.locator(".feature h3")).to_have_text(["Velocity, RMS 2.20 mm/s", "Kurtosis 3.10 "])
+        await expect(page.locator(".alert .word")).to_have_text(["Critical"])
+        await expect(page.locator(".closed tbody tr")).to_have_count(1)
+        await expect(page.locator(".chart canvas")).to_have_count(3)
+        await page.get_by_role("button", name="1 year").click()
+        await expect(page.get_by_role("button", name="1 year")).to_have_attribute("aria-pressed", "true")
+        spans = [
+            (until_ns - since_ns) // SECOND for _, since_ns, until_ns, points in busy.journal.asked if points == 600
+        ]
+        assert spans == [3600, 365 * 86_400]
+        await page.go_back()
+        await expect(page.locator("#sensors")).to_be_visible()
+
+
+async def test_an_unknown_sensor_says_so(browser: Browser, gateway: Gateway) -> None:
+    async with opened(browser, gateway, [], "#/sensor/nobody") as page:
+        await expect(page.locator(".caption")).to_have_text("No reading of a sensor 'nobody' has ever come in.")
+
+
+async def test_a_machine_shows_its_sensors_only(browser: Browser, busy: Gateway, complaints: list[str]) -> None:
+    async with opened(browser, busy, complaints, "#/machine/plant-1/hall-2/machine-00") as page:
+        await expect(page.locator(".sensor .name")).to_have_text(["VB-001", "VB-000", "VB-002", "VB-003"])
+        await expect(page.locator(".name").first).to_have_text("machine-00")
+
+
+async def test_an_alert_is_acknowledged_with_a_token_that_is_asked_for_once(
+    browser: Browser, busy: Gateway, complaints: list[str]
+) -> None:
+    async with opened(browser, busy, complaints, "#/alerts") as page:
+        buttons = page.get_by_role("button", name=re.compile("^Acknowledge the critical alert of VB-001"))
+        await buttons.press("Enter")
+        dialog = page.get_by_role("dialog", name="Acknowledge this alert")
+        await dialog.get_by_label("Your name").fill("Ada")
+        await dialog.get_by_label("Token").fill(TOKEN)
+        await dialog.get_by_role("button", name="Acknowledge").click()
+        await expect(dialog).to_have_count(0)
+        assert busy.changes.asked == [("alert-VB-001-1", "Ada", "")]
+        await page.get_by_role("button", name=re.compile("Acknowledge the warning")).click()
+        await expect(dialog.get_by_label("Token")).to_have_count(0)
+        await expect(dialog.get_by_label("Your name")).to_have_value("Ada")
+        await dialog.get_by_label("Reason").fill("on my way")
+        await page.keyboard.press("Enter")
+        await expect(dialog).to_have_count(0)
+        assert busy.changes.asked[1:] == [("alert-VB-005-1", "Ada", "on my way")]
+
+
+async def test_a_wrong_token_is_said_and_asked_for_again(browser: Browser, busy: Gateway) -> None:
+    async with opened(browser, busy, [], "#/alerts") as page:
+        await page.get_by_role("button", name=re.compile("Acknowledge the critical")).click()
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_label("Your name").fill("Ada")
+        await dialog.get_by_label("Token").fill("wrong")
+        await dialog.get_by_role("button", name="Acknowledge").click()
+        await expect(dialog.get_by_role("alert")).to_have_text("the token is missing or wrong.")
+        await dialog.get_by_label("Token").fill(TOKEN)
+        await dialog.get_by_role("button", name="Acknowledge").click()
+        await expect(dialog).to_have_count(0)
+        assert len(busy.changes.asked) == 1
+
+
+async def test_the_link_in_a_message_leads_to_its_alert(browser: Browser, busy: Gateway, complaints: list[str]) -> None:
+    async with opened(browser, busy, complaints, "#alert=alert-VB-005-1") as page:
+        await expect(page.locator("#alert-alert-VB-005-1")).to_be_focused()
+
+
+async def test_earlier_alerts_are_text(browser: Browser, busy: Gateway, complaints: list[str]) -> None:
+    async with opened(browser, busy, complaints, "#/alerts") as page:
+        page.on("dialog", lambda dialog: complaints.append(dialog.message))
+        await expect(page.locator(".closed tbody td").nth(3)).to_have_text(HOSTILE)
+        await expect(page.locator("main script, main img")).to_have_count(0)
+
+
+async def test_how_the_gateway_is(browser: Browser, busy: Gateway, complaints: list[str]) -> None:
+    async with opened(browser, busy, complaints, "#/gateway") as page:
+        tiles = page.locator(".tile")
+        names = ["Ready", "Broker", "InfluxDB", "Messages", "Dead letters", "Journal", "Disk"]
+        await expect(tiles.locator("h3")).to_have_text(names)
+        values = ["yes", "connected", "12 entries", "1 failed", "2", "5.00 MB", "20.0 GB free"]
+        await expect(tiles.locator("strong")).to_have_text(values)
+        await expect(page.locator("table").first).to_contain_text("mail")
+
+
+async def test_a_life_is_traced(browser: Browser, busy: Gateway, complaints: list[str]) -> None:
+    async with opened(browser, busy, complaints, "#/trace") as page:
+        await page.get_by_label("Id of a reading").fill("n1")
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".life li strong")).to_have_text(["Stored", "AlertRaised"])
+        await expect(page.locator(".life p").first).to_have_text(f"entry 3 {HOSTILE}")
+
+
+async def test_the_page_is_small_and_quick_even_with_a_thousand_sensors(browser: Browser, gateway: Gateway) -> None:
+    """300 kB and a second on a quiet machine; three here, where other tests run."""
+    await gateway.fleet(1000)
+    page = await browser.new_page()
+    sizes: list[int] = []
+    session = await page.context.new_cdp_session(page)
+    await session.send("Network.enable")
+    session.on("Network.dataReceived", lambda event: sizes.append(event["encodedDataLength"] or event["dataLength"]))
+    start = time.monotonic()
+    await page.goto(gateway.url)
+    await expect(page.locator(".group")).to_have_count(250)
+    seconds = time.monotonic() - start
+    assert 20_000 < sum(sizes) < 300_000
+    assert seconds < 3
+    await page.close()
