@@ -1,10 +1,9 @@
 """The part of the gateway behind the page, and a browser's page of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 from playwright.async_api import Browser, ConsoleMessage, Page, ViewportSize, expect
 from prometheus_client import CollectorRegistry
@@ -16,24 +15,10 @@ from gateway.web.server import listen, serve
 from tests.plant import stored
 from tests.servers.ports import free_port
 from tests.unit.web.conftest import Journal
+from tests.unit.web.test_actions import TOKEN, Changes
 
 DESK = 1280
 PHONE = 390
-TOKEN = "secret"
-
-
-@dataclass
-class Changes:
-    """What the page has asked for."""
-
-    asked: list[tuple[str, str, str]] = field(default_factory=list)
-
-    async def acknowledge(self, alert_id: str, by: str, reason: str) -> Mapping[str, Any]:
-        self.asked.append((alert_id, by, reason))
-        return {}
-
-    async def replay(self, numbers: Sequence[int]) -> Mapping[str, Any]:
-        return {"asked": len(numbers), "replayed": []}
 
 
 @dataclass

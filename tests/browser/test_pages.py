@@ -9,8 +9,9 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, expect
 
 from gateway.domain.events import rfc3339
-from tests.browser.gateway import DESK, PHONE, TOKEN, Gateway, opened
+from tests.browser.gateway import DESK, PHONE, Gateway, opened
 from tests.plant import SECOND, alert_entry, alert_of, stored
+from tests.unit.web.test_actions import TOKEN
 
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 PARTS = [
