@@ -10,6 +10,7 @@ from gateway.api import Entry, Step, StoredReading
 from gateway.backtest.passing import HAPPENS
 from gateway.backtest.recorded import Recorded
 from gateway.domain.events import Fact, Flag, microseconds
+from gateway.domain.signals import MACHINE_STATE
 
 _STEP = 5_000
 
@@ -25,7 +26,10 @@ class Source(Protocol):
 
 
 def read_journal(source: Source, since_ns: int | None = None, until_ns: int | None = None) -> Iterator[Recorded | Fact]:
-    """Yield what was measured or happened in since <= time < until; rows count the readings, from 0."""
+    """Yield what was measured or happened in since <= time < until; rows count the readings, from 0.
+
+    The operating state that a machine was in at the beginning is part of it.
+    """
     last, seq, row = source.last_seq(), 0, 0
     while seq < last:
         step = source.step(seq, _STEP)
@@ -34,11 +38,13 @@ def read_journal(source: Source, since_ns: int | None = None, until_ns: int | No
         both: list[StoredReading | Entry] = [*step.readings, *happened]
         for each in sorted(both, key=attrgetter("seq")):
             time_ns = each.fact.time_ns if isinstance(each, Entry) else each.time_ns
-            if (since_ns is not None and time_ns < since_ns) or (until_ns is not None and time_ns >= until_ns):
+            if until_ns is not None and time_ns >= until_ns:
                 continue
+            early = since_ns is not None and time_ns < since_ns
             if isinstance(each, Entry):
-                yield each.fact
-            else:
+                if not early or each.fact.type == MACHINE_STATE:
+                    yield each.fact
+            elif not early:
                 yield _recorded(each, row)
                 row += 1
 

@@ -1,4 +1,4 @@
-"""What follows from time and from people, beside the readings, in a history."""
+"""What follows from time, and from what machines and people said, beside the readings of a history."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from gateway.domain.engine import Engine
 from gateway.domain.events import Fact
 from gateway.domain.open_alerts import Change
 from gateway.domain.sensors import Sensor
+from gateway.domain.signals import MACHINE_STATE, SENSOR_STATUS
 from gateway.domain.watch import TIME_PASSED, Reception
 
-HAPPENS = (TIME_PASSED, BASELINE_SET, BASELINE_RELEARN)
+HAPPENS = (TIME_PASSED, MACHINE_STATE, SENSOR_STATUS, BASELINE_SET, BASELINE_RELEARN)
 """Types of the facts that follow from no reading."""
 
 _NEVER = 2**63
@@ -53,11 +54,8 @@ class Clock:
 
 
 def happen(engine: Engine, fact: Fact) -> Sequence[Change]:
-    """Return what follows from a fact of the history: that time has passed, or what a person wanted."""
+    """Return what follows from a fact of the history: that time has passed, or what somebody or something said."""
     if fact.type == TIME_PASSED:
         return [Change(fact), *engine.time_passed(fact)]
-    sensor = engine.sensors.get(fact.subject)
-    if sensor is None:  # it has not been heard of in this history
-        return ()
-    engine.apply_baseline(sensor, fact)
+    engine.again(fact)
     return [Change(fact)]

@@ -12,6 +12,7 @@ from gateway.domain.watch import time_passed
 from tests.readings import FIXED, NOON, NOON_NS, SECOND
 
 MINUTE = 60 * SECOND
+SET = {"sensorId": "VB-1", "level": 4.0, "version": 1, "state": "", "by": "Ada"}
 CLOCKS = Clocks(DAY_NS // 1000)
 
 
@@ -78,18 +79,19 @@ def test_a_history_with_facts_of_its_own_is_not_watched() -> None:
 
 def test_what_people_set_holds_from_then_on() -> None:
     rules = Rules(on_readings=3, learning_readings=1000)
-    given = Fact("1", BASELINE_SET, NOON_NS, "VB-1", "1", "1", {"level": 4.0, "version": 1, "state": "", "by": "Ada"})
+    given = Fact("1", BASELINE_SET, NOON_NS, "VB-1", "1", "1", SET)
     history = list(readings(range(10), level=12.0))
     assert run(history, lambda _: rules, CLOCKS).alerts == []
     outcome = run([*history[:2], given, *history[2:]], lambda _: rules, CLOCKS)
     assert [(entry.severity, entry.row) for entry in outcome.alerts] == [("critical", 4)]
-    again = Fact("2", BASELINE_RELEARN, NOON_NS, "VB-1", "2", "2", {"state": None, "by": "Ada"})
+    again = Fact("2", BASELINE_RELEARN, NOON_NS, "VB-1", "2", "2", {"sensorId": "VB-1", "state": None, "by": "Ada"})
     assert run([*history[:2], given, *history[2:4], again, *history[4:]], lambda _: rules, CLOCKS).alerts == []
 
 
 def test_what_people_did_to_a_sensor_that_is_not_in_the_history_changes_nothing() -> None:
-    given = Fact("1", BASELINE_SET, NOON_NS, "VB-9", "1", "1", {"level": 4.0, "version": 1, "state": "", "by": "Ada"})
-    assert run([given, *readings(range(3))], lambda _: FIXED, CLOCKS).facts == []
+    given = Fact("1", BASELINE_SET, NOON_NS, "VB-9", "1", "1", SET | {"sensorId": "VB-9"})
+    outcome = run([given, *readings(range(3))], lambda _: FIXED, CLOCKS)
+    assert (list(outcome.sensors), outcome.alerts) == (["VB-1"], [])
 
 
 def test_why_nothing_was_learned() -> None:
