@@ -100,3 +100,22 @@ def test_what_is_older_than_it_is_kept_goes(make: Make, mosquitto: Mosquitto, in
     mosquitto.publish_all(series("S-1", [BASELINE] * 50))
     until(lambda: gateway.stored() == 50, 10, "them to be new ones, since nobody remembers them")
     assert event("S-1")["eventId"] == gateway.rows("SELECT event_id FROM readings ORDER BY seq LIMIT 1")[0][0]
+
+
+def test_baselines_are_changed_while_it_runs_and_while_it_does_not(make: Make, mosquitto: Mosquitto) -> None:
+    """Who runs is asked over HTTP; who does not leaves its lock to the command. A kill forgets neither."""
+    gateway = make()
+    gateway.start()
+    mosquitto.publish_all(series("S-1", [BASELINE] * 5))
+    until(lambda: gateway.stored() == 5, 10, "the readings")
+    made = gateway.ask("baselines", "set", "S-1", "9.5", "--by", "Ada", "--reason", "new bearing")
+    assert (made["level"], made["by"]) == (9.5, "Ada")
+    gateway.kill()
+    assert [(row["level"], row["version"]) for row in gateway.ask("baselines", "list")] == [(9.5, made["version"])]
+    gateway.ask("baselines", "relearn", "S-1", "--state", "elsewhere")
+    gateway.start()
+    mosquitto.publish_all(series("S-1", [BASELINE], start=60))
+    until(lambda: gateway.readings() == 6, 10, "a reading")
+    assert gateway.rows("SELECT baseline FROM readings ORDER BY seq DESC LIMIT 1") == [(9.5,)]
+    refused = gateway.run("baselines", "relearn", "nobody")
+    assert (refused.returncode, refused.stderr) == (1, "Error: no sensor 'nobody' has published yet\n")
