@@ -7,16 +7,19 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from msgspec import to_builtins
 from msgspec.json import encode
 
-from bench.figures import Figure, at_most
-from gateway.backtest.recorded import Recorded
+from bench.figures import Figure, at_least, at_most
+from gateway.backtest.recorded import Columns, Problems, Recorded, read_csv
+from gateway.backtest.running import run_config
 from gateway.config import load_rules, rules_for
 from gateway.domain.decoding import EVENT
 from gateway.domain.engine import Engine
-from gateway.domain.events import ReadingData, VibrationRecorded, microseconds
+from gateway.domain.events import ReadingData, VibrationRecorded, microseconds, rfc3339
 from gateway.domain.sensors import Clocks, Sensor, SensorState
 
 SENSORS = 20
@@ -33,6 +36,7 @@ ALONG = {  # what a sensor publishes beside its reading
     "metadata": {"model": "VibroMonitor Pro X1", "calibrationDate": "2023-06-15"},
     "systemMessage": "Vibration level recorded.",
 }
+BACKTESTED, LEAST_BACKTESTED = 200_000, 50_000
 TAGS = {"site": "plant-1", "area": "hall-2", "machine": "pump-7"}
 
 
@@ -65,6 +69,23 @@ def cost() -> Iterator[Figure]:
     yield Figure("Placing it in time", min(placing), "µs")
     yield Figure("Decoding it", min(decoding), "µs", note=f"msgspec, {len(bodies[0])} bytes")
     yield at_most("Judging / decoding", min(judging) / min(decoding), MOST_RATIO, "×", "the same run")
+    yield from backtest_speed()
+
+
+def backtest_speed() -> Iterator[Figure]:
+    """Measure a backtest over one sensor's file, from the first byte to the last judgement, in processor time."""
+    with TemporaryDirectory() as made:
+        file = Path(made, "history.csv")
+        with file.open("w") as lines:
+            lines.write("time,rms,kurtosis\n")
+            for reading in _readings(BACKTESTED):
+                moment, data = rfc3339(reading.event_us * 1000), reading.event.data
+                lines.write(f"{moment},{data.vibration_level:.6f},{data.kurtosis:.4f}\n")
+        columns = Columns({"VB-1": "rms"}, time="time", features={"VB-1": {"kurtosis": "kurtosis"}})
+        began = time.process_time()
+        outcome = run_config(read_csv(file, columns, TAGS, Problems()), load_rules(None))
+        rate = outcome.readings / (time.process_time() - began)
+    yield at_least("Backtest of a CSV file", rate, LEAST_BACKTESTED, "readings/s", f"{BACKTESTED} readings")
 
 
 def _readings(count: int) -> Iterator[Recorded]:

@@ -102,10 +102,11 @@ def read_csv(path: Path, columns: Columns, tags: dict[str, str], problems: Probl
     kept = None if times is None or _is_sorted(times) else _longest_ordered(times)
     with _rows(path) as (_, rows):
         for number, (line, row) in enumerate(rows):
-            if kept is not None and not kept[number] and cells.order_us(row) != _NO_TIME:
+            order_us = _NO_TIME if times is None else times[number]
+            if kept is not None and not kept[number] and order_us != _NO_TIME:
                 problems.unordered(line)
                 continue
-            readings, faults = cells.readings(number, row, tags)
+            readings, faults = cells.readings(number, row, order_us, tags)
             if faults:
                 problems.bad(line, "; ".join(faults))
             yield from readings
@@ -153,9 +154,11 @@ class _Cells:
         position = self._time if self._received is None else self._received
         return _NO_TIME if position is None else _time_or_none(row, position)
 
-    def readings(self, number: int, row: Sequence[str], tags: dict[str, str]) -> tuple[list[Recorded], list[str]]:
-        """Return the readings of a row, and what is wrong with it."""
-        event_us, received_us = self._times(number, row)
+    def readings(
+        self, number: int, row: Sequence[str], order_us: int, tags: dict[str, str]
+    ) -> tuple[list[Recorded], list[str]]:
+        """Return the readings of a row, and what is wrong with it; `order_us` is what `order_us()` says of it."""
+        event_us, received_us = self._times(number, row, order_us)
         if event_us == _NO_TIME:
             return [], [f"{self._columns.time} is {_text(row, self._time)!r}, not a time"]
         if received_us == _NO_TIME:
@@ -179,13 +182,14 @@ class _Cells:
             faults.append(f"there is nothing in {', '.join(self._columns.values.values())}")
         return found, faults
 
-    def _times(self, number: int, row: Sequence[str]) -> tuple[int, int]:
+    def _times(self, number: int, row: Sequence[str], order_us: int) -> tuple[int, int]:
         """Return when a row's readings were taken, and when they came in."""
         if self._time is None:
             event_us = number * self._columns.interval_us
             return (event_us, event_us) if event_us <= LATEST_US else (_NO_TIME, _NO_TIME)
-        event_us = _time_or_none(row, self._time)
-        return event_us, event_us if self._received is None else _time_or_none(row, self._received)
+        if self._received is None:
+            return order_us, order_us
+        return _time_or_none(row, self._time), order_us
 
 
 _FeatureCells = list[tuple[str, str, int]]
@@ -235,12 +239,13 @@ def parse_time(text: str) -> int:
     Raises ValueError for anything else, and for a time that no database can hold.
     """
     try:
-        number = float(text)
+        number = nan if ":" in text else float(text)  # most times are no number, and an exception takes its time
     except ValueError:
-        moment = microseconds(datetime.fromisoformat(text.strip()))
+        number = nan
+    if isfinite(number):
+        moment = round(number * 1e3 if abs(number) >= _MILLISECONDS_FROM else number * 1e6)
     else:
-        number = number * 1e3 if abs(number) >= _MILLISECONDS_FROM else number * 1e6
-        moment = round(number if isfinite(number) else nan)
+        moment = microseconds(datetime.fromisoformat(text.strip()))
     if not EARLIEST_US <= moment <= LATEST_US:
         raise ValueError(f"{text!r} is beyond what a database can hold")
     return moment

@@ -182,7 +182,7 @@ def _of_journal(config_path: Path, options: Mapping[str, Any]) -> ReadHistory:
 def _print_run(run: Run) -> None:
     outcome = run.outcome
     span = f"{rfc3339(outcome.first_ns or 0)} to {rfc3339(outcome.last_ns)}"
-    click.echo(f"{outcome.readings} readings of {len(outcome.sensors)} sensors, {span}")
+    click.echo(f"{outcome.readings} readings, {len(outcome.sensors)} sensor(s), {span}")
     left_out = {
         "rows with bad cells": run.problems.bad_rows,
         "rows out of the order of time, left out": run.problems.out_of_order,
