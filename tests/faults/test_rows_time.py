@@ -171,9 +171,7 @@ def judged(gateway: MortalGateway) -> dict[str, Any]:
         "facts": sorted(found["facts"], key=lambda fact: (fact[3], fact[2], fact[0])),
         "alerts": found["alerts"],
         "readings": sorted(row[:4] for row in found["readings"]),
-        "states": {
-            name: replace(decode_state(state), gaps=[], heard_ns=0, heard_time_ns=0) for name, state in states
-        },
+        "states": {name: replace(decode_state(state), gaps=[], heard_ns=0, heard_time_ns=0) for name, state in states},
     }
 
 
