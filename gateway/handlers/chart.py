@@ -6,7 +6,7 @@ Drawn at twice the size it is shown at. Whatever the readings are, the picture s
 from __future__ import annotations
 
 import unicodedata
-from datetime import tzinfo
+from datetime import UTC, tzinfo
 from io import BytesIO
 from itertools import pairwise
 from math import floor, isfinite, log10
@@ -74,11 +74,18 @@ def draw(trend: Trend, span: Span) -> bytes | None:
     if not trend.levels:
         return None
     scale = _scale(trend, span)
-    large = Image.new("RGB", (WIDTH * SMOOTHED, HEIGHT * SMOOTHED), PAPER)
-    _draw_lines(ImageDraw.Draw(large), trend, span, scale)
-    picture = large.reduce(SMOOTHED)
+    picture = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
+    _draw_ground(ImageDraw.Draw(picture), trend, span, scale)
+    mask = Image.new("L", (WIDTH * SMOOTHED, HEIGHT * SMOOTHED))  # of one byte a pixel, for what needs smoothing
+    _draw_level(ImageDraw.Draw(mask), trend, scale)
+    picture.paste(LINE, mask=mask.reduce(SMOOTHED))
     _draw_texts(ImageDraw.Draw(picture), trend, span, scale)
     return _png(picture)
+
+
+def prepare() -> None:
+    """Load what drawing needs, so that the first alert does not wait for it."""
+    draw(Trend([0], [1.0], [None]), Span(0, 1, 0, "", UTC, ""))
 
 
 def describe(trend: Trend, span: Span) -> str:
@@ -123,27 +130,28 @@ def _scale(trend: Trend, span: Span) -> _Scale:
     return _Scale(lowest, highest, span.since_ns, max(span.until_ns, span.since_ns + _MINUTE))
 
 
-def _draw_lines(pen: ImageDraw.ImageDraw, trend: Trend, span: Span, scale: _Scale) -> None:
-    def line(points: list[tuple[float, float]], colour: str, width: int) -> None:
-        pen.line([(x * SMOOTHED, y * SMOOTHED) for x, y in points], fill=colour, width=width * SMOOTHED)
-
+def _draw_ground(pen: ImageDraw.ImageDraw, trend: Trend, span: Span, scale: _Scale) -> None:
+    """Draw what lies below the level: since when something is wrong, the values, the limits."""
     if span.opened_ns < span.until_ns and span.severity in _TINT:
-        left = max(scale.x(span.opened_ns), LEFT)
-        corners = [(left * SMOOTHED, TOP * SMOOTHED), (RIGHT * SMOOTHED, BOTTOM * SMOOTHED)]
-        pen.rectangle(corners, fill=_TINT[span.severity])
+        pen.rectangle([(max(scale.x(span.opened_ns), LEFT), TOP), (RIGHT, BOTTOM)], fill=_TINT[span.severity])
     for value in _value_ticks(scale):
-        line([(LEFT, scale.y(value)), (RIGHT, scale.y(value))], GRID, 2)
+        pen.line([(LEFT, scale.y(value)), (RIGHT, scale.y(value))], fill=GRID, width=2)
     for name, value, colour in _limits(trend):
         if value <= scale.highest:
             y = scale.y(value)
             dash = 8 if name == "baseline" else RIGHT - LEFT
             for x in range(LEFT, RIGHT, 2 * dash):
-                line([(x, y), (min(x + dash, RIGHT), y)], colour, 3)
+                pen.line([(x, y), (min(x + dash, RIGHT), y)], fill=colour, width=3)
+
+
+def _draw_level(pen: ImageDraw.ImageDraw, trend: Trend, scale: _Scale) -> None:
+    """Draw the level, and a dot where it is now, into a mask of its own size."""
     for series in _series(trend):
-        points = [(scale.x(ns), scale.y(level)) for ns, level in series]
-        line(points if len(points) > 1 else [points[0], (points[0][0] + 3, points[0][1])], LINE, 5)
+        points = [(scale.x(ns) * SMOOTHED, scale.y(level) * SMOOTHED) for ns, level in series]
+        end = (points[-1][0] + 3 * SMOOTHED, points[-1][1]) if len(points) == 1 else points[-1]
+        pen.line([*points, end], fill=255, width=5 * SMOOTHED)
     last = scale.x(trend.times_ns[-1]) * SMOOTHED, scale.y(trend.levels[-1]) * SMOOTHED
-    pen.circle(last, 9 * SMOOTHED, fill=LINE, outline=PAPER, width=3 * SMOOTHED)
+    pen.circle(last, 9 * SMOOTHED, fill=255)
 
 
 def _draw_texts(pen: ImageDraw.ImageDraw, trend: Trend, span: Span, scale: _Scale) -> None:

@@ -129,6 +129,8 @@ class EmailHandler:
     def attach(self, context: Context) -> None:
         """Take the time zone, the trend and the links to acknowledge."""
         self._context = context
+        if self._settings.chart:
+            chart.prepare()
 
     async def send(self, notification: Notification) -> str:
         """Hand the message to the server and return its reply, with the recipients that it refused.
