@@ -13,8 +13,9 @@ import click
 
 from gateway.cli.changing import change
 from gateway.cli.output import config_option, inert, open_reader, output_option, print_json, print_table
-from gateway.config import load, load_rules
+from gateway.config import load, load_rules, rules_for
 from gateway.domain.baseline_history import current, described
+from gateway.domain.events import in_words, rfc3339
 from gateway.errors import NotFoundError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -70,7 +71,8 @@ def list_(config_path: Path, output: str) -> None:
 def show(config_path: Path, output: str, sensor_id: str) -> None:
     """Show a sensor's baselines: those that hold, and every version there ever was."""
     reader = open_reader(config_path)
-    if sensor_id not in {sensor.id for sensor in reader.sensors()}:
+    sensor = next((known for known in reader.sensors() if known.id == sensor_id), None)
+    if sensor is None:
         raise NotFoundError(f"no sensor {sensor_id!r} has published yet")
     facts = reader.baseline_facts(sensor_id)
     holding = [row for row in _configured(config_path) if row["sensorId"] == sensor_id] + current(facts)
@@ -78,7 +80,14 @@ def show(config_path: Path, output: str, sensor_id: str) -> None:
     if output == "json":
         print_json({"sensorId": sensor_id, "current": holding, "history": history})
         return
-    print_table(_COLUMNS, [_cells(row) for row in holding], empty="No baseline of it holds: one is being learned.")
+    rules = rules_for(load_rules(config_path), sensor_id, sensor.tags)
+    print_table(
+        _COLUMNS,
+        [_cells(row) for row in holding],
+        empty=f"No baseline of it holds. Learning takes {rules.learning_readings} readings of a running machine over"
+        f" {in_words(rules.learning_ns)}; it has sent {reader.count(sensor_id, None, None)} readings since"
+        f" {rfc3339(sensor.first_seen_ns)}.",
+    )
     click.echo()
     rows = [(row["at"], row["change"], row.get("comment") or None, *_cells(row)[1:]) for row in history]
     print_table(("at", "change", "why", *_COLUMNS[1:]), rows, empty="Nothing was ever learned or set for it.")

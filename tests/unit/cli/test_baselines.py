@@ -51,7 +51,10 @@ def test_set_and_relearn_without_a_running_gateway(run: Run) -> None:
         ("learned", None), ("set", "new bearing"), ("relearn", ""),
     ]  # fmt: skip
     table = run("baselines", "show", "VB-1").out
-    assert "No baseline of it holds: one is being learned." in table
+    assert (
+        "No baseline of it holds. Learning takes 5 readings of a running machine over 0 s; it has sent 6 readings since"
+        " 2026-03-01T12:00:00.500Z."
+    ) in table
     assert "new bearing" in table
     assert "\x1b" not in table
 
