@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from gateway.api import Entry, StoredReading
+from gateway.cli.exporting import export_command
 from gateway.cli.output import config_option, open_reader, output_option, print_json, print_table, window_options
 from gateway.domain.events import FLAG_NAMES, rfc3339
 from gateway.journal import READINGS, Reader
@@ -19,6 +20,9 @@ _COLUMNS = ("time", "type", "sensor", "level", "baseline", "flags", "id")
 @click.group()
 def events() -> None:
     """Show readings and the facts that followed from them."""
+
+
+events.add_command(export_command, "export")
 
 
 @events.command()

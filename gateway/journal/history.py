@@ -9,6 +9,7 @@ from typing import Any
 from gateway.domain.alerts import Alert, describe
 from gateway.domain.baseline_facts import BASELINE_LEARNED
 from gateway.domain.events import rfc3339
+from gateway.domain.signals import MACHINE_STATE
 from gateway.journal.reader import Reader
 from gateway.journal.rollups import RESOLUTIONS, SECOND_NS, choose
 
@@ -41,6 +42,7 @@ def level_history(
         "high": [_short(row[3]) for row in rows],
         "count": [row[4] for row in rows],
         "baselines": [{**entry.fact.data, "at": rfc3339(entry.fact.time_ns)} for entry in baselines][::-1],
+        "states": _states(reader, sensor_id, since_ns, until_ns),
         "alerts": [describe(alert) for alert in _alerts(reader, sensor_id, since_ns, until_ns)],
     }
 
@@ -60,6 +62,19 @@ def _alerts(reader: Reader, sensor_id: str, since_ns: int, until_ns: int) -> lis
     """Return the alerts that were open at any moment of the span, the oldest first."""
     found = reader.alerts_of(sensor_id, until_ns, _MOST_MARKS)
     return [alert for alert in found if alert.cleared_ns is None or alert.cleared_ns >= since_ns][::-1]
+
+
+def _states(reader: Reader, sensor_id: str, since_ns: int, until_ns: int) -> list[dict[str, Any]]:
+    """Return the operating states that the sensor's machine reported of itself, each from when to when."""
+    place = reader.place(sensor_id)
+    found = reader.entries(place[2], MACHINE_STATE, None, until_ns, _MOST_MARKS)
+    facts = [each.fact for each in found if tuple(map(each.fact.data.get, ("site", "area", "machine"))) == place][::-1]
+    ends = [*(fact.time_ns for fact in facts[1:]), until_ns]
+    return [
+        {"state": fact.data["state"], "from": rfc3339(max(fact.time_ns, since_ns)), "to": rfc3339(end)}
+        for fact, end in zip(facts, ends, strict=False)  # without a fact there is no end either
+        if end >= since_ns
+    ]
 
 
 def _short(level: float) -> float | None:

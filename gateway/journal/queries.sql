@@ -258,3 +258,11 @@ ORDER BY 1;
 -- name: trend_readings
 SELECT time, level, baseline FROM readings
 WHERE seq IN (SELECT value FROM json_each(?)) AND time >= ? AND time < ? ORDER BY time;
+
+-- name: reading_bounds
+-- Along the two indexes in time: the first and the last entry that may belong to a span.
+SELECT min(seq), max(seq) FROM (
+    SELECT seq FROM readings INDEXED BY readings_key WHERE event_us >= ?1 / 1000 - 2000 AND event_us <= ?2 / 1000
+    UNION ALL
+    SELECT seq FROM readings INDEXED BY readings_replaced WHERE flags & 2 AND time >= ?1 AND time < ?2
+);

@@ -15,6 +15,7 @@ from gateway.domain.alerts import Alert
 from gateway.domain.baseline_history import CHANGES
 from gateway.domain.events import Fact
 from gateway.domain.limits import Limits
+from gateway.domain.signals import Place, place_of
 from gateway.errors import GatewayError
 from gateway.journal.database import load_queries, open_for_reading
 from gateway.journal.salvage import check_slice
@@ -29,6 +30,7 @@ MAX_STEP_BYTES = 8_000_000
 """A step ends with the reading that makes it larger than this, however few there are."""
 _LONGEST_TAIL = 100_000
 _FAR = 9_200_000_000
+_ALL = 2**63 - 1
 _STEPS_BETWEEN_LOOKS = 5_000
 
 
@@ -226,6 +228,16 @@ class Reader:
         for row in self._db.execute(query, (*coarse_values, *values, limit, *values, limit, limit)):
             yield self._reading(row)
 
+    def reading_bounds(self, since_ns: int | None, until_ns: int | None) -> tuple[int, int]:
+        """Return the first and the last seq of the readings with since <= time < until; 1, 0 if none."""
+        window = -_ALL if since_ns is None else since_ns, _ALL if until_ns is None else until_ns
+        first, last = self._db.execute(self._sql["reading_bounds"], window).fetchone()
+        return (1, 0) if first is None else (first, last)
+
+    def readings_after(self, after: int, until: int, limit: int) -> list[StoredReading]:
+        """Return the first readings with after < seq <= until: `limit` at most, fewer where they are large."""
+        return [self._reading(row) for row in self._up_to_size(after, until, limit)[0]]
+
     def summaries(self, step: int, after: int, until: int) -> list[tuple[int, int, float, float, float, int]]:
         """Return the rollup rows, of `step` seconds each, that the readings after < seq <= until come to."""
         return self._db.execute(self._sql["summaries"], (after, until, step)).fetchall()
@@ -270,6 +282,12 @@ class Reader:
         """Return what a sensor's level is compared with, as of the last snapshot; None if that knows nothing."""
         row = self._db.execute("SELECT state FROM detector WHERE sensor = ?", (self._key(sensor_id),)).fetchone()
         return decode_state(row[0]).limits if row else None
+
+    def place(self, sensor_id: str) -> Place:
+        """Return the site, area and machine of a sensor; empty where they are not known."""
+        self._refresh_sensors()
+        _, tags = self._sensors.get(self._key(sensor_id), ("", {}))
+        return place_of(tags)
 
     def last_readings(self) -> dict[int, StoredReading]:
         """Return sensor key -> its newest reading.

@@ -100,6 +100,9 @@ class History(BaseModel):
     count: list[int] = Field(description="readings in the step")
     limits: Limits | None
     baselines: list[dict[str, Any]] = Field(description="what was learned, the oldest first")
+    states: list[dict[str, Any]] = Field(
+        description="operating states that the machine reported of itself, with `from` and `to`"
+    )
     alerts: list[dict[str, Any]] = Field(description="open at any moment of the span, the oldest first")
 
 

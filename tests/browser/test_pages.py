@@ -33,6 +33,7 @@ def past(sensor: str = "VB-001") -> dict[str, Any]:
         "from": rfc3339(times[0] * SECOND), "to": rfc3339(now * SECOND), "step": 60, "resolution": "1m", "time": times,
         "low": [3.5] * 60, "mean": [4.0] * 60, "high": [4.5] * 59 + [9.0], "count": [6] * 60,
         "baselines": [{"at": rfc3339((now - 1800) * SECOND), "level": 4.0, "readings": 2016, "version": 2}],
+        "states": [{"state": "running", "from": rfc3339((now - 3000) * SECOND), "to": rfc3339(now * SECOND)}],
         "alerts": [alert],
         "limits": {
             "baseline": 4.0, "source": "learned", "version": 2, "warning": 6.4, "critical": 10.0, "clear": 5.76

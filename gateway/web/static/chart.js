@@ -53,7 +53,7 @@ function draw(plot, lines, spans) {
   ctx.beginPath();
   ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
   ctx.clip();
-  for (const { from, to, colour: fill, mark } of spans) {
+  for (const { from, to, colour: fill, mark } of spans.filter((span) => !span.label)) {
     const [left, right] = [from, to].map((time) => plot.valToPos(time, "x", true));
     ctx.fillStyle = fill;
     ctx.globalAlpha = 0.18;
@@ -61,6 +61,8 @@ function draw(plot, lines, spans) {
     ctx.globalAlpha = 1;
     if (mark) ctx.fillRect(left, bbox.top, 2 * devicePixelRatio, bbox.height);
   }
+  ctx.globalAlpha = 1;
+  drawStates(plot, spans.filter((span) => span.label));
   for (const { points, colour: stroke, dash } of lines) {
     ctx.strokeStyle = stroke;
     ctx.lineWidth = 1.5 * devicePixelRatio;
@@ -74,6 +76,24 @@ function draw(plot, lines, spans) {
     ctx.stroke();
   }
   ctx.restore();
+}
+
+// Operating states are a strip at the foot of the chart, each with its name where there is room.
+function drawStates(plot, states) {
+  const { ctx, bbox } = plot;
+  const height = 18 * devicePixelRatio;
+  ctx.font = `${12 * devicePixelRatio}px system-ui, "DejaVu Sans", sans-serif`;
+  ctx.textBaseline = "middle";
+  states.forEach(({ from, to, label, colour: fill }, index) => {
+    const left = Math.max(plot.valToPos(from, "x", true), bbox.left);
+    const width = Math.min(plot.valToPos(to, "x", true), bbox.left + bbox.width) - left;
+    const top = bbox.top + bbox.height - height;
+    ctx.fillStyle = fill;
+    ctx.globalAlpha = index % 2 ? 0.3 : 0.15;
+    ctx.fillRect(left, top, width, height);
+    ctx.globalAlpha = 1;
+    if (ctx.measureText(label).width + height < width) ctx.fillText(label, left + height / 3, top + height / 2);
+  });
 }
 
 // Steps without a reading are a gap, not a line across it.

@@ -200,7 +200,7 @@ function linesOf({ limits, baselines }, [from, to]) {
 }
 
 function spansOf({ alerts, states = [] }, to) {
-  const bands = states.map((state) => ({ from: new Date(state.from) / 1000, to: state.to ? new Date(state.to) / 1000 : to, colour: colour("--trace"), mark: false }));
+  const bands = states.map((state) => ({ from: new Date(state.from) / 1000, to: state.to ? new Date(state.to) / 1000 : to, colour: colour("--text"), label: state.state }));
   const seconds = (time) => new Date(time) / 1000;
   return [...bands, ...alerts.map((alert) => ({
     from: seconds(alert.openedAt),

@@ -40,5 +40,5 @@ function life({ eventId, kind, sensorId, traceparent, steps }) {
 
 function step({ step: name, at, what }) {
   const time = at ? element("time", { datetime: at }, whole(at)) : "";
-  return element("li", { "data-step": name }, element("strong", {}, capital(name)), time, element("p", {}, what));
+  return element("li", { "data-step": name }, element("strong", {}, name === "influxdb" ? "InfluxDB" : capital(name)), time, element("p", {}, what));
 }

@@ -14,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.config import RetentionSection
+from gateway.domain.batch import Batch
+from gateway.domain.signals import MachineState, state_changed
 from gateway.errors import TooMuchError
 from gateway.journal import Questions, Reader, Stream, level_history, rollups
 from gateway.journal.rollups import RESOLUTIONS, Resolution, ages, catch_up, choose
@@ -177,6 +179,24 @@ async def test_the_history_of_a_sensor(here: Plant) -> None:
     assert [alert["severity"] for alert in found["alerts"]] == ["critical"]
     assert sum(absurd["count"]) == 15
     assert nothing["time"] == []
+
+
+async def test_the_states_of_its_machine_belong_to_the_history_of_a_sensor(here: Plant) -> None:
+    here.take(reading(0, operatingState="running"))
+    changes = [
+        state_changed(MachineState(("plant-1", "hall-2", machine), state), None, NOON_NS + second * SECOND)
+        for machine, state, second in (("pump-7", "running", 0), ("pump-8", "off", 5), ("pump-7", "stopped", 60))
+    ]
+    batch = Batch(next_seq=here.journal.next_seq)
+    batch.facts = [(batch.take_seq(), fact) for fact in changes]
+    here.journal.write(batch)
+    await roll_up(here)
+    with here.reader() as reader:
+        found = level_history(reader, "VB-1", (NOON_NS, NOON_NS + 120 * SECOND), 500, AGES)
+    assert [(each["state"], each["from"][11:19], each["to"][11:19]) for each in found["states"]] == [
+        ("running", "12:00:00", "12:01:00"),
+        ("stopped", "12:01:00", "12:02:00"),
+    ]
 
 
 async def test_a_question_that_takes_too_long_is_given_up(here: Plant) -> None:
