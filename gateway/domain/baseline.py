@@ -13,7 +13,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 CAPACITY = 256
-"""Readings kept while learning: 2 kB per sensor and kind. Above that every second one is dropped, again and again, so
+"""Readings kept while learning: 2 kB for the levels. Above that every second one is dropped, again and again, so
 that what is kept stays evenly spread over the whole learning period."""
 
 MAD_TO_SIGMA = 1.4826
@@ -41,7 +41,7 @@ RUNS_AT_LEAST = 0.05
 Source = Literal["configured", "set", "learned", "provisional", "event"]
 
 
-class Spread(Struct, frozen=True):
+class Spread(Struct, frozen=True, gc=False):
     """How far levels scatter upwards about their `centre`: `sigma`, which `count` independent readings tell.
 
     It is the standard deviation of the level's logarithm, times the centre: for a narrow spread that of the level.
@@ -52,7 +52,7 @@ class Spread(Struct, frozen=True):
     count: float
 
 
-class Baseline(Struct, frozen=True):
+class Baseline(Struct, frozen=True, gc=False):
     """The normal level of a sensor in one operating state and, once learned, its spread; both in the sensor's unit.
 
     `sigma` is a robust standard deviation, which `independent` readings tell; `smoothed` is that of the smoothed level.
@@ -87,7 +87,7 @@ class Learning(Struct):
     """Readings on their way to a baseline: `count` were seen, every `stride`-th is kept.
 
     `looked` is the count when the last look, after the time was complete, found too few. `samples` are levels,
-    `smoothed` the smoothed level beside each, `velocities` what came with them, if anything did.
+    `smoothed` the smoothed level beside every second one, `velocities` what came with them, if anything did.
     """
 
     first_ns: int
@@ -104,7 +104,8 @@ class Learning(Struct):
         if self.count % self.stride:
             return
         self.samples.append(level)
-        self.smoothed.append(level if smoothed is None else smoothed)
+        if len(self.samples) % 2 == 0:  # they move slowly: half of them say as much
+            self.smoothed.append(level if smoothed is None else smoothed)
         if velocity is not None:
             self.velocities = self.velocities or _numbers()
             self.velocities.append(velocity)
@@ -159,7 +160,7 @@ def learn(
         to_ns=time_ns,
         state=state,
         independent=spread.count if spread else 1e9,
-        smoothed=spread_of([learning.smoothed[index] for index in running]) if complete else None,
+        smoothed=spread_of([learning.smoothed[index // 2] for index in running if index % 2]) if complete else None,
         high=sorted(levels)[int(0.98 * (len(levels) - 1))],
         velocity=median(learning.velocities) if learning.velocities else None,
         running_from=threshold if share < 1 else None,
@@ -175,7 +176,7 @@ def spread_of(samples: Sequence[float]) -> Spread | None:
     deviation) of the middle, and the ninth decile, which sees a tail, or a second level, that is part of the machine's
     life; the decile less twice its own error. At least half a step of the sensor's resolution.
     """
-    centre = median(samples)
+    centre = median(samples) if samples else 0.0
     if MEANINGFUL * centre <= 0:
         return None
     logs = [log(max(sample, SMALLEST * centre) / centre) for sample in samples]

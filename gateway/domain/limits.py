@@ -32,7 +32,7 @@ HALF_WAY = 0.8
 """A little below the lowest level at which the machine was seen running it stands still, if it was seen to do that."""
 
 
-class Delays(Struct, frozen=True):
+class Delays(Struct, frozen=True, gc=False):
     """How many readings in a row, and for how long, raise and clear."""
 
     on_readings: int
@@ -41,7 +41,7 @@ class Delays(Struct, frozen=True):
     off_ns: int
 
 
-class Bounds(Struct, frozen=True):
+class Bounds(Struct, frozen=True, gc=False):
     """A warning from `warning` on, critical from `critical` on; below `clear` it is over."""
 
     warning: float
@@ -55,7 +55,7 @@ class Bounds(Struct, frozen=True):
         return min(self.warning, self.critical)
 
 
-class FeatureBounds(Struct, frozen=True):
+class FeatureBounds(Struct, frozen=True, gc=False):
     """The limits of a feature, and the first of them; `iso` says that they are those of ISO 10816-3."""
 
     feature: Feature
@@ -64,7 +64,7 @@ class FeatureBounds(Struct, frozen=True):
     iso: bool = False
 
 
-class Limits(Struct, frozen=True):
+class Limits(Struct, frozen=True, gc=False):
     """What a sensor's readings are compared with in one operating state.
 
     `lowest` is the level's first limit, below `stopped` the machine stands still; both in the sensor's unit. `drift` is

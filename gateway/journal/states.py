@@ -53,8 +53,8 @@ def decode_state(encoded: bytes | None) -> SensorState:
         return SensorState()
     state = _DECODER.decode(encoded)
     learning = state.learning
-    if learning is not None and len(learning.smoothed) != len(learning.samples):  # none were kept before version 0.2
-        learning.smoothed = learning.samples[:]
+    if learning is not None and len(learning.smoothed) != len(learning.samples) // 2:  # version 0.1 kept none
+        learning.smoothed = learning.samples[1::2]
     return state
 
 

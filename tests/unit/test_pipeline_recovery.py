@@ -172,3 +172,19 @@ def test_a_snapshot_bounds_what_is_replayed(here: Plant, monkeypatch: pytest.Mon
     for second in range(0, 40, 5):
         here.take(*(reading(second + offset) for offset in range(5)))
     assert here.crash() < 10
+
+
+@pytest.mark.parametrize("snapshot", [False, True])
+def test_what_a_whole_machine_has_shifted_to_is_remembered_of_all_its_sensors(here: Plant, *, snapshot: bool) -> None:
+    here.rules = Rules(learning_readings=10, learning_ns=0, settling_ns=0)
+    here.crash()
+    for second in range(30):
+        stopped = {"operatingState": "stopped"} if 20 <= second < 24 else {}
+        level = (4.0 if second < 20 else 6.5) + 0.1 * (second * 7 % 5)
+        here.take(*(reading(second, 0.1 if stopped else level, name, **stopped) for name in ("VB-1", "VB-2")))
+        if snapshot and second == 25:
+            here.pipeline.snapshot()
+    assert here.changes() == []
+    here.crash()
+    here.take(reading(30, 6.5), reading(30, 6.5, "VB-2"))
+    assert [row.baseline for row in here.contents()["readings"]][-2:] == [None, None], "they are learning anew"
