@@ -28,9 +28,9 @@ def main() -> None:
     now = int(time.time())
     with TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "journal.db")
-        with journal._transaction():  # noqa: SLF001 - a registry without readings, which nobody else needs
+        with journal.transaction():  # a registry without readings, which nobody else needs
             rows = ((key, f"VB-{key}", "{}", "m/s²", "", 0) for key in range(1, SENSORS + 1))
-            journal._many("insert_sensor", rows)  # noqa: SLF001
+            journal.many("insert_sensor", rows)
         kept = ages(RetentionSection(), SENSORS)
         for resolution in RESOLUTIONS:
             length = min(kept[resolution.table] // SECOND_NS, 365 * DAY)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gateway.api import StoredReading
-from gateway.config import Config
+from gateway.config import Config, standing_silences
 from gateway.domain.alerts import describe
 from gateway.domain.baseline_history import current
+from gateway.domain.silences import describe_now
 from gateway.journal import Questions, Reader, level_history, life_of, rollups
 from gateway.journal.upkeep import disk_free
 from gateway.operations import Operations
@@ -56,6 +58,12 @@ class Answers:
     async def baselines(self, sensor_id: str | None) -> Sequence[Mapping[str, Any]]:
         """Return the baselines of a sensor that hold now, or of all."""
         return current(await self._questions.ask(Reader.baseline_facts, sensor_id))
+
+    async def silences(self, everything: bool) -> Sequence[Mapping[str, Any]]:  # noqa: FBT001 - the shape that web asks for
+        """Return the silences that hold or will, or all; those of the configuration come first."""
+        now_ns = time.time_ns()
+        added = await self._questions.ask(Reader.silences, 0 if everything else now_ns)
+        return [describe_now(silence, now_ns) for silence in (*standing_silences(self._config), *added)]
 
     async def condition(self) -> Mapping[str, Any]:
         """Return how the gateway itself is: who follows how far behind, who was told, what was refused, what room."""

@@ -15,8 +15,8 @@ from typing import Any, Literal, Protocol
 from msgspec import Struct
 
 from gateway.domain.decoding import EVENT
-from gateway.domain.events import AlertKind, Fact, Severity, VibrationRecorded
-from gateway.domain.telling import Item, NotificationKind
+from gateway.domain.events import AlertKind, Fact, Severity, VibrationRecorded, derive
+from gateway.domain.telling import Item, NotificationKind, Withdrawal
 from gateway.errors import DeliveryError
 
 __all__ = [
@@ -173,12 +173,16 @@ class Step(Struct, frozen=True):
     until: int
 
 
-OutboxState = Literal["pending", "sent", "uncertain", "failed"]
-"""What an attempt leaves a notification in; `sending` is the state during one."""
+OutboxState = Literal["pending", "sent", "uncertain", "failed", "withdrawn"]
+"""What an attempt leaves a notification in; `sending` is the state during one. One that is not to go any more before it
+has gone is withdrawn."""
 
 
 class OutboxItem(Struct, frozen=True):
-    """A notification on its way out through `handler`. `cause` is the id of the fact it tells of."""
+    """A notification on its way out through `handler`, by the choice of `route`.
+
+    `cause` is the id of the first fact it tells of; `changes` are all of them, as (alert, fact).
+    """
 
     id: str
     handler: str
@@ -187,6 +191,40 @@ class OutboxItem(Struct, frozen=True):
     cause: str
     correlation: str
     notification: Notification
+    route: str = ""
+    changes: tuple[tuple[str, str], ...] = ()
+
+    def outcome(self, type_: str, said: str, time_ns: int) -> Fact:
+        """Return the fact of what became of it."""
+        data = {
+            "alertId": self.notification.alert_id,
+            "notificationId": self.id,
+            "handler": self.handler,
+            "kind": self.notification.kind,
+            "attempts": self.attempts,
+            "said": said,
+        }
+        return derive(
+            type_,
+            self.notification.sensor_id,
+            time_ns,
+            cause=self.cause,
+            correlation=self.correlation,
+            data=data,
+        )
+
+
+class Planning(Struct, frozen=True):
+    """What the notifier has decided up to a place in the journal, to be written in one transaction.
+
+    `records` are what the planner remembers: (kind, key, JSON), or None for what it has forgotten.
+    """
+
+    time_ns: int
+    items: Sequence[OutboxItem] = ()
+    facts: Sequence[Fact] = ()
+    withdrawals: Sequence[Withdrawal] = ()
+    records: Sequence[tuple[str, str, bytes | None]] = ()
 
 
 class Consumer(Protocol):

@@ -17,22 +17,32 @@ from msgspec import Struct
 
 from gateway.answers import Answers
 from gateway.api import Consumer, Handler
-from gateway.config import Config, InfluxSection, PluginSection, expected_sensors, masked, rules_for
+from gateway.config import (
+    Config,
+    InfluxSection,
+    PluginSection,
+    expected_sensors,
+    masked,
+    noise_of,
+    route_table,
+    rules_for,
+    standing_silences,
+)
 from gateway.consumers.announcer import Announcer
+from gateway.consumers.dispatch import NAME as NOTIFIER
 from gateway.consumers.following import follow, watch
 from gateway.consumers.live import Live
-from gateway.consumers.notifier import NAME as NOTIFIER
 from gateway.consumers.notifier import Notifier, handler_subject
 from gateway.domain.alerts import ALERT_FACTS, describe
 from gateway.domain.batch import Batch, DeadLetter
 from gateway.domain.events import SEVERITIES, Message, Rejected, Severity
 from gateway.domain.recent import LOOK_BACK
-from gateway.domain.routing import Route
 from gateway.domain.signals import Signals, state_topics, status_topics
 from gateway.domain.topics import TopicTemplates
 from gateway.domain.watch import Reception
 from gateway.errors import ConfigError, GatewayError, JournalUnavailableError
 from gateway.handlers import attach, build_handler
+from gateway.heartbeat import beat
 from gateway.journal import (
     FILE_NAME,
     Journal,
@@ -133,9 +143,13 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
             condition = Condition(subject, severity if problem else None, problem or "well again")
             await _report(journal, pipeline, stream, condition)
 
+        outbox = Outbox(journal, stream)
+        operations = Operations(journal, pipeline, stream)
         notifier = Notifier(
-            Outbox(journal, stream),
-            tuple(Route(route.severity, route.handlers) for route in config.routes),
+            outbox,
+            route_table(config),
+            noise=noise_of(config),
+            silences=standing_silences(config),
             gateway_id=config.gateway.id,
             page_url=page_url or "",
             told=metrics.count_notification,
@@ -145,7 +159,7 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
         await report("journal", journal.salvaged, "critical")
         for subject in await journal.call(_gone, journal, config):
             await report(subject, None)
-        interrupted = await journal.call(journal.resume_outbox, list(plugins.handlers))
+        interrupted = await outbox.take_up(list(plugins.handlers))
         if interrupted:
             log.warning("messages were being sent when the gateway ended; they are sent again", count=interrupted)
 
@@ -156,7 +170,8 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
         tasks.start("notifier", notifier.plan(stream))
         for name, handler in plugins.handlers.items():
             attach(handler, context)
-            tasks.start(f"handler {name}", notifier.deliver(name, handler, config.handlers[name].timeout))
+            table = config.handlers[name]
+            tasks.start(f"handler {name}", notifier.deliver(name, handler, table.timeout, table.rate))
         tasks.start("publisher", publisher.run())
         tasks.start("announcer", follow(ANNOUNCER, Announcer(publisher.publish), stream, readings=False))
         if config.influxdb is not None:
@@ -164,13 +179,13 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
         for name, consumer in plugins.consumers.items():
             tasks.start(f"consumer {name}", follow(f"consumer.{name}", consumer, stream))
         if listener is not None:
-            tasks.start(
-                "http", _serve(config, listener, stream, metrics, health, Operations(journal, pipeline, stream))
-            )
+            tasks.start("http", _serve(config, listener, stream, metrics, health, operations))
         tasks.start("rollups", rollups.follow_journal(journal, stream))
         tasks.start("time", _pass_time(journal, pipeline, stream, health))
         tasks.start("upkeep", upkeep.run([NOTIFIER, ANNOUNCER, *followers], time.time_ns, report))
         tasks.start("inspection", upkeep.inspect(report))
+        if config.heartbeat is not None:
+            tasks.start("heartbeat", beat(config.heartbeat, health.reasons))
         tasks.start("gauges", _gauges(config, stream, metrics, subscriber))
         await stack.enter_async_context(subscriber)
         tasks.start("subscriptions", _remember_subscriptions(subscriber, journal, filters, obsolete))

@@ -18,7 +18,10 @@ from gateway.domain.baseline_history import described
 from gateway.domain.events import Fact
 from gateway.domain.limits import Limits
 from gateway.domain.links import VALID_NS, AckLink, sign
+from gateway.domain.silences import describe_now, wanted
 from gateway.journal import Journal, Questions, Reader, Stream
+from gateway.journal.messages import Messages
+from gateway.journal.silences import add, expire
 from gateway.pipeline import Pipeline
 
 TOKEN_FILE = "http-token"  # noqa: S105 - the name of a file
@@ -64,6 +67,21 @@ class Operations:
         baseline, level = found.baseline, found.level
         known = {"baseline": baseline.level, "source": baseline.source, "version": baseline.version}
         return {**known, "warning": level.warning, "critical": level.critical, "clear": level.clear}
+
+    async def add_silence(self, parts: Mapping[str, Any], by: str, reason: str) -> Mapping[str, Any]:
+        """Add a silence and return it. Raises ValueError for one that cannot be."""
+        now_ns = time.time_ns()
+        silence = wanted(parts, by, reason, now_ns)
+        await self._journal.call(add, Messages(self._journal), silence, now_ns)
+        self._announce()
+        return describe_now(silence, now_ns)
+
+    async def expire_silence(self, silence_id: str, by: str) -> Mapping[str, Any]:
+        """End a silence now and return it. Raises NotFoundError or ConflictError."""
+        now_ns = time.time_ns()
+        ended = await self._journal.call(expire, Messages(self._journal), silence_id, by, now_ns)
+        self._announce()
+        return describe_now(ended, now_ns)
 
     async def replay(self, numbers: Sequence[int]) -> Mapping[str, Any]:
         """Take dead letters (all, if no numbers are given) through the pipeline again."""

@@ -45,9 +45,14 @@ def due_messages(changes: Iterable[Fact]) -> Counter[tuple[str, str]]:
 
 
 def telling_problems(gateway: Gateway, smtp: SmtpServer, twilio: TwilioServer) -> list[str]:
-    """Return what differs from: each raised or escalated alert was told through each routed handler, once."""
+    """Return what differs from: each raised or escalated alert was told through each routed handler, once.
+
+    What was still waiting when its alert had cleared is withdrawn, and on record as such.
+    """
     sent = facts(gateway, "NotificationSent")
-    due = due_messages(alert_changes(gateway))
+    over = [fact for fact in facts(gateway, "NotificationSuppressed") if fact["data"]["by"] == "over"]
+    withdrawn = Counter((fact["data"]["handler"], fact["causationId"]) for fact in over)
+    due = due_messages(alert_changes(gateway)) - withdrawn
     noted = Counter((fact["data"]["handler"], fact["causationId"]) for fact in sent)
     mail_ids = Counter(fact["data"]["notificationId"] for fact in sent if fact["data"]["handler"] == MAIL)
     sms_ids = Counter(re.findall(r"SM[0-9a-f]{32}", " ".join(_said(sent, SMS))))

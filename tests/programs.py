@@ -199,6 +199,10 @@ def simulate(broker: Mosquitto, *words: str, timeout: float = COMMAND) -> dict[s
         return report(process, timeout)
 
 
+EACH_ALONE = {"flood_count": 0, "flap_count": 0, "inhibit": False}
+"""With routes that do not group: one message for each change and handler, so that they can be counted."""
+
+
 def to_toml(tables: Tables) -> str:
     """Return tables, tables of tables and lists of tables as TOML. Texts are escaped as in JSON, which is the same."""
     lines: list[str] = []
@@ -228,7 +232,7 @@ def _telling(folder: Path, smtp: SmtpServer | None, twilio: TwilioServer | None)
     routes = []
     if smtp is not None:
         handlers[MAIL] = _mail(folder, smtp)
-        routes.append({"severity": "warning", "handlers": [MAIL]})
+        routes.append({"severity": "warning", "handlers": [MAIL], "group_by": "none"})
     if twilio is not None:
         handlers[SMS] = {
             "type": "sms",
@@ -238,8 +242,8 @@ def _telling(folder: Path, smtp: SmtpServer | None, twilio: TwilioServer | None)
             "from": "+15005550006",
             "to": ["+46700000000"],
         }
-        routes.append({"severity": "critical", "handlers": [SMS]})
-    return {"handlers": handlers, "routes": routes}
+        routes.append({"severity": "critical", "handlers": [SMS], "group_by": "none"})
+    return {"handlers": handlers, "routes": routes, "noise": EACH_ALONE}
 
 
 def _mail(folder: Path, smtp: SmtpServer) -> Tables:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -10,13 +10,11 @@ import msgspec
 from gateway.backtest.comparing import Comparison, Shift
 from gateway.backtest.recorded import Problems
 from gateway.backtest.running import AlertEntry, Outcome
-from gateway.config import Config
-from gateway.domain.alerts import ALERT_FACTS
+from gateway.config import Config, noise_of, route_table, standing_silences
 from gateway.domain.events import rfc3339
 from gateway.domain.kpis import Kpis, alert_event, kpis
-from gateway.domain.routing import Route, handlers_for
-
-TOLD = {"raised", "escalated"}
+from gateway.domain.planning import planner
+from gateway.domain.telling import Planned
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -93,14 +91,13 @@ def load_of(outcome: Outcome) -> Kpis:
 
 def notifications(run: Run) -> list[Told]:
     """Return the messages that the routes would have led to, in the order of time."""
-    routes = tuple(Route(route.severity, route.handlers) for route in run.config.routes)
-    return list(_told(run.outcome, routes))
+    config = run.config
+    facts = [fact for _, fact in run.outcome.facts]
+    decided = planner.notifications(facts, route_table(config), noise_of(config), standing_silences(config))
+    return [_told(one) for one in decided if isinstance(one, Planned)]
 
 
-def _told(outcome: Outcome, routes: tuple[Route, ...]) -> Iterable[Told]:
-    for _, fact in outcome.facts:
-        kind = ALERT_FACTS.get(fact.type)
-        if kind in TOLD:
-            data = fact.data
-            for handler in handlers_for(data["severity"], routes):
-                yield Told(rfc3339(fact.time_ns), handler, kind, fact.subject, data["severity"], data["finding"])
+def _told(planned: Planned) -> Told:
+    worst = planned.items[0]
+    at = rfc3339(planned.created_ns)
+    return Told(at, planned.handler, planned.kind, worst.sensor_id, worst.severity, planned.reason)

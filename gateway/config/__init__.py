@@ -1,22 +1,25 @@
 """The configuration: TOML -> frozen models. Unknown keys are refused, secrets are never printed."""
 
+from gateway.config.planning import noise_of, route_table, standing_silences
 from gateway.config.problems import readable, validation_problems
 from gateway.config.reading import load, load_rules, load_state_dir, masked, read_toml
 from gateway.config.rules import expected_sensors, rules_for
+from gateway.config.section import Section
 from gateway.config.sections import (
     Config,
     InfluxSection,
     MqttSection,
     PluginSection,
     RetentionSection,
-    Section,
     TlsSection,
 )
+from gateway.config.telling import HeartbeatSection
 from gateway.config.values import Duration, Size, parse_duration, parse_size
 
 __all__ = [
     "Config",
     "Duration",
+    "HeartbeatSection",
     "InfluxSection",
     "MqttSection",
     "PluginSection",
@@ -29,10 +32,13 @@ __all__ = [
     "load_rules",
     "load_state_dir",
     "masked",
+    "noise_of",
     "parse_duration",
     "parse_size",
     "read_toml",
     "readable",
+    "route_table",
     "rules_for",
+    "standing_silences",
     "validation_problems",
 ]

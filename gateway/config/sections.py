@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AnyHttpUrl,
-    BaseModel,
     ConfigDict,
     Field,
     PrivateAttr,
@@ -18,23 +17,13 @@ from pydantic import (
     model_validator,
 )
 
-from gateway.config.values import Duration, Host, Name, Port, Size, Timezone, Token
-from gateway.domain.events import Severity
+from gateway.config.section import Section
+from gateway.config.telling import HeartbeatSection, NoiseSection, RotaSection, RouteSection, SilenceSection
+from gateway.config.values import Duration, Host, Name, Port, Rate, Size, Timezone, Token
 from gateway.domain.rules import Feature
 from gateway.domain.topics import TopicTemplates
 
 Interval = Annotated[Duration, Field(gt=0)]
-
-
-class Section(BaseModel):
-    """A table of the file. Its repr shows no values, since any of them may have come from a secret."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(…)"
-
-    __str__ = __repr__
 
 
 class GatewaySection(Section):
@@ -228,6 +217,7 @@ class PluginSection(Section):
 
     type: str
     timeout: Duration = 30 * 10**9
+    rate: Rate | None = None
     settings: Mapping[str, Any] = Field(default_factory=dict, repr=False)
 
     @model_validator(mode="before")
@@ -235,15 +225,8 @@ class PluginSection(Section):
     def _split(cls, table: object) -> object:
         if not isinstance(table, dict):
             return table
-        own = {key: table[key] for key in ("type", "timeout") if key in table}
+        own = {key: table[key] for key in ("type", "timeout", "rate") if key in table}
         return {**own, "settings": {key: value for key, value in table.items() if key not in own}}
-
-
-class RouteSection(Section):
-    """Alerts of this severity and worse go to these handlers. Every matching route applies."""
-
-    severity: Severity
-    handlers: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class RetentionSection(Section):
@@ -273,6 +256,10 @@ class Config(Section):
     handlers: Mapping[Name, PluginSection] = Field(default_factory=dict)
     consumers: Mapping[Name, PluginSection] = Field(default_factory=dict)
     routes: tuple[RouteSection, ...] = ()
+    oncall: Mapping[Name, RotaSection] = Field(default_factory=dict)
+    silences: tuple[SilenceSection, ...] = ()
+    noise: NoiseSection = NoiseSection()
+    heartbeat: HeartbeatSection | None = None
 
     _secrets: frozenset[str] = PrivateAttr(frozenset())
 
@@ -289,11 +276,31 @@ class Config(Section):
             raise ValueError(f"more than one table for id {', '.join(map(repr, twice))}")
         return tables
 
+    @field_validator("routes", "silences")
+    @classmethod
+    def _named_once(cls, tables: tuple[Any, ...]) -> tuple[Any, ...]:
+        names = [getattr(table, "name", None) or f"route {number}" for number, table in enumerate(tables, start=1)]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"more than one table with the name {', '.join(map(repr, twice))}")
+        return tables
+
     @model_validator(mode="after")
     def _known_handlers(self) -> Self:
+        if both := sorted(set(self.oncall) & set(self.handlers)):
+            raise ValueError(f"oncall.{both[0]}: [handlers.{both[0]}] has this name already; a route could mean either")
+        for name, rota in self.oncall.items():
+            _known(f"oncall.{name}.handlers", rota.handlers, self.handlers)
+        known = {**self.handlers, **self.oncall}
         for number, route in enumerate(self.routes):
-            for name in route.handlers:
-                if name not in self.handlers:
-                    known = ", ".join(sorted(self.handlers)) or "none are configured"
-                    raise ValueError(f"routes.{number}.handlers: there is no [handlers.{name}] (there are: {known})")
+            _known(f"routes.{number}.handlers", route.handlers, known)
+            _known(f"routes.{number}.fallback", [route.fallback] if route.fallback else [], known)
+            for step, section in enumerate(route.escalation):
+                _known(f"routes.{number}.escalation.{step}.handlers", section.handlers, known)
         return self
+
+
+def _known(key: str, names: Iterable[str], known: Iterable[str]) -> None:
+    for name in names:
+        if name not in known:
+            there = ", ".join(sorted(known)) or "none are configured"
+            raise ValueError(f"{key}: there is no [handlers.{name}] (there are: {there})")

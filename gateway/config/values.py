@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
+from gateway.domain.schedule import DAY_MINUTES, DAYS
+
 _UNITS_NS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9, "w": 604800 * 10**9}
 LONGEST = 36_500 * _UNITS_NS["d"]
 _DURATION = re.compile(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([a-z]+)\s*")
@@ -84,3 +86,73 @@ def parse_timezone(name: object) -> ZoneInfo:
 
 Timezone = Annotated[ZoneInfo, BeforeValidator(parse_timezone)]
 """A time zone; in a file it is its name."""
+
+
+def parse_rate(text: object) -> tuple[int, int]:
+    """Return (how many, in how many ns) of a rate such as "20/h" or "5/10m". Raises ValueError for anything else."""
+    many, slash, span = text.partition("/") if isinstance(text, str) else ("", "", "")
+    if not slash or not many.strip().isdecimal() or not 1 <= int(many) <= MOST_PER_SPAN:
+        raise ValueError("a rate is a number of messages in a time, such as '20/h' or '5/10m'")
+    span = span.strip()
+    return int(many), parse_duration(span if span[:1].isdigit() else f"1{span}")
+
+
+MOST_PER_SPAN = 10_000
+Rate = Annotated[tuple[int, int], BeforeValidator(parse_rate)]
+"""So many in so many nanoseconds; in a file it is text."""
+
+
+def parse_clock(text: object) -> int:
+    """Return a time of day such as "07:30", or "24:00" for its end, in minutes. Raises ValueError for anything else."""
+    match = _CLOCK.fullmatch(text) if isinstance(text, str) else None
+    minutes = int(match[1]) * 60 + int(match[2]) if match else DAY_MINUTES + 1
+    if minutes > DAY_MINUTES:
+        raise ValueError("a time of day is hours and minutes between '00:00' and '24:00'")
+    return minutes
+
+
+_CLOCK = re.compile(r"([0-9]{1,2}):([0-5][0-9])")
+ClockTime = Annotated[int, BeforeValidator(parse_clock)]
+"""Minutes since midnight; in a file it is text."""
+
+
+def parse_days(names: object) -> frozenset[int]:
+    """Return days such as ["mon-fri", "sun"] as numbers, Monday being 0. Raises ValueError for anything else."""
+    days: set[int] = set()
+    for name in names if isinstance(names, list | tuple) else [names]:
+        first, _, last = name.partition("-") if isinstance(name, str) else ("", "", "")
+        if first not in DAYS or (last or first) not in DAYS:
+            raise ValueError(f"days are {', '.join(DAYS)}, or a span such as 'mon-fri'")
+        begin, end = DAYS.index(first), DAYS.index(last or first)
+        days.update(day % 7 for day in range(begin, end + 1 + 7 * (end < begin)))
+    if not days:
+        raise ValueError("there is no day in it, so it would never be")
+    return frozenset(days)
+
+
+Days = Annotated[frozenset[int], BeforeValidator(parse_days)]
+"""Days of the week, Monday being 0; in a file they are names."""
+
+
+def parse_handover(text: object) -> int:
+    """Return a moment of the week such as "mon 08:00", in minutes since Monday 00:00. Raises ValueError otherwise."""
+    day, _, clock = text.partition(" ") if isinstance(text, str) else ("", "", "")
+    if day not in DAYS:
+        raise ValueError("a handover is a day and a time, such as 'mon 08:00'")
+    return DAYS.index(day) * DAY_MINUTES + parse_clock(clock.strip())
+
+
+Handover = Annotated[int, BeforeValidator(parse_handover)]
+"""Minutes since Monday 00:00; in a file it is text."""
+
+
+def parse_pattern(text: object) -> str:
+    """Return a name to match, or the beginning of one before a star. Raises ValueError for anything else."""
+    if not isinstance(text, str) or not text:
+        raise ValueError("a name, or the beginning of one and a star, such as 'pump-*'")
+    if "*" in text[:-1]:
+        raise ValueError("a star stands at the end only: 'pump-*' is every name that begins with pump-")
+    return text
+
+
+Patterns = tuple[Annotated[str, BeforeValidator(parse_pattern)], ...]

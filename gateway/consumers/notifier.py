@@ -1,8 +1,7 @@
-"""The notifier: alert changes become outbox rows, outbox rows become calls of handlers.
+"""The notifier: facts become messages in the outbox, and these become calls of handlers.
 
-Planning is one transaction with the notifier's cursor, so an alert change leads to its messages exactly once.
-Delivering is one task per handler. Between a handler's success and the note of it lies the one gap in which a crash
-repeats a message; it then has the same id.
+What is to be said is `dispatch`'s part. Delivering is one task per handler. Between a handler's success and the note of
+it lies the one gap in which a crash repeats a message; it then has the same id.
 """
 
 from __future__ import annotations
@@ -11,26 +10,27 @@ import asyncio
 import random
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
+from msgspec.structs import replace
 
-from gateway.api import DeliveryError, Entry, Handler, Notification, OutboxItem, OutboxState, Step
-from gateway.consumers.following import STEP_SIZE, Cursor, Source
-from gateway.domain.alerts import ALERT_FACTS
-from gateway.domain.events import Fact, derive, derived_id
-from gateway.domain.routing import Route, handlers_for
+from gateway.api import DeliveryError, Handler, OutboxItem, OutboxState
+from gateway.consumers.dispatch import Dispatcher, items_of, notification_of
+from gateway.consumers.following import Source
+from gateway.consumers.stored import Outbox, stored
+from gateway.domain.events import derived_id
+from gateway.domain.planning.noise import Noise
+from gateway.domain.planning.planner import Planner
+from gateway.domain.routing import RouteTable
+from gateway.domain.silences import Silence
+from gateway.domain.telling import FAILED, MOST_ITEMS, SENT, Planned, in_a_sentence, worst_first
 from gateway.errors import GatewayError
 
 log = structlog.get_logger(__name__)
-
-NAME = "notifier"
-SENT, FAILED = "NotificationSent", "NotificationFailed"
-TOLD = {"raised", "escalated"}
-"""Changes that are told. That an alert is over is on the page; a message for it would be one more to read."""
 
 EXPIRY_NS, EXPIRY_ATTEMPTS = 24 * 3600 * 10**9, 20
 """A message is given up when it is so old and has been tried so often: if only our clock was set, it has not."""
@@ -38,36 +38,11 @@ EXPIRY_NS, EXPIRY_ATTEMPTS = 24 * 3600 * 10**9, 20
 _SECOND_NS = 10**9
 _LONGEST_RECEIPT = 1000
 _GRACE = 4.0
-_TRY_AGAIN = 1.0
 
 BREAK_AFTER = 5
 BREAK_SECONDS = 30.0
 """After so many failures in a row a handler is tried only so often, whatever is waiting for it."""
 _FIRST_PAUSE, _LONGEST_PAUSE, _LONGEST_REQUEST = 1.0, 300.0, 3600.0
-
-
-class Outbox(Protocol):
-    """What the notifier asks of the journal, from the event loop."""
-
-    async def plan(self, consumer: str, items: Sequence[tuple[Notification, str, Entry]], seq: int) -> None:
-        """Put (notification, handler, what it tells of) into the outbox and move the cursor that led to them."""
-        ...
-
-    async def take(self, handler: str) -> OutboxItem | None:
-        """Mark the next notification due for a handler as sending and return it."""
-        ...
-
-    async def settle(self, item: OutboxItem, state: OutboxState, due_ns: int, said: str, facts: Sequence[Fact]) -> None:
-        """Write what became of an attempt."""
-        ...
-
-    async def next_due(self, handler: str) -> int | None:
-        """Return when the next notification of a handler is due, in ns."""
-        ...
-
-    async def hurry(self, handler: str) -> None:
-        """Make everything that waits for a handler due: it works again."""
-        ...
 
 
 async def _nothing(_handler: str, _problem: str | None) -> None:
@@ -84,96 +59,92 @@ class Notifier:
     def __init__(
         self,
         outbox: Outbox,
-        routes: tuple[Route, ...],
+        table: RouteTable,
         *,
+        noise: Noise | None = None,
+        silences: Sequence[Silence] = (),
         gateway_id: str,
         page_url: str = "",
         told: Callable[[str, str, float], None] = lambda *_: None,
         report: Callable[[str, str | None], Awaitable[None]] = _nothing,
     ) -> None:
         self._outbox = outbox
-        self._routes = routes
+        self._table = table
+        self._planner = Planner(table, noise or Noise(), silences)
         self._gateway_id = gateway_id
         self._page_url = page_url
         self._told = told
         self._report = report
         self._failures: dict[str, int] = {}
+        self._limited: dict[str, bool] = {}
         self._wake: dict[str, asyncio.Event] = {}
         self._clocks_ns: dict[str, int] = {}
 
     async def plan(self, source: Source) -> None:
         """Follow the journal and fill the outbox, for ever."""
-        cursor = Cursor(source, NAME, await source.cursor(NAME))
-        try:
-            while True:
-                await cursor.wait()
-                await self._plan_step(cursor, await source.step(cursor.seq, STEP_SIZE, readings=False))
-        finally:
-            await asyncio.shield(cursor.save())
+        dispatcher = Dispatcher(
+            self._outbox,
+            self._planner,
+            gateway_id=self._gateway_id,
+            page_url=self._page_url,
+            wake=lambda handler: self._event(handler).set(),
+        )
+        await dispatcher.run(source)
 
-    async def _plan_step(self, cursor: Cursor, step: Step) -> None:
-        items = [item for entry in step.entries for item in self._items(entry)]
-        if items:
-            await _stored(partial(self._outbox.plan, NAME, items, step.until))
-            cursor.saved(step.until)
-        else:
-            await cursor.move(step.until)
-        for handler in {handler for _, handler, _ in items}:
-            self._event(handler).set()
+    async def deliver(self, name: str, handler: Handler, timeout_ns: int, rate: tuple[int, int] | None = None) -> None:
+        """Send what is in the outbox for one handler, for ever; what waits from before the start is due now.
 
-    async def deliver(self, name: str, handler: Handler, timeout_ns: int) -> None:
-        """Send what is in the outbox for one handler, for ever; what waits from before the start is due now."""
+        With a `rate`, so many in so many ns, what is too much waits, and then goes as one message.
+        """
         self._clocks_ns[name] = _our_clock_ns()
-        await _stored(partial(self._outbox.hurry, name))
+        await stored(partial(self._outbox.hurry, name))
         while True:
             self._event(name).clear()
             if self._failures.get(name, 0) >= BREAK_AFTER:
                 await asyncio.sleep(BREAK_SECONDS * random.uniform(0.8, 1.2))
             try:
-                item = await self._outbox.take(name)
+                allowed_ns = await self._allowed(name, rate) if rate else 0
+                item = await self._outbox.take(name) if allowed_ns <= time.time_ns() else None
                 if item is not None:
                     await _finish(self._attempt(item, handler, timeout_ns))
                     continue
                 due_ns = await self._outbox.next_due(name)
+                due_ns = due_ns if due_ns is None else max(due_ns, allowed_ns)
             except GatewayError as error:
                 log.warning("the outbox cannot be used right now", handler=name, error=str(error))
                 due_ns = time.time_ns() + _SECOND_NS
             await self._until(name, due_ns)
 
-    def _items(self, entry: Entry) -> list[tuple[Notification, str, Entry]]:
-        """Return a notification for every handler that an entry is to be told through."""
-        kind = ALERT_FACTS.get(entry.fact.type)
-        if kind not in TOLD:
-            return []
-        data = entry.fact.data
-        handlers = handlers_for(data["severity"], self._routes)
-        if data["kind"] == "gateway":  # what a handler cannot deliver it need not be asked to tell
-            handlers = [handler for handler in handlers if handler_subject(handler) != data["sensorId"]]
-        return [(self._notification(entry, kind, handler), handler, entry) for handler in handlers]
+    async def _allowed(self, name: str, rate: tuple[int, int]) -> int:
+        """Return from when on a handler may be called, in ns. What has waited for that becomes one message."""
+        many, span_ns = rate
+        before_ns, now_ns = await self._outbox.nth_sent(name, many - 1), time.time_ns()
+        if before_ns is None or before_ns > now_ns:  # never so many, or our clock has gone back since
+            return 0
+        waiting = await self._outbox.waiting(name)
+        if before_ns + span_ns > now_ns:
+            self._limited[name] = bool(waiting)
+        elif self._limited.pop(name, False) and len(waiting) > 1:
+            await self._outbox.merge(waiting, self._digest(waiting))
+        return before_ns + span_ns
 
-    def _notification(self, entry: Entry, kind: str, handler: str) -> Notification:
-        data, tags = entry.fact.data, entry.fact.data["tags"]
-        return Notification(
-            id=derived_id(entry.fact.id, handler),
-            kind="escalated" if kind == "escalated" else "raised",
-            alert_id=data["id"],
-            alert_kind=data["kind"],
-            severity=data["severity"],
-            sensor_id=data["sensorId"],
-            reason=data["finding"],
-            occurred_ns=entry.fact.time_ns,
-            opened_ns=data["openedNs"],
-            gateway_id=self._gateway_id,
-            site=tags.get("site", ""),
-            area=tags.get("area", ""),
-            machine=tags.get("machine", ""),
-            location=data["location"],
-            level=data["level"],
-            baseline=data["baseline"],
-            ratio=data["ratio"],
-            unit=data["unit"],
-            page_url=self._page_url,
+    def _digest(self, waiting: Sequence[OutboxItem]) -> OutboxItem:
+        """Return one message instead of several."""
+        items = worst_first([item for message in waiting for item in items_of(message)])
+        first = waiting[0]
+        planned = Planned(
+            id=derived_id(first.id, "merged", str(len(waiting))),
+            handler=first.handler,
+            route=first.route,
+            kind="digest",
+            items=tuple(items[:MOST_ITEMS]),
+            count=sum(message.notification.count for message in waiting),
+            reason=in_a_sentence(items),
+            cause=first.cause,
+            correlation=first.correlation,
+            created_ns=first.created_ns,
         )
+        return replace(first, id=planned.id, notification=notification_of(planned, self._gateway_id, self._page_url))
 
     async def _attempt(self, item: OutboxItem, handler: Handler, timeout_ns: int) -> None:
         now_ns = time.time_ns()
@@ -183,13 +154,30 @@ class Notifier:
         if state in {"pending", "uncertain"} and expired:
             state, said = "failed", f"given up after a day: {said}"
         done_ns = time.time_ns()
-        facts = [_fact(item, state, said, done_ns)] if state in {"sent", "failed"} else []
+        facts = (
+            [item.outcome(SENT if state == "sent" else FAILED, said, done_ns)] if state in {"sent", "failed"} else []
+        )
         due_ns = done_ns + round(pause * _SECOND_NS)
-        await _stored(partial(self._outbox.settle, item, state, due_ns, said, facts))
+        instead = self._instead(item, done_ns) if state == "failed" else []
+        await stored(partial(self._outbox.settle, item, state, due_ns, said, facts, instead))
+        for other in instead:
+            self._event(other.handler).set()
         await self._count(item.handler, state, said)
         self._told(item.handler, state, (done_ns - item.created_ns) / _SECOND_NS)
         level = log.info if state == "sent" else log.warning
         level("notification", handler=item.handler, outcome=state, alert=item.notification.alert_id, said=said)
+
+    def _instead(self, item: OutboxItem, now_ns: int) -> list[OutboxItem]:
+        """Return the same message for whoever is to be told instead; who has been told of the change is not again."""
+        one = item.notification
+        change = one.count == 1 and one.kind in {"raised", "escalated", "cleared"}
+        found = []
+        for handler in self._table.next_after(item.route, item.handler, now_ns):
+            id_ = derived_id(item.cause, handler) if change else derived_id(item.id, "instead", handler)
+            found.append(
+                replace(item, id=id_, handler=handler, attempts=0, created_ns=now_ns, notification=replace(one, id=id_))
+            )
+        return found
 
     async def _count(self, handler: str, state: OutboxState, said: str) -> None:
         """Count failures in a row; from some on the circuit is open: single attempts with long pauses, and an alert."""
@@ -234,7 +222,7 @@ class Notifier:
         """
         before_ns, self._clocks_ns[name] = self._clocks_ns[name], _our_clock_ns()
         if self._clocks_ns[name] < before_ns - _SECOND_NS:
-            await _stored(partial(self._outbox.hurry, name))
+            await stored(partial(self._outbox.hurry, name))
             return
         seconds = None if due_ns is None else max(0.0, (due_ns - time.time_ns()) / _SECOND_NS)
         with suppress(TimeoutError):
@@ -266,38 +254,7 @@ async def _finish(work: Coroutine[Any, Any, None]) -> None:
         raise
 
 
-async def _stored(write: Callable[[], Awaitable[None]]) -> None:
-    """Write to the journal; while it cannot be written, try again."""
-    while True:
-        try:
-            return await write()
-        except GatewayError as error:
-            if not error.retry:
-                raise
-            log.warning("the outbox cannot be written; trying again", error=str(error))
-            await asyncio.sleep(_TRY_AGAIN)
-
-
 def _receipt(answer: object) -> str:
     """Return what the other side said as text that can be stored, whatever a handler has made of it."""
     text = answer if isinstance(answer, str) else type(answer).__name__
     return text[:_LONGEST_RECEIPT].encode(errors="replace").decode()
-
-
-def _fact(item: OutboxItem, state: OutboxState, said: str, time_ns: int) -> Fact:
-    data: Mapping[str, object] = {
-        "alertId": item.notification.alert_id,
-        "notificationId": item.id,
-        "handler": item.handler,
-        "kind": item.notification.kind,
-        "attempts": item.attempts,
-        "said": said,
-    }
-    return derive(
-        SENT if state == "sent" else FAILED,
-        item.notification.sensor_id,
-        time_ns,
-        cause=item.cause,
-        correlation=item.correlation,
-        data=dict(data),
-    )

@@ -1,22 +1,209 @@
-"""Who is told: (severity, routes) -> handlers."""
+"""Which routes an alert takes: (item, routes, time) -> route and handlers, each with what it decides by.
+
+Routes and silences by the hundred thousand are found by the values they name, so that an alert is compared only with
+those that can match it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import Generic, TypeVar
+
 from msgspec import Struct
 
-from gateway.domain.events import SEVERITIES, Severity
+from gateway.domain.events import SEVERITIES, AlertKind, Severity
+from gateway.domain.schedule import Hours, Rota
+from gateway.domain.telling import Item
+
+T = TypeVar("T")
+
+_DIMENSIONS = (("sensors", "sensor_id"), ("machines", "machine"), ("areas", "area"), ("sites", "site"))
+"""Field of Matchers -> field of Item, the most selective first."""
 
 
-class Route(Struct, frozen=True):
-    """Alerts of this severity and worse go to these handlers."""
+class Matchers(Struct, frozen=True):
+    """What an alert must be; nothing named matches everything. A value that ends in `*` is a beginning."""
 
-    severity: Severity
+    sites: tuple[str, ...] = ()
+    areas: tuple[str, ...] = ()
+    machines: tuple[str, ...] = ()
+    sensors: tuple[str, ...] = ()
+    kinds: tuple[AlertKind, ...] = ()
+
+    def match(self, item: Item) -> bool:
+        """Tell whether every dimension that is named has a value that fits."""
+        if self.kinds and item.alert_kind not in self.kinds:
+            return False
+        for names, own in _DIMENSIONS:
+            values = getattr(self, names)
+            if values and not _fits(values, getattr(item, own)):
+                return False
+        return True
+
+    def overlap(self, other: Matchers) -> bool:
+        """Tell whether there can be an alert that both match."""
+        pairs = [(getattr(self, names), getattr(other, names)) for names, _ in _DIMENSIONS]
+        if self.kinds and other.kinds and not set(self.kinds) & set(other.kinds):
+            return False
+        return all(not ours or not theirs or _meet(ours, theirs) for ours, theirs in pairs)
+
+
+def _fits(values: tuple[str, ...], own: str) -> bool:
+    return own in values or any(value.endswith("*") and own.startswith(value[:-1]) for value in values)
+
+
+def _meet(ours: tuple[str, ...], theirs: tuple[str, ...]) -> bool:
+    plain = [(one.removesuffix("*"), other.removesuffix("*")) for one in ours for other in theirs]
+    return any(_fits(ours, other) or _fits(theirs, one) for one, other in plain)
+
+
+class Index(Generic[T]):
+    """Finds what was added under matchers by an item's own values; it still has to be asked whether it matches."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[int, str], dict[str, T]] = {}
+        self._everywhere: dict[str, T] = {}
+        self._lengths: tuple[dict[int, int], ...] = tuple({} for _ in _DIMENSIONS)
+
+    def add(self, key: str, matchers: Matchers, value: T) -> None:
+        """Let `value` be found; a key is used once."""
+        for bucket in self._buckets(matchers, 1):
+            bucket[key] = value
+
+    def remove(self, key: str, matchers: Matchers) -> None:
+        """Forget what was added under a key, with the same matchers."""
+        for bucket in self._buckets(matchers, -1):
+            bucket.pop(key, None)
+
+    def candidates(self, item: Item) -> Iterator[T]:
+        """Yield what may match an item; something with several values perhaps more than once."""
+        yield from self._everywhere.values()
+        for dimension, (_, own) in enumerate(_DIMENSIONS):
+            value = getattr(item, own)
+            yield from self._found.get((dimension, value), {}).values()
+            for length in self._lengths[dimension]:
+                if length <= len(value):
+                    yield from self._found.get((dimension, value[:length] + "*"), {}).values()
+
+    def _buckets(self, matchers: Matchers, change: int) -> Iterator[dict[str, T]]:
+        named = next((number for number, (names, _) in enumerate(_DIMENSIONS) if getattr(matchers, names)), None)
+        if named is None:
+            yield self._everywhere
+            return
+        lengths = self._lengths[named]
+        for value in dict.fromkeys(getattr(matchers, _DIMENSIONS[named][0])):
+            if value.endswith("*"):
+                length = len(value) - 1
+                lengths[length] = lengths.get(length, 0) + change
+                if not lengths[length]:
+                    del lengths[length]
+            yield self._found.setdefault((named, value), {})
+
+
+class Step(Struct, frozen=True):
+    """Whom to tell when nobody has acknowledged `after_ns` after the message before."""
+
+    after_ns: int
     handlers: tuple[str, ...]
 
 
-def handlers_for(severity: Severity, routes: tuple[Route, ...]) -> list[str]:
-    """Return the handlers of every route that matches, each once, in the order of the routes."""
-    rank = SEVERITIES.index(severity)
-    return list(
-        dict.fromkeys(name for route in routes if SEVERITIES.index(route.severity) <= rank for name in route.handlers)
-    )
+class Route(Struct, frozen=True):
+    """Alerts of this severity and worse that match, within `times`, go to these handlers (or rotas).
+
+    In the `quiet` hours warnings wait. `repeat_ns` 0 is never. `fallback` is told what a handler refuses for good.
+    """
+
+    severity: Severity
+    handlers: tuple[str, ...]
+    name: str = ""
+    matchers: Matchers = Matchers()
+    times: Hours | None = None
+    quiet: Hours | None = None
+    resolved: bool = False
+    group_by: str = "machine"
+    group_wait_ns: int = 30 * 10**9
+    repeat_ns: int = 0
+    steps: tuple[Step, ...] = ()
+    fallback: str = ""
+
+
+class RouteTable:
+    """The routes in their order, and the rotas that their handlers may name."""
+
+    def __init__(self, routes: Sequence[Route], rotas: Sequence[Rota] = ()) -> None:
+        self.by_name = {route.name or f"route {number}": route for number, route in enumerate(routes, start=1)}
+        self._rotas = {rota.name: rota for rota in rotas}
+        self._index: Index[tuple[int, str, Route]] = Index()
+        for number, (name, route) in enumerate(self.by_name.items()):
+            self._index.add(name, route.matchers, (number, name, route))
+
+    def match(self, item: Item, now_ns: int) -> list[tuple[str, tuple[str, ...]]]:
+        """Return (route, handlers) in the order of the routes. A handler is told by the first route that leads to it.
+
+        A handler is not asked to tell that it does not work.
+        """
+        entries = {entry[0]: entry for entry in self._index.candidates(item)}
+        found = [entries[number] for number in sorted(entries) if refusal(entries[number][2], item, now_ns) is None]
+        taken = {item.sensor_id.removeprefix("handler ")} if item.alert_kind == "gateway" else set()
+        matched = []
+        for _, name, route in found:
+            handlers = tuple(one for one in self.resolve(route.handlers, now_ns) if one not in taken)
+            taken.update(handlers)
+            if handlers:
+                matched.append((name, handlers))
+        return matched
+
+    def why_not(self, item: Item, now_ns: int) -> str:
+        """Return why no route leads anywhere, in a sentence."""
+        if not self.by_name:
+            return "there are no routes"
+        reasons = [f"{name}: {refusal(route, item, now_ns) or 'no handler of it'}" for name, route in self._first_few()]
+        more = len(self.by_name) - len(reasons)
+        return "no route matches: " + "; ".join(reasons) + (f"; and {more} more" if more else "")
+
+    def overlapping(self, matchers: Matchers, now_ns: int) -> list[tuple[str, tuple[str, ...]]]:
+        """Return (route, handlers) of those that can lead to what these matchers match."""
+        return [
+            (name, self.resolve(route.handlers, now_ns))
+            for name, route in self.by_name.items()
+            if route.matchers.overlap(matchers)
+        ]
+
+    def leads(self, name: str, handlers: Sequence[str]) -> bool:
+        """Tell whether a route is still there, and still leads to these handlers."""
+        route = self.by_name.get(name)
+        if route is None:
+            return False
+        named = {one for one in route.handlers if one not in self._rotas}
+        named.update(one for rota in route.handlers if rota in self._rotas for one in self._rotas[rota].handlers)
+        return named.issuperset(handlers)
+
+    def next_after(self, name: str, handler: str, now_ns: int) -> tuple[str, ...]:
+        """Return whom to tell what a handler has refused for good: the fallback, else the steps of the escalation."""
+        route = self.by_name.get(name)
+        if route is None:
+            return ()
+        chain = [self.resolve([route.fallback] if route.fallback else [], now_ns)]
+        chain += [self.resolve(step.handlers, now_ns) for step in route.steps]
+        at = next((number for number, handlers in enumerate(chain) if handler in handlers), -1)
+        return next((handlers for handlers in chain[at + 1 :] if handlers), ())
+
+    def resolve(self, names: Sequence[str], now_ns: int) -> tuple[str, ...]:
+        """Return the handlers that are meant: the name of a rota stands for whose turn it is."""
+        return tuple(
+            dict.fromkeys(self._rotas[name].on_call(now_ns) if name in self._rotas else name for name in names)
+        )
+
+    def _first_few(self) -> list[tuple[str, Route]]:
+        return list(self.by_name.items())[:5]
+
+
+def refusal(route: Route, item: Item, now_ns: int) -> str | None:
+    """Return why a route does not take an item, or None if it does."""
+    if SEVERITIES.index(item.severity) < SEVERITIES.index(route.severity):
+        return f"takes {route.severity} only"
+    if not route.matchers.match(item):
+        return "is for something else"
+    if route.times is not None and not route.times.contain(now_ns):
+        return "is outside its times"
+    return None

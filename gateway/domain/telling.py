@@ -1,16 +1,26 @@
-"""What people are told: the items of a message, and the kinds of messages there are."""
+"""What people are told, and what they are not told and why: messages, their items, and the facts about them."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import Struct
 
-from gateway.domain.events import AlertKind, Severity
+from gateway.domain.events import SEVERITIES, AlertKind, Fact, Severity, derived_id, rfc3339
 
 NotificationKind = Literal["raised", "escalated", "cleared", "reminder", "escalation", "digest", "notice", "test"]
 """A change of an alert (the first three); still active (reminder); nobody has acknowledged in time, so somebody else is
 told (escalation); several changes in one message (digest); something about a silence (notice); a test."""
+
+ItemKind = Literal["raised", "escalated", "cleared"]
+
+MOST_ITEMS = 1000
+"""So many items a message lists; it says how many there are."""
+
+SENT, FAILED = "NotificationSent", "NotificationFailed"
+SUPPRESSED, DEFERRED = "NotificationSuppressed", "NotificationDeferred"
 
 
 class Item(Struct, frozen=True, rename="camel"):
@@ -20,7 +30,7 @@ class Item(Struct, frozen=True, rename="camel"):
     """
 
     change: str
-    kind: Literal["raised", "escalated", "cleared"]
+    kind: ItemKind
     alert_id: str
     alert_kind: AlertKind
     severity: Severity
@@ -37,3 +47,112 @@ class Item(Struct, frozen=True, rename="camel"):
     ratio: float | None = None
     unit: str = ""
     over: bool = False
+
+
+class Planned(Struct, frozen=True):
+    """A message to be sent through `handler`, by the choice of `route`. `changes` are (alert, change) it tells of.
+
+    `items` are the worst of them. `cause` is the first change, `correlation` its first cause.
+    """
+
+    id: str
+    handler: str
+    route: str
+    kind: NotificationKind
+    items: tuple[Item, ...]
+    count: int
+    reason: str
+    cause: str
+    correlation: str
+    created_ns: int
+    changes: tuple[tuple[str, str], ...] = ()
+
+
+class Withheld(Struct, frozen=True):
+    """A message that is not sent, or (with `until_ns` or `deferred`) not now: what decided so, and why."""
+
+    item: Item
+    correlation: str
+    kind: NotificationKind
+    by: str
+    reason: str
+    time_ns: int
+    route: str = ""
+    handler: str = ""
+    until_ns: int | None = None
+    deferred: bool = False
+
+
+class Withdrawal(Struct, frozen=True):
+    """Messages about one alert that have not gone yet and are not to go any more."""
+
+    item: Item
+    correlation: str
+    kinds: tuple[NotificationKind, ...]
+    by: str
+    reason: str
+    time_ns: int
+
+
+def item_of(fact: Fact, kind: ItemKind) -> Item:
+    """Return the item that tells of an alert's change; `fact` carries the alert as `alerts.describe` gives it."""
+    data, tags = fact.data, fact.data["tags"]
+    return Item(
+        change=fact.id,
+        kind=kind,
+        alert_id=data["id"],
+        alert_kind=data["kind"],
+        severity=data["severity"],
+        sensor_id=data["sensorId"],
+        reason=data["finding"],
+        occurred_ns=fact.time_ns,
+        opened_ns=data["openedNs"],
+        site=tags.get("site", ""),
+        area=tags.get("area", ""),
+        machine=tags.get("machine", ""),
+        location=data["location"],
+        level=data["level"],
+        baseline=data["baseline"],
+        ratio=data["ratio"],
+        unit=data["unit"],
+    )
+
+
+def fact_of(withheld: Withheld) -> Fact:
+    """Return the fact that a message was not sent, with the reason."""
+    item = withheld.item
+    type_ = DEFERRED if withheld.deferred else SUPPRESSED
+    return Fact(
+        id=derived_id(item.change, type_, withheld.kind, withheld.route, withheld.handler, str(withheld.time_ns)),
+        type=type_,
+        time_ns=withheld.time_ns,
+        subject=item.sensor_id,
+        correlation_id=withheld.correlation,
+        causation_id=item.change,
+        data={
+            "alertId": item.alert_id,
+            "kind": withheld.kind,
+            "by": withheld.by,
+            "reason": withheld.reason,
+            "route": withheld.route or None,
+            "handler": withheld.handler or None,
+            "until": None if withheld.until_ns is None else rfc3339(withheld.until_ns),
+        },
+    )
+
+
+def worst_first(items: Sequence[Item]) -> list[Item]:
+    """Return items in the order in which people should read them."""
+    return sorted(items, key=lambda item: (item.over, -SEVERITIES.index(item.severity), -(item.ratio or 0.0)))
+
+
+def in_a_sentence(items: Sequence[Item]) -> str:
+    """Return what many changes are: `12 alerts on 3 machines: 2 critical, 10 warning; 4 are over`."""
+    severities = Counter(item.severity for item in items)
+    machines = len({(item.site, item.area, item.machine) for item in items if item.machine})
+    over = sum(item.over or item.kind == "cleared" for item in items)
+    counts = ", ".join(
+        f"{severities[severity]} {severity}" for severity in reversed(SEVERITIES) if severities[severity]
+    )
+    where = f" on {machines} machine{'s' * (machines != 1)}" if machines else ""
+    return f"{len(items)} alerts{where}: {counts}" + (f"; {over} over" if over else "")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from gateway.api import Entry, Notification, OutboxItem, OutboxState
+from gateway.api import OutboxItem, OutboxState, Planning
 from gateway.domain.events import Fact
-from gateway.journal.store import Journal, Outcome
+from gateway.domain.silences import Silence
+from gateway.journal.messages import Messages, Outcome
+from gateway.journal.silences import all_silences
+from gateway.journal.store import Journal
 from gateway.journal.stream import Stream
 
 
@@ -16,38 +19,62 @@ class Outbox:
 
     def __init__(self, journal: Journal, stream: Stream) -> None:
         self._journal = journal
+        self._messages = Messages(journal)
         self._stream = stream
 
-    async def plan(self, consumer: str, items: Sequence[tuple[Notification, str, Entry]], seq: int) -> None:
-        """Put (notification, handler, what it tells of) into the outbox and move the cursor that led to them."""
-        rows = [
-            OutboxItem(
-                id=notification.id,
-                handler=handler,
-                attempts=0,
-                created_ns=entry.recorded_ns,
-                cause=entry.fact.id,
-                correlation=entry.fact.correlation_id,
-                notification=notification,
-            )
-            for notification, handler, entry in items
-        ]
-        await self._journal.call(self._journal.enqueue, rows, consumer, seq)
+    async def plan(self, consumer: str, planning: Planning, seq: int) -> None:
+        """Write what was planned and move the cursor that led to it."""
+        await self._journal.call(self._messages.enqueue, planning, consumer, seq)
+        self._stream.announce(self._journal.next_seq - 1)
+
+    async def remembered(self) -> tuple[list[tuple[str, str, bytes]], list[Silence]]:
+        """Return what the planner remembers, and the silences that people have added and that still hold."""
+        rows = await self._journal.call(self._messages.remembered)
+        return rows, await self._journal.call(all_silences, self._messages, time.time_ns())
 
     async def take(self, handler: str) -> OutboxItem | None:
         """Mark the next notification due for a handler as sending and return it."""
-        return await self._journal.call(self._journal.take, handler, time.time_ns())
+        return await self._journal.call(self._messages.take, handler, time.time_ns())
 
-    async def settle(self, item: OutboxItem, state: OutboxState, due_ns: int, said: str, facts: Sequence[Fact]) -> None:
-        """Write what became of an attempt."""
+    async def settle(  # noqa: PLR0917 - it writes down what it is given
+        self,
+        item: OutboxItem,
+        state: OutboxState,
+        due_ns: int,
+        said: str,
+        facts: Sequence[Fact],
+        instead: Sequence[OutboxItem] = (),
+    ) -> None:
+        """Write what became of an attempt, and what is to be sent instead."""
         outcome = Outcome(state, time.time_ns(), due_ns, said)
-        await self._journal.call(self._journal.settle, item.id, outcome, facts)
+        await self._journal.call(self._messages.settle, item, outcome, facts, instead)
         self._stream.announce(self._journal.next_seq - 1)
+
+    async def waiting(self, handler: str) -> list[OutboxItem]:
+        """Return what is due for a handler and has certainly not gone."""
+        return await self._journal.call(self._messages.waiting, handler, time.time_ns())
+
+    async def merge(self, items: Sequence[OutboxItem], into: OutboxItem) -> None:
+        """Let one message go instead of several that have not gone."""
+        await self._journal.call(self._messages.merge, items, into)
+
+    async def nth_sent(self, handler: str, number: int) -> int | None:
+        """Return when the last message but `number` was sent through a handler, in ns, or None."""
+        return await self._journal.call(self._messages.nth_sent, handler, number)
 
     async def next_due(self, handler: str) -> int | None:
         """Return when the next notification of a handler is due, in ns."""
-        return await self._journal.call(self._journal.next_due, handler)
+        return await self._journal.call(self._messages.next_due, handler)
 
     async def hurry(self, handler: str) -> None:
         """Make everything that waits for a handler due: it works again."""
-        await self._journal.call(self._journal.hurry, handler, time.time_ns())
+        await self._journal.call(self._messages.hurry, handler, time.time_ns())
+
+    async def take_up(self, handlers: Sequence[str]) -> int:
+        """Take up after a start what was under way; return how many messages were being sent when the last one ended.
+
+        What was for a handler that is not among `handlers` any more has failed.
+        """
+        interrupted = await self._journal.call(self._messages.resume, handlers, time.time_ns())
+        self._stream.announce(self._journal.next_seq - 1)
+        return interrupted

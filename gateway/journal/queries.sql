@@ -33,16 +33,21 @@ DELETE FROM notes WHERE name = ?;
 INSERT INTO cursors (consumer, seq) VALUES (?, ?) ON CONFLICT (consumer) DO UPDATE SET seq = excluded.seq;
 
 -- name: insert_outbox
-INSERT INTO outbox (id, handler, state, created, due, attempts, cause, correlation, said, notification)
-VALUES (?, ?, 'pending', ?, ?, 0, ?, ?, '', ?)
+INSERT INTO outbox (
+    id, handler, state, created, due, attempts, cause, correlation, said, notification, route, kind, alert
+)
+VALUES (?, ?, 'pending', ?, ?, 0, ?, ?, '', ?, ?, ?, ?)
 ON CONFLICT (id) DO NOTHING;
+
+-- name: insert_told
+INSERT INTO told (change, outbox, alert) VALUES (?, ?, ?) ON CONFLICT DO NOTHING;
 
 -- name: take_outbox
 UPDATE outbox SET state = 'sending', attempts = attempts + 1
 WHERE id = (
     SELECT id FROM outbox WHERE handler = ? AND due <= ? AND state IN ('pending', 'uncertain') ORDER BY due LIMIT 1
 )
-RETURNING id, attempts, created, cause, correlation, notification;
+RETURNING id, handler, attempts, created, cause, correlation, notification, route;
 
 -- name: settle_outbox
 UPDATE outbox SET state = ?, due = ?, said = ? WHERE id = ?;
@@ -51,8 +56,30 @@ UPDATE outbox SET state = ?, due = ?, said = ? WHERE id = ?;
 UPDATE outbox SET state = 'uncertain' WHERE state = 'sending';
 
 -- name: orphaned_outbox
-UPDATE outbox SET state = 'failed', said = 'the handler is not in the configuration any more'
-WHERE state NOT IN ('sent', 'failed') AND handler NOT IN (SELECT value FROM json_each(?));
+UPDATE outbox SET state = 'failed', said = ?
+WHERE state NOT IN ('sent', 'failed', 'withdrawn') AND handler NOT IN (SELECT value FROM json_each(?))
+RETURNING id, handler, attempts, created, cause, correlation, notification, route;
+
+-- name: withdraw_outbox
+UPDATE outbox SET state = 'withdrawn', said = ?
+WHERE alert = ? AND state = 'pending' AND kind IN (SELECT value FROM json_each(?))
+RETURNING cause, kind, route, handler;
+
+-- name: waiting_outbox
+SELECT id, handler, attempts, created, cause, correlation, notification, route FROM outbox
+WHERE handler = ? AND due <= ? AND state = 'pending' ORDER BY due LIMIT 5000;
+
+-- name: merge_outbox
+UPDATE outbox SET state = 'withdrawn', said = ? WHERE id = ?;
+
+-- name: merge_told
+UPDATE OR REPLACE told SET outbox = ? WHERE outbox = ?;
+
+-- name: copy_told
+INSERT INTO told (change, outbox, alert) SELECT change, ?, alert FROM told WHERE outbox = ? ON CONFLICT DO NOTHING;
+
+-- name: nth_sent_outbox
+SELECT due FROM outbox WHERE handler = ? AND state = 'sent' ORDER BY due DESC LIMIT 1 OFFSET ?;
 
 -- name: hurry_outbox
 UPDATE outbox SET due = ? WHERE handler = ? AND state IN ('pending', 'uncertain') AND due > ?;
@@ -60,8 +87,34 @@ UPDATE outbox SET due = ? WHERE handler = ? AND state IN ('pending', 'uncertain'
 -- name: next_outbox
 SELECT min(due) FROM outbox WHERE handler = ? AND state IN ('pending', 'uncertain');
 
--- name: outbox_of_cause
-SELECT handler, state, attempts, said FROM outbox WHERE cause = ? ORDER BY handler;
+-- name: outbox_of_change
+SELECT handler, state, attempts, said FROM told JOIN outbox ON outbox.id = told.outbox
+WHERE change = ? ORDER BY handler, created;
+
+-- name: messages_of_alert
+SELECT DISTINCT outbox.id, handler, route, kind, state, attempts, said, created,
+       coalesce(json_extract(notification, '$.count'), 1)
+FROM told JOIN outbox ON outbox.id = told.outbox WHERE told.alert = ? ORDER BY created, handler;
+
+-- name: upsert_planner
+INSERT INTO planner (kind, key, record) VALUES (?, ?, ?)
+ON CONFLICT (kind, key) DO UPDATE SET record = excluded.record;
+
+-- name: delete_planner
+DELETE FROM planner WHERE kind = ? AND key = ?;
+
+-- name: planner
+SELECT kind, key, record FROM planner;
+
+-- name: upsert_silence
+INSERT INTO silences (id, ends, silence) VALUES (?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET ends = excluded.ends, silence = excluded.silence;
+
+-- name: silences
+SELECT ends, silence FROM silences WHERE ends > ? ORDER BY ends, id;
+
+-- name: trim_silences
+DELETE FROM silences WHERE id IN (SELECT id FROM silences WHERE ends < ?3 AND ?1 >= 0 LIMIT ?2);
 
 -- name: count_outbox
 SELECT handler, state, count(*) FROM outbox GROUP BY handler, state ORDER BY handler, state;
@@ -178,7 +231,7 @@ AND received < ?3;
 
 -- name: trim_outbox
 DELETE FROM outbox WHERE id IN (
-    SELECT id FROM outbox WHERE state IN ('sent', 'failed') AND created < ?3 AND ?1 >= 0 LIMIT ?2
+    SELECT id FROM outbox WHERE state IN ('sent', 'failed', 'withdrawn') AND created < ?3 AND ?1 >= 0 LIMIT ?2
 );
 
 -- name: trim_alerts

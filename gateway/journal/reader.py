@@ -16,9 +16,11 @@ from gateway.domain.baseline_history import CHANGES
 from gateway.domain.events import Fact
 from gateway.domain.limits import Limits
 from gateway.domain.signals import Place, place_of
+from gateway.domain.silences import Silence
 from gateway.errors import GatewayError
 from gateway.journal.database import load_queries, open_for_reading
 from gateway.journal.salvage import check_slice
+from gateway.journal.silences import read_silence
 from gateway.journal.states import REGISTRY_SEQ, SNAPSHOT_SEQ, decode_state
 
 READINGS = "VibrationRecorded"
@@ -167,8 +169,19 @@ class Reader:
         return [entry.fact for entry in sorted(entries, key=attrgetter("seq"))]
 
     def outbox_of(self, fact_id: str) -> list[tuple[str, str, int, str]]:
-        """Return (handler, state, attempts, what the other side said) of the notifications of a fact."""
-        return self._db.execute(self._sql["outbox_of_cause"], (fact_id,)).fetchall()
+        """Return (handler, state, attempts, what the other side said) of the notifications that tell of a fact."""
+        return self._db.execute(self._sql["outbox_of_change"], (fact_id,)).fetchall()
+
+    def messages_of(self, alert_id: str) -> list[dict[str, Any]]:
+        """Return every message that tells of an alert, oldest first; `count` is how many alerts it tells of."""
+        names = ("id", "handler", "route", "kind", "state", "attempts", "said", "created", "count")
+        return [
+            dict(zip(names, row, strict=True)) for row in self._db.execute(self._sql["messages_of_alert"], (alert_id,))
+        ]
+
+    def silences(self, after_ns: int) -> list[Silence]:
+        """Return the silences that people have added and that end after a time, in the order of their ends."""
+        return [read_silence(*row) for row in self._db.execute(self._sql["silences"], (after_ns,))]
 
     def count_readings(self) -> int:
         """Return the number of readings."""

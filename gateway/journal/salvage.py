@@ -15,7 +15,9 @@ import structlog
 from gateway.api import Notification
 from gateway.domain.alerts import Alert
 from gateway.domain.decoding import EVENT
+from gateway.domain.planning.cases import RECORDS
 from gateway.domain.sensors import SensorState
+from gateway.domain.silences import Silence
 from gateway.errors import JournalError, JournalUnavailableError
 from gateway.journal.database import migrations, open_for_writing
 from gateway.journal.states import REGISTRY_SEQ, SNAPSHOT_SEQ, decode_state, encode_state
@@ -27,7 +29,7 @@ RUNNING = "running"
 
 _NEWEST_ROWS = 20_000
 _SLICE = 500
-_SMALL_TABLES = ("sensors", "alerts", "outbox", "cursors", "detector", "notes")
+_SMALL_TABLES = ("sensors", "alerts", "outbox", "told", "planner", "silences", "cursors", "detector", "notes")
 BIG_TABLES = ("readings", "events", "dead_letters")
 _ROLLUPS = ("rollups_10s", "rollups_1m", "rollups_1h")
 _SUFFIXES = ("", "-wal", "-shm")
@@ -39,6 +41,8 @@ _DECODE: dict[str, Callable[[tuple[Any, ...]], object]] = {
     "events": lambda row: _decode_json(row[8], type=dict[str, Any]),
     "alerts": lambda row: _decode_json(row[4], type=Alert),
     "outbox": lambda row: _decode_json(row[9], type=Notification),
+    "planner": lambda row: _decode_json(row[2], type=RECORDS.get(row[0], dict)),
+    "silences": lambda row: _decode_json(row[2], type=Silence),
     "detector": lambda row: decode_state(row[1]),
     "notes": lambda row: int(row[1]) if row[0] in {SNAPSHOT_SEQ, REGISTRY_SEQ} else row[1],
 }

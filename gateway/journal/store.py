@@ -9,12 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 import structlog
 
-from gateway.api import Notification, OutboxItem, OutboxState
 from gateway.domain.alerts import Alert
 from gateway.domain.batch import Batch, ReadingRow
 from gateway.domain.events import Fact, Message
@@ -48,15 +47,6 @@ RollupRow = tuple[int, int, float, float, float, int]
 """sensor key, beginning in seconds, lowest, mean and highest level, number of readings."""
 
 
-class Outcome(msgspec.Struct, frozen=True):
-    """How an attempt to deliver ended at `time_ns`; for one that is to be repeated, `due_ns` says when."""
-
-    state: OutboxState
-    time_ns: int
-    due_ns: int
-    said: str
-
-
 class Journal:
     """The writing side. Its methods run in its thread: `await journal.call(journal.write, batch)`.
 
@@ -84,7 +74,7 @@ class Journal:
     def close(self) -> None:
         """End the thread and fold the write-ahead log into the file."""
         self._thread.shutdown(wait=True)
-        with suppress(JournalUnavailableError), self._transaction():
+        with suppress(JournalUnavailableError), self.transaction():
             self._db.execute(self._sql["delete_note"], (RUNNING,))
         self._db.close()
 
@@ -96,13 +86,13 @@ class Journal:
 
     def write(self, batch: Batch) -> None:
         """Write a batch in one transaction. Raises JournalUnavailableError and has then written nothing."""
-        with self._transaction():
+        with self.transaction():
             if batch.sensors:
-                self._many("insert_sensor", (_sensor_row(sensor) for sensor in batch.sensors.values()))
+                self.many("insert_sensor", (_sensor_row(sensor) for sensor in batch.sensors.values()))
                 self._db.execute(self._sql["upsert_note"], (REGISTRY_SEQ, str(batch.next_seq)))
             self._insert_readings(batch.readings)
-            self._append(batch.facts, batch.recorded_ns)
-            self._many(
+            self.append(batch.facts, batch.recorded_ns)
+            self.many(
                 "insert_dead_letter",
                 (
                     (
@@ -113,8 +103,8 @@ class Journal:
                     for letter in batch.dead_letters
                 ),
             )  # fmt: skip
-            self._many("delete_dead_letter", ((number,) for number in batch.replayed))
-            self._many(
+            self.many("delete_dead_letter", ((number,) for number in batch.replayed))
+            self.many(
                 "upsert_alert",
                 (
                     (alert.id, alert.sensor_id, alert.state, alert.opened_ns, JSON.encode(alert).decode())
@@ -173,8 +163,8 @@ class Journal:
 
     def save_detector(self, sensors: Iterable[Sensor], machines: Mapping[Place, str], seq: int) -> None:
         """Save the state of `sensors`, and those of all machines, as they are after `seq`."""
-        with self._transaction():
-            self._many("upsert_detector", ((sensor.key, encode_state(sensor.state)) for sensor in sensors))
+        with self.transaction():
+            self.many("upsert_detector", ((sensor.key, encode_state(sensor.state)) for sensor in sensors))
             self._db.execute(self._sql["upsert_note"], (MACHINES, encode_machines(machines)))
             self._db.execute(self._sql["upsert_note"], (SNAPSHOT_SEQ, str(seq)))
 
@@ -185,7 +175,7 @@ class Journal:
 
     def write_note(self, name: str, value: str) -> None:
         """Keep a small text under a name."""
-        with self._transaction():
+        with self.transaction():
             self._db.execute(self._sql["upsert_note"], (name, value))
 
     def cursor(self, consumer: str) -> int:
@@ -195,60 +185,8 @@ class Journal:
 
     def move_cursor(self, consumer: str, seq: int) -> None:
         """Remember that a consumer is done with everything up to `seq`."""
-        with self._transaction():
+        with self.transaction():
             self._db.execute(self._sql["upsert_cursor"], (consumer, seq))
-
-    def enqueue(self, items: Sequence[OutboxItem], consumer: str, seq: int) -> None:
-        """Put notifications into the outbox and move the cursor that led to them, in one transaction."""
-        with self._transaction():
-            self._many(
-                "insert_outbox",
-                (
-                    (
-                        item.id, item.handler, item.created_ns, item.created_ns, item.cause, item.correlation,
-                        JSON.encode(item.notification).decode(),
-                    )
-                    for item in items
-                ),
-            )  # fmt: skip
-            self._db.execute(self._sql["upsert_cursor"], (consumer, seq))
-
-    def take(self, handler: str, now_ns: int) -> OutboxItem | None:
-        """Mark the next notification due for a handler as sending and return it."""
-        with self._transaction():
-            row = self._db.execute(self._sql["take_outbox"], (handler, now_ns)).fetchone()
-        if row is None:
-            return None
-        id_, attempts, created, cause, correlation, notification = row
-        return OutboxItem(
-            id_, handler, attempts, created, cause, correlation, msgspec.json.decode(notification, type=Notification)
-        )
-
-    def settle(self, item_id: str, outcome: Outcome, facts: Sequence[Fact]) -> None:
-        """Write what became of an attempt, with the facts that say so."""
-        seq = self.next_seq
-        with self._transaction():
-            self._db.execute(self._sql["settle_outbox"], (outcome.state, outcome.due_ns, outcome.said, item_id))
-            self._append(list(enumerate(facts, start=seq)), outcome.time_ns)
-        self.next_seq = seq + len(facts)
-
-    def next_due(self, handler: str) -> int | None:
-        """Return when the next notification of a handler is due, in ns, or None if there is none."""
-        return self._one("next_outbox", handler)[0]
-
-    def hurry(self, handler: str, now_ns: int) -> None:
-        """Make everything that waits for a handler due now."""
-        with self._transaction():
-            self._db.execute(self._sql["hurry_outbox"], (now_ns, handler, now_ns))
-
-    def resume_outbox(self, handlers: Sequence[str]) -> int:
-        """Mark what was being sent when the gateway ended as uncertain; return how many there were.
-
-        What was for a handler that is not among `handlers` any more has failed.
-        """
-        with self._transaction():
-            self._db.execute(self._sql["orphaned_outbox"], (JSON.encode(handlers).decode(),))
-            return self._db.execute(self._sql["interrupted_outbox"]).rowcount
 
     def settled_seq(self, consumers: Iterable[str]) -> int:
         """Return up to where nobody needs the journal any more: neither a consumer nor a replay after a crash."""
@@ -256,19 +194,19 @@ class Journal:
 
     def trim(self, query: str, seq: int, limit: int, before_ns: int) -> int:
         """Delete the oldest rows up to `seq` and older than a time, `limit` at most; return how many went."""
-        with self._transaction():
+        with self.transaction():
             return self._db.execute(self._sql[query], (seq, limit, before_ns)).rowcount
 
     def add_rollups(self, table: str, rows: Sequence[RollupRow], seq: int) -> None:
         """Let readings count in a table of rollups, and move the cursor of that name, in one transaction."""
-        with self._transaction():
+        with self.transaction():
             self._db.executemany(self._sql["add_rollup"].replace("ROLLUPS", table), rows)
             self._db.execute(self._sql["upsert_cursor"], (table, seq))
 
     def trim_rollups(self, table: str, sensor: int, before: int, most: int) -> int:
         """Delete rows of a sensor from before a time, those of `most` seconds at once; return how many went."""
         query = self._sql["trim_rollups"].replace("ROLLUPS", table)
-        with self._transaction():
+        with self.transaction():
             return self._db.execute(query, (sensor, before, most)).rowcount
 
     def used_bytes(self) -> int:
@@ -278,8 +216,9 @@ class Journal:
         )
         return (pages - free) * size  # type: ignore[no-any-return] # numbers, by SQLite's documentation
 
-    def _append(self, facts: Iterable[tuple[int, Fact]], recorded_ns: int) -> None:
-        self._many(
+    def append(self, facts: Iterable[tuple[int, Fact]], recorded_ns: int) -> None:
+        """Append facts with their numbers, within a transaction."""
+        self.many(
             "insert_event",
             (
                 (
@@ -295,17 +234,27 @@ class Journal:
         whole = len(rows) - len(rows) % _ROWS
         for start in range(0, whole, _ROWS):
             self._db.execute(self._insert_many, list(chain.from_iterable(rows[start : start + _ROWS])))
-        self._many("insert_reading", rows[whole:])
+        self.many("insert_reading", rows[whole:])
 
-    def _many(self, query: str, rows: Iterable[tuple[object, ...]]) -> None:
+    def many(self, query: str, rows: Iterable[tuple[object, ...]]) -> None:
+        """Run a statement of queries.sql for every row, within a transaction."""
         self._db.executemany(self._sql[query], rows)
 
     def _one(self, query: str, *values: object) -> tuple[int, ...]:
         row: tuple[int, ...] = self._db.execute(self._sql[query], values).fetchone()
         return row
 
+    def all(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return what a statement of queries.sql gives."""
+        return self._db.execute(self._sql[query], values).fetchall()
+
+    def count(self, query: str, *values: object) -> int:
+        """Run a statement of queries.sql within a transaction; return how many rows it changed."""
+        return self._db.execute(self._sql[query], values).rowcount
+
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
+        """Write everything in it, or nothing. Raises JournalUnavailableError, and JournalError for a damaged file."""
         try:
             self._db.execute("BEGIN IMMEDIATE")
             yield

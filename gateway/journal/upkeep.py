@@ -143,6 +143,7 @@ class Upkeep:
             "trim_events": section.events,
             "trim_dead_letters": section.dead_letters,
             "trim_outbox": section.events,
+            "trim_silences": section.events,
             "trim_alerts": section.events,
         }
         for query, age_ns in ages.items():

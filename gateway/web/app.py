@@ -22,6 +22,7 @@ from gateway.web.baselines import create_baselines
 from gateway.web.guard import HEADERS, Guard
 from gateway.web.ports import PageSettings, Services
 from gateway.web.schema import Readiness
+from gateway.web.silences import create_silences
 from gateway.web.stream import Stream
 
 _STATIC = Path(__file__).parent / "static"
@@ -41,6 +42,7 @@ def create_app(services: Services, page: PageSettings, stream: Stream | None = N
         app.include_router(actions)
         said["actions"] = _alert_actions(actions)  # the page offers what there is
         app.include_router(create_ack_page(services, services.actions, page))
+    app.include_router(create_silences(services, permission))
     _add_probes(app, services)
     _add_files(app)
     app.add_exception_handler(RequestValidationError, _misunderstood)

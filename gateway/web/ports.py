@@ -68,6 +68,10 @@ class Answers(Protocol):
         """Return the baselines of a sensor that hold now, or of all."""
         ...
 
+    async def silences(self, everything: bool) -> Sequence[Mapping[str, Any]]:  # noqa: FBT001 - one word
+        """Return the silences that hold or will, or all, as `gateway.domain.silences.describe_now` gives them."""
+        ...
+
     async def condition(self) -> Mapping[str, Any]:
         """Return how the gateway itself is."""
         ...
@@ -86,6 +90,14 @@ class Actions(Protocol):
 
     async def relearn(self, sensor_id: str, state: str | None, by: str, reason: str) -> Mapping[str, Any]:
         """Have it learned anew, in one operating state or in all. Raises NotFoundError or ConflictError."""
+        ...
+
+    async def add_silence(self, parts: Mapping[str, Any], by: str, reason: str) -> Mapping[str, Any]:
+        """Add a silence and return it. Raises ValueError for one that cannot be."""
+        ...
+
+    async def expire_silence(self, silence_id: str, by: str) -> Mapping[str, Any]:
+        """End a silence now and return it. Raises NotFoundError or ConflictError."""
         ...
 
     async def replay(self, numbers: Sequence[int]) -> Mapping[str, Any]:

@@ -13,13 +13,14 @@ from pydantic import BaseModel
 
 from gateway.cli import cli
 from gateway.config import Config, load
-from gateway.consumers.notifier import FAILED, SENT
 from gateway.domain.alerts import ALERT_FACTS, CONDITION
 from gateway.domain.baseline_facts import BASELINE_LEARNED, BASELINE_RELEARN, BASELINE_SET
 from gateway.domain.decoding import REASONS
 from gateway.domain.events import FEATURES
 from gateway.domain.regime import REGIME_CHANGED
 from gateway.domain.signals import MACHINE_STATE, SENSOR_STATUS
+from gateway.domain.silences import ADDED, EXPIRED
+from gateway.domain.telling import DEFERRED, FAILED, SENT, SUPPRESSED
 from gateway.domain.watch import TIME_PASSED
 from gateway.handlers import BUILT_IN
 from gateway.web.metrics import Metrics
@@ -61,7 +62,7 @@ def keys(model: type[BaseModel]) -> set[str]:
     found: set[str] = set()
     for name, field in model.model_fields.items():
         inner = [part for part in _types(field.annotation) if isinstance(part, type) and issubclass(part, BaseModel)]
-        found |= {name}.union(*(keys(part) for part in inner))
+        found |= {field.alias or name}.union(*(keys(part) for part in inner))
     return found
 
 
@@ -128,6 +129,10 @@ def test_every_derived_event_is_documented() -> None:
         CONDITION,
         SENT,
         FAILED,
+        SUPPRESSED,
+        DEFERRED,
+        ADDED,
+        EXPIRED,
     }
 
 

@@ -30,6 +30,7 @@ Journal = _find("gateway.journal.store", "Journal")
 Mqtt5Subscriber = _find("gateway.mqtt.mqtt5_subscriber", "Mqtt5Subscriber")
 PahoSubscriber = _find("gateway.mqtt.paho_subscriber", "PahoSubscriber")
 SUBSCRIBERS = (Mqtt5Subscriber, PahoSubscriber)
+Messages = _find("gateway.journal.messages", "Messages")
 InfluxWriter = _find("gateway.consumers.influx", "InfluxWriter")
 EmailHandler = _find("gateway.handlers.email", "EmailHandler")
 
@@ -137,11 +138,11 @@ def kill_at(point: str, number: int) -> None:
     points: dict[str, tuple[Any, str, bool]] = {
         "received": (SUBSCRIBERS, "batch", True),
         "before-commit": (Journal, "write", False),
-        "in-transaction": (Journal, "_append", False),
+        "in-transaction": (Journal, "append", False),
         "after-commit": (Journal, "write", True),
         "before-acknowledgement": (SUBSCRIBERS, "acknowledge", False),
         "influxdb-has-it": (InfluxWriter, "_post", True),
-        "before-outbox": (Journal, "enqueue", False),
+        "before-outbox": (Messages, "enqueue", False),
         "before-mail": (EmailHandler, "send", False),
         "after-mail": (EmailHandler, "send", True),
     }

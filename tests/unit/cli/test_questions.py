@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from gateway.api import Notification, OutboxItem
-from gateway.journal.store import Outcome
+from gateway.api import Notification, OutboxItem, Planning
+from gateway.journal.messages import Messages, Outcome
 from tests.readings import NOON, Plant, event, message, plant, reading
 from tests.unit.cli.conftest import Run
 
@@ -95,9 +95,10 @@ class TestAlerts:
         listed = answer(run, "alerts", "list", "--all")
         whole = next(alert["id"] for alert in listed if alert["sensorId"] == "VB-1")
         bare = Notification("n1", "raised", whole, "machine", "warning", "VB-1", "", 0, 0, "edge-1")
-        eventful.journal.enqueue([OutboxItem("n1", "mail", 0, 0, whole, "c", bare)], "notifier", 1)
-        eventful.journal.take("mail", 1)
-        eventful.journal.settle("n1", Outcome("sent", 1, 1, "250 ok"), [])
+        messages, item = Messages(eventful.journal), OutboxItem("n1", "mail", 0, 0, whole, "c", bare)
+        messages.enqueue(Planning(0, [item]), "notifier", 1)
+        messages.take("mail", 1)
+        messages.settle(item, Outcome("sent", 1, 1, "250 ok"), [])
         shown = answer(run, "alerts", "show", whole[:8])
         assert [change["change"] for change in shown["history"]] == ["AlertRaised", "AlertEscalated", "AlertCleared"]
         assert shown["history"][0]["told"] == [{"handler": "mail", "state": "sent", "attempts": 1, "said": "250 ok"}]

@@ -2,14 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec.structs import replace
 
-from gateway.api import Entry, Notification, OutboxItem, OutboxState, Step, StoredReading
+from gateway.api import Entry, OutboxItem, OutboxState, Planning, Step, StoredReading
 from gateway.domain.events import Fact
+from gateway.domain.silences import Silence
+from gateway.domain.telling import Withdrawal, Withheld, fact_of
 from gateway.errors import JournalUnavailableError
 from tests.servers.waiting import until_async
 
@@ -32,6 +34,7 @@ class MemoryJournal:
     saves: list[int] = field(default_factory=list)
     rows: dict[str, Row] = field(default_factory=dict)
     facts: list[Fact] = field(default_factory=list)
+    records: dict[tuple[str, str], bytes] = field(default_factory=dict)
     full: int = 0
 
     def __post_init__(self) -> None:
@@ -71,20 +74,51 @@ class MemoryJournal:
         self.cursors[consumer] = seq
         self.saves.append(seq)
 
-    async def plan(self, consumer: str, items: Sequence[tuple[Notification, str, Entry]], seq: int) -> None:
+    async def plan(self, consumer: str, planning: Planning, seq: int) -> None:
         self._write()
-        for notification, handler, entry in items:
-            item = OutboxItem(
-                notification.id,
-                handler,
-                0,
-                entry.recorded_ns,
-                entry.fact.id,
-                entry.fact.correlation_id,
-                notification,
-            )
-            self.rows.setdefault(item.id, Row(item))
+        self._insert(planning.items)
+        facts = [*planning.facts, *(fact for one in planning.withdrawals for fact in self._withdraw(one))]
+        for kind, key, record in planning.records:
+            if record is None:
+                self.records.pop((kind, key), None)
+            else:
+                self.records[kind, key] = record
         self.cursors[consumer] = seq
+        self.facts += facts
+        self.add(*(Entry(0, fact, planning.time_ns) for fact in facts))
+
+    async def remembered(self) -> tuple[list[tuple[str, str, bytes]], list[Silence]]:
+        return [(kind, key, record) for (kind, key), record in self.records.items()], []
+
+    def _insert(self, items: Sequence[OutboxItem]) -> None:
+        for item in items:
+            self.rows.setdefault(item.id, Row(item))
+
+    def _withdraw(self, one: Withdrawal) -> Iterator[Fact]:
+        for row in self.rows.values():
+            told = row.item.notification
+            if row.state == "pending" and told.alert_id == one.item.alert_id and told.kind in one.kinds:
+                row.state = "withdrawn"
+                item = replace(one.item, change=row.item.cause)
+                yield fact_of(
+                    Withheld(
+                        item, one.correlation, told.kind, one.by, one.reason, one.time_ns,
+                        row.item.route, row.item.handler,
+                    )
+                )  # fmt: skip
+
+    async def waiting(self, handler: str) -> list[OutboxItem]:
+        return [row.item for row in self._waiting(handler) if row.state == "pending" and row.due_ns <= time.time_ns()]
+
+    async def merge(self, items: Sequence[OutboxItem], into: OutboxItem) -> None:
+        self._write()
+        for item in items:
+            self.rows[item.id].state = "withdrawn"
+        self._insert([into])
+
+    async def nth_sent(self, handler: str, number: int) -> int | None:
+        times = [row.due_ns for row in self.rows.values() if row.item.handler == handler and row.state == "sent"]
+        return sorted(times, reverse=True)[number] if number < len(times) else None
 
     async def take(self, handler: str) -> OutboxItem | None:
         self._write()
@@ -95,8 +129,17 @@ class MemoryJournal:
         row.state, row.item = "sending", replace(row.item, attempts=row.item.attempts + 1)
         return row.item
 
-    async def settle(self, item: OutboxItem, state: OutboxState, due_ns: int, said: str, facts: Sequence[Fact]) -> None:
+    async def settle(  # noqa: PLR0917 - the shape that the notifier asks for
+        self,
+        item: OutboxItem,
+        state: OutboxState,
+        due_ns: int,
+        said: str,
+        facts: Sequence[Fact],
+        instead: Sequence[OutboxItem] = (),
+    ) -> None:
         self._write()
+        self._insert(instead)
         row = self.rows[item.id]
         row.state, row.due_ns, row.said = state, due_ns, said
         self.facts += facts

@@ -10,12 +10,12 @@ from msgspec.structs import replace
 
 from gateway.api import Entry, Handler, Notification
 from gateway.consumers.notifier import Notifier
-from gateway.domain.routing import Route
+from gateway.domain.routing import Route, RouteTable
 from tests.plant import alert_entry, alert_of
 from tests.unit.consumers.journal import MemoryJournal
 
 SECOND = 10**9
-ROUTES = (Route("warning", ("mail",)), Route("critical", ("sms", "mail")))
+ROUTES = (Route("warning", ("mail",), group_by="none"), Route("critical", ("sms", "mail"), group_by="none"))
 
 
 class Scripted:
@@ -54,7 +54,7 @@ async def running(
     told: list[tuple[str, str]] = []
     made = Notifier(
         journal,
-        routes,
+        RouteTable(routes),
         gateway_id="edge-1",
         page_url="http://x/",
         told=lambda name, state, _: told.append((name, state)),

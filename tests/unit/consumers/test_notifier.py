@@ -10,10 +10,14 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from gateway.api import DeliveryError, Notification
+from gateway.api import DeliveryError, Notification, OutboxItem, Planning
 from gateway.consumers import following, notifier
-from gateway.consumers.notifier import BREAK_AFTER, EXPIRY_NS, FAILED, SENT, Notifier
+from gateway.consumers import stored as waiting
+from gateway.consumers.notifier import BREAK_AFTER, EXPIRY_NS, Notifier
+from gateway.domain.routing import RouteTable
+from gateway.domain.telling import FAILED, SENT, SUPPRESSED
 from gateway.handlers.memory import MemoryHandler
+from tests.notifications import CRITICAL
 from tests.unit.consumers.journal import MemoryJournal, eventually
 from tests.unit.consumers.notifying import ROUTES, SECOND, Scripted, critical, running, warning
 
@@ -22,7 +26,7 @@ from tests.unit.consumers.notifying import ROUTES, SECOND, Scripted, critical, r
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notifier, "_FIRST_PAUSE", 0.001)
     monkeypatch.setattr(notifier, "BREAK_SECONDS", 0.001)
-    monkeypatch.setattr(notifier, "_TRY_AGAIN", 0.001)
+    monkeypatch.setattr(waiting, "_TRY_AGAIN", 0.001)
     monkeypatch.setattr(following, "_SAVE_AFTER", 0.0)
 
 
@@ -54,9 +58,17 @@ class TestPlanning:
     async def test_facts_that_nobody_is_told_of_only_move_the_cursor(self, journal: MemoryJournal) -> None:
         other = replace(warning(), fact=replace(warning().fact, type="BaselineLearned"))
         async with running(journal, routes=()):
-            journal.add(other, warning())
-            await eventually(lambda: journal.cursors == {"notifier": 2})
-        assert journal.rows == {}
+            journal.add(other)
+            await eventually(lambda: journal.cursors == {"notifier": 1})
+        assert (journal.rows, journal.facts) == ({}, [])
+
+    async def test_that_no_route_leads_anywhere_is_a_fact(self, journal: MemoryJournal) -> None:
+        entry = warning()
+        async with running(journal, routes=()):
+            journal.add(entry)
+            await eventually(lambda: journal.facts)
+        (fact,) = journal.facts
+        assert (fact.type, fact.causation_id, fact.data["reason"]) == (SUPPRESSED, entry.fact.id, "there are no routes")
 
     async def test_a_notification_says_all_that_is_known(self, journal: MemoryJournal) -> None:
         mail = Scripted()
@@ -209,9 +221,9 @@ class TestDelivering:
         self, journal: MemoryJournal, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(notifier, "_FIRST_PAUSE", 1.0)
-        made = Notifier(journal, ROUTES, gateway_id="edge-1")
-        item = made._items(warning())[0]  # noqa: SLF001 - the pauses are nowhere else to be seen
-        await journal.plan("notifier", [item], 1)
+        made = Notifier(journal, RouteTable(ROUTES), gateway_id="edge-1")
+        item = OutboxItem("n1", "mail", 0, 0, "c1", "first", CRITICAL)
+        await journal.plan("notifier", Planning(0, [item]), 1)
         taken = await journal.take("mail")
         assert taken is not None
         pauses = []
@@ -335,7 +347,7 @@ class TestTheCircuit:
         async def report(subject: str, problem: str | None) -> None:
             reports.append((subject, problem))
 
-        made = Notifier(journal, ROUTES, gateway_id="edge-1", report=report)
+        made = Notifier(journal, RouteTable(ROUTES), gateway_id="edge-1", report=report)
         mail = Scripted(*[DeliveryError("down")] * (BREAK_AFTER + 2))
         journal.add(warning())
         tasks = [asyncio.create_task(made.plan(journal)), asyncio.create_task(made.deliver("mail", mail, SECOND))]

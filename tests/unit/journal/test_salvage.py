@@ -13,9 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.api import OutboxItem
+from gateway.api import OutboxItem, Planning
+from gateway.domain.routing import Matchers
+from gateway.domain.silences import Silence
 from gateway.journal import Journal
+from gateway.journal.messages import Messages
 from gateway.journal.salvage import suspicion
+from gateway.journal.silences import add
 from tests.notifications import CRITICAL
 from tests.readings import Plant, message, plant, reading
 
@@ -33,7 +37,10 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
             here.take(*(reading(second, 8.0 if second % 20 < 10 else 4.0, sensor) for sensor in ("VB-1", "VB-2")))
         here.take(message(b"{"))
         here.pipeline.snapshot()
-        here.journal.enqueue([OutboxItem("n1", "mail", 0, 1, "fact-1", "first", CRITICAL)], "notifier", 5)
+        messages = Messages(here.journal)
+        item = OutboxItem("n1", "mail", 0, 1, "fact-1", "first", CRITICAL)
+        messages.enqueue(Planning(0, [item], records=[("flaps", "VB-1", b'{"times":[1]}')]), "notifier", 5)
+        add(messages, Silence("s1", Matchers(sensors=("VB-1",)), "anna", "", 0, 10), 1)
         here.journal.move_cursor("influx", 7)
     return folder
 
@@ -78,7 +85,7 @@ def read_everything(here: Plant) -> dict[str, Any]:
         row.event()
     journal = here.journal
     journal.sensors()
-    while journal.take("mail", 2**62):
+    while Messages(journal).take("mail", 2**62):
         pass
     return contents
 

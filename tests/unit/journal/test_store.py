@@ -8,13 +8,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.api import Notification, OutboxItem, OutboxState
+from gateway.api import Notification, OutboxItem, OutboxState, Planning
 from gateway.domain.alerts import Alert
 from gateway.domain.batch import Batch
 from gateway.domain.events import Fact
 from gateway.errors import JournalUnavailableError
 from gateway.journal import FILE_NAME, Journal, Outbox, Reader, Stream
-from gateway.journal.store import Outcome
+from gateway.journal.messages import Messages, Outcome
 from tests.notifications import CRITICAL
 from tests.readings import NOON_NS, Plant, message, plant, reading
 
@@ -128,61 +128,67 @@ class TestTransactions:
 
 class TestTheOutbox:
     def test_a_notification_is_taken_once_and_its_attempts_are_counted(self, journal: Journal) -> None:
-        journal.enqueue([item()], "notifier", 5)
+        Messages(journal).enqueue(Planning(0, [item()]), "notifier", 5)
         assert journal.cursor("notifier") == 5
-        first = journal.take("mail", 10)
+        first = Messages(journal).take("mail", 10)
         assert first is not None
         assert (first.id, first.attempts, first.notification.sensor_id) == ("n1", 1, CRITICAL.sensor_id)
-        assert journal.take("mail", 10) is None
-        journal.settle("n1", Outcome("pending", 11, 20, "busy"), [])
-        assert journal.take("mail", 19) is None
-        second = journal.take("mail", 20)
+        assert Messages(journal).take("mail", 10) is None
+        Messages(journal).settle(item(), Outcome("pending", 11, 20, "busy"), [])
+        assert Messages(journal).take("mail", 19) is None
+        second = Messages(journal).take("mail", 20)
         assert second is not None
         assert (second.id, second.attempts) == ("n1", 2)
 
     def test_planning_the_same_again_does_not_send_it_again(self, here: Plant, journal: Journal) -> None:
-        journal.enqueue([item()], "notifier", 5)
-        assert journal.take("mail", 10)
-        journal.settle("n1", Outcome("sent", 11, 11, "ok"), [])
-        journal.enqueue([item(), item(2)], "notifier", 6)
+        Messages(journal).enqueue(Planning(0, [item()]), "notifier", 5)
+        assert Messages(journal).take("mail", 10)
+        Messages(journal).settle(item(), Outcome("sent", 11, 11, "ok"), [])
+        Messages(journal).enqueue(Planning(0, [item(), item(2)]), "notifier", 6)
         assert outcomes(here) == [("mail", "pending", 1), ("mail", "sent", 1)]
 
     def test_the_one_that_is_due_first_comes_first_and_each_handler_has_its_own(self, journal: Journal) -> None:
-        journal.enqueue([item(1, created_ns=9), item(2, created_ns=3), item(3, "sms", created_ns=1)], "notifier", 1)
-        assert journal.next_due("mail") == 3
-        taken = [journal.take("mail", 10) for _ in range(3)]
+        Messages(journal).enqueue(
+            Planning(0, [item(1, created_ns=9), item(2, created_ns=3), item(3, "sms", created_ns=1)]), "notifier", 1
+        )
+        assert Messages(journal).next_due("mail") == 3
+        taken = [Messages(journal).take("mail", 10) for _ in range(3)]
         assert [one and one.id for one in taken] == ["n2", "n1", None]
-        assert (journal.next_due("mail"), journal.next_due("sms"), journal.next_due("log")) == (None, 1, None)
+        assert (
+            Messages(journal).next_due("mail"),
+            Messages(journal).next_due("sms"),
+            Messages(journal).next_due("log"),
+        ) == (None, 1, None)
 
     @pytest.mark.parametrize("state", ["sent", "failed"])
     def test_what_is_settled_is_never_taken_again(self, journal: Journal, state: OutboxState) -> None:
-        journal.enqueue([item()], "notifier", 1)
-        journal.take("mail", 10)
-        journal.settle("n1", Outcome(state, 11, 11, "said"), [fact(1)])
-        assert journal.resume_outbox(["mail"]) == 0
-        assert journal.take("mail", 2**62) is None
-        assert journal.next_due("mail") is None
+        Messages(journal).enqueue(Planning(0, [item()]), "notifier", 1)
+        Messages(journal).take("mail", 10)
+        Messages(journal).settle(item(), Outcome(state, 11, 11, "said"), [fact(1)])
+        assert Messages(journal).resume(["mail"], 0) == 0
+        assert Messages(journal).take("mail", 2**62) is None
+        assert Messages(journal).next_due("mail") is None
 
     def test_what_was_being_sent_when_the_gateway_ended_is_uncertain_and_sent_again(
         self, here: Plant, journal: Journal
     ) -> None:
-        journal.enqueue([item(1), item(2)], "notifier", 1)
-        journal.take("mail", 10)
-        assert journal.resume_outbox(["mail"]) == 1
+        Messages(journal).enqueue(Planning(0, [item(1), item(2)]), "notifier", 1)
+        Messages(journal).take("mail", 10)
+        assert Messages(journal).resume(["mail"], 0) == 1
         assert outcomes(here) == [("mail", "pending", 1), ("mail", "uncertain", 1)]
-        taken = [journal.take("mail", 10), journal.take("mail", 10)]
+        taken = [Messages(journal).take("mail", 10), Messages(journal).take("mail", 10)]
         assert {(one.id, one.attempts) for one in taken if one} == {("n1", 2), ("n2", 1)}
 
     def test_what_is_for_a_handler_that_is_gone_has_failed(self, here: Plant, journal: Journal) -> None:
-        journal.enqueue([item(1), item(2, "sms")], "notifier", 1)
-        assert journal.resume_outbox(["mail"]) == 0
+        Messages(journal).enqueue(Planning(0, [item(1), item(2, "sms")]), "notifier", 1)
+        assert Messages(journal).resume(["mail"], 0) == 0
         assert outcomes(here) == [("mail", "pending", 1), ("sms", "failed", 1)]
 
     def test_settling_writes_the_facts_that_say_so(self, here: Plant, journal: Journal) -> None:
         here.take(reading(0))
-        journal.enqueue([item()], "notifier", 1)
-        journal.take("mail", 10)
-        journal.settle("n1", Outcome("sent", 11, 11, "250 ok"), [fact(1), fact(2)])
+        Messages(journal).enqueue(Planning(0, [item()]), "notifier", 1)
+        Messages(journal).take("mail", 10)
+        Messages(journal).settle(item(), Outcome("sent", 11, 11, "250 ok"), [fact(1), fact(2)])
         assert here.contents()["facts"] == [(2, fact(1)), (3, fact(2))]
         assert journal.next_seq == 4
         with here.reader() as reader:
@@ -200,7 +206,10 @@ class TestFromTheEventLoop:
             stream.announce(batch.next_seq - 1)
             await asyncio.wait_for(waiting, 5)
             (entry,) = (await stream.step(0, 10, readings=False)).entries
-            await outbox.plan("notifier", [(CRITICAL, "mail", entry)], entry.seq)
+            message = OutboxItem(
+                CRITICAL.id, "mail", 0, entry.recorded_ns, entry.fact.id, entry.fact.correlation_id, CRITICAL
+            )
+            await outbox.plan("notifier", Planning(0, [message]), entry.seq)
             assert await stream.cursor("notifier") == entry.seq
             assert await outbox.next_due("mail") == entry.recorded_ns
             taken = await outbox.take("mail")
@@ -230,8 +239,8 @@ class TestFromTheEventLoop:
 def test_a_notification_without_texts_survives(tmp_path: Path) -> None:
     bare = Notification("n1", "raised", "a", "machine", "warning", "VB-1", "", 0, 0, "edge-1")
     with plant(tmp_path) as here:
-        here.journal.enqueue([OutboxItem("n1", "mail", 0, 0, "c", "c", bare)], "notifier", 1)
-        taken = here.journal.take("mail", 0)
+        Messages(here.journal).enqueue(Planning(0, [OutboxItem("n1", "mail", 0, 0, "c", "c", bare)]), "notifier", 1)
+        taken = Messages(here.journal).take("mail", 0)
         assert taken is not None
         assert taken.notification == bare
     assert (tmp_path / FILE_NAME).exists()

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from gateway.api import Notification, OutboxItem
+from gateway.api import Notification, OutboxItem, Planning
 from gateway.domain.events import derive
 from gateway.journal import life_of
-from gateway.journal.store import Outcome
+from gateway.journal.messages import Messages, Outcome
 from tests.readings import NOON_NS, Plant, event, message, plant, reading
 
 
@@ -36,11 +36,12 @@ def told(here: Plant) -> str:
     here.take(*(reading(second, 8.0) for second in range(3)))
     (alert,) = here.journal.open_alerts()
     note = Notification("n1", "raised", alert.id, "machine", "warning", "VB-1", "", 0, 0, "edge-1")
-    here.journal.enqueue([OutboxItem("n1", "mail", 0, 0, alert.id, "VB-1@2", note)], "notifier", 4)
-    here.journal.take("mail", 1)
+    messages, item = Messages(here.journal), OutboxItem("n1", "mail", 0, 0, alert.id, "VB-1@2", note)
+    messages.enqueue(Planning(0, [item]), "notifier", 4)
+    messages.take("mail", 1)
     data = {"handler": "mail", "attempts": 1, "said": "250 ok"}
     sent = derive("NotificationSent", "VB-1", NOON_NS, cause=alert.id, correlation="VB-1@2", data=data)
-    here.journal.settle("n1", Outcome("sent", 1, 1, "250 ok"), [sent])
+    messages.settle(item, Outcome("sent", 1, 1, "250 ok"), [sent])
     return alert.id
 
 

@@ -59,6 +59,9 @@ class Journal:
     async def baselines(self, sensor_id: str | None) -> Sequence[Mapping[str, Any]]:
         return [row for row in self.known_baselines if sensor_id in {None, row["sensorId"]}]
 
+    async def silences(self, everything: bool) -> Sequence[Mapping[str, Any]]:  # noqa: FBT001 - as `Answers` has it
+        return [{"id": "s1", "state": state} for state in ("active", "over") if everything or state == "active"]
+
     async def condition(self) -> Mapping[str, Any]:
         return CONDITION
 

@@ -42,6 +42,12 @@ class Changes:
     async def relearn(self, sensor_id: str, state: str | None, by: str, reason: str) -> Mapping[str, Any]:
         return self._note({"sensorId": sensor_id}, sensor_id, state, by, reason)
 
+    async def add_silence(self, parts: Mapping[str, Any], by: str, reason: str) -> Mapping[str, Any]:
+        return self._note({"id": "s1", "owner": by}, dict(parts), by, reason)
+
+    async def expire_silence(self, silence_id: str, by: str) -> Mapping[str, Any]:
+        return self._note({"id": silence_id}, silence_id, by)
+
     async def replay(self, numbers: Sequence[int]) -> Mapping[str, Any]:
         return self._note({"asked": len(numbers), "replayed": numbers}, *numbers)
 

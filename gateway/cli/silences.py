@@ -1,0 +1,112 @@
+"""silences: for what nobody is told, until when, and who wanted it."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.cli.changing import change
+from gateway.cli.output import config_option, inert, open_reader, output_option, print_json, print_table
+from gateway.config import load, parse_duration, standing_silences
+from gateway.domain.events import SEVERITIES, rfc3339
+from gateway.domain.silences import KINDS, describe_now, wanted
+from gateway.errors import GatewayError
+
+_COLUMNS = ("state", "what", "until", "owner", "reason", "id")
+_DIMENSIONS = ("sites", "areas", "machines", "sensors", "kinds")
+
+
+@click.group()
+def silences() -> None:
+    """Silences: what nobody is told of for a while, with an owner, a reason and an end."""
+
+
+@silences.command()
+@config_option
+@output_option
+@click.option("--site", "sites", multiple=True, help="Only there; the same for the others. May be given several times.")
+@click.option("--area", "areas", multiple=True)
+@click.option("--machine", "machines", multiple=True, help="A name, or its beginning and a star: 'pump-*'.")
+@click.option("--sensor", "sensors", multiple=True)
+@click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS))
+@click.option("--severity", type=click.Choice(SEVERITIES), default="critical", show_default=True, help="And milder.")
+@click.option("--for", "length", required=True, help="How long: 30m, 2h, 3d.")
+@click.option("--by", default=getpass.getuser, show_default="the user who asks", help="Who wants it.")
+@click.option("--reason", required=True, help="Why.")
+def add(config_path: Path, output: str, length: str, by: str, reason: str, **matchers: Any) -> None:
+    """Tell nobody of what matches, for a while. What is still active at the end is told then."""
+    try:
+        length_ns = parse_duration(length)
+    except ValueError as error:
+        raise click.UsageError(f"--for: {error}") from error
+    now_ns = time.time_ns()
+    parts = {**matchers, "until": rfc3339(now_ns + length_ns)}
+    try:
+        wanted(parts, by, reason, now_ns)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    made = change(
+        load(config_path),
+        "/api/v1/silences",
+        {**parts, "by": by, "reason": reason},
+        lambda operations: operations.add_silence(parts, by, reason),
+    )
+    if output == "json":
+        print_json(made)
+    else:
+        click.echo(inert(f"{made['id'][:8]}: nobody is told of {_what(made)} until {made['endsAt']}"))
+
+
+@silences.command("list")
+@config_option
+@output_option
+@click.option("--all", "everything", is_flag=True, help="Those that are over, too.")
+def list_(config_path: Path, output: str, *, everything: bool) -> None:
+    """List the silences that hold or will, those of the configuration too."""
+    now_ns = time.time_ns()
+    added = open_reader(config_path).silences(0 if everything else now_ns)
+    standing = standing_silences(load(config_path))
+    found = [describe_now(silence, now_ns) for silence in (*standing, *added)]
+    if output == "json":
+        print_json(found)
+        return
+    rows = [
+        (one["state"], _what(one), one["until"] or one["endsAt"], one["owner"], one["reason"], one["id"][:36])
+        for one in found
+    ]
+    print_table(_COLUMNS, rows, empty="There are no silences.")
+
+
+@silences.command()
+@config_option
+@output_option
+@click.option("--by", default=getpass.getuser, show_default="the user who asks", help="Who ends it.")
+@click.argument("silence_id", metavar="ID")
+def expire(config_path: Path, output: str, by: str, silence_id: str) -> None:
+    """End a silence now. The first characters of an ID are enough."""
+    config = load(config_path)
+    if any(silence.id == silence_id for silence in standing_silences(config)):
+        raise GatewayError(f"{silence_id} is in the configuration; it ends when its [[silences]] table is removed")
+    found = [one.id for one in open_reader(config_path).silences(time.time_ns()) if one.id.startswith(silence_id)]
+    if len(found) != 1:
+        many = "more than one silence has" if found else "no silence that holds or will has"
+        raise GatewayError(f"{many} an id that begins with {silence_id!r}; 'silences list' shows them")
+    ended = change(
+        config,
+        f"/api/v1/silences/{found[0]}/expire",
+        {"by": by},
+        lambda operations: operations.expire_silence(found[0], by),
+    )
+    if output == "json":
+        print_json(ended)
+    else:
+        click.echo(inert(f"{ended['id'][:8]}: ended; what it muted and is still active is told now"))
+
+
+def _what(silence: Any) -> str:
+    names = [f"{name.removesuffix('s')} {', '.join(silence[name])}" for name in _DIMENSIONS if silence[name]]
+    return ", ".join(names) + (" (warnings only)" if silence["severity"] == "warning" else "")

@@ -1,0 +1,103 @@
+"""From the tables of the file to what the planner works with."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from gateway.config.sections import Config
+from gateway.config.telling import HoursSection, MatcherSection, RouteSection, SilenceSection
+from gateway.config.values import parse_timezone
+from gateway.domain.events import microseconds
+from gateway.domain.planning.noise import Noise
+from gateway.domain.routing import Matchers, Route, RouteTable, Step
+from gateway.domain.schedule import Hours, Rota
+from gateway.domain.silences import Silence
+
+_LOCALTIME = Path("/etc/localtime")
+
+
+def route_table(config: Config) -> RouteTable:
+    """Return the routes and the rotas."""
+    zone = zone_of(config)
+    rotas = [
+        Rota(name, rota.timezone or zone, rota.handlers, rota.handover, rota.first)
+        for name, rota in config.oncall.items()
+    ]
+    return RouteTable([_route(section, zone) for section in config.routes], rotas)
+
+
+def noise_of(config: Config) -> Noise:
+    """Return what is too much."""
+    section = config.noise
+    return Noise(
+        flood_count=section.flood_count,
+        flood_end=section.flood_end,
+        flood_window_ns=section.flood_window,
+        flap_count=section.flap_count,
+        flap_window_ns=section.flap_window,
+        inhibit=section.inhibit,
+        notice_ns=section.notice,
+    )
+
+
+def standing_silences(config: Config) -> list[Silence]:
+    """Return the silences and maintenance windows of the configuration; their ids are their names."""
+    return [_silence(section, zone_of(config)) for section in config.silences]
+
+
+def zone_of(config: Config) -> ZoneInfo:
+    """Return the time zone of a table that names none: the configured one, else the system's."""
+    if config.gateway.timezone is not None:
+        return config.gateway.timezone
+    try:
+        if name := os.environ.get("TZ", "").removeprefix(":"):
+            return parse_timezone(name)
+        with _LOCALTIME.open("rb") as file:
+            return ZoneInfo.from_file(file, "localtime")
+    except (OSError, ValueError):
+        return ZoneInfo("UTC")
+
+
+def _route(section: RouteSection, zone: ZoneInfo) -> Route:
+    return Route(
+        section.severity,
+        section.handlers,
+        name=section.name or "",
+        matchers=_matchers(section),
+        times=_hours(section.times, zone),
+        quiet=_hours(section.quiet, zone),
+        resolved=section.resolved,
+        group_by=section.group_by,
+        group_wait_ns=section.group_wait,
+        repeat_ns=section.repeat or 0,
+        steps=tuple(Step(step.after, step.handlers) for step in section.escalation),
+        fallback=section.fallback or "",
+    )
+
+
+def _silence(section: SilenceSection, zone: ZoneInfo) -> Silence:
+    return Silence(
+        id=section.name,
+        matchers=_matchers(section),
+        owner=section.owner,
+        reason=section.reason,
+        starts_ns=0 if section.starts is None else _ns(section.starts, zone),
+        ends_ns=None if section.until is None else _ns(section.until, zone),
+        severity=section.severity,
+        hours=_hours(section.hours, zone),
+    )
+
+
+def _matchers(section: MatcherSection) -> Matchers:
+    return Matchers(section.sites, section.areas, section.machines, section.sensors, section.kinds)
+
+
+def _hours(section: HoursSection | None, zone: ZoneInfo) -> Hours | None:
+    return None if section is None else Hours(section.timezone or zone, section.days, section.start, section.end)
+
+
+def _ns(moment: datetime, zone: ZoneInfo) -> int:
+    return microseconds(moment if moment.tzinfo else moment.replace(tzinfo=zone)) * 1000

@@ -1,0 +1,88 @@
+"""Silences over HTTP: everybody may read them; adding and ending one needs the token."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Query
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from gateway.domain.events import AlertKind, Severity
+from gateway.errors import ConflictError, JournalUnavailableError, NotFoundError
+from gateway.web.actions import Permission, Person
+from gateway.web.ports import Actions, Services
+
+Text = Annotated[str, Field(min_length=1, max_length=128)]
+Texts = Annotated[tuple[Text, ...], Field(max_length=1000)]
+
+
+class NewSilence(BaseModel):
+    """For what nobody is told, until when, who wants it and why. At least one list must name something."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: Person
+    reason: Annotated[str, Field(min_length=1, max_length=1000)]
+    until: AwareDatetime
+    starts: AwareDatetime | None = None
+    severity: Severity = "critical"
+    sites: Texts = ()
+    areas: Texts = ()
+    machines: Texts = ()
+    sensors: Texts = ()
+    kinds: tuple[AlertKind, ...] = ()
+
+
+class Ending(BaseModel):
+    """Who ends a silence."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: Person
+
+
+def create_silences(services: Services, permission: Permission) -> APIRouter:
+    """Return the routes."""
+    router = APIRouter(prefix="/api/v1")
+
+    @router.get("/silences")
+    async def list_silences(
+        *, every: Annotated[bool, Query(alias="all", description="those that are over, too")] = False
+    ) -> Any:
+        """Return the silences that hold or will, those of the configuration too."""
+        return await services.answers.silences(every)
+
+    if services.actions is not None:
+        _add_changes(router, services.actions, permission)
+    return router
+
+
+def _add_changes(router: APIRouter, actions: Actions, permission: Permission) -> None:
+    @router.post("/silences", dependencies=[Depends(permission)], responses={401: {}, 403: {}, 422: {}})
+    async def add(body: NewSilence) -> dict[str, Any]:
+        """Tell nobody of what matches until a time; what is still active then is told then."""
+        wanted = body.model_dump(exclude={"by", "reason"}, exclude_none=True)
+        texts = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in wanted.items()}
+        try:
+            return dict(await actions.add_silence(texts, body.by, body.reason))
+        except ValueError as error:
+            raise HTTPException(422, str(error)) from error
+        except JournalUnavailableError as error:
+            raise HTTPException(503, str(error)) from error
+
+    @router.post(
+        "/silences/{silence_id}/expire",
+        dependencies=[Depends(permission)],
+        responses={401: {}, 403: {}, 404: {}, 409: {}},
+    )
+    async def expire(silence_id: str, body: Ending) -> dict[str, Any]:
+        """End a silence now."""
+        try:
+            return dict(await actions.expire_silence(silence_id, body.by))
+        except NotFoundError as error:
+            raise HTTPException(404, str(error)) from error
+        except ConflictError as error:
+            raise HTTPException(409, str(error)) from error
+        except JournalUnavailableError as error:
+            raise HTTPException(503, str(error)) from error
