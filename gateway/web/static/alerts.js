@@ -1,7 +1,7 @@
 // Open alerts as a list, with what can be done about each; and all there ever were, as a table.
 
 import { $, element, icon, link, place, setAttribute, setIcon, setText, table } from "./dom.js";
-import { acknowledge, shelve } from "./asking.js";
+import { acknowledge, shelve, unshelve } from "./asking.js";
 import { present } from "./model.js";
 import { capital, lasting, moment, where, whole } from "./words.js";
 
@@ -104,6 +104,7 @@ function buttons(alert) {
   const found = [];
   if (can.includes("ack") && !alert.acknowledged) found.push(button("Acknowledge", about, () => acknowledge(alert)));
   if (can.includes("shelve") && !isShelved(alert)) found.push(button("Shelve", about, () => shelve(alert)));
+  if (can.includes("unshelve") && isShelved(alert)) found.push(button("Unshelve", about, () => unshelve(alert)));
   found.push(element("a", { href: `#/trace/${encodeURIComponent(alert.id)}`, "aria-label": `Trace the ${about}` }, "Trace"));
   return found;
 }

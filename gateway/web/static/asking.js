@@ -18,6 +18,11 @@ export function shelve(alert) {
   ask("Shelve", alert, [nameField(), duration, reasonField("required")], "shelve", body);
 }
 
+export function unshelve(alert) {
+  const fields = [nameField(), reasonField("")];
+  ask("Unshelve", alert, fields, "unshelve", (form) => ({ by: form.get("by"), reason: form.get("reason") }));
+}
+
 function nameField() {
   const known = sessionStorage.getItem(NAME) ?? "";
   return field("Your name", element("input", { name: "by", required: "", maxlength: "100", autocomplete: "name", value: known }));
