@@ -354,6 +354,7 @@ def restored_pipeline(config: Config, journal: Journal, templates: TopicTemplate
         config.detection.lateness,
         expected=expected_sensors(config),
         signals=signals_of(config),
+        longest_shelving_ns=config.alerts.max_shelving,
     )
     start = time.perf_counter()
     saved = journal.saved(LOOK_BACK)

@@ -41,6 +41,10 @@ class ConflictError(GatewayError):
     """What was asked for does not fit the state things are in; nothing was changed."""
 
 
+class RefusedError(GatewayError):
+    """What was asked for is never done: it is outside of what is allowed."""
+
+
 class BrokerError(GatewayError):
     """The broker refused the connection or a subscription."""
 

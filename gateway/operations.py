@@ -18,6 +18,7 @@ from gateway.domain.baseline_history import described
 from gateway.domain.events import Fact
 from gateway.domain.limits import Limits
 from gateway.domain.links import VALID_NS, AckLink, sign
+from gateway.domain.open_alerts import Change, OpenAlerts
 from gateway.domain.silences import describe_now, wanted
 from gateway.journal import Journal, Questions, Reader, Stream
 from gateway.journal.messages import Messages
@@ -38,9 +39,7 @@ class Operations:
 
     async def acknowledge(self, alert_id: str, by: str, reason: str) -> Mapping[str, Any]:
         """Acknowledge an alert and return it. Raises NotFoundError or ConflictError."""
-        alert = await self._journal.call(self._pipeline.acknowledge, alert_id, by, reason, time.time_ns())
-        self._announce()
-        return describe(alert)
+        return await self._attend(lambda alerts, now_ns: alerts.acknowledge(alert_id, by, reason, now_ns))
 
     async def set_baseline(self, sensor_id: str, level: float, state: str, by: str, reason: str) -> Mapping[str, Any]:
         """Set what is normal for a sensor, and return that. Raises NotFoundError or ConflictError."""
@@ -58,6 +57,20 @@ class Operations:
         fact = await self._journal.call(partial(change, time_ns=time.time_ns()))
         self._announce()
         return described(fact)
+
+    async def shelve(self, alert_id: str, duration_ns: int, by: str, reason: str) -> Mapping[str, Any]:
+        """Shelve an alert for a while and return it. Raises NotFoundError or RefusedError."""
+        return await self._attend(lambda alerts, now_ns: alerts.shelve(alert_id, duration_ns, by, reason, now_ns))
+
+    async def unshelve(self, alert_id: str, by: str, reason: str) -> Mapping[str, Any]:
+        """Take an alert off the shelf and return it. Raises NotFoundError or ConflictError."""
+        return await self._attend(lambda alerts, now_ns: alerts.unshelve(alert_id, by, reason, now_ns))
+
+    async def _attend(self, ask: Callable[[OpenAlerts, int], Sequence[Change]]) -> Mapping[str, Any]:
+        now_ns = time.time_ns()
+        alert = await self._journal.call(self._pipeline.attend, lambda alerts: ask(alerts, now_ns), now_ns)
+        self._announce()
+        return describe(alert)
 
     async def limits(self, sensor_id: str) -> Mapping[str, Any] | None:
         """Return what a sensor's next reading will be compared with, or None without a baseline."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
-from typing import Protocol
 
 import msgspec
 
@@ -19,12 +18,12 @@ from gateway.domain.detection import current_limits
 from gateway.domain.engine import NOT_JUDGED, Engine, Judged
 from gateway.domain.events import Fact, Flag, Message, Rejected, Severity, VibrationRecorded, microseconds
 from gateway.domain.limits import Limits
-from gateway.domain.open_alerts import Change
+from gateway.domain.open_alerts import LONGEST_SHELVING_NS, Change, OpenAlerts
 from gateway.domain.recent import RecentIds
 from gateway.domain.rules import Rules
-from gateway.domain.saved import FACT_ROW, Saved, TailRow
+from gateway.domain.saved import FACT_ROW, Saved, Store, TailRow
 from gateway.domain.sensors import Clocks, Sensor, SensorState
-from gateway.domain.signals import MAX_MACHINES, MachineState, Place, SensorStatus, Signals, place_of
+from gateway.domain.signals import MAX_MACHINES, MachineState, SensorStatus, Signals, place_of
 from gateway.domain.topics import TopicTemplates
 from gateway.domain.watch import Reception
 from gateway.errors import JournalUnavailableError, NotFoundError
@@ -34,27 +33,6 @@ MAX_LOCATION = 200
 
 SNAPSHOT_READINGS = 20_000
 """So many readings, or ten for each sensor, are replayed at most after a crash."""
-
-
-class Store(Protocol):
-    """What the pipeline asks of the journal."""
-
-    next_seq: int
-
-    def find_reading(self, event_us: int, sensor: int, event_id: str) -> bytes | None:
-        """Return the body of the reading with this key, or None."""
-
-    def count_same_time(self, event_us: int, sensor: int) -> int:
-        """Return how many readings of a sensor have the same time."""
-
-    def has_dead_letter(self, digest: bytes, packet_id: int) -> bool:
-        """Tell whether this very message is a dead letter already."""
-
-    def write(self, batch: Batch) -> None:
-        """Write a batch in one transaction."""
-
-    def save_detector(self, sensors: Iterable[Sensor], machines: Mapping[Place, str], seq: int) -> None:
-        """Save the state of `sensors`, and those of all machines, as they are after `seq`."""
 
 
 class Pipeline:
@@ -70,11 +48,14 @@ class Pipeline:
         *,
         expected: Mapping[str, int] | None = None,
         signals: Signals | None = None,
+        longest_shelving_ns: int = LONGEST_SHELVING_NS,
     ) -> None:
         self._store = store
         self._signals = signals or Signals()
         self._templates = templates
-        self._engine = Engine(rules_for, Clocks(tolerance_ns // 1000, lateness_ns // 1000), expected)
+        self._engine = Engine(
+            rules_for, Clocks(tolerance_ns // 1000, lateness_ns // 1000), expected, longest_shelving_ns
+        )
         self._ids = RecentIds()
         self._changed: dict[int, Sensor] = {}
         self._since_snapshot = 0
@@ -85,7 +66,7 @@ class Pipeline:
     def restore(self, saved: Saved) -> int:
         """Take up where the journal ends; return how many of its rows came after the last snapshot."""
         by_key = {sensor.key: sensor for sensor in saved.sensors}
-        self._engine.set_state(saved.sensors, saved.open_alerts, saved.machines)
+        self._engine.set_state(saved.sensors, saved.alerts, saved.machines)
         for key, event_us, received_ns, flags, event_id in saved.recent:
             self._ids.add(key, event_id, event_us)
             self._engine.look_back(key, event_us, received_ns, flags)
@@ -154,7 +135,7 @@ class Pipeline:
         return batch
 
     def pass_time(self, now_ns: int, reception: Reception) -> None:
-        """Draw the conclusions of time alone: readings that need wait no longer, silent sensors, reminders.
+        """Draw the conclusions of time alone: readings that need wait no longer, silent sensors, ends of shelvings.
 
         That time has passed is a fact in the journal: a replay judges the same at the same place.
         """
@@ -170,13 +151,6 @@ class Pipeline:
             self._mark_machine(fact.subject)
         self._unwritten.append(batch)
         self._flush()
-
-    def remind(self, what: str, subject: str, due_ns: int) -> None:
-        """Write a fact TimePassed with this `what` and this subject when our clock has reached a time.
-
-        Who follows the journal sees it there, and nothing before it is missing. After a restart ask again.
-        """
-        self._engine.watch.remind(what, subject, due_ns)
 
     def replay(self, letters: Sequence[tuple[int, Message]], recorded_ns: int) -> list[int]:
         """Take dead letters (by number) through the pipeline again; return the numbers of those that are none any more.
@@ -218,17 +192,17 @@ class Pipeline:
         """
         self._write_now(self._engine.alerts.condition(subject, severity, reason, time_ns), time_ns)
 
-    def acknowledge(self, alert_id: str, by: str, reason: str, time_ns: int) -> Alert:
-        """Acknowledge an open alert and return it.
+    def attend(self, ask: Callable[[OpenAlerts], Sequence[Change]], time_ns: int) -> Alert:
+        """Do what a person asks of the open alerts (`ask` is one of their methods), and return the alert as it is then.
 
-        Raises NotFoundError if no open alert has this id, ConflictError if somebody was faster, and
-        JournalUnavailableError; nothing has changed then.
+        Raises what that raises, and JournalUnavailableError; nothing has changed then.
         """
         self._flush()
-        change = self._engine.alerts.acknowledge(alert_id, by, reason, time_ns)
-        self._write_now([change], time_ns)
-        assert change.alert is not None  # noqa: S101 - it is what was acknowledged
-        return change.alert
+        changes = ask(self._engine.alerts)
+        self._write_now(changes, time_ns)
+        alert = changes[-1].alert
+        assert alert is not None  # noqa: S101 - each of them is about one
+        return alert
 
     def set_baseline(
         self, sensor_id: str, level: float, *, state: str = "", by: str, reason: str = "", time_ns: int

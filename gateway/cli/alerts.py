@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import getpass
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,11 +21,13 @@ from gateway.cli.output import (
     print_table,
 )
 from gateway.cli.rendering import print_message, render
-from gateway.config import load
+from gateway.config import load, parse_duration
 from gateway.domain.alerts import ALERT_FACTS, describe
 from gateway.domain.events import rfc3339
 
 _COLUMNS = ("severity", "state", "machine", "sensor", "since", "cleared", "reason", "id")
+
+_by = click.option("--by", default=getpass.getuser, show_default="the user who asks", help="Who wants it.")
 
 
 @click.group()
@@ -44,7 +48,7 @@ def list_(config_path: Path, output: str, *, everything: bool) -> None:
     rows = [
         (
             alert["severity"],
-            alert["state"],
+            _state(alert),
             alert["tags"].get("machine"),
             alert["sensorId"],
             alert["openedAt"],
@@ -95,23 +99,78 @@ def show(config_path: Path, output: str, alert_id: str, handler: str | None) -> 
 @alerts.command()
 @config_option
 @output_option
-@click.option("--by", default=getpass.getuser, show_default="the user who asks", help="Who acknowledges.")
+@_by
 @click.option("--reason", default="", help="Why, for those who look later.")
 @click.argument("alert_id", metavar="ID")
 def ack(config_path: Path, output: str, by: str, reason: str, alert_id: str) -> None:
     """Acknowledge an open alert. The first characters of an ID are enough."""
-    config = load(config_path)
     found = open_reader(config_path).alert(alert_id)
     alert = change(
-        config,
+        load(config_path),
         f"/api/v1/alerts/{found.id}/ack",
         {"by": by, "reason": reason},
         lambda operations: operations.acknowledge(found.id, by, reason),
     )
+    _say(alert, output, f"acknowledged by {by}")
+
+
+@alerts.command()
+@config_option
+@output_option
+@_by
+@click.option("--for", "length", default="8h", show_default=True, help="For how long: 30m, 2h, 3d.")
+@click.option("--reason", required=True, help="Why; whoever looks later will want to know.")
+@click.argument("alert_id", metavar="ID")
+def shelve(config_path: Path, output: str, by: str, length: str, reason: str, alert_id: str) -> None:  # noqa: PLR0917 - click hands them over by name
+    """Shelve an open alert: nobody is told of it for a while, unless it becomes worse."""
+    try:
+        duration_ns = parse_duration(length)
+    except ValueError as error:
+        raise click.UsageError(f"--for: {error}") from error
+    found = open_reader(config_path).alert(alert_id)
+    alert = change(
+        load(config_path),
+        f"/api/v1/alerts/{found.id}/shelve",
+        {"by": by, "reason": reason, "for": length},
+        lambda operations: operations.shelve(found.id, duration_ns, by, reason),
+    )
+    _say(alert, output, f"shelved by {by} until {alert['shelvedUntil']}")
+
+
+@alerts.command()
+@config_option
+@output_option
+@_by
+@click.option("--reason", default="", help="Why, for those who look later.")
+@click.argument("alert_id", metavar="ID")
+def unshelve(config_path: Path, output: str, by: str, reason: str, alert_id: str) -> None:
+    """Take an alert off the shelf before its time; if it is still open, it is told of."""
+    found = open_reader(config_path).alert(alert_id)
+    alert = change(
+        load(config_path),
+        f"/api/v1/alerts/{found.id}/unshelve",
+        {"by": by, "reason": reason},
+        lambda operations: operations.unshelve(found.id, by, reason),
+    )
+    _say(alert, output, "not shelved any more")
+
+
+def _state(alert: Mapping[str, Any]) -> str:
+    """Return the state with what people have done: `active, acknowledged, shelved`."""
+    marks = {
+        "back to normal": alert["returnedAt"],
+        "acknowledged": alert["acknowledged"],
+        "shelved": alert["shelvedUntil"],
+    }
+    marked = [] if alert["state"] == "cleared" else [mark for mark, holds in marks.items() if holds]
+    return ", ".join([alert["state"], *marked])
+
+
+def _say(alert: Mapping[str, Any], output: str, what: str) -> None:
     if output == "json":
         print_json(alert)
     else:
-        click.echo(inert(f"{alert['sensorId']}: {alert['severity']} acknowledged by {by}"))
+        click.echo(inert(f"{alert['sensorId']}: {alert['severity']} {what}"))
 
 
 def _words(key: str) -> str:

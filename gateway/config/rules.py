@@ -37,6 +37,7 @@ def rules_for(config: Config, sensor_id: str, tags: Mapping[str, str]) -> Rules:
         hysteresis=values["hysteresis"],
         interval_ns=intervals[-1] if intervals else None,
         silent_after_ns=values["silent_after"],
+        latching=values["latching"],
         stopped_states=frozenset(state.casefold() for state in values["stopped_states"]),
         unknown_states=frozenset(state.casefold() for state in values["unknown_states"]),
         stopped_ratio=values["stopped_ratio"],

@@ -157,6 +157,7 @@ class RuleOverrides(Section):
     iso_support: Literal["rigid", "flexible"] | None = None
     thresholds: Mapping[Feature, ThresholdSection] | None = None
     silent_after: Duration | None = None
+    latching: bool | None = None
 
 
 class DetectionSection(RuleOverrides):
@@ -185,6 +186,7 @@ class DetectionSection(RuleOverrides):
     iso_support: Literal["rigid", "flexible"] = "rigid"
     thresholds: Mapping[Feature, ThresholdSection] = Field(default_factory=dict)
     silent_after: Duration = 300 * 10**9
+    latching: bool = False
     lateness: Duration = 0
     clock_tolerance: Duration = 86400 * 10**9
 
@@ -193,6 +195,12 @@ class DetectionSection(RuleOverrides):
         if self.critical_ratio < self.warning_ratio:
             raise ValueError("critical_ratio is below warning_ratio; what is critical is worse than a warning")
         return self
+
+
+class AlertsSection(Section):
+    """What people can do with alerts."""
+
+    max_shelving: Annotated[Duration, Field(gt=0)] = 7 * 86400 * 10**9
 
 
 class MachineSection(RuleOverrides):
@@ -250,6 +258,7 @@ class Config(Section):
     influxdb: InfluxSection | None = None
     http: HttpSection | None = None
     detection: DetectionSection = DetectionSection()
+    alerts: AlertsSection = AlertsSection()
     retention: RetentionSection = RetentionSection()
     machines: tuple[MachineSection, ...] = ()
     sensors: tuple[SensorSection, ...] = ()

@@ -1,6 +1,7 @@
 """The life cycle of an alert: (alert or none, what was found) -> (alert, fact).
 
 It is active, stale (its sensor says nothing that could be believed: that is never recovery) or cleared, which is final.
+A latched one stays open when the level is back, until somebody acknowledges it.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gateway.domain.detection import Change, Finding
-from gateway.domain.events import AlertKind, AlertState, Fact, Severity, derive, derived_id, rfc3339
+from gateway.domain.events import SEVERITIES, AlertKind, AlertState, Fact, Severity, derive, derived_id, rfc3339
 
 CONDITION = "GatewayConditionChanged"
 RAISED, ESCALATED, CLEARED = "AlertRaised", "AlertEscalated", "AlertCleared"
-STALE, ACTIVE, UPDATED = "AlertStale", "AlertActive", "AlertUpdated"
-ACKNOWLEDGED = "AlertAcknowledged"
+STALE, ACTIVE, UPDATED, RETURNED = "AlertStale", "AlertActive", "AlertUpdated", "AlertReturned"
+ACKNOWLEDGED, SHELVED, UNSHELVED = "AlertAcknowledged", "AlertShelved", "AlertUnshelved"
 ALERT_FACTS = {
     RAISED: "raised",
     ESCALATED: "escalated",
@@ -25,7 +26,10 @@ ALERT_FACTS = {
     STALE: "stale",
     ACTIVE: "active again",
     UPDATED: "updated",
+    RETURNED: "back to normal",
     ACKNOWLEDGED: "acknowledged",
+    SHELVED: "shelved",
+    UNSHELVED: "not shelved any more",
 }
 """Type of the fact -> what happened to the alert, in a word."""
 
@@ -36,7 +40,8 @@ class Alert(Struct, frozen=True, rename="camel"):
     """One alert as it stands. `id` is the id of the fact that raised it, `opened_by` the event that caused that.
 
     `level`, `baseline` (in `unit`) and `ratio` are those of its last change. `faults` are what is wrong with the
-    sensor itself, in an alert of that kind: name -> in words.
+    sensor itself, in an alert of that kind: name -> in words. `returned_ns` is since when a latched one is only open
+    because nobody has acknowledged it. `shelved_severity` is how severe it was when it was shelved.
     """
 
     id: str
@@ -51,6 +56,9 @@ class Alert(Struct, frozen=True, rename="camel"):
     acknowledged: bool = False
     acknowledged_by: str = ""
     shelved_until_ns: int | None = None
+    shelved_by: str = ""
+    shelved_severity: Severity | None = None
+    returned_ns: int | None = None
     level: float | None = None
     baseline: float | None = None
     unit: str = ""
@@ -76,20 +84,38 @@ class Cause(Struct, frozen=True):
     location: str
 
 
-def apply(alert: Alert | None, finding: Finding, cause: Cause) -> tuple[Alert, Fact]:
+def apply(alert: Alert | None, finding: Finding, cause: Cause, *, latching: bool = False) -> tuple[Alert, Fact]:
     """Return the alert of a machine after `finding`, and the fact that says so.
 
     `alert` is the open alert of the sensor; only a finding that raises may come without one. One that has become worse
     is to be acknowledged anew: who acknowledged the warning has not seen this.
     """
+    type_ = _FACT_OF[finding.change]
     if alert is None:
         alert = _opened("machine", finding.severity, finding.reason, cause)
+    elif finding.change is Change.CLEAR and latching and not alert.acknowledged:
+        alert, type_ = replace(alert, returned_ns=cause.time_ns), RETURNED
     elif finding.change is Change.CLEAR:
         alert = replace(alert, state="cleared", cleared_ns=cause.time_ns)
+    elif finding.change is Change.RAISE and not is_worse(finding.severity, alert.severity):  # it was latched
+        alert = replace(alert, severity=finding.severity, reason=finding.reason, returned_ns=None)
+        type_ = ACTIVE
     else:
-        alert = replace(alert, severity=finding.severity, reason=finding.reason, acknowledged=False, acknowledged_by="")
+        alert = replace(alert, severity=finding.severity, reason=finding.reason, returned_ns=None)
+        alert, type_ = replace(alert, acknowledged=False, acknowledged_by=""), ESCALATED
     alert = replace(alert, level=finding.level, baseline=finding.baseline)
-    return _changed(alert, _FACT_OF[finding.change], finding.reason, cause)
+    return changed(alert, type_, finding.reason, cause)
+
+
+def release(alert: Alert, cause: Cause) -> tuple[Alert, Fact]:
+    """Return a latched alert that was back to normal already, and is acknowledged now, as cleared."""
+    cleared = replace(alert, state="cleared", cleared_ns=cause.time_ns)
+    return changed(cleared, CLEARED, "Back to normal already, and acknowledged now.", cause)
+
+
+def is_worse(severity: Severity, than: Severity) -> bool:
+    """Tell whether a severity is worse than another."""
+    return SEVERITIES.index(severity) > SEVERITIES.index(than)
 
 
 def apply_faults(alert: Alert | None, faults: Mapping[str, str], cause: Cause) -> tuple[Alert, Fact] | None:
@@ -102,24 +128,22 @@ def apply_faults(alert: Alert | None, faults: Mapping[str, str], cause: Cause) -
         if alert is None:
             return None
         cleared = replace(alert, state="cleared", cleared_ns=cause.time_ns, faults={})
-        return _changed(cleared, CLEARED, "The sensor is well again.", cause)
+        return changed(cleared, CLEARED, "The sensor is well again.", cause)
     if alert is None:
-        return _changed(
-            replace(_opened("sensor", "warning", reason, cause), faults=dict(faults)), RAISED, reason, cause
-        )
+        return changed(replace(_opened("sensor", "warning", reason, cause), faults=dict(faults)), RAISED, reason, cause)
     if faults.keys() == alert.faults.keys():
         return None
-    return _changed(replace(alert, reason=reason, faults=dict(faults)), UPDATED, reason, cause)
+    return changed(replace(alert, reason=reason, faults=dict(faults)), UPDATED, reason, cause)
 
 
 def lose_sight(alert: Alert, reason: str, cause: Cause) -> tuple[Alert, Fact]:
     """Return an active alert as stale: from its sensor comes nothing that could say that it is over."""
-    return _changed(replace(alert, state="stale"), STALE, reason, cause)
+    return changed(replace(alert, state="stale"), STALE, reason, cause)
 
 
 def regain_sight(alert: Alert, cause: Cause) -> tuple[Alert, Fact]:
     """Return a stale alert as active: its sensor measures again, and until it says otherwise, nothing has changed."""
-    return _changed(replace(alert, state="active"), ACTIVE, "Its sensor measures again.", cause)
+    return changed(replace(alert, state="active"), ACTIVE, "Its sensor measures again.", cause)
 
 
 def apply_condition(
@@ -145,16 +169,7 @@ def apply_condition(
     fact = derive(type_, subject, time_ns, cause=id_, correlation=id_, data={})
     if alert is None:
         changed = replace(changed, id=fact.id, opened_by=id_)
-    return changed, [condition, replace(fact, data=_fact_data(changed, reason))]
-
-
-def acknowledge(alert: Alert, by: str, reason: str, time_ns: int) -> tuple[Alert, Fact]:
-    """Return the alert as acknowledged by a person, and the fact that says so; its cause is the person."""
-    changed = replace(alert, acknowledged=True, acknowledged_by=by)
-    id_ = derived_id(ACKNOWLEDGED, alert.id, str(time_ns))
-    finding = f"Acknowledged by {by}" + (f": {reason}" if reason else "")
-    data = {**_fact_data(changed, finding), "by": by, "comment": reason}
-    return changed, Fact(id_, ACKNOWLEDGED, time_ns, alert.sensor_id, alert.opened_by, id_, data)
+    return changed, [condition, replace(fact, data=fact_data(changed, reason))]
 
 
 def _opened(kind: AlertKind, severity: Severity, reason: str, cause: Cause) -> Alert:
@@ -174,16 +189,17 @@ def _opened(kind: AlertKind, severity: Severity, reason: str, cause: Cause) -> A
     )
 
 
-def _changed(alert: Alert, type_: str, finding: str, cause: Cause) -> tuple[Alert, Fact]:
+def changed(alert: Alert, type_: str, finding: str, cause: Cause) -> tuple[Alert, Fact]:
     """Return a changed alert and the fact of this type that says so."""
-    id_ = derived_id(cause.event_id, type_, alert.kind, alert.sensor_id, str(cause.time_ns))
+    id_ = derived_id(cause.event_id, type_, alert.kind, alert.id or alert.sensor_id, str(cause.time_ns))
     if not alert.id:
         alert = replace(alert, id=id_)
-    data = _fact_data(alert, finding)
+    data = fact_data(alert, finding)
     return alert, Fact(id_, type_, cause.time_ns, alert.sensor_id, cause.correlation_id, cause.event_id, data)
 
 
-def _fact_data(alert: Alert, finding: str) -> dict[str, Any]:
+def fact_data(alert: Alert, finding: str) -> dict[str, Any]:
+    """Return what a fact about an alert says: the alert as it is then, and what was found."""
     return {**describe(alert), "openedNs": alert.opened_ns, "finding": finding}
 
 
@@ -198,7 +214,9 @@ def describe(alert: Alert) -> dict[str, Any]:
         "acknowledged": alert.acknowledged,
         "acknowledgedBy": alert.acknowledged_by or None,
         "shelvedUntil": _moment(alert.shelved_until_ns),
+        "shelvedBy": alert.shelved_by or None,
         "openedAt": _moment(alert.opened_ns),
+        "returnedAt": _moment(alert.returned_ns),
         "clearedAt": _moment(alert.cleared_ns),
         "reason": alert.reason,
         "openedBy": alert.opened_by,

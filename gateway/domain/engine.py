@@ -14,7 +14,7 @@ from math import inf
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gateway.domain import alerts, detection, regime
+from gateway.domain import detection, regime
 from gateway.domain.alerts import Alert
 from gateway.domain.baseline import Baseline
 from gateway.domain.baseline_facts import (
@@ -28,7 +28,7 @@ from gateway.domain.baseline_facts import (
 from gateway.domain.clock import OurClock
 from gateway.domain.detection import Evaluation, Sample, evaluate, next_version
 from gateway.domain.events import Fact, Flag, Level, VibrationRecorded, derive
-from gateway.domain.open_alerts import Change, OpenAlerts
+from gateway.domain.open_alerts import LONGEST_SHELVING_NS, Change, OpenAlerts
 from gateway.domain.operating import forget_baselines, known_baselines, put_baseline
 from gateway.domain.rules import Rules
 from gateway.domain.sensors import Clocks, Sensor, SensorState, Waiting, hear, hold, place, release
@@ -42,7 +42,7 @@ from gateway.domain.signals import (
     state_changed,
     status_changed,
 )
-from gateway.domain.watch import SILENCE, TIME_PASSED, Reception, Watch
+from gateway.domain.watch import SHELVING, SILENCE, TIME_PASSED, Reception, Watch
 from gateway.errors import ConflictError
 
 NOT_JUDGED = Flag.LATE | Flag.RETAINED
@@ -63,15 +63,20 @@ class Judged(Struct, frozen=True):
 class Engine:
     """The state of all sensors and of all open alerts, and the rules by which they move on.
 
-    `expected` are the sensors that the configuration names: id -> for how long each may be silent, in ns.
-    `stopwatch_ns` is what silence is measured with; `overdue` sets it.
+    `expected` are the sensors that the configuration names: id -> for how long each may be silent, in ns. No alert can
+    be shelved for longer than `longest_shelving_ns`. `stopwatch_ns` is what silence is measured with; `overdue` sets
+    it.
     """
 
     def __init__(
-        self, rules_for: Callable[[Sensor], Rules], clocks: Clocks, expected: Mapping[str, int] | None = None
+        self,
+        rules_for: Callable[[Sensor], Rules],
+        clocks: Clocks,
+        expected: Mapping[str, int] | None = None,
+        longest_shelving_ns: int = LONGEST_SHELVING_NS,
     ) -> None:
         self.sensors: dict[str, Sensor] = {}
-        self.alerts = OpenAlerts()
+        self.alerts = OpenAlerts(longest_shelving_ns)
         self.watch = Watch(self.sensors, self.alerts, self.rules_of, expected)
         self.machines: dict[Place, str] = {}
         self.stopwatch_ns = 0
@@ -98,9 +103,10 @@ class Engine:
         """Make the sensors' state agree with the open alerts: after a replay with new rules, they are the fact."""
         for sensor in self.sensors.values():
             alert = self.alerts.get("machine", sensor.id)
-            sensor.state.severity = Level[alert.severity.upper()] if alert else Level.NONE
+            holds = alert is not None and alert.returned_ns is None
+            sensor.state.severity = Level[alert.severity.upper()] if alert and holds else Level.NONE
             sensor.state.limits = None
-            if alert is None:
+            if not holds:
                 detection.forget_raised(sensor.state)
             if sensor.state.waiting:
                 self._holding[sensor.key] = sensor, 0
@@ -249,7 +255,11 @@ class Engine:
         """Return a fact for everything that follows from the time alone; `time_passed` says what that is."""
         self.stopwatch_ns = reception.now_ns
         return list(
-            chain(self._waited_too_long(now_ns), self.watch.fallen_silent(now_ns, reception), self.watch.due(now_ns))
+            chain(
+                self._waited_too_long(now_ns),
+                self.watch.fallen_silent(now_ns, reception),
+                self.watch.shelved_long_enough(now_ns),
+            )
         )
 
     def time_passed(self, fact: Fact) -> list[Change]:
@@ -258,6 +268,8 @@ class Engine:
         if fact.data["what"] == LATENESS and sensor is not None:
             judged = self.judge_waiting(sensor, fact.data["untilUs"])
             return [change for each in judged for change in self.conclude(sensor, each)]
+        if fact.data["what"] == SHELVING:
+            return self.alerts.end_shelving(fact.data["alertId"], fact)
         return self.watch.fall_silent(fact) if fact.data["what"] == SILENCE else []
 
     def _waited_too_long(self, now_ns: int) -> Iterable[Fact]:
@@ -275,10 +287,10 @@ class Engine:
         if judged.evaluation.finding is not None:
             cause = self.watch.cause(sensor.id, judged.event_id, judged.correlation_id, judged.time_ns)
             cause = replace(cause, unit=judged.unit)
-            open_alert = self.alerts.get("machine", sensor.id)
-            changes.append(self.alerts.settled(alerts.apply(open_alert, judged.evaluation.finding, cause)))
+            latching = self.rules_of(sensor).latching
+            changes += self.alerts.found(judged.evaluation.finding, cause, latching=latching)
             if sensor.is_silent:  # it had waited, and its sensor has fallen silent since
-                changes += self.watch.lose_sight(cause, "Its sensor has fallen silent.")
+                changes += self.alerts.lose_sight("Its sensor has fallen silent.", cause)
         return changes
 
     def set_baseline(

@@ -1,12 +1,14 @@
-"""What the journal knows of the state of things, for a start: the last snapshot, and everything that came since."""
+"""What the pipeline takes from the journal at a start, the last snapshot and what came since, and asks of it later."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 from msgspec import Struct, field
 
 from gateway.domain.alerts import Alert
+from gateway.domain.batch import Batch
 from gateway.domain.sensors import Sensor
 from gateway.domain.signals import Place
 
@@ -21,13 +23,35 @@ FACT_ROW = -1
 
 
 class Saved(Struct):
-    """`sensors` and `machines` (the operating state of each) are as the snapshot has them, the open alerts as they are.
+    """`sensors` and `machines` (the operating state of each) are as the snapshot has them, the alerts as they are now.
 
-    `recent` are the last readings before the snapshot, the oldest first: what is looked back upon.
+    `alerts` are the open ones, and those that have cleared and are still shelved. `recent` are the last readings before
+    the snapshot, the oldest first: what is looked back upon.
     """
 
     sensors: Sequence[Sensor] = ()
-    open_alerts: Sequence[Alert] = ()
+    alerts: Sequence[Alert] = ()
     tail: Iterable[TailRow] = ()
     recent: Iterable[RecentRow] = ()
     machines: Mapping[Place, str] = field(default_factory=dict)
+
+
+class Store(Protocol):
+    """What the pipeline asks of the journal."""
+
+    next_seq: int
+
+    def find_reading(self, event_us: int, sensor: int, event_id: str) -> bytes | None:
+        """Return the body of the reading with this key, or None."""
+
+    def count_same_time(self, event_us: int, sensor: int) -> int:
+        """Return how many readings of a sensor have the same time."""
+
+    def has_dead_letter(self, digest: bytes, packet_id: int) -> bool:
+        """Tell whether this very message is a dead letter already."""
+
+    def write(self, batch: Batch) -> None:
+        """Write a batch in one transaction."""
+
+    def save_detector(self, sensors: Iterable[Sensor], machines: Mapping[Place, str], seq: int) -> None:
+        """Save the state of `sensors`, and those of all machines, as they are after `seq`."""

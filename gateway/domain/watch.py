@@ -1,13 +1,11 @@
-"""Watching over the sensors themselves: who is silent, what is wrong with each, and who wanted to be reminded."""
+"""Watching over the sensors themselves: who is silent, and what is wrong with each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from heapq import heappop, heappush
 
 from msgspec import Struct
 
-from gateway.domain import alerts
 from gateway.domain.alerts import Cause
 from gateway.domain.events import Fact, VibrationRecorded, derived_id, in_words
 from gateway.domain.open_alerts import Change, OpenAlerts
@@ -17,7 +15,7 @@ from gateway.domain.sensors import Sensor, allowance_ns
 TIME_PASSED = "TimePassed"
 """The fact that so much time has passed that something follows from it: `data.what` says what, its subject of whom."""
 
-SILENCE = "silence"
+SILENCE, SHELVING = "silence", "shelving"
 SILENT = "silent"
 
 
@@ -48,17 +46,6 @@ class Watch:
         self._alerts = open_alerts
         self._rules_of = rules_of
         self._expected = dict(expected or {})
-        self._reminders: list[tuple[int, str, str]] = []
-
-    def remind(self, what: str, subject: str, due_ns: int) -> None:
-        """Let `due` name a fact when our clock has reached a time. Nothing of it outlives a restart."""
-        heappush(self._reminders, (due_ns, what, subject))
-
-    def due(self, now_ns: int) -> Iterable[Fact]:
-        """Return a fact for everyone who wanted to be reminded by now."""
-        while self._reminders and self._reminders[0][0] <= now_ns:
-            due_ns, what, subject = heappop(self._reminders)
-            yield time_passed(what, subject, now_ns, {"dueNs": due_ns})
 
     def fallen_silent(self, now_ns: int, reception: Reception) -> Iterable[Fact]:
         """Return a fact for each sensor that has been silent for too long while we could hear, or never came."""
@@ -78,6 +65,13 @@ class Watch:
             if quiet_ns > allowed_ns and sensor_id not in self._sensors and not self.is_silent(sensor_id):
                 yield _silence(sensor_id, now_ns, quiet_ns, allowed_ns)
 
+    def shelved_long_enough(self, now_ns: int) -> Iterable[Fact]:
+        """Return a fact for each alert whose time on the shelf is over."""
+        for alert in self._alerts.shelved():
+            if alert.shelved_until_ns is not None and alert.shelved_until_ns <= now_ns:
+                data = {"alertId": alert.id, "kind": alert.kind}
+                yield time_passed(SHELVING, alert.sensor_id, now_ns, data)
+
     def silence_due(self, since_ns: int) -> int | None:
         """Return when, on our stopwatch, the next sensor will have been silent for too long if nothing comes of it."""
         due = []
@@ -95,26 +89,19 @@ class Watch:
         cause = self.cause(fact.subject, fact.id, fact.correlation_id, fact.time_ns)
         if sensor is not None:
             sensor.is_silent = True
-        return self._faults(cause, {SILENT: reason}) + self.lose_sight(cause, reason)
+        return self._faults(cause, {SILENT: reason}) + self._alerts.lose_sight(reason, cause)
 
     def heard(self, sensor: Sensor, event: VibrationRecorded, received_ns: int) -> list[Change]:
         """Return what follows from the first reading of a sensor that was silent."""
         sensor.is_silent = False
         event_id = event.event_id or ""
         cause = self.cause(sensor.id, event_id, event.correlation_id or event_id, received_ns)
-        return self._faults(cause, {}, without=SILENT) + self._regain_sight(cause)
+        return self._faults(cause, {}, without=SILENT) + self._alerts.regain_sight(cause)
 
     def is_silent(self, sensor_id: str) -> bool:
         """Tell whether a sensor is known to be silent."""
         alert = self._alerts.get("sensor", sensor_id)
         return alert is not None and SILENT in alert.faults
-
-    def lose_sight(self, cause: Cause, reason: str) -> list[Change]:
-        """Let a sensor's active alert be stale."""
-        alert = self._alerts.get("machine", cause.sensor_id)
-        if alert is None or alert.state != "active":
-            return []
-        return [self._alerts.settled(alerts.lose_sight(alert, reason, cause))]
 
     def cause(self, sensor_id: str, event_id: str, correlation_id: str, time_ns: int) -> Cause:
         """Return an event as the cause of what happens to a sensor's alerts."""
@@ -122,24 +109,17 @@ class Watch:
         tags, unit, location = (sensor.tags, sensor.unit, sensor.location) if sensor else ({}, "", "")
         return Cause(event_id, correlation_id, time_ns, sensor_id, tags, unit, location)
 
-    def _regain_sight(self, cause: Cause) -> list[Change]:
-        alert = self._alerts.get("machine", cause.sensor_id)
-        if alert is None or alert.state != "stale":
-            return []
-        return [self._alerts.settled(alerts.regain_sight(alert, cause))]
-
     def _faults(self, cause: Cause, found: Mapping[str, str], *, without: str = "") -> list[Change]:
         """Return what follows when a sensor has further faults, or one fewer."""
         alert = self._alerts.get("sensor", cause.sensor_id)
         known = alert.faults if alert else {}
         faults = {name: text for name, text in {**known, **found}.items() if name != without}
-        changed = alerts.apply_faults(alert, faults, cause)
-        return [self._alerts.settled(changed)] if changed else []
+        return self._alerts.faults(faults, cause)
 
 
 def time_passed(what: str, subject: str, now_ns: int, data: Mapping[str, object]) -> Fact:
     """Return the fact that our clock has come to a point from which something follows; it has no cause but time."""
-    id_ = derived_id(TIME_PASSED, what, subject, str(now_ns))
+    id_ = derived_id(TIME_PASSED, what, subject, str(now_ns), *map(str, data.values()))
     return Fact(id_, TIME_PASSED, now_ns, subject, id_, id_, {"what": what, **data})
 
 

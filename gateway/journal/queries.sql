@@ -153,6 +153,9 @@ SELECT seq FROM cursors WHERE consumer = ?;
 -- name: open_alerts
 SELECT alert FROM alerts WHERE state <> 'cleared' ORDER BY opened;
 
+-- name: shelved_alerts
+SELECT alert FROM alerts WHERE state = 'cleared' AND json_extract(alert, '$.shelvedUntilNs') IS NOT NULL;
+
 -- name: alerts
 SELECT alert FROM alerts ORDER BY opened DESC, id;
 

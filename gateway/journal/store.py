@@ -138,12 +138,16 @@ class Journal:
         """Return every alert that is not cleared."""
         return [msgspec.json.decode(alert, type=Alert) for (alert,) in self._db.execute(self._sql["open_alerts"])]
 
+    def shelved_alerts(self) -> list[Alert]:
+        """Return every alert that has cleared and is still shelved."""
+        return [msgspec.json.decode(alert, type=Alert) for (alert,) in self._db.execute(self._sql["shelved_alerts"])]
+
     def saved(self, look_back: int) -> Saved:
         """Return what a start takes up: the last snapshot, what came since, and so many readings before it."""
         seq = self._snapshot_seq()
         return Saved(
             self.sensors(),
-            self.open_alerts(),
+            [*self.open_alerts(), *self.shelved_alerts()],
             self._db.execute(self._sql["replay"], (seq,)),
             self._db.execute(self._sql["recent"], (seq, look_back)),
             decode_machines(self.note(MACHINES)),

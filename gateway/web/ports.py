@@ -100,6 +100,14 @@ class Actions(Protocol):
         """End a silence now and return it. Raises NotFoundError or ConflictError."""
         ...
 
+    async def shelve(self, alert_id: str, duration_ns: int, by: str, reason: str) -> Mapping[str, Any]:
+        """Shelve an alert for a while and return it. Raises NotFoundError or RefusedError."""
+        ...
+
+    async def unshelve(self, alert_id: str, by: str, reason: str) -> Mapping[str, Any]:
+        """Take an alert off the shelf and return it. Raises NotFoundError or ConflictError."""
+        ...
+
     async def replay(self, numbers: Sequence[int]) -> Mapping[str, Any]:
         """Take dead letters (all, if no numbers are given) through again; return `asked` and `replayed`."""
         ...

@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gateway import pipeline as pipeline_module
-from gateway.domain.alerts import CLEARED, RAISED
+from gateway.domain.alerts import ACKNOWLEDGED, CLEARED, ESCALATED, RAISED, RETURNED, SHELVED, UNSHELVED, Alert
 from gateway.domain.batch import Batch
 from gateway.domain.events import Flag, Message
 from gateway.domain.rules import Rules
 from gateway.domain.topics import TopicTemplates
+from gateway.domain.watch import Reception
 from gateway.errors import JournalUnavailableError
 from tests.readings import FIXED, NOON_NS, SECOND, TEMPLATE, Plant, event, message, plant, reading
 
@@ -188,3 +190,49 @@ def test_what_a_whole_machine_has_shifted_to_is_remembered_of_all_its_sensors(he
     here.crash()
     here.take(reading(30, 6.5), reading(30, 6.5, "VB-2"))
     assert [row.baseline for row in here.contents()["readings"]][-2:] == [None, None], "they are learning anew"
+
+
+def test_a_restart_knows_what_is_shelved_though_it_has_cleared(here: Plant) -> None:
+    here.take(*(reading(second, 8.0) for second in range(3)))
+    alert = here.contents()["alerts"][0]
+    here.pipeline.attend(lambda alerts: alerts.shelve(alert.id, 3600 * SECOND, "anna", "ordered", NOON_NS), NOON_NS)
+    here.take(*(reading(second, 4.0) for second in range(3, 6)))
+    here.crash()
+    here.take(*(reading(second, 8.0) for second in range(6, 9)))
+    again, first = here.contents()["alerts"]
+    assert (again.shelved_until_ns, first.shelved_until_ns) == (NOON_NS + 3600 * SECOND, None)
+    here.crash()
+    here.pipeline.pass_time(NOON_NS + 3600 * SECOND, Reception())
+    assert here.contents()["alerts"][0].shelved_until_ns is None
+    assert [type_ for type_, _ in here.changes()] == [RAISED, SHELVED, CLEARED, UNSHELVED, RAISED, UNSHELVED]
+
+
+def test_a_restart_knows_that_a_latched_alert_is_back_to_normal(here: Plant) -> None:
+    here.rules = replace(FIXED, latching=True)
+    here.crash()
+    here.take(*(reading(second, 8.0) for second in range(3)), *(reading(second, 4.0) for second in range(3, 6)))
+    here.crash()
+    here.take(*(reading(second, 4.0) for second in range(6, 12)))
+    assert [type_ for type_, _ in here.changes()] == [RAISED, RETURNED]
+    alert = here.contents()["alerts"][0]
+    acknowledge(here, alert)
+    assert here.contents()["alerts"][0].state == "cleared"
+
+
+def acknowledge(here: Plant, alert: Alert) -> None:
+    here.pipeline.attend(lambda alerts: alerts.acknowledge(alert.id, "anna", "", NOON_NS), NOON_NS)
+
+
+def test_who_acknowledges_while_the_disk_is_full_is_told_so_and_nothing_changes(here: Plant, broken: Broken) -> None:
+    here.take(*(reading(second, 8.0) for second in range(3)))
+    alert = here.contents()["alerts"][0]
+    broken.is_full = True
+    with pytest.raises(JournalUnavailableError):
+        here.take(*(reading(second, 12.0) for second in range(3, 6)))
+    with pytest.raises(JournalUnavailableError):
+        acknowledge(here, alert)
+    broken.is_full = False
+    acknowledge(here, alert)
+    assert [type_ for type_, _ in here.changes()] == [RAISED, ESCALATED, ACKNOWLEDGED]
+    stored = here.contents()["alerts"][0]
+    assert (stored.severity, stored.acknowledged) == ("critical", True)

@@ -19,7 +19,8 @@ def eventful(here: Plant) -> Plant:
     here.take(*(reading(second, 8.0, "VB-2") for second in range(5)))
     with here.reader() as reader:
         (alert,) = reader.alerts(everything=False)
-    here.pipeline.acknowledge(alert.id, "Ada", "seen", NOON_NS + 90 * SECOND)
+    now_ns = NOON_NS + 90 * SECOND
+    here.pipeline.attend(lambda alerts: alerts.acknowledge(alert.id, "Ada", "seen", now_ns), now_ns)
     return here
 
 

@@ -182,11 +182,10 @@ class TestAcknowledging:
         made = engine(one)
         (raised,) = take(made, one, *(recorded(second, 7.0) for second in range(3)))
         assert raised.alert is not None
-        change = made.alerts.acknowledge(raised.alert.id, "anna", "on my way", NOON_NS)
+        (change,) = made.alerts.acknowledge(raised.alert.id, "anna", "on my way", NOON_NS)
         assert change.alert is not None
-        assert made.alerts.acknowledge(raised.alert.id, "anna", "on my way", NOON_NS) == change, (
-            "it has not been written yet"
-        )
+        again = made.alerts.acknowledge(raised.alert.id, "anna", "on my way", NOON_NS)
+        assert again == [change], "it has not been written yet"
         made.alerts.settle(change.alert)
         with pytest.raises(ConflictError, match="anna has acknowledged"):
             made.alerts.acknowledge(raised.alert.id, "bert", "", NOON_NS)
@@ -208,7 +207,7 @@ class TestAcknowledging:
         (_, raised) = made.alerts.condition("disk", "warning", "full", NOON_NS)
         assert raised.alert is not None
         made.alerts.settle(raised.alert)
-        change = made.alerts.acknowledge(raised.alert.id, "anna", "", NOON_NS)
+        (change,) = made.alerts.acknowledge(raised.alert.id, "anna", "", NOON_NS)
         assert change.alert is not None
         assert change.alert.acknowledged
 

@@ -201,18 +201,6 @@ class TestNeverSeen:
         assert after(made, 21) == []
 
 
-def test_a_reminder_is_a_fact_once_its_time_has_come() -> None:
-    made = engine()
-    made.watch.remind("escalation", "alert-1", NOON_NS + 2 * MINUTE)
-    made.watch.remind("digest", "pump-7", NOON_NS + MINUTE)
-    assert after(made, 0.5) == []
-    (first,) = after(made, 1.5)
-    assert (first.fact.type, first.fact.subject, first.fact.data["what"]) == (TIME_PASSED, "pump-7", "digest")
-    (second,) = after(made, 2)
-    assert (second.fact.subject, second.fact.data["dueNs"]) == ("alert-1", NOON_NS + 2 * MINUTE)
-    assert after(made, 60) == []
-
-
 def test_several_faults_of_a_sensor_are_one_alert() -> None:
     cause = Cause("e", "e", NOON_NS, "VB-1", {}, "g", "")
 

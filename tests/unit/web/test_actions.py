@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from gateway.consumers.live import Live
-from gateway.errors import ConflictError, GatewayError, JournalUnavailableError, NotFoundError
+from gateway.errors import ConflictError, GatewayError, JournalUnavailableError, NotFoundError, RefusedError
 from gateway.web.actions import Permission
 from gateway.web.app import create_app
 from gateway.web.ports import PageSettings, Services
@@ -24,6 +24,7 @@ TOKEN = "the-token"
 PERMIT = {"Authorization": f"Bearer {TOKEN}"}
 ACK, REPLAY = "/api/v1/alerts/a1/ack", "/api/v1/deadletters/replay"
 SET, RELEARN = "/api/v1/baselines/VB-1/set", "/api/v1/baselines/VB-1/relearn"
+SHELVE, UNSHELVE = "/api/v1/alerts/a1/shelve", "/api/v1/alerts/a1/unshelve"
 
 
 class Changes:
@@ -47,6 +48,12 @@ class Changes:
 
     async def expire_silence(self, silence_id: str, by: str) -> Mapping[str, Any]:
         return self._note({"id": silence_id}, silence_id, by)
+
+    async def shelve(self, alert_id: str, duration_ns: int, by: str, reason: str) -> Mapping[str, Any]:
+        return self._note({"id": alert_id, "shelvedBy": by}, alert_id, duration_ns, by, reason)
+
+    async def unshelve(self, alert_id: str, by: str, reason: str) -> Mapping[str, Any]:
+        return self._note({"id": alert_id, "shelvedBy": None}, alert_id, by, reason)
 
     async def replay(self, numbers: Sequence[int]) -> Mapping[str, Any]:
         return self._note({"asked": len(numbers), "replayed": numbers}, *numbers)
@@ -96,13 +103,41 @@ async def test_with_the_token_it_is_done(client: httpx.AsyncClient, changes: Cha
     ["", "Bearer", "Bearer ", "Bearer the-token2", "Bearer the-toke", "Basic the-token", "the-token",
      "Bearer the-tökén", "Bearer  the-token"],
 )  # fmt: skip
-@pytest.mark.parametrize("path", [ACK, REPLAY, SET, RELEARN])
+@pytest.mark.parametrize("path", [ACK, REPLAY, SET, RELEARN, SHELVE, UNSHELVE])
 async def test_without_it_nothing_is(client: httpx.AsyncClient, changes: Changes, path: str, permit: str) -> None:
     answer = await client.post(path, json={"by": "anna"}, headers=[(b"Authorization", permit.encode())])
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"
     assert TOKEN not in answer.text
     assert changes.asked == []
+
+
+async def test_an_alert_is_shelved_and_taken_off_the_shelf(client: httpx.AsyncClient, changes: Changes) -> None:
+    body = {"by": "Änna", "for": "2h", "reason": "ordered"}
+    answer = await client.post(SHELVE, json=body, headers=PERMIT)
+    assert (answer.status_code, answer.json()) == (200, {"id": "a1", "shelvedBy": "Änna"})
+    answer = await client.post(UNSHELVE, json={"by": "anna"}, headers=PERMIT)
+    assert answer.status_code == 200
+    assert changes.asked == [("a1", 7200 * 10**9, "Änna", "ordered"), ("a1", "anna", "")]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"for": "soon"}, {"for": 7200}, {"for": "-1h"}, {"for": None}, {"reason": ""}, {"reason": None}, {"by": ""},
+     {"until": "2026-01-01"}],
+)  # fmt: skip
+async def test_what_is_no_shelving_is_refused(
+    client: httpx.AsyncClient, changes: Changes, wrong: dict[str, Any]
+) -> None:
+    body = {"by": "anna", "for": "2h", "reason": "ordered", **wrong}
+    assert (await client.post(SHELVE, json=body, headers=PERMIT)).status_code == 422
+    assert changes.asked == []
+
+
+async def test_for_too_long_is_refused_with_how_long_it_may_be(client: httpx.AsyncClient, changes: Changes) -> None:
+    changes.error = RefusedError("an alert can be shelved for 7 d at most")
+    answer = await client.post(SHELVE, json={"by": "anna", "for": "8d", "reason": "ordered"}, headers=PERMIT)
+    assert (answer.status_code, answer.json()["detail"]) == (422, "an alert can be shelved for 7 d at most")
 
 
 async def test_who_has_no_token_is_not_told_what_is_wrong_with_the_body(client: httpx.AsyncClient) -> None:
@@ -129,7 +164,7 @@ async def test_our_own_page_may(client: httpx.AsyncClient, origin: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE"])
-@pytest.mark.parametrize("path", [ACK, REPLAY, SET, RELEARN])
+@pytest.mark.parametrize("path", [ACK, REPLAY, SET, RELEARN, SHELVE, UNSHELVE])
 async def test_only_a_post_changes_anything(
     client: httpx.AsyncClient, changes: Changes, path: str, method: str
 ) -> None:
