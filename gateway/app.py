@@ -42,7 +42,7 @@ from gateway.domain.topics import TopicTemplates
 from gateway.domain.watch import Reception
 from gateway.errors import ConfigError, GatewayError, JournalUnavailableError
 from gateway.handlers import attach, build_handler
-from gateway.heartbeat import beat
+from gateway.heartbeat import beat, watch_broker
 from gateway.journal import (
     FILE_NAME,
     Journal,
@@ -184,6 +184,7 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
         tasks.start("time", _pass_time(journal, pipeline, stream, health))
         tasks.start("upkeep", upkeep.run([NOTIFIER, ANNOUNCER, *followers], time.time_ns, report))
         tasks.start("inspection", upkeep.inspect(report))
+        tasks.start("broker", watch_broker(lambda: health.broker_problems, report))
         if config.heartbeat is not None:
             tasks.start("heartbeat", beat(config.heartbeat, health.reasons))
         tasks.start("gauges", _gauges(config, stream, metrics, subscriber))

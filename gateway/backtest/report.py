@@ -13,7 +13,7 @@ from gateway.backtest.running import AlertEntry, Outcome
 from gateway.config import Config, noise_of, route_table, standing_silences
 from gateway.domain.events import rfc3339
 from gateway.domain.kpis import Kpis, alert_event, kpis
-from gateway.domain.planning import planner
+from gateway.domain.planning import history
 from gateway.domain.telling import Planned
 
 
@@ -93,7 +93,7 @@ def notifications(run: Run) -> list[Told]:
     """Return the messages that the routes would have led to, in the order of time."""
     config = run.config
     facts = [fact for _, fact in run.outcome.facts]
-    decided = planner.notifications(facts, route_table(config), noise_of(config), standing_silences(config))
+    decided = history.notifications(facts, route_table(config), noise_of(config), standing_silences(config))
     return [_told(one) for one in decided if isinstance(one, Planned)]
 
 

@@ -19,6 +19,7 @@ _COMMANDS = {
     "stats": "gateway.cli.stats:stats",
     "events": "gateway.cli.events:events",
     "alerts": "gateway.cli.alerts:alerts",
+    "routes": "gateway.cli.routes:routes",
     "silences": "gateway.cli.silences:silences",
     "sensors": "gateway.cli.sensors:sensors",
     "baselines": "gateway.cli.baselines:baselines",

@@ -159,8 +159,11 @@ def check(config_path: Path) -> None:
 
 def _warnings(config: Config) -> list[str]:
     """Return what is allowed, but probably not meant."""
-    routed = {name for route in config.routes for name in route.handlers}
+    routed = {name for route in config.routes for name in (*route.handlers, route.fallback)}
+    routed |= {name for route in config.routes for step in route.escalation for name in step.handlers}
+    routed |= {name for rota in routed & set(config.oncall) if rota for name in config.oncall[rota].handlers}
     warnings = [f"handlers.{name}: no route leads to it" for name in config.handlers if name not in routed]
+    warnings += [f"oncall.{name}: no route leads to it" for name in config.oncall if name not in routed]
     if not config.routes:
         warnings.append("routes: there are none, so nobody is told of an alert")
     if (

@@ -39,6 +39,7 @@ def noise_of(config: Config) -> Noise:
         flap_count=section.flap_count,
         flap_window_ns=section.flap_window,
         inhibit=section.inhibit,
+        stopped_states=frozenset(state.casefold() for state in config.detection.stopped_states),
         notice_ns=section.notice,
     )
 

@@ -67,6 +67,12 @@ class Notice(Struct, omit_defaults=True):
     due_ns: int | None
 
 
+class Stopped(Struct, omit_defaults=True):
+    """That a machine has stopped, and since when."""
+
+    since_ns: int
+
+
 class Clock(Struct, omit_defaults=True):
     """What our clock said last."""
 
@@ -79,6 +85,7 @@ RECORDS: dict[str, type[Struct]] = {
     "traffic": Traffic,
     "flaps": Flaps,
     "notice": Notice,
+    "stopped": Stopped,
     "clock": Clock,
 }
 

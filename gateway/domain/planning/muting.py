@@ -29,7 +29,7 @@ class Mutes:
         self._inhibit = inhibit
         self._critical: dict[str, dict[str, str]] = {}
         self._deaf: str | None = None
-        self.stopped: set[str] = set()
+        self._stopped: set[str] = set()
 
     def decide(self, item: Item, shelved_until_ns: int | None, now_ns: int) -> Mute | None:
         """Return what mutes an item now, or None."""
@@ -60,12 +60,21 @@ class Mutes:
             del self._critical[machine_of(item)]
         return f"inhibit/{item.alert_id}"
 
+    def stop(self, machine: str) -> None:
+        """Let what the sensors of a machine do be muted: it has stopped."""
+        self._stopped.add(machine)
+
+    def start(self, machine: str) -> str:
+        """Let it be told again; return the key of what was muted."""
+        self._stopped.discard(machine)
+        return f"inhibit/{machine}"
+
     def _inhibited(self, item: Item) -> Mute | None:
         if item.alert_kind == "sensor":
             if self._deaf is not None:
                 reason = "the gateway does not hear the broker, so a sensor's silence says nothing"
                 return Mute(f"inhibit/{BROKER}", "inhibition", reason)
-            if machine_of(item) in self.stopped:
+            if machine_of(item) in self._stopped:
                 return Mute(f"inhibit/{machine_of(item)}", "inhibition", f"the machine {item.machine} has stopped")
         if item.alert_kind == "machine" and item.severity == "warning":
             for alert_id, sensor_id in sorted(self._critical.get(machine_of(item), {}).items()):
@@ -77,7 +86,12 @@ class Mutes:
 
 def machine_of(item: Item) -> str:
     """Return what tells one machine from every other."""
-    return f"{item.site}\x1f{item.area}\x1f{item.machine}"
+    return machine_key(item.site, item.area, item.machine)
+
+
+def machine_key(site: str, area: str, machine: str) -> str:
+    """Return the same by its names."""
+    return f"{site}\x1f{area}\x1f{machine}"
 
 
 def _by_silence(silence: Silence, until_ns: int) -> Mute:

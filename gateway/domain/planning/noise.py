@@ -15,7 +15,8 @@ class Noise(Struct, frozen=True):
     """More than `flood_count` alerts in the window are a flood, until fewer than `flood_end` are (ISA-18.2).
 
     A sensor whose alert is raised more than `flap_count` times in its window flaps. 0 turns either off. `inhibit`: what
-    follows from something else that is told of already is not. `notice_ns` before a silence ends there is a notice.
+    follows from something else that is told of already is not, nor what a machine in one of `stopped_states` (in small
+    letters) does to its sensors. `notice_ns` before a silence ends there is a notice.
     """
 
     flood_count: int = 10
@@ -24,6 +25,7 @@ class Noise(Struct, frozen=True):
     flap_count: int = 5
     flap_window_ns: int = 30 * _MINUTE_NS
     inhibit: bool = True
+    stopped_states: frozenset[str] = frozenset({"stopped", "off"})
     notice_ns: int = 15 * _MINUTE_NS
 
 

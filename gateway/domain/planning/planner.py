@@ -7,21 +7,22 @@ records that can be stored and taken up again.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 
 from gateway.domain import silences
 from gateway.domain.alerts import CLEARED, ESCALATED, RAISED
 from gateway.domain.events import Fact, microseconds
-from gateway.domain.planning.cases import Case, Clock, Hold, Leg, Notice
+from gateway.domain.planning.cases import Case, Clock, Hold, Leg, Notice, Stopped
 from gateway.domain.planning.desk import Desk, Plan
 from gateway.domain.planning.followup import FollowUp
 from gateway.domain.planning.gathering import Gathering
-from gateway.domain.planning.muting import Mute, Mutes
+from gateway.domain.planning.muting import Mute, Mutes, machine_key
 from gateway.domain.planning.noise import Flaps, Noise, Traffic
 from gateway.domain.routing import RouteTable
+from gateway.domain.signals import MACHINE_STATE
 from gateway.domain.silences import Silence, Silences
-from gateway.domain.telling import Item, ItemKind, NotificationKind, Planned, Withheld, item_of
+from gateway.domain.telling import Item, ItemKind, NotificationKind, item_of
 
 _TOLD: dict[str, ItemKind] = {RAISED: "raised", ESCALATED: "escalated", CLEARED: "cleared"}
 _SECOND_NS = 10**9
@@ -50,6 +51,8 @@ class Planner:
         clock = book.get(Clock, "")
         if clock is not None and now_ns < clock.now_ns - _SECOND_NS:
             self.shift(now_ns - clock.now_ns)
+        for machine, _ in book.all(Stopped):
+            self._mutes.stop(machine)
         for alert_id, case in book.all(Case):
             self._number = max(self._number, case.number)
             if case.mute is not None:
@@ -84,6 +87,8 @@ class Planner:
             self.silence(silences.of_fact(fact), now_ns)
         elif fact.type == silences.EXPIRED:
             self.unsilence(fact.subject, now_ns)
+        elif fact.type == MACHINE_STATE:
+            self._machine(fact, now_ns)
         elif fact.type in _TOLD:
             self._changed(fact, _TOLD[fact.type], now_ns)
         elif fact.type.startswith("Alert") and "shelvedUntil" in fact.data:
@@ -164,6 +169,16 @@ class Planner:
         case.item, case.known = item, False
         self._read(case, fact)
         self._offer(case, (*case.pending, item), now_ns)
+
+    def _machine(self, fact: Fact, now_ns: int) -> None:
+        """Take in that a machine runs or has stopped."""
+        key = machine_key(fact.data["site"], fact.data["area"], fact.data["machine"])
+        if fact.data["state"].casefold() in self._desk.noise.stopped_states:
+            self._mutes.stop(key)
+            self._desk.book.put(key, Stopped(now_ns))
+        else:
+            self._desk.book.drop(Stopped, key)
+            self._wake(self._mutes.start(key), now_ns)
 
     def _flap(self, item: Item, now_ns: int) -> None:
         if item.alert_kind != "gateway" and self._desk.noise.flap_count:
@@ -347,35 +362,3 @@ class Planner:
                     desk.wake(leg.escalate_ns, "escalate", alert_id, route)
                 if leg.remind_ns is not None:
                     desk.wake(leg.remind_ns, "remind", alert_id, route)
-
-
-def notifications(
-    facts: Iterable[Fact], table: RouteTable, noise: Noise, standing: Sequence[Silence] = ()
-) -> Iterator[Planned | Withheld]:
-    """Yield what people would have been told of a history of facts, in its order, and what not and why.
-
-    Nobody acknowledges in a history: it shows every escalation and reminder up to its last fact, and what was still
-    held back then.
-    """
-    planner = Planner(table, noise, standing)
-    now_ns = 0
-    for fact in facts:
-        now_ns = max(now_ns, fact.time_ns)
-        yield from _passed(planner, now_ns)
-        planner.take(fact, now_ns)
-        yield from _decided(planner, now_ns)
-    planner.flush(now_ns)
-    yield from _decided(planner, now_ns)
-
-
-def _passed(planner: Planner, until_ns: int) -> Iterator[Planned | Withheld]:
-    """Let time pass up to a moment, each timer at its own time."""
-    while (due_ns := planner.due_ns()) is not None and due_ns <= until_ns:
-        planner.pass_time(due_ns)
-        yield from _decided(planner, due_ns)
-
-
-def _decided(planner: Planner, now_ns: int) -> Iterator[Planned | Withheld]:
-    plan = planner.plan(now_ns)
-    yield from plan.withheld
-    yield from plan.messages

@@ -3,11 +3,12 @@
 import itertools
 from zoneinfo import ZoneInfo
 
+from gateway.domain.planning.history import notifications
 from gateway.domain.planning.muting import BROKER
 from gateway.domain.planning.noise import Noise
-from gateway.domain.planning.planner import notifications
 from gateway.domain.routing import Matchers, Route, RouteTable, Step
 from gateway.domain.schedule import Hours
+from gateway.domain.signals import MachineState, state_changed
 from gateway.domain.silences import Silence
 from gateway.domain.telling import Planned, Withheld
 from tests.unit.domain.planning.facts import HOUR, MINUTE, NOON, SECOND, Watched, fact, shelved
@@ -338,6 +339,17 @@ class TestMuting:
         )
         assert seen.said() == [("mail", "raised", ["g"]), ("mail", "raised", ["b"])]
         assert {one.by for one in seen.withheld} == {"inhibition"}
+
+    def test_a_machine_that_has_stopped_says_nothing_of_its_sensors(self) -> None:
+        seen = Watched(MAIL)
+        place = MachineState(("plant", "hall-2", "pump-1"), "Stopped")
+        seen.take(state_changed(place, None, NOON), fact("raised", "a", NOON + MINUTE, kind="sensor"))
+        seen.restart()
+        seen.take(fact("raised", "b", NOON + MINUTE, kind="sensor", machine="pump-2"))
+        assert seen.said() == [("mail", "raised", ["b"])]
+        assert seen.withheld[0].reason == "the machine pump-1 has stopped"
+        seen.take(state_changed(MachineState(place.place, "running"), "Stopped", NOON + HOUR))
+        assert seen.said()[1:] == [("mail", "raised", ["a"])]
 
 
 class TestRestarts:

@@ -1,0 +1,93 @@
+"""routes: who would be told of an alert, and why somebody not."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.cli.output import Moment, config_option, output_option, print_json, print_table
+from gateway.config import Config, load, route_table, standing_silences
+from gateway.domain.events import SEVERITIES, AlertKind, Severity, rfc3339
+from gateway.domain.routing import Route, RouteTable, refusal
+from gateway.domain.silences import KINDS, Silence, Silences
+from gateway.domain.telling import Item
+from gateway.errors import GatewayError
+from gateway.journal import FILE_NAME, Reader
+
+_COLUMNS = ("route", "handler", "when", "why")
+
+
+@click.group()
+def routes() -> None:
+    """Routes: try them before an alert does."""
+
+
+@routes.command()
+@config_option
+@output_option
+@click.option("--severity", type=click.Choice(SEVERITIES), default="critical", show_default=True)
+@click.option("--kind", type=click.Choice(KINDS), default="machine", show_default=True)
+@click.option("--site", default="")
+@click.option("--area", default="")
+@click.option("--machine", default="")
+@click.option("--sensor", default="")
+@click.option("--at", "at_ns", type=Moment(), help="As if it were then.  [default: now]")
+def test(config_path: Path, output: str, severity: Severity, kind: AlertKind, at_ns: int | None, **place: str) -> None:
+    """Print who would be told of an alert, when and why, and which routes do not take it. Nothing is sent."""
+    config = load(config_path)
+    now_ns = time.time_ns() if at_ns is None else at_ns
+    item = Item(
+        "", "raised", "", kind, severity, place["sensor"], "", now_ns, now_ns, place["site"], place["area"],
+        place["machine"],
+    )  # fmt: skip
+    muted = Silences([*standing_silences(config), *_added(config)]).mute(item, now_ns)
+    rows = _rows(route_table(config), item, now_ns, muted)
+    if output == "json":
+        print_json({"at": rfc3339(now_ns), "told": [dict(zip(_COLUMNS, row, strict=True)) for row in rows]})
+    else:
+        print_table(_COLUMNS, rows, empty="There are no routes, so nobody would be told.")
+
+
+def _rows(
+    table: RouteTable, item: Item, now_ns: int, muted: tuple[Silence, int] | None
+) -> list[tuple[str, str | None, str, str]]:
+    """Return (route, handler, when, why) of everybody who would be told, and of the routes that tell nobody."""
+    rows: list[tuple[str, str | None, str, str]] = []
+    matched = dict(table.match(item, now_ns))
+    for name, route in table.by_name.items():
+        if name not in matched:
+            rows.append((name, None, "never", refusal(route, item, now_ns) or "an earlier route tells its handlers"))
+            continue
+        when, why = _first(route, item, now_ns, muted)
+        rows += [(name, handler, when, why) for handler in matched[name]]
+        after_ns = 0
+        for number, step in enumerate(route.steps, start=1):
+            after_ns += step.after_ns
+            then = f"{after_ns / 6e10:g} min later"
+            told = table.resolve(step.handlers, now_ns)
+            rows += [(name, handler, then, f"step {number}, if nobody acknowledges") for handler in told]
+    return rows
+
+
+def _first(route: Route, item: Item, now_ns: int, muted: tuple[Silence, int] | None) -> tuple[str, str]:
+    if muted is not None:
+        silence, until_ns = muted
+        return f"from {rfc3339(until_ns)}", f"silenced by {silence.owner}: {silence.reason}; told then if still active"
+    if route.quiet is not None and item.severity == "warning" and route.quiet.contain(now_ns):
+        return f"at {rfc3339(route.quiet.until(now_ns))}", "quiet hours: warnings wait for their end"
+    return "at once", "the first of its group; what follows is gathered"
+
+
+def _added(config: Config) -> list[Any]:
+    """Return the silences that people have added, if there is a journal yet."""
+    try:
+        reader = Reader(config.gateway.state_dir / FILE_NAME)
+    except GatewayError:
+        return []
+    try:
+        return list(reader.silences(0))
+    finally:
+        reader.close()
