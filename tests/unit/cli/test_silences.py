@@ -1,0 +1,113 @@
+"""Silences and routes on the command line, while no gateway runs."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.readings import plant
+from tests.unit.cli.conftest import Run
+
+TABLES = """
+[handlers.mail]
+type = "log"
+[handlers.sms]
+type = "log"
+[[routes]]
+name = "pumps"
+severity = "warning"
+machines = ["pump-*"]
+handlers = ["mail"]
+quiet = { from = "22:00", to = "06:00", timezone = "UTC" }
+escalation = [{ after = "15m", handlers = ["sms"] }]
+[[routes]]
+severity = "critical"
+handlers = ["mail", "sms"]
+[[silences]]
+name = "service"
+machines = ["fan-1"]
+owner = "bo"
+reason = "weekly service"
+hours = { days = ["sun"], timezone = "UTC" }
+"""
+
+
+@pytest.fixture
+def told(config: Path) -> Path:
+    """Return a configuration with routes, and a journal that nobody uses."""
+    config.write_text(config.read_text() + TABLES)
+    return config
+
+
+@pytest.fixture
+def closed(tmp_path: Path) -> None:
+    with plant(tmp_path / "state"):
+        pass
+
+
+def answer(run: Run, *words: object) -> Any:
+    done = run(*words, "-o", "json")
+    assert done.code == 0, done.err
+    return json.loads(done.out)
+
+
+@pytest.mark.usefixtures("told", "closed")
+class TestSilences:
+    def test_one_is_added_listed_ended_and_on_record(self, run: Run) -> None:
+        made = answer(
+            run, "silences", "add", "--machine", "pump-*", "--for", "2h", "--reason", "bearing", "--by", "anna"
+        )
+        assert (made["owner"], made["machines"], made["state"]) == ("anna", ["pump-*"], "active")
+        listed = answer(run, "silences", "list")
+        assert [one["id"] for one in listed] == ["service", made["id"]]
+        ended = answer(run, "silences", "expire", made["id"][:8], "--by", "bo")
+        assert ended["state"] == "over"
+        assert [one["id"] for one in answer(run, "silences", "list")] == ["service"]
+        assert len(answer(run, "silences", "list", "--all")) == 2
+        facts = answer(run, "events", "list", "--type", "SilenceExpired")
+        assert [fact["data"]["by"] for fact in facts] == ["bo"]
+
+    def test_it_is_told_in_a_sentence(self, run: Run) -> None:
+        done = run("silences", "add", "--sensor", "VB-1", "--for", "1h", "--reason", "x", "--severity", "warning")
+        assert "nobody is told of sensor VB-1 (warnings only) until" in done.out
+        assert "sensor VB-1 (warnings only)" in run("silences", "list").out
+
+    @pytest.mark.parametrize(
+        ("words", "problem"),
+        [
+            (["--for", "2h", "--reason", "x"], "it does not mute everything"),
+            (["--machine", "m", "--for", "2 moons", "--reason", "x"], "--for: a duration is a number and a unit"),
+            (["--machine", "m", "--for", "400d", "--reason", "x"], "a silence lasts for a year at most"),
+            (["--machine", "*-m", "--for", "2h", "--reason", "x"], "a star stands at the end only"),
+            (["--machine", "m", "--for", "2h"], "Missing option '--reason'"),
+        ],
+    )
+    def test_what_cannot_be_is_refused(self, run: Run, words: list[str], problem: str) -> None:
+        done = run("silences", "add", *words)
+        assert done.code == 2
+        assert problem in done.err
+
+    def test_what_there_is_not_cannot_be_ended(self, run: Run) -> None:
+        assert "no silence that holds or will has an id" in run("silences", "expire", "abc").err
+        assert "service is in the configuration" in run("silences", "expire", "service").err
+
+
+@pytest.mark.usefixtures("told")
+class TestRoutes:
+    def test_who_would_be_told_when_and_why(self, run: Run) -> None:
+        found = answer(
+            run, "routes", "test", "--severity", "warning", "--machine", "pump-3", "--at", "2026-01-14T23:00Z"
+        )
+        rows = [(row["route"], row["handler"], row["when"]) for row in found["told"]]
+        assert rows == [
+            ("pumps", "mail", "at 2026-01-15T06:00:00.000Z"),
+            ("pumps", "sms", "15 min later"),
+            ("route 2", None, "never"),
+        ]
+        assert found["told"][2]["why"] == "takes critical only"
+
+    def test_a_silence_is_the_reason(self, run: Run) -> None:
+        done = run("routes", "test", "--machine", "fan-1", "--at", "2026-01-18T12:00:00Z")
+        assert "silenced by bo: weekly service" in done.out
+        assert "from 2026-01-19T00:00:00.000Z" in done.out
