@@ -26,14 +26,15 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class Told(msgspec.Struct, frozen=True, rename="camel"):
-    """A message that would have been sent through a handler."""
+    """A message that would have been sent through a handler, about `count` alerts, of which the worst is named."""
 
     at: str
     handler: str
     kind: str
-    sensor_id: str
-    severity: str
+    sensor_id: str | None
+    severity: str | None
     reason: str
+    count: int
 
 
 def describe_entry(entry: AlertEntry) -> dict[str, Any]:
@@ -98,6 +99,13 @@ def notifications(run: Run) -> list[Told]:
 
 
 def _told(planned: Planned) -> Told:
-    worst = planned.items[0]
-    at = rfc3339(planned.created_ns)
-    return Told(at, planned.handler, planned.kind, worst.sensor_id, worst.severity, planned.reason)
+    worst = planned.items[0] if planned.items else None  # what is said of a silence may be about no alert
+    return Told(
+        rfc3339(planned.created_ns),
+        planned.handler,
+        planned.kind,
+        worst.sensor_id if worst else None,
+        worst.severity if worst else None,
+        planned.reason,
+        planned.count,
+    )

@@ -138,8 +138,8 @@ def _sensor_of(engine: Engine, reading: Recorded) -> Sensor:
         )
         engine.register(sensor)
     elif sensor.unit != data.unit or (sensor.tags is not reading.tags and sensor.tags != reading.tags):
-        engine.moved(sensor)
         sensor.tags, sensor.unit = reading.tags, data.unit
+        engine.moved(sensor)
     return sensor
 
 

@@ -74,6 +74,14 @@ def test_the_json_is_what_was_promised(run: Run, file: Path, rules: Path) -> Non
     assert (found["badRows"], found["rowsOutOfOrder"], found["problems"]) == (0, 0, [])
 
 
+def test_what_a_silence_mutes_would_not_have_been_sent(run: Run, file: Path, rules: Path) -> None:
+    always = '{ days = ["thu"], from = "00:00", to = "23:59" }'
+    silence = f'[[silences]]\nname = "s"\nowner = "Ada"\nreason = "test"\nsensors = ["S1"]\nhours = {always}\n'
+    rules.write_text(rules.read_text() + silence)
+    found = answer(run, *csv(file), "-c", rules)
+    assert (len(found["alerts"]), found["notifications"]) == (2, [])
+
+
 def test_the_shipped_rules_hold_without_a_configuration(run: Run, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VIBRATION_GATEWAY_CONFIG")
     result = run("backtest", *csv(file), "--learning", 5)
