@@ -132,13 +132,31 @@ def kill_in_commit(number: int) -> None:
     with_database(watched)
 
 
+def kill_in_transaction(number: int) -> None:
+    """Kill while the `number`-th batch is being written, its readings in the transaction and its facts not yet."""
+    pull = countdown(number)
+    write, append = Journal.write, Journal.append
+    state = {"writing": False}
+
+    def writing(journal: Any, batch: Any) -> None:
+        state["writing"] = True
+        write(journal, batch)
+        state["writing"] = False
+
+    def appending(journal: Any, *arguments: Any) -> None:
+        if state["writing"]:
+            pull()
+        append(journal, *arguments)
+
+    Journal.write, Journal.append = writing, appending
+
+
 def kill_at(point: str, number: int) -> None:
     """Arrange for the end at a point."""
     # whose function (of several, the one that is used), its name, whether after it rather than before
     points: dict[str, tuple[Any, str, bool]] = {
         "received": (SUBSCRIBERS, "batch", True),
         "before-commit": (Journal, "write", False),
-        "in-transaction": (Journal, "append", False),
         "after-commit": (Journal, "write", True),
         "before-acknowledgement": (SUBSCRIBERS, "acknowledge", False),
         "influxdb-has-it": (InfluxWriter, "_post", True),
@@ -146,8 +164,8 @@ def kill_at(point: str, number: int) -> None:
         "before-mail": (EmailHandler, "send", False),
         "after-mail": (EmailHandler, "send", True),
     }
-    if point == "in-commit":
-        kill_in_commit(number)
+    if point in {"in-commit", "in-transaction"}:
+        (kill_in_commit if point == "in-commit" else kill_in_transaction)(number)
         return
     owners, name, is_after = points[point]
     pull = countdown(number)
