@@ -24,7 +24,9 @@ SCALED = {
 }
 """Pauses of the gateway that a test may shorten: name -> where it is."""
 
-DELIVERY_FACTS = ("NotificationSent", "NotificationFailed")
+DELIVERY_FACTS = ("NotificationSent", "NotificationFailed", "NotificationSuppressed", "NotificationDeferred")
+RECEIVED_FACTS = ("MachineStateChanged", "SensorStatusChanged")
+"""What their messages say; time and ids follow from when they came."""
 
 
 @dataclass(frozen=True)
@@ -150,8 +152,12 @@ class MortalGateway(Gateway):
 
         That is: sequence numbers, receive stamps, record stamps and delivery events.
         """
-        names = ", ".join(f"'{name}'" for name in DELIVERY_FACTS)
-        columns = "id, type, time, subject, correlation_id, causation_id, data"
+        names, received = (", ".join(f"'{name}'" for name in group) for group in (DELIVERY_FACTS, RECEIVED_FACTS))
+        stamped = ", ".join(
+            f"CASE WHEN type IN ({received}) THEN NULL ELSE {column} END"
+            for column in ("id", "time", "correlation_id", "causation_id")
+        )
+        columns = f"type, subject, data, {stamped}"
         return {
             "readings": self.rows(
                 "SELECT event_us, sensors.id, event_id, time, level, baseline, flags, body"

@@ -297,7 +297,7 @@ def test_row_06_every_kill_leads_to_the_same_events(make: Make, mosquitto: Mosqu
     found, expected = mortal.conclusions(), spared.conclusions()
     assert found == expected
     assert len(expected["readings"]) == counts["published"]
-    assert {"AlertRaised", "AlertEscalated"} <= {fact[1] for fact in expected["facts"]}
+    assert {"AlertRaised", "AlertEscalated"} <= {fact[0] for fact in expected["facts"]}
     record(
         sent=counts["published"],
         acknowledged=counts["acknowledged"],

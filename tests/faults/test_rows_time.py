@@ -168,7 +168,7 @@ def judged(gateway: MortalGateway) -> dict[str, Any]:
     found = gateway.conclusions()
     states = gateway.rows("SELECT id, state FROM detector JOIN sensors ON key = sensor")
     return {
-        "facts": sorted(found["facts"], key=lambda fact: (fact[3], fact[2], fact[0])),
+        "facts": sorted(found["facts"], key=lambda fact: (fact[1], fact[4], fact[3])),
         "alerts": found["alerts"],
         "readings": sorted(row[:4] for row in found["readings"]),
         "states": {name: replace(decode_state(state), gaps=[], heard_ns=0, heard_time_ns=0) for name, state in states},
