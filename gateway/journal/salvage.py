@@ -160,7 +160,7 @@ def _makes_sense(table: str, row: tuple[Any, ...]) -> bool:
 def is_damage(error: BaseException | None) -> bool:
     """Tell whether an error says that the file is damaged, not that it cannot be used right now or by this program."""
     if isinstance(error, sqlite3.OperationalError):
-        return "Could not decode" in str(error)  # a text that is no UTF-8
+        return any(words in str(error) for words in ("Could not decode", "malformed JSON"))  # no UTF-8, no JSON
     return type(error) is sqlite3.DatabaseError or isinstance(error, (msgspec.MsgspecError, UnicodeDecodeError))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from enum import IntEnum
 from typing import cast
 
@@ -95,10 +96,12 @@ class Connection(asyncio.Protocol):
         self.send(DisconnectPacket().write())
         self.resume()
         try:
-            async with asyncio.timeout(_GOODBYE):
-                await self._closed.wait()
-        except TimeoutError:
-            self._transport.abort()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_GOODBYE):
+                    await self._closed.wait()
+        finally:
+            self._transport.abort()  # if it is still open
+        await self._closed.wait()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
