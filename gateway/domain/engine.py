@@ -14,7 +14,7 @@ from math import inf
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gateway.domain import detection, regime
+from gateway.domain import detection, health, regime
 from gateway.domain.alerts import Alert
 from gateway.domain.baseline import Baseline
 from gateway.domain.baseline_facts import (
@@ -51,13 +51,14 @@ LATENESS = "lateness"
 
 
 class Judged(Struct, frozen=True):
-    """A reading that was judged, and what that led to."""
+    """A reading that was judged, and what that led to. `faults` are all of its sensor's, if they have changed."""
 
     event_id: str
     correlation_id: str
     time_ns: int
     unit: str
     evaluation: Evaluation
+    faults: Mapping[str, str] | None = None
 
 
 class Engine:
@@ -106,6 +107,8 @@ class Engine:
             holds = alert is not None and alert.returned_ns is None
             sensor.state.severity = Level[alert.severity.upper()] if alert and holds else Level.NONE
             sensor.state.limits = None
+            about_itself = self.alerts.get("sensor", sensor.id)
+            health.trust(sensor.state, about_itself.faults if about_itself else ())
             if not holds:
                 detection.forget_raised(sensor.state)
             if sensor.state.waiting:
@@ -154,10 +157,13 @@ class Engine:
                 data.vibration_level, time_ns, data.unit, data.baseline_vibration_level, operating_state,
                 data.velocity_rms, data.crest_factor, data.kurtosis, data.rpm, data.load,
             )  # fmt: skip
+            faults = health.examine(
+                sensor.state, sample, self.rules_of(sensor), replaced=bool(flags & Flag.CLOCK_REPLACED)
+            )
             evaluation = self._evaluate(sensor, sample)
-            if evaluation is detection.NOTHING:
+            if evaluation is detection.NOTHING and faults is None:
                 return ()
-            return [Judged(event_id, event.correlation_id or event_id, time_ns, data.unit, evaluation)]
+            return [Judged(event_id, event.correlation_id or event_id, time_ns, data.unit, evaluation, faults)]
         waiting = Waiting(
             event_us,
             event_id,
@@ -178,6 +184,8 @@ class Engine:
 
     def _evaluate(self, sensor: Sensor, sample: Sample) -> Evaluation:
         """Judge a sample, and its machine's other sensors with it if they have all shifted."""
+        if sensor.state.faults & health.NOT_JUDGED or sensor.state.other_unit:
+            return detection.NOTHING
         rules = self.rules_of(sensor)
         evaluation = evaluate(sensor.state, sample, rules)
         if evaluation.finding is None or not rules.regime_change or not sensor.state.fresh:
@@ -203,9 +211,12 @@ class Engine:
                 reading.level, time_ns, reading.unit, reading.event_baseline, reading.operating_state,
                 reading.velocity_rms, reading.crest_factor, reading.kurtosis, reading.rpm, reading.load,
             )  # fmt: skip
+            faults = health.examine(sensor.state, sample, self.rules_of(sensor), replaced=False)
             evaluation = self._evaluate(sensor, sample)
-            if evaluation is not detection.NOTHING:
-                found.append(Judged(reading.event_id, reading.correlation_id, time_ns, reading.unit, evaluation))
+            if evaluation is not detection.NOTHING or faults is not None:
+                found.append(
+                    Judged(reading.event_id, reading.correlation_id, time_ns, reading.unit, evaluation, faults)
+                )
         if not sensor.state.waiting:
             self._holding.pop(sensor.key, None)
         elif released:  # the oldest is gone; the next one came no later than now
@@ -284,8 +295,10 @@ class Engine:
     def conclude(self, sensor: Sensor, judged: Judged) -> list[Change]:
         """Return the facts and alert changes that follow from a judgement; the open alerts move on."""
         changes = [Change(fact) for fact in _baseline_facts(sensor, judged)]
+        cause = self.watch.cause(sensor.id, judged.event_id, judged.correlation_id, judged.time_ns)
+        if judged.faults is not None:
+            changes += self.watch.examined(judged.faults, cause)
         if judged.evaluation.finding is not None:
-            cause = self.watch.cause(sensor.id, judged.event_id, judged.correlation_id, judged.time_ns)
             cause = replace(cause, unit=judged.unit)
             latching = self.rules_of(sensor).latching
             changes += self.alerts.found(judged.evaluation.finding, cause, latching=latching)
@@ -325,8 +338,10 @@ class Engine:
         """Let a sensor's baselines be as a BaselineSet or BaselineRelearn says; facts of other types change nothing."""
         if fact.type == BASELINE_SET:
             put_baseline(sensor.state, read_baseline(fact))
+            sensor.state.unit = ""  # it is meant for what the sensor measures now
         elif fact.type == BASELINE_RELEARN:
             forget_baselines(sensor.state, fact.data["state"])
+            sensor.state.unit = ""
 
     def baselines(self, sensor: Sensor) -> list[Baseline]:
         """Return the baselines that were learned or set for a sensor and hold now, one for each operating state."""
@@ -343,6 +358,8 @@ class Engine:
     def baseline_level(self, sensor: Sensor) -> float | None:
         """Return what the sensor's next reading would be compared with, or None."""
         state: SensorState = sensor.state
+        if state.unit != sensor.unit and state.unit:
+            return None
         limit = state.limits or detection.current_limits(state, self.rules_of(sensor))
         return limit.baseline.level if limit.baseline else None
 

@@ -23,6 +23,9 @@ the sensor's own timeline there."""
 GAPS = 8
 """Pauses between messages that are remembered: half of them may be outages without the median noticing."""
 
+VISIT_NS = 10_000_000_000
+"""What comes within ten seconds of each other comes at once: closer, nobody need know how often a sensor publishes."""
+
 FEWEST_GAPS = 3
 INTERVALS = 5
 """A sensor is silent when so many expected intervals have passed without it."""
@@ -81,6 +84,11 @@ class SensorState(Struct):
 
     `gaps` are the last pauses between its messages in ns, `heard_ns` and `heard_time_ns` when the last one came and
     what time it bore. `offline` is its last will's word, until it says or measures something.
+
+    `faults` are the bits of `health`, `odd` says that one of its counts is not zero. `run` counts repetitions of
+    `last_level`, `longest` is the longest run before, `changes` how often it has changed. `floor` counts readings near
+    zero of a machine that runs, `clock` times that could not be believed, each since the time beside it. `unit` is that
+    of what is known (of the configured baseline `unit_of`, if there is one), `other_unit` counts readings in another.
     """
 
     newest_us: int | None = None
@@ -114,24 +122,36 @@ class SensorState(Struct):
     heard_ns: int = 0
     heard_time_ns: int = 0
     offline: bool = False
+    faults: int = 0
+    last_level: float | None = None
+    odd: bool = False
+    changes: int = 0
+    longest: int = 0
+    run: int = 0
+    run_ns: int = 0
+    floor: int = 0
+    floor_ns: int = 0
+    clock: int = 0
+    clock_ns: int = 0
+    unit: str = ""
+    unit_of: float | None = None
+    other_unit: int = 0
 
 
 def hear(state: SensorState, time_ns: int, received_ns: int) -> None:
-    """Learn from a reading in order how far apart a sensor's messages come.
+    """Learn from a reading in order how far apart a sensor's messages come, if it is `VISIT_NS` after the last time.
 
     What counts is the longer pause of the two clocks: neither a backlog that comes all at once nor several readings in
     one message make a sensor a faster one.
     """
-    if received_ns == state.heard_ns:  # another reading of the same message
+    gap = received_ns - state.heard_ns
+    if 0 <= gap < VISIT_NS:
         return
-    if state.heard_ns:
-        gap, by_sensor = received_ns - state.heard_ns, time_ns - state.heard_time_ns
-        gap = max(gap, by_sensor)
-        if gap > 0:
-            gaps = state.gaps
-            if len(gaps) == GAPS:
-                del gaps[0]
-            gaps.append(gap)
+    gap = max(gap, time_ns - state.heard_time_ns)
+    if state.heard_ns and gap > 0:
+        state.gaps.append(gap)
+        if len(state.gaps) > GAPS:
+            del state.gaps[0]
     state.heard_ns, state.heard_time_ns = received_ns, time_ns
 
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from gateway.domain.alerts import Cause
 from gateway.domain.events import Fact, VibrationRecorded, derived_id, in_words
+from gateway.domain.health import BLINDING
 from gateway.domain.open_alerts import Change, OpenAlerts
 from gateway.domain.rules import Rules
 from gateway.domain.sensors import Sensor, allowance_ns
@@ -89,14 +90,14 @@ class Watch:
         cause = self.cause(fact.subject, fact.id, fact.correlation_id, fact.time_ns)
         if sensor is not None:
             sensor.is_silent = True
-        return self._faults(cause, {SILENT: reason}) + self._alerts.lose_sight(reason, cause)
+        return self._become({**self._known(cause), SILENT: reason}, cause)
 
     def heard(self, sensor: Sensor, event: VibrationRecorded, received_ns: int) -> list[Change]:
         """Return what follows from the first reading of a sensor that was silent."""
         sensor.is_silent = False
         event_id = event.event_id or ""
         cause = self.cause(sensor.id, event_id, event.correlation_id or event_id, received_ns)
-        return self._faults(cause, {}, without=SILENT) + self._alerts.regain_sight(cause)
+        return self._become({name: text for name, text in self._known(cause).items() if name != SILENT}, cause)
 
     def is_silent(self, sensor_id: str) -> bool:
         """Tell whether a sensor is known to be silent."""
@@ -109,12 +110,26 @@ class Watch:
         tags, unit, location = (sensor.tags, sensor.unit, sensor.location) if sensor else ({}, "", "")
         return Cause(event_id, correlation_id, time_ns, sensor_id, tags, unit, location)
 
-    def _faults(self, cause: Cause, found: Mapping[str, str], *, without: str = "") -> list[Change]:
-        """Return what follows when a sensor has further faults, or one fewer."""
+    def examined(self, found: Mapping[str, str], cause: Cause) -> list[Change]:
+        """Return what follows when these, name -> in words, are all the faults that a sensor's readings show."""
+        silent = {name: text for name, text in self._known(cause).items() if name == SILENT}
+        return self._become({**silent, **found}, cause)
+
+    def _known(self, cause: Cause) -> Mapping[str, str]:
         alert = self._alerts.get("sensor", cause.sensor_id)
-        known = alert.faults if alert else {}
-        faults = {name: text for name, text in {**known, **found}.items() if name != without}
-        return self._alerts.faults(faults, cause)
+        return alert.faults if alert else {}
+
+    def _become(self, faults: Mapping[str, str], cause: Cause) -> list[Change]:
+        """Let these be all the faults of a sensor. What was known of one already stays as it was said first."""
+        known = self._known(cause)
+        faults = {name: known.get(name, text) for name, text in faults.items()}
+        changes = self._alerts.faults(faults, cause)
+        blind = [text for name, text in faults.items() if name in BLINDING]
+        if blind:
+            changes += self._alerts.lose_sight(blind[0], cause)
+        elif BLINDING & known.keys():
+            changes += self._alerts.regain_sight(cause)
+        return changes
 
 
 def time_passed(what: str, subject: str, now_ns: int, data: Mapping[str, object]) -> Fact:
