@@ -101,7 +101,7 @@ class Pipeline:
     def _mark_machine(self, sensor_id: str) -> None:
         """Have the next snapshot save a sensor and the others of its machine: they may have shifted with it."""
         if sensor := self._engine.sensors.get(sensor_id):
-            for each in (sensor, *self._engine.of_machine(place_of(sensor.tags))):
+            for each in (sensor, *self._engine.machines.sensors_of(place_of(sensor.tags))):
                 self._changed[each.key] = each
 
     def _mark(self, sensor: Sensor, judged: Iterable[Judged]) -> None:
@@ -260,7 +260,7 @@ class Pipeline:
         Not while the state is ahead of the journal: readings that could not be written come again.
         """
         if self._changed and not self._ahead:
-            self._store.save_detector(self._changed.values(), self._engine.machines, self._store.next_seq - 1)
+            self._store.save_detector(self._changed.values(), self._engine.machines.states, self._store.next_seq - 1)
             self._changed.clear()
             self._since_snapshot = 0
 
@@ -280,7 +280,7 @@ class Pipeline:
         if isinstance(signal, Rejected):
             self._reject(message, signal, batch)
             return
-        machines = self._engine.machines
+        machines = self._engine.machines.states
         if isinstance(signal, MachineState) and signal.place not in machines and len(machines) >= MAX_MACHINES:
             detail = f"the states of {MAX_MACHINES} machines are remembered, and this is a further one"
             self._reject(message, Rejected("too_many", detail, message.payload), batch)

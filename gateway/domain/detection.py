@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum, auto
 
 from msgspec import Struct
@@ -59,11 +60,15 @@ class Shift(Struct, frozen=True):
 
 
 class Evaluation(Struct, frozen=True):
-    """What a reading led to. `shifts` are those of all sensors of its machine at once: a change of the machine."""
+    """What a reading led to. `shifts` are those of all sensors of its machine at once: a change of the machine.
+
+    `faults` are all of the sensor's own, name -> in words, if they have changed.
+    """
 
     finding: Finding | None = None
     learned: Baseline | None = None
     shifts: tuple[Shift, ...] = ()
+    faults: Mapping[str, str] | None = None
 
 
 NOTHING = Evaluation()
@@ -158,6 +163,7 @@ def _is_settled(state: SensorState, sample: Sample, rules: Rules) -> bool:
 def _stand_still(state: SensorState, sample: Sample, rules: Rules) -> None:
     """Take in a level far below the baseline: a dropout, or, after some in a row, a machine that stands still."""
     state.low += 1
+    state.odd = True  # it may be the sensor that is dead
     if state.low >= rules.on_readings:
         _has_stopped(state, sample, rules)
 

@@ -28,6 +28,7 @@ from gateway.domain.baseline_facts import (
 from gateway.domain.clock import OurClock
 from gateway.domain.detection import Evaluation, Sample, evaluate, next_version
 from gateway.domain.events import Fact, Flag, Level, VibrationRecorded, derive
+from gateway.domain.machines import Machines
 from gateway.domain.open_alerts import LONGEST_SHELVING_NS, Change, OpenAlerts
 from gateway.domain.operating import forget_baselines, known_baselines, put_baseline
 from gateway.domain.rules import Rules
@@ -51,14 +52,13 @@ LATENESS = "lateness"
 
 
 class Judged(Struct, frozen=True):
-    """A reading that was judged, and what that led to. `faults` are all of its sensor's, if they have changed."""
+    """A reading that was judged, and what that led to."""
 
     event_id: str
     correlation_id: str
     time_ns: int
     unit: str
     evaluation: Evaluation
-    faults: Mapping[str, str] | None = None
 
 
 class Engine:
@@ -79,24 +79,22 @@ class Engine:
         self.sensors: dict[str, Sensor] = {}
         self.alerts = OpenAlerts(longest_shelving_ns)
         self.watch = Watch(self.sensors, self.alerts, self.rules_of, expected)
-        self.machines: dict[Place, str] = {}
+        self.machines = Machines()
         self.stopwatch_ns = 0
         self._rules_for = rules_for
         self._rules: dict[int, Rules] = {}
         self._clocks = clocks
+        self._is_waiting = clocks.lateness_us > 0
         self._our_clock = OurClock(clocks.tolerance_us)
         self._holding: dict[int, tuple[Sensor, int]] = {}
-        self._by_place: dict[Place, dict[int, Sensor]] = {}
-        self._places: dict[int, Place] = {}
 
     def set_state(
         self, sensors: Iterable[Sensor], open_alerts: Iterable[Alert], machines: Mapping[Place, str] | None = None
     ) -> None:
         """Start from this registry, these open alerts and these machines' operating states."""
-        self.machines = dict(machines or {})
+        self.machines.restore(machines or {})
         self.alerts.restore(open_alerts)
         self.sensors.clear()
-        self._by_place.clear()
         for sensor in sensors:
             self.register(sensor)
 
@@ -135,35 +133,26 @@ class Engine:
     def register(self, sensor: Sensor) -> None:
         """Take a new sensor in; it may be one that was missed."""
         self.sensors[sensor.id] = sensor
-        self._settle_in(sensor)
+        self.machines.settle(sensor)
         sensor.is_silent = self.watch.is_silent(sensor.id)
-
-    def _settle_in(self, sensor: Sensor) -> None:
-        """Take note of where a sensor is."""
-        place = place_of(sensor.tags)
-        self._by_place.get(self._places.get(sensor.key, place), {}).pop(sensor.key, None)
-        self._by_place.setdefault(place, {})[sensor.key] = sensor
-        self._places[sensor.key] = place
-        sensor.machine_state = self.machines.get(place)
 
     def judge(
         self, sensor: Sensor, event: VibrationRecorded, event_us: int, time_ns: int, *, received_ns: int, flags: int
     ) -> Sequence[Judged]:
         """Judge a new reading, or those whose turn has come with it; return the ones that led to something."""
-        data, event_id = event.data, event.event_id or ""
+        data = event.data
         operating_state = sensor.machine_state if data.operating_state is None else data.operating_state
-        if self._clocks.lateness_us == 0 or flags & Flag.CLOCK_REPLACED:
+        if not self._is_waiting or flags:  # only a time that is the receive time is flagged here
             sample = Sample(
                 data.vibration_level, time_ns, data.unit, data.baseline_vibration_level, operating_state,
                 data.velocity_rms, data.crest_factor, data.kurtosis, data.rpm, data.load,
             )  # fmt: skip
-            faults = health.examine(
-                sensor.state, sample, self.rules_of(sensor), replaced=bool(flags & Flag.CLOCK_REPLACED)
-            )
-            evaluation = self._evaluate(sensor, sample)
-            if evaluation is detection.NOTHING and faults is None:
+            evaluation = self._evaluate(sensor, sample, replaced=flags != 0)
+            if evaluation is detection.NOTHING:
                 return ()
-            return [Judged(event_id, event.correlation_id or event_id, time_ns, data.unit, evaluation, faults)]
+            event_id = event.event_id or ""
+            return [Judged(event_id, event.correlation_id or event_id, time_ns, data.unit, evaluation)]
+        event_id = event.event_id or ""
         waiting = Waiting(
             event_us,
             event_id,
@@ -182,24 +171,32 @@ class Engine:
         self._holding.setdefault(sensor.key, (sensor, received_ns))
         return self.judge_waiting(sensor, (sensor.state.newest_us or 0) - self._clocks.lateness_us, received_ns)
 
-    def _evaluate(self, sensor: Sensor, sample: Sample) -> Evaluation:
-        """Judge a sample, and its machine's other sensors with it if they have all shifted."""
-        if sensor.state.faults & health.NOT_JUDGED or sensor.state.other_unit:
-            return detection.NOTHING
-        rules = self.rules_of(sensor)
-        evaluation = evaluate(sensor.state, sample, rules)
-        if evaluation.finding is None or not rules.regime_change or not sensor.state.fresh:
+    def _evaluate(self, sensor: Sensor, sample: Sample, *, replaced: bool = False) -> Evaluation:
+        """Examine the sensor and judge a sample, and its machine's other sensors with it if they have all shifted."""
+        state, rules = sensor.state, self._rules.get(sensor.key) or self.rules_of(sensor)
+        faults = None
+        if (
+            state.odd
+            or replaced
+            or sample.level == state.last_level
+            or (sample.unit is not state.unit and sample.unit != state.unit)
+        ):
+            faults = health.examine(state, sample, rules, replaced=replaced)
+            if state.faults & health.NOT_JUDGED or state.other_unit:
+                return detection.NOTHING if faults is None else Evaluation(faults=faults)
+        else:
+            state.last_level = sample.level
+        evaluation = evaluate(state, sample, rules)
+        if faults is not None:
+            evaluation = replace(evaluation, faults=faults)
+        if evaluation.finding is None or not rules.regime_change or not state.fresh:
             return evaluation
-        machine = self.of_machine(place_of(sensor.tags))
+        machine = self.machines.sensors_of(place_of(sensor.tags))
         shifts = regime.shift_of_all(sensor, evaluation, machine, rules.on_readings)
         if not shifts:
             return evaluation
         regime.begin_anew(machine, shifts)
-        return Evaluation(shifts=tuple(shifts))
-
-    def of_machine(self, place: Place) -> list[Sensor]:
-        """Return the sensors of a machine; none where the topics name no machine."""
-        return list(self._by_place.get(place, {}).values()) if place[-1] else []
+        return Evaluation(shifts=tuple(shifts), faults=faults)
 
     def judge_waiting(self, sensor: Sensor, until_us: int, received_ns: int = 0) -> list[Judged]:
         """Judge the readings that have waited long enough, in the order of their time."""
@@ -211,12 +208,9 @@ class Engine:
                 reading.level, time_ns, reading.unit, reading.event_baseline, reading.operating_state,
                 reading.velocity_rms, reading.crest_factor, reading.kurtosis, reading.rpm, reading.load,
             )  # fmt: skip
-            faults = health.examine(sensor.state, sample, self.rules_of(sensor), replaced=False)
             evaluation = self._evaluate(sensor, sample)
-            if evaluation is not detection.NOTHING or faults is not None:
-                found.append(
-                    Judged(reading.event_id, reading.correlation_id, time_ns, reading.unit, evaluation, faults)
-                )
+            if evaluation is not detection.NOTHING:
+                found.append(Judged(reading.event_id, reading.correlation_id, time_ns, reading.unit, evaluation))
         if not sensor.state.waiting:
             self._holding.pop(sensor.key, None)
         elif released:  # the oldest is gone; the next one came no later than now
@@ -230,10 +224,10 @@ class Engine:
         remembered.
         """
         if isinstance(signal, MachineState):
-            before = self.machines.get(signal.place)
+            before = self.machines.states.get(signal.place)
             if signal.state == before:
                 return []
-            self._set_machine(signal.place, signal.state)
+            self.machines.change(signal.place, signal.state)
             return [Change(state_changed(signal, before, received_ns))]
         sensor = self.sensors.get(signal.sensor_id)
         offline = signal.status == "offline"
@@ -242,17 +236,12 @@ class Engine:
         sensor.state.offline = offline
         return [Change(status_changed(signal, received_ns))]
 
-    def _set_machine(self, place: Place, state: str) -> None:
-        self.machines[place] = state
-        for sensor in self.of_machine(place):
-            sensor.machine_state = state
-
     def again(self, fact: Fact) -> None:
         """Move the state on by a fact of the journal, as it was moved when the fact was written."""
         data = fact.data
         sensor = self.sensors.get(data.get("sensorId", ""))
         if fact.type == MACHINE_STATE:
-            self._set_machine((data["site"], data["area"], data["machine"]), data["state"])
+            self.machines.change((data["site"], data["area"], data["machine"]), data["state"])
         elif sensor is None:
             return
         elif fact.type == SENSOR_STATUS:
@@ -296,8 +285,8 @@ class Engine:
         """Return the facts and alert changes that follow from a judgement; the open alerts move on."""
         changes = [Change(fact) for fact in _baseline_facts(sensor, judged)]
         cause = self.watch.cause(sensor.id, judged.event_id, judged.correlation_id, judged.time_ns)
-        if judged.faults is not None:
-            changes += self.watch.examined(judged.faults, cause)
+        if judged.evaluation.faults is not None:
+            changes += self.watch.examined(judged.evaluation.faults, cause)
         if judged.evaluation.finding is not None:
             cause = replace(cause, unit=judged.unit)
             latching = self.rules_of(sensor).latching
@@ -374,7 +363,7 @@ class Engine:
     def moved(self, sensor: Sensor) -> None:
         """Take note that a sensor is somewhere else now: other rules may be its own, and another machine's state."""
         self._rules.pop(sensor.key, None)
-        self._settle_in(sensor)
+        self.machines.settle(sensor)
         sensor.state.limits = None
 
 

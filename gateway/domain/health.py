@@ -50,30 +50,19 @@ _GOOD_COUNTS = 4
 def examine(state: SensorState, sample: Sample, rules: Rules, *, replaced: bool) -> Mapping[str, str] | None:
     """Take in a reading in order; return all faults there are now, name -> in words, or None if they are the same.
 
-    `replaced` says that its time was not believable. Nearly every reading is over with the first comparison.
+    `replaced` says that its time was not believable. It need not be called for a reading where neither that nor `odd`
+    holds, and that has another value than the last one and the unit of the state: then only `last_level` changes.
     """
-    level, limit = sample.level, state.limits
-    if (
-        state.odd
-        or level == state.last_level
-        or replaced
-        or sample.unit != state.unit
-        or (limit is not None and level < limit.stopped)
-    ):
-        return _look_closer(state, sample, rules, replaced=replaced)
-    state.last_level = level
-    if state.changes < FEWEST_CHANGES:
-        state.changes += 1
-    return None
-
-
-def _look_closer(state: SensorState, sample: Sample, rules: Rules, *, replaced: bool) -> Mapping[str, str] | None:
-    level, limit, faults = sample.level, state.limits, state.faults
-    faults = _repeated(state, sample, rules, faults) if level == state.last_level else _changed(state, level, faults)
-    faults = _low(state, sample, rules, faults, low=limit is not None and level < limit.stopped)
+    limit, faults = state.limits, state.faults
+    if sample.level == state.last_level:
+        faults = _repeated(state, sample, rules, faults)
+    else:
+        faults = _changed(state, sample.level, faults)
+    faults = _low(state, sample, rules, faults, low=limit is not None and sample.level < limit.stopped)
     faults = _clock(state, sample.time_ns, faults, replaced=replaced)
     faults = _unit(state, sample, rules, faults)
-    state.odd = bool(state.run or state.floor or state.clock or state.other_unit)
+    counts = state.run or state.floor or state.clock or state.other_unit
+    state.odd = bool(counts or state.changes < FEWEST_CHANGES)
     if faults == state.faults:
         return None
     state.faults = faults
@@ -83,6 +72,7 @@ def _look_closer(state: SensorState, sample: Sample, rules: Rules, *, replaced: 
 def trust(state: SensorState, faults: Iterable[str]) -> None:
     """Let the faults be those of an open alert: after a replay with new rules, that is the fact."""
     state.faults = sum(bit for bit, name in NAMES.items() if name in faults)
+    state.odd = True
 
 
 def _changed(state: SensorState, level: float, faults: int) -> int:
@@ -96,20 +86,26 @@ def _changed(state: SensorState, level: float, faults: int) -> int:
 
 
 def _repeated(state: SensorState, sample: Sample, rules: Rules, faults: int) -> int:
-    """Take in a value that is the same as the one before."""
+    """Take in a value that is the same as the one before. What a machine that stands still repeats does not count."""
+    if faults & STUCK:
+        return faults
+    if _stands_still(state, sample, rules):
+        state.run = 0
+        return faults
     if state.run == 0:
         state.run_ns = sample.time_ns
     state.run += 1
-    if (
-        state.run < max(LEAST_RUN, LONGEST_RUNS * state.longest)
-        or state.changes < FEWEST_CHANGES
-        or sample.time_ns - state.run_ns < SHORTEST_NS
-        or _runs(sample, rules) is False
-    ):
-        return faults
+    lasts = sample.time_ns - state.run_ns >= SHORTEST_NS
+    enough = state.run >= max(LEAST_RUN, LONGEST_RUNS * state.longest)
+    return faults | STUCK if enough and lasts and state.changes >= FEWEST_CHANGES else faults
+
+
+def _stands_still(state: SensorState, sample: Sample, rules: Rules) -> bool:
+    """Tell whether the machine stands still: by the level where that can be compared, and by what is said."""
     limit = state.limits
-    stands_still = limit is not None and sample.level < limit.stopped
-    return faults if stands_still else faults | STUCK
+    if limit is not None and limit.baseline is not None:
+        return sample.level < limit.stopped and not _runs(sample, rules)
+    return _runs(sample, rules) is False
 
 
 def _low(state: SensorState, sample: Sample, rules: Rules, faults: int, *, low: bool) -> int:

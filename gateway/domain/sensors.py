@@ -85,10 +85,11 @@ class SensorState(Struct):
     `gaps` are the last pauses between its messages in ns, `heard_ns` and `heard_time_ns` when the last one came and
     what time it bore. `offline` is its last will's word, until it says or measures something.
 
-    `faults` are the bits of `health`, `odd` says that one of its counts is not zero. `run` counts repetitions of
-    `last_level`, `longest` is the longest run before, `changes` how often it has changed. `floor` counts readings near
-    zero of a machine that runs, `clock` times that could not be believed, each since the time beside it. `unit` is that
-    of what is known (of the configured baseline `unit_of`, if there is one), `other_unit` counts readings in another.
+    `faults` are the bits of `health`, `odd` says that the next reading is to be looked at closely. `run` counts
+    repetitions of `last_level`, `longest` is the longest run before, `changes` how often it has changed. `floor` counts
+    readings near zero of a machine that runs, `clock` times that could not be believed, each since the time beside it.
+    `unit` is that of what is known (of the configured baseline `unit_of`, if there is one), and `other_unit` counts the
+    readings in another.
     """
 
     newest_us: int | None = None
@@ -124,7 +125,7 @@ class SensorState(Struct):
     offline: bool = False
     faults: int = 0
     last_level: float | None = None
-    odd: bool = False
+    odd: bool = True
     changes: int = 0
     longest: int = 0
     run: int = 0

@@ -17,8 +17,8 @@ INSERT INTO dead_letters (seq, received, topic, reason, detail, element, packet_
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: upsert_alert
-INSERT INTO alerts (id, sensor_id, state, opened, alert) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT (id) DO UPDATE SET state = excluded.state, alert = excluded.alert;
+INSERT INTO alerts (id, sensor_id, state, opened, alert, shelved) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET state = excluded.state, alert = excluded.alert, shelved = excluded.shelved;
 
 -- name: upsert_detector
 INSERT INTO detector (sensor, state) VALUES (?, ?) ON CONFLICT (sensor) DO UPDATE SET state = excluded.state;
@@ -154,7 +154,7 @@ SELECT seq FROM cursors WHERE consumer = ?;
 SELECT alert FROM alerts WHERE state <> 'cleared' ORDER BY opened;
 
 -- name: shelved_alerts
-SELECT alert FROM alerts WHERE state = 'cleared' AND json_extract(alert, '$.shelvedUntilNs') IS NOT NULL;
+SELECT alert FROM alerts WHERE state = 'cleared' AND shelved IS NOT NULL;
 
 -- name: alerts
 SELECT alert FROM alerts ORDER BY opened DESC, id;

@@ -107,7 +107,14 @@ class Journal:
             self.many(
                 "upsert_alert",
                 (
-                    (alert.id, alert.sensor_id, alert.state, alert.opened_ns, JSON.encode(alert).decode())
+                    (
+                        alert.id,
+                        alert.sensor_id,
+                        alert.state,
+                        alert.opened_ns,
+                        JSON.encode(alert).decode(),
+                        alert.shelved_until_ns,
+                    )
                     for alert in batch.alerts.values()
                 ),
             )
