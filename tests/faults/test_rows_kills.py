@@ -285,7 +285,7 @@ def test_row_06_every_kill_leads_to_the_same_events(make: Make, mosquitto: Mosqu
     mortal.start()
     spared.start()
     seed = 11
-    options = ["--seed", str(seed), "--speed", "60", "--duration", "5s"]
+    options = ["--seed", str(seed), "--speed", "60", "--duration", "10s"]
     with simulating(mosquitto, "run", *options) as run:
         for each in random.Random(seed).choices(range(50, 150), k=4):
             until(partial(has_stored, mortal, each, sys.maxsize), 20, "readings")

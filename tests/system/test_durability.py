@@ -62,15 +62,15 @@ def test_killed_again_and_again_under_load(
     changes = {"mqtt": {"protocol": protocol}}
     gateway = make(influx=influx, smtp=mail_server, twilio=twilio, changes=changes)
     gateway.start()
-    with simulating(mosquitto, "load", "--rate", "1500", "--count", "6000", *SENSORS) as load:
+    with simulating(mosquitto, "load", "--rate", "1500", "--count", "15000", *SENSORS) as load:
         wait_until_told(gateway, MESSAGES)
         for _ in range(3):
             until(lambda: gateway.stored() > 300, 20, "more readings")
             gateway.kill()
             gateway.start()
         counts = report(load)
-    assert counts["sent"] == counts["acknowledged"] == 6000
-    assert_stored_once(gateway, 6000, influx)
+    assert counts["sent"] == counts["acknowledged"] == 15_000
+    assert_stored_once(gateway, 15_000, influx)
     assert_told_once(gateway, mail_server, twilio)
 
 
