@@ -11,7 +11,7 @@ from gateway.config import Config, standing_silences
 from gateway.domain.alerts import describe
 from gateway.domain.baseline_history import current
 from gateway.domain.silences import describe_now
-from gateway.journal import Questions, Reader, level_history, life_of, rollups
+from gateway.journal import Questions, Reader, account_of, level_history, life_of, rollups
 from gateway.journal.upkeep import disk_free
 from gateway.operations import Operations
 
@@ -47,9 +47,8 @@ class Answers:
         return [describe(alert) for alert in await self._questions.ask(Reader.alerts, everything=everything)]
 
     async def find_alert(self, alert_id: str) -> Mapping[str, Any] | None:
-        """Return an alert, or None."""
-        found = await self._questions.ask(Reader.find_alert, alert_id)
-        return None if found is None else describe(found)
+        """Return an alert with all that is known of its past, or None."""
+        return await self._questions.ask(_alert, alert_id)
 
     async def trace(self, event_id: str) -> Mapping[str, Any] | None:
         """Return the life of an event, or None if there is nothing of it."""
@@ -94,3 +93,8 @@ class Answers:
         section = self._config.retention
         bounds = {"journalLimit": section.max_size, "reserve": section.reserve}
         return {"journal": reader.size(), "free": disk_free(self._config.gateway.state_dir), **bounds}
+
+
+def _alert(reader: Reader, alert_id: str) -> Mapping[str, Any] | None:
+    found = reader.find_alert(alert_id)
+    return None if found is None else {**describe(found), **account_of(reader, alert_id)}

@@ -22,8 +22,8 @@ from gateway.cli.output import (
 )
 from gateway.cli.rendering import print_message, render
 from gateway.config import load, parse_duration
-from gateway.domain.alerts import ALERT_FACTS, describe
-from gateway.domain.events import rfc3339
+from gateway.domain.alerts import describe
+from gateway.journal import account_of, latest_changes
 
 _COLUMNS = ("severity", "state", "machine", "sensor", "since", "cleared", "reason", "id")
 
@@ -73,27 +73,59 @@ def show(config_path: Path, output: str, alert_id: str, handler: str | None) -> 
     if handler is not None:
         print_message(render(load(config_path), reader, alert, handler), output)
         return
-    history = [
-        {
-            "at": rfc3339(entry.fact.time_ns),
-            "change": entry.fact.type,
-            "why": entry.fact.data.get("finding") or entry.fact.data.get("said"),
-            "cause": entry.fact.causation_id,
-            "told": [
-                {"handler": handler, "state": state, "attempts": attempts, "said": said}
-                for handler, state, attempts, said in reader.outbox_of(entry.fact.id)
-            ],
-        }
-        for entry in reader.alert_events(alert.id)
-        if entry.fact.type in ALERT_FACTS
-    ]
+    account = account_of(reader, alert.id)
     if output == "json":
-        print_json({**describe(alert), "history": history})
+        print_json({**describe(alert), **account})
         return
     print_facts({_words(key): value for key, value in describe(alert).items() if key != "tags"} | alert.tags)
     click.echo()
-    rows = [(change["at"], change["change"], change["why"], _told(change["told"])) for change in history]
-    print_table(("at", "change", "why", "told"), rows, empty="")
+    _print_account(account)
+
+
+@alerts.command()
+@config_option
+@output_option
+@click.option("--sensor", "sensor_id", help="Without an ID: only the alerts of this sensor.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="Without an ID.")
+@click.argument("alert_id", metavar="[ID]", required=False)
+def history(config_path: Path, output: str, sensor_id: str | None, limit: int, alert_id: str | None) -> None:
+    """Show every change of an alert and every message about it; without an ID, the latest changes of all alerts."""
+    reader = open_reader(config_path)
+    if alert_id is not None:
+        account = account_of(reader, reader.alert(alert_id).id)
+        if output == "json":
+            print_json(account)
+        else:
+            _print_account(account)
+        return
+    changes = latest_changes(reader, sensor_id, limit)
+    if output == "json":
+        print_json(changes)
+        return
+    rows = [
+        (row["at"], row["sensorId"], row["severity"], row["change"], row["who"], row["why"], row["alertId"][:8])
+        for row in changes
+    ]
+    print_table(("at", "sensor", "severity", "change", "who", "why", "id"), rows, empty="There were no alerts.")
+
+
+def _print_account(account: Mapping[str, Any]) -> None:
+    rows = [(row["at"], row["change"], row["who"], row["why"], _told(row["told"])) for row in account["history"]]
+    print_table(("at", "change", "who", "why", "told"), rows, empty="")
+    click.echo()
+    messages = [
+        (row["created"], row["kind"], row["handler"], row["state"], row["attempts"], row["count"], row["said"])
+        for row in account["messages"]
+    ]
+    columns = ("message", "kind", "handler", "outcome", "attempts", "alerts", "said")
+    print_table(columns, messages, empty="Nobody was told of it.")
+    if account["untold"]:
+        click.echo()
+        untold = [
+            (row["at"], row["kind"], row["handler"] or row["route"], row["by"], row["reason"], row["until"])
+            for row in account["untold"]
+        ]
+        print_table(("not told", "kind", "to", "by", "reason", "until"), untold, empty="")
 
 
 @alerts.command()

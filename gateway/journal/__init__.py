@@ -1,5 +1,6 @@
 """The journal: SQLite as event store, event stream and outbox."""
 
+from gateway.journal.accounts import account_of, latest_changes
 from gateway.journal.database import FILE_NAME, StateLock, copy
 from gateway.journal.history import level_history
 from gateway.journal.outbox import Outbox
@@ -20,7 +21,9 @@ __all__ = [
     "StateLock",
     "Stream",
     "Upkeep",
+    "account_of",
     "copy",
+    "latest_changes",
     "level_history",
     "life_of",
 ]

@@ -9,8 +9,8 @@ INSERT INTO readings (seq, event_us, sensor, event_id, time, received, level, ba
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: insert_event
-INSERT INTO events (seq, id, type, time, recorded, subject, correlation_id, causation_id, data)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO events (seq, id, type, time, recorded, subject, correlation_id, causation_id, data, alert)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: insert_dead_letter
 INSERT INTO dead_letters (seq, received, topic, reason, detail, element, packet_id, digest, payload, retained)
@@ -189,7 +189,11 @@ WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?;
 
 -- name: events_of_subject
 SELECT seq, id, type, time, recorded, subject, correlation_id, causation_id, data FROM events
-WHERE json_extract(data, '$.alertId') = ?1 OR json_extract(data, '$.id') = ?1 ORDER BY seq;
+WHERE alert = ? ORDER BY seq;
+
+-- name: alert_changes
+SELECT seq, id, type, time, recorded, subject, correlation_id, causation_id, data FROM events
+WHERE alert IS NOT NULL AND type LIKE 'Alert%' AND (?1 IS NULL OR subject = ?1) ORDER BY seq DESC LIMIT ?2;
 
 -- name: count_readings
 SELECT count(*) FROM readings;

@@ -129,6 +129,10 @@ class Reader:
         """Return the facts about an alert, oldest first."""
         return [_entry(row) for row in self._db.execute(self._sql["events_of_subject"], (alert_id,))]
 
+    def alert_changes(self, sensor_id: str | None, limit: int) -> list[Entry]:
+        """Return the newest changes of all alerts, or of a sensor's, the newest first."""
+        return [_entry(row) for row in self._db.execute(self._sql["alert_changes"], (sensor_id, limit))]
+
     def find_reading(self, event_id: str) -> StoredReading | None:
         """Return the newest reading with an id, or None. What followed from it says when it was; else this takes long.
 

@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 import msgspec
 import structlog
 
-from gateway.domain.alerts import Alert
+from gateway.domain.alerts import ALERT_FACTS, Alert
 from gateway.domain.batch import Batch, ReadingRow
 from gateway.domain.events import Fact, Message
 from gateway.domain.saved import Saved
@@ -235,6 +235,7 @@ class Journal:
                 (
                     seq, fact.id, fact.type, fact.time_ns, recorded_ns, fact.subject, fact.correlation_id,
                     fact.causation_id, JSON.encode(fact.data).decode(),
+                    fact.data.get("id" if fact.type in ALERT_FACTS else "alertId"),
                 )
                 for seq, fact in facts
             ),

@@ -11,7 +11,7 @@ from fastapi import APIRouter, HTTPException, Query, Response
 
 from gateway.web.moments import LAST_NS, Moment
 from gateway.web.ports import Services
-from gateway.web.schema import Alert, Condition, History, Problem, Reading, Sensor, Trace
+from gateway.web.schema import Alert, AlertWithPast, Condition, History, Problem, Reading, Sensor, Trace
 from gateway.web.stream import Stream, StreamResponse
 
 Since = Annotated[Moment, Query(description="from this time on: RFC 3339, or how long ago (30s, 15m, 2h, 7d)")]
@@ -92,9 +92,9 @@ def _add_alerts(router: APIRouter, services: Services) -> None:
         """Return the open alerts, or all."""
         return await services.answers.list_alerts(every)
 
-    @router.get("/alerts/{alert_id}", response_model=Alert)
+    @router.get("/alerts/{alert_id}", response_model=AlertWithPast)
     async def show_alert(alert_id: str) -> Mapping[str, Any]:
-        """Return one alert, open or closed."""
+        """Return one alert, open or closed, with its changes and every message about it."""
         alert = await services.answers.find_alert(alert_id)
         if alert is None:
             raise HTTPException(404, f"there is no alert {alert_id!r}")

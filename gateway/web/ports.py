@@ -57,7 +57,7 @@ class Answers(Protocol):
         ...
 
     async def find_alert(self, alert_id: str) -> Mapping[str, Any] | None:
-        """Return an alert, open or closed, or None."""
+        """Return an alert, open or closed, with its past as `web.schema` has it; or None."""
         ...
 
     async def trace(self, event_id: str) -> Mapping[str, Any] | None:

@@ -172,6 +172,47 @@ class Condition(BaseModel):
     disk: Disk
 
 
+class Told(BaseModel):
+    """What became of telling somebody of one change of an alert."""
+
+    handler: str
+    state: str = Field(description="pending, sending, sent, uncertain, failed or withdrawn")
+    attempts: int
+    said: str = Field(description="by the other side, last")
+
+
+class AlertChange(BaseModel):
+    """A change of an alert: when, who (if it was a person), why, and who was told."""
+
+    at: str
+    change: str = Field(description="AlertRaised, AlertEscalated, …")
+    who: str | None
+    why: str
+    cause: str
+    told: list[Told]
+
+
+class AlertMessage(Told):
+    """A message that tells of an alert, and maybe of others too: `count` of them."""
+
+    id: str
+    route: str
+    kind: str
+    created: str
+    count: int
+
+
+class Untold(BaseModel):
+    """A message that was not sent, or not at once, and what decided so."""
+
+    model_config = ConfigDict(extra="allow")
+
+    at: str
+    change: str
+    reason: str | None
+    by: str | None
+
+
 class Alert(BaseModel):
     """An alert. It is open until its state is `cleared`; `openedBy` is the id of the event that caused it.
 
@@ -191,3 +232,11 @@ class Alert(BaseModel):
     clearedAt: str | None  # noqa: N815
     reason: str
     openedBy: str  # noqa: N815
+
+
+class AlertWithPast(Alert):
+    """An alert with all that is known of its past, each list the oldest first."""
+
+    history: list[AlertChange] = []
+    messages: list[AlertMessage] = []
+    untold: list[Untold] = []

@@ -71,3 +71,20 @@ def test_the_configuration_says_for_how_long(run: Run, alert: str, config: Path)
     with config.open("a") as file:
         file.write('\n[alerts]\nmax_shelving = "1h"\n')
     assert "1 h at most" in run("alerts", "shelve", alert, "--reason", "x").err
+
+
+def test_the_history_of_one_and_of_all(run: Run, alert: str) -> None:
+    assert run("alerts", "ack", alert, "--by", "Anna", "--reason", "on my way").code == 0
+    one = run("alerts", "history", alert[:8])
+    assert one.code == 0
+    assert all(word in one.out for word in ("AlertRaised", "AlertAcknowledged", "Anna", "on my way"))
+    assert "Nobody was told of it." in one.out
+    every = json.loads(run("alerts", "history", "-o", "json").out)
+    assert [(row["change"], row["who"], row["alertId"]) for row in every] == [
+        ("AlertAcknowledged", "Anna", alert),
+        ("AlertRaised", None, alert),
+    ]
+    assert len(json.loads(run("alerts", "history", "--limit", 1, "-o", "json").out)) == 1
+    assert json.loads(run("alerts", "history", "--sensor", "VB-9", "-o", "json").out) == []
+    assert "AlertRaised" in run("alerts", "history").out
+    assert set(json.loads(run("alerts", "history", alert, "-o", "json").out)) == {"history", "messages", "untold"}
