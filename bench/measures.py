@@ -126,7 +126,7 @@ def latency() -> Iterator[Figure]:
 def _raise_alerts(broker: Mosquitto) -> dict[str, float]:
     """Let one new sensor after the other exceed its baseline; return when its alert became due (s, monotonic)."""
     published = {}
-    with _publishing(broker) as client:
+    with publishing(broker) as client:
         began = time.monotonic()
         for number in range(ALERTS):
             time.sleep(max(0.0, began + number / ALERTS_PER_SECOND - time.monotonic()))
@@ -156,7 +156,7 @@ def _sensor_in(text: str) -> str:
 
 
 @contextmanager
-def _publishing(broker: Mosquitto) -> Iterator[Client]:
+def publishing(broker: Mosquitto) -> Iterator[Client]:
     client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
     client.connect(broker.host, broker.port)
     client.loop_start()

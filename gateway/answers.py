@@ -12,6 +12,7 @@ from gateway.domain.alerts import describe
 from gateway.domain.baseline_history import current
 from gateway.domain.silences import describe_now
 from gateway.journal import Questions, Reader, account_of, level_history, life_of, rollups
+from gateway.journal.silences import all_silences
 from gateway.journal.upkeep import disk_free
 from gateway.operations import Operations
 
@@ -42,9 +43,16 @@ class Answers:
         kept = rollups.ages(self._config.retention, len(reader.sensors()))
         return level_history(reader, sensor_id, window_ns, points, kept)
 
-    async def list_alerts(self, everything: bool) -> Sequence[Mapping[str, Any]]:  # noqa: FBT001 - the shape that web asks for
-        """Return the open alerts, or all."""
-        return [describe(alert) for alert in await self._questions.ask(Reader.alerts, everything=everything)]
+    async def list_alerts(
+        self,
+        everything: bool,  # noqa: FBT001 - the shape that web asks for
+        limit: int,
+        after: str | None,
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return the `limit` worst open alerts, oldest first; or the newest of all, or of those that follow one."""
+        return await self._questions.ask(
+            lambda reader: [describe(alert) for alert in reader.alerts(everything=everything, limit=limit, after=after)]
+        )
 
     async def find_alert(self, alert_id: str) -> Mapping[str, Any] | None:
         """Return an alert with all that is known of its past, or None."""
@@ -61,7 +69,7 @@ class Answers:
     async def silences(self, everything: bool) -> Sequence[Mapping[str, Any]]:  # noqa: FBT001 - the shape that web asks for
         """Return the silences that hold or will, or all; those of the configuration come first."""
         now_ns = time.time_ns()
-        added = await self._questions.ask(Reader.silences, 0 if everything else now_ns)
+        added = await self._questions.ask(lambda reader: all_silences(reader, 0 if everything else now_ns))
         return [describe_now(silence, now_ns) for silence in (*standing_silences(self._config), *added)]
 
     async def condition(self) -> Mapping[str, Any]:
@@ -97,4 +105,4 @@ class Answers:
 
 def _alert(reader: Reader, alert_id: str) -> Mapping[str, Any] | None:
     found = reader.find_alert(alert_id)
-    return None if found is None else {**describe(found), **account_of(reader, alert_id)}
+    return None if found is None else {**describe(found), **account_of(reader, found.id)}

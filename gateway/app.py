@@ -486,9 +486,9 @@ async def _gauges(config: Config, stream: Stream, metrics: Metrics, subscriber: 
     while True:
         metrics.broker_connected.set(not subscriber.problems)
         metrics.journal_bytes.set(sum(file.stat().st_size for file in files if file.exists()))
-        open_alerts = await stream.read(Reader.alerts, everything=False)
+        open_alerts = await stream.read(Reader.count_open_alerts)
         for severity in SEVERITIES:
-            metrics.alerts_open.labels(severity).set(sum(alert.severity == severity for alert in open_alerts))
+            metrics.alerts_open.labels(severity).set(open_alerts.get(severity, 0))
         if config.influxdb is not None:
             metrics.influx_lag_readings.set(stream.last_seq - await stream.cursor("influx"))
         await asyncio.sleep(_GAUGES_EVERY)

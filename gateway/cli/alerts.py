@@ -25,6 +25,7 @@ from gateway.config import load, parse_duration
 from gateway.domain.alerts import describe
 from gateway.journal import account_of, latest_changes
 
+_MESSAGE = ("at", "handler", "route", "kind", "state", "said", "by", "why", "until")
 _COLUMNS = ("severity", "state", "machine", "sensor", "since", "cleared", "reason", "id")
 
 _by = click.option("--by", default=getpass.getuser, show_default="the user who asks", help="Who wants it.")
@@ -113,19 +114,8 @@ def _print_account(account: Mapping[str, Any]) -> None:
     rows = [(row["at"], row["change"], row["who"], row["why"], _told(row["told"])) for row in account["history"]]
     print_table(("at", "change", "who", "why", "told"), rows, empty="")
     click.echo()
-    messages = [
-        (row["created"], row["kind"], row["handler"], row["state"], row["attempts"], row["count"], row["said"])
-        for row in account["messages"]
-    ]
-    columns = ("message", "kind", "handler", "outcome", "attempts", "alerts", "said")
-    print_table(columns, messages, empty="Nobody was told of it.")
-    if account["untold"]:
-        click.echo()
-        untold = [
-            (row["at"], row["kind"], row["handler"] or row["route"], row["by"], row["reason"], row["until"])
-            for row in account["untold"]
-        ]
-        print_table(("not told", "kind", "to", "by", "reason", "until"), untold, empty="")
+    messages = [[row[name] for name in _MESSAGE] for row in account["messages"]]
+    print_table(_MESSAGE, messages, empty="No message was decided on yet.")
 
 
 @alerts.command()

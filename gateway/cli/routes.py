@@ -16,6 +16,7 @@ from gateway.domain.silences import KINDS, Silence, Silences
 from gateway.domain.telling import Item
 from gateway.errors import GatewayError
 from gateway.journal import FILE_NAME, Reader
+from gateway.journal.silences import all_silences
 
 _COLUMNS = ("route", "handler", "when", "why")
 
@@ -88,6 +89,6 @@ def _added(config: Config) -> list[Any]:
     except GatewayError:
         return []
     try:
-        return list(reader.silences(0))
+        return all_silences(reader)
     finally:
         reader.close()

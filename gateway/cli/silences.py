@@ -15,6 +15,7 @@ from gateway.config import load, parse_duration, standing_silences
 from gateway.domain.events import SEVERITIES, rfc3339
 from gateway.domain.silences import KINDS, describe_now, wanted
 from gateway.errors import GatewayError
+from gateway.journal.silences import all_silences
 
 _COLUMNS = ("state", "what", "until", "owner", "reason", "id")
 _DIMENSIONS = ("sites", "areas", "machines", "sensors", "kinds")
@@ -68,7 +69,7 @@ def add(config_path: Path, output: str, length: str, by: str, reason: str, **mat
 def list_(config_path: Path, output: str, *, everything: bool) -> None:
     """List the silences that hold or will, those of the configuration too."""
     now_ns = time.time_ns()
-    added = open_reader(config_path).silences(0 if everything else now_ns)
+    added = all_silences(open_reader(config_path), 0 if everything else now_ns)
     standing = standing_silences(load(config_path))
     found = [describe_now(silence, now_ns) for silence in (*standing, *added)]
     if output == "json":
@@ -91,7 +92,7 @@ def expire(config_path: Path, output: str, by: str, silence_id: str) -> None:
     config = load(config_path)
     if any(silence.id == silence_id for silence in standing_silences(config)):
         raise GatewayError(f"{silence_id} is in the configuration; it ends when its [[silences]] table is removed")
-    found = [one.id for one in open_reader(config_path).silences(time.time_ns()) if one.id.startswith(silence_id)]
+    found = [one.id for one in all_silences(open_reader(config_path), time.time_ns()) if one.id.startswith(silence_id)]
     if len(found) != 1:
         many = "more than one silence has" if found else "no silence that holds or will has"
         raise GatewayError(f"{many} an id that begins with {silence_id!r}; 'silences list' shows them")

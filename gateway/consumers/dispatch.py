@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 
-from gateway.api import Notification, OutboxItem, Planning, Step
+from gateway.api import Entry, Notification, OutboxItem, Planning, Step
 from gateway.consumers.following import STEP_SIZE, Cursor, Source
 from gateway.consumers.stored import Outbox, stored
-from gateway.domain.planning.desk import Plan
 from gateway.domain.planning.planner import Planner
 from gateway.domain.telling import Item, Planned, fact_of
 
@@ -52,6 +52,7 @@ class Dispatcher:
         cursor = Cursor(source, NAME, await source.cursor(NAME))
         records, silences = await self._outbox.remembered()
         self._planner.restore(records, silences, time.time_ns())
+        await self._write(cursor, cursor.seq, self._planning(time.time_ns()))
         try:
             while True:
                 await self._pass_time(cursor)
@@ -64,10 +65,15 @@ class Dispatcher:
     async def _take(self, cursor: Cursor, step: Step) -> None:
         for begin in range(0, len(step.entries), _SLICE):
             entries = step.entries[begin : begin + _SLICE]
-            for entry in entries:
-                self._planner.take(entry.fact, entry.recorded_ns)
-            await self._write(cursor, entries[-1].seq, entries[-1].recorded_ns)
+            planning = await asyncio.to_thread(self._decide, entries)
+            await self._write(cursor, entries[-1].seq, planning)
         await cursor.move(step.until)
+
+    def _decide(self, entries: Sequence[Entry]) -> Planning | None:
+        """Decide what follows from facts; in a thread, since a flood's digest takes a while."""
+        for entry in entries:
+            self._planner.take(entry.fact, entry.recorded_ns)
+        return self._planning(entries[-1].recorded_ns)
 
     async def _pass_time(self, cursor: Cursor) -> None:
         now_ns = time.time_ns()
@@ -75,30 +81,34 @@ class Dispatcher:
         if abs(ahead_ns - self._ahead_ns) > _JUMP_NS:  # somebody has set our clock: nothing is put off or hurried by it
             self._planner.shift(ahead_ns - self._ahead_ns)
         self._ahead_ns = ahead_ns
+        due_ns = self._planner.due_ns()
+        if due_ns is not None and due_ns <= now_ns:
+            await self._write(cursor, cursor.seq, await asyncio.to_thread(self._decide_by_time, now_ns))
+
+    def _decide_by_time(self, now_ns: int) -> Planning | None:
         self._planner.pass_time(now_ns)
-        await self._write(cursor, cursor.seq, now_ns)
+        return self._planning(now_ns)
 
     async def _wait(self, cursor: Cursor) -> None:
         """Wait until there is something new, or something has come due."""
         due_ns = self._planner.due_ns()
         seconds = _LONGEST_SLEEP if due_ns is None else max(0.0, (due_ns - time.time_ns()) / _SECOND_NS)
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(min(seconds, _LONGEST_SLEEP)):
                 await cursor.wait()
-        except TimeoutError:
-            pass
 
-    async def _write(self, cursor: Cursor, seq: int, now_ns: int) -> None:
-        plan = self._planner.plan(now_ns)
-        if not (plan.records or plan.messages or plan.withheld or plan.withdrawals):
+    async def _write(self, cursor: Cursor, seq: int, planning: Planning | None) -> None:
+        if planning is None:
             return
-        planning = self._planning(plan, now_ns)
         await stored(partial(self._outbox.plan, NAME, planning, seq))
         cursor.saved(seq)
         for handler in {item.handler for item in planning.items}:
             self._wake(handler)
 
-    def _planning(self, plan: Plan, now_ns: int) -> Planning:
+    def _planning(self, now_ns: int) -> Planning | None:
+        plan = self._planner.plan(now_ns)
+        if not (plan.records or plan.messages or plan.withheld or plan.withdrawals):
+            return None
         return Planning(
             time_ns=now_ns,
             items=[self._item(planned) for planned in plan.messages],

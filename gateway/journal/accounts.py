@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any
 
 from gateway.api import Entry
@@ -10,20 +11,22 @@ from gateway.domain.events import rfc3339
 from gateway.domain.telling import DEFERRED, SUPPRESSED
 from gateway.journal.reader import Reader
 
-_UNTOLD = {SUPPRESSED, DEFERRED}
+_DECISIONS = {SUPPRESSED: "suppressed", DEFERRED: "deferred"}
 
 
 def account_of(reader: Reader, alert_id: str) -> dict[str, list[dict[str, Any]]]:
     """Return all that is known of an alert's past, each list the oldest first.
 
-    `history` are its changes with who was told of each, `messages` every message that tells of it, and `untold` what
-    was not sent, or not at once, with the reason.
+    `history` are its changes with who was told of each. `messages` are all messages that tell of it, with `state`,
+    `attempts`, what the other side `said` and the number of `alerts` that each tells of; and all decisions not to
+    tell, or not yet, with what made them (`by`), `why`, and `until` when.
     """
     entries = reader.alert_events(alert_id)
+    messages = [(row[7], _message(*row)) for row in reader.rows("messages_of_alert", alert_id)]
+    decisions = [(entry.recorded_ns, _decision(entry)) for entry in entries if entry.fact.type in _DECISIONS]
     return {
         "history": [_change(reader, entry) for entry in entries if entry.fact.type in ALERT_FACTS],
-        "messages": [{**message, "created": rfc3339(message["created"])} for message in reader.messages_of(alert_id)],
-        "untold": [_untold(entry) for entry in entries if entry.fact.type in _UNTOLD],
+        "messages": [row for _, row in sorted([*decisions, *messages], key=itemgetter(0))],
     }
 
 
@@ -57,7 +60,37 @@ def _change(reader: Reader, entry: Entry) -> dict[str, Any]:
     }
 
 
-def _untold(entry: Entry) -> dict[str, Any]:
-    fact = entry.fact
-    names = ("kind", "by", "reason", "route", "handler", "until")
-    return {"at": rfc3339(fact.time_ns), "change": fact.type, **{name: fact.data.get(name) for name in names}}
+def _message(*row: Any) -> dict[str, Any]:
+    id_, handler, route, kind, state, attempts, said, created, count = row
+    return {
+        "at": rfc3339(created),
+        "handler": handler,
+        "route": route or None,
+        "kind": kind,
+        "state": state,
+        "attempts": attempts,
+        "said": said,
+        "alerts": count,
+        "by": None,
+        "why": None,
+        "until": None,
+        "id": id_,
+    }
+
+
+def _decision(entry: Entry) -> dict[str, Any]:
+    data = entry.fact.data
+    return {
+        "at": rfc3339(entry.recorded_ns),
+        "handler": data["handler"],
+        "route": data["route"],
+        "kind": data["kind"],
+        "state": _DECISIONS[entry.fact.type],
+        "attempts": 0,
+        "said": None,
+        "alerts": 1,
+        "by": data["by"],
+        "why": data["reason"],
+        "until": data["until"],
+        "id": None,
+    }

@@ -54,9 +54,9 @@ class Messages:
         """Return what the planner remembers."""
         return [(kind, key, record.encode()) for kind, key, record in self._journal.all("planner")]
 
-    def silences(self, after_ns: int) -> list[tuple[int, str]]:
-        """Return (end, silence as JSON) of those that people have added and that end after a time."""
-        return [(ends, silence) for ends, silence in self._journal.all("silences", after_ns)]
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return what a statement of queries.sql gives."""
+        return self._journal.all(query, *values)
 
     def write_silence(self, silence: Silence, fact: Fact, now_ns: int) -> None:
         """Keep a silence, new or ended, with the fact that says so."""

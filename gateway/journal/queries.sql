@@ -157,7 +157,18 @@ SELECT alert FROM alerts WHERE state <> 'cleared' ORDER BY opened;
 SELECT alert FROM alerts WHERE state = 'cleared' AND shelved IS NOT NULL;
 
 -- name: alerts
-SELECT alert FROM alerts ORDER BY opened DESC, id;
+SELECT alert FROM alerts
+WHERE ?1 IS NULL OR (opened, id) < (SELECT opened, id FROM alerts WHERE id = ?1)
+ORDER BY opened DESC, id DESC LIMIT ?2;
+
+-- name: worst_alerts
+SELECT alert FROM (
+    SELECT alert, opened FROM alerts WHERE state <> 'cleared'
+    ORDER BY json_extract(alert, '$.severity') <> 'critical', opened DESC LIMIT ?
+) ORDER BY opened;
+
+-- name: count_open_alerts
+SELECT json_extract(alert, '$.severity'), count(*) FROM alerts WHERE state <> 'cleared' GROUP BY 1;
 
 -- name: alert
 SELECT alert FROM alerts WHERE id >= ?1 AND id < ?1 || 'g' LIMIT 2;

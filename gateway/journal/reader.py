@@ -16,11 +16,9 @@ from gateway.domain.baseline_history import CHANGES
 from gateway.domain.events import Fact
 from gateway.domain.limits import Limits
 from gateway.domain.signals import Place, place_of
-from gateway.domain.silences import Silence
 from gateway.errors import GatewayError
 from gateway.journal.database import load_queries, open_for_reading
 from gateway.journal.salvage import check_slice
-from gateway.journal.silences import read_silence
 from gateway.journal.states import REGISTRY_SEQ, SNAPSHOT_SEQ, decode_state
 
 READINGS = "VibrationRecorded"
@@ -102,10 +100,17 @@ class Reader:
             for key, id_, tags, unit, location, first_seen in self._db.execute(self._sql["sensors"])
         ]
 
-    def alerts(self, *, everything: bool) -> list[Alert]:
-        """Return the open alerts, oldest first, or all, newest first."""
-        rows = self._db.execute(self._sql["alerts" if everything else "open_alerts"])
+    def alerts(self, *, everything: bool, limit: int = -1, after: str | None = None) -> list[Alert]:
+        """Return the open alerts, oldest first, or all, newest first; with a limit the worst, or the newest ones.
+
+        Of all, only those that follow the alert whose id is `after`.
+        """
+        rows = self.rows("alerts", after, limit) if everything else self.rows("worst_alerts", limit)
         return [msgspec.json.decode(alert, type=Alert) for (alert,) in rows]
+
+    def count_open_alerts(self) -> dict[str, int]:
+        """Return severity -> number of open alerts."""
+        return dict(self._db.execute(self._sql["count_open_alerts"]))
 
     def alerts_of(self, sensor_id: str, before_ns: int, limit: int) -> list[Alert]:
         """Return the alerts of a sensor, or of a part of the gateway, opened before a time, the newest first."""
@@ -176,16 +181,9 @@ class Reader:
         """Return (handler, state, attempts, what the other side said) of the notifications that tell of a fact."""
         return self._db.execute(self._sql["outbox_of_change"], (fact_id,)).fetchall()
 
-    def messages_of(self, alert_id: str) -> list[dict[str, Any]]:
-        """Return every message that tells of an alert, oldest first; `count` is how many alerts it tells of."""
-        names = ("id", "handler", "route", "kind", "state", "attempts", "said", "created", "count")
-        return [
-            dict(zip(names, row, strict=True)) for row in self._db.execute(self._sql["messages_of_alert"], (alert_id,))
-        ]
-
-    def silences(self, after_ns: int) -> list[Silence]:
-        """Return the silences that people have added and that end after a time, in the order of their ends."""
-        return [read_silence(*row) for row in self._db.execute(self._sql["silences"], (after_ns,))]
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return what a statement of queries.sql gives."""
+        return self._db.execute(self._sql[query], values).fetchall()
 
     def count_readings(self) -> int:
         """Return the number of readings."""

@@ -8,11 +8,7 @@ from msgspec.structs import replace
 from gateway.domain.silences import Silence, added, expired
 from gateway.errors import ConflictError, NotFoundError
 from gateway.journal.messages import Messages
-
-
-def read_silence(ends_ns: int, encoded: str) -> Silence:
-    """Return a silence of the journal, with its end as it is now."""
-    return replace(msgspec.json.decode(encoded, type=Silence), ends_ns=ends_ns)
+from gateway.journal.reader import Reader
 
 
 def add(messages: Messages, silence: Silence, now_ns: int) -> Silence:
@@ -36,6 +32,11 @@ def expire(messages: Messages, silence_id: str, by: str, now_ns: int) -> Silence
     return ended
 
 
-def all_silences(messages: Messages, after_ns: int = 0) -> list[Silence]:
-    """Return the silences that end after a time."""
-    return [read_silence(*row) for row in messages.silences(after_ns)]
+def all_silences(source: Messages | Reader, after_ns: int = 0) -> list[Silence]:
+    """Return the silences that people have added and that end after a time, in the order of their ends."""
+    return [_read_silence(*row) for row in source.rows("silences", after_ns)]
+
+
+def _read_silence(ends_ns: int, encoded: str) -> Silence:
+    """Return a silence of the journal, with its end as it is now."""
+    return replace(msgspec.json.decode(encoded, type=Silence), ends_ns=ends_ns)

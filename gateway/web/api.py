@@ -85,12 +85,16 @@ def _add_sensors(router: APIRouter, services: Services) -> None:
 
 
 def _add_alerts(router: APIRouter, services: Services) -> None:
-    @router.get("/alerts", response_model=list[Alert])
+    @router.get("/alerts", responses={200: {"model": list[Alert]}}, response_class=Response)
     async def list_alerts(
-        *, every: Annotated[bool, Query(alias="all", description="the closed ones too")] = False
-    ) -> Any:
-        """Return the open alerts, or all."""
-        return await services.answers.list_alerts(every)
+        *,
+        every: Annotated[bool, Query(alias="all", description="the closed ones too")] = False,
+        limit: Limit = 1000,
+        after: Annotated[str | None, Query(description="with all: those that follow the alert with this id")] = None,
+    ) -> Response:
+        """Return the `limit` worst open alerts, oldest first, or the newest of all, newest first."""
+        found = await services.answers.list_alerts(every, limit, after)
+        return Response(msgspec.json.encode(found), media_type="application/json")
 
     @router.get("/alerts/{alert_id}", response_model=AlertWithPast)
     async def show_alert(alert_id: str) -> Mapping[str, Any]:

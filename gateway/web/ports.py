@@ -52,8 +52,16 @@ class Answers(Protocol):
         """Return a sensor's levels in since <= time < until, in about so many points."""
         ...
 
-    async def list_alerts(self, everything: bool) -> Sequence[Mapping[str, Any]]:  # noqa: FBT001 - one word
-        """Return the open alerts, or all."""
+    async def list_alerts(
+        self,
+        everything: bool,  # noqa: FBT001 - one word
+        limit: int,
+        after: str | None,
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return the `limit` worst open alerts, oldest first; or the newest of all, newest first.
+
+        Of all, `after` is the id of the alert that they follow.
+        """
         ...
 
     async def find_alert(self, alert_id: str) -> Mapping[str, Any] | None:

@@ -192,25 +192,21 @@ class AlertChange(BaseModel):
     told: list[Told]
 
 
-class AlertMessage(Told):
-    """A message that tells of an alert, and maybe of others too: `count` of them."""
-
-    id: str
-    route: str
-    kind: str
-    created: str
-    count: int
-
-
-class Untold(BaseModel):
-    """A message that was not sent, or not at once, and what decided so."""
-
-    model_config = ConfigDict(extra="allow")
+class AlertMessage(BaseModel):
+    """A message that tells of an alert, and maybe of others too; or the decision not to tell, or not yet."""
 
     at: str
-    change: str
-    reason: str | None
-    by: str | None
+    handler: str | None
+    route: str | None
+    kind: str
+    state: str = Field(description="as of `told`; suppressed or deferred: it was decided not to tell, or not yet")
+    attempts: int
+    said: str | None = Field(description="by the other side, last")
+    alerts: int = Field(description="how many alerts it tells of")
+    by: str | None = Field(description="what decided not to tell: silence, quiet, …")
+    why: str | None
+    until: str | None
+    id: str | None = Field(description="of the message; a decision has none")
 
 
 class Alert(BaseModel):
@@ -239,4 +235,3 @@ class AlertWithPast(Alert):
 
     history: list[AlertChange] = []
     messages: list[AlertMessage] = []
-    untold: list[Untold] = []

@@ -103,8 +103,16 @@ def assert_same_everywhere(gateway: Gateway, broker: Mosquitto, alert: dict[str,
     """Check that command line, HTTP and MQTT say the same of the one alert."""
     assert gateway.get("/api/v1/alerts") == gateway.ask("alerts", "list") == [alert]
     shown = gateway.ask("alerts", "show", alert["id"][:8])
-    history = shown.pop("history")
+    assert gateway.get(f"/api/v1/alerts/{alert['id']}") == shown
+    history, messages = shown.pop("history"), shown.pop("messages")
     assert shown == alert
+    assert Counter((row["handler"], row["kind"], row["state"]) for row in messages) == Counter(
+        [
+            ("maintenance-mail", "raised", "sent"),
+            ("maintenance-mail", "escalated", "sent"),
+            ("oncall-sms", "escalated", "sent"),
+        ]
+    )
     told = [(change["change"], [(row["handler"], row["state"]) for row in change["told"]]) for change in history]
     assert told == [
         ("AlertRaised", [("maintenance-mail", "sent")]),

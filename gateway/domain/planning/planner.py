@@ -61,6 +61,8 @@ class Planner:
                 self._mutes.begin(case.item)
         self._gathering.restore(book.all(Case))
         self._drop_routes(now_ns)
+        for silence_id, _ in book.all(Notice):
+            self._forget(silence_id, now_ns)
         self._set_timers()
         for silence in self._mutes.silences:
             if silence.hours is None:  # of a recurring one there is a notice only while it mutes something
@@ -99,6 +101,7 @@ class Planner:
         self.pass_time(now_ns)
         self._mutes.silences.add(silence)
         self._follow_up.expect_notice(silence, now_ns)
+        self._await_end(silence)
 
     def unsilence(self, silence_id: str, now_ns: int) -> None:
         """Let a silence hold no longer; what it muted and is still so is told."""
@@ -124,6 +127,8 @@ class Planner:
                     reminders[route][key] = None
                 case "notice":
                     self._notice(key, now_ns)
+                case "ended":
+                    self._forget(key, now_ns)
         for route, alert_ids in reminders.items():
             self._follow_up.remind(route, alert_ids, now_ns)
         for route, alert_ids in escalations.items():
@@ -326,6 +331,17 @@ class Planner:
             self._follow_up.resume(case, now_ns)
         self._desk.keep(case)
 
+    def _await_end(self, silence: Silence) -> None:
+        if silence.ends_ns is not None:
+            self._desk.wake(silence.ends_ns, "ended", silence.id)
+
+    def _forget(self, silence_id: str, now_ns: int) -> None:
+        """Let go of a silence that is over."""
+        silence = self._mutes.silences.get(silence_id)
+        if silence is None or (silence.ends_ns is not None and silence.ends_ns <= now_ns):
+            self._mutes.silences.remove(silence_id)
+            self._desk.book.drop(Notice, silence_id)
+
     def _notice(self, silence_id: str, now_ns: int) -> None:
         muted = self._muted_by(f"silence/{silence_id}")
         self._follow_up.notice(self._mutes.silences.get(silence_id), muted, now_ns)
@@ -351,6 +367,8 @@ class Planner:
         desk.forget_timers()
         for key, hold in desk.book.all(Hold):
             desk.wake(hold.due_ns, "hold", key)
+        for silence in self._mutes.silences:
+            self._await_end(silence)
         for key, notice in desk.book.all(Notice):
             if notice.due_ns is not None:
                 desk.wake(notice.due_ns, "notice", key)

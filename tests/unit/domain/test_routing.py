@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from bench.telling import microseconds_per_alert
 from gateway.domain.routing import Index, Matchers, Route, RouteTable, Step
 from gateway.domain.schedule import Rota
 from gateway.domain.silences import Silence, Silences
@@ -51,6 +52,11 @@ class TestMatchers:
     def test_what_both_match_overlaps(self, one: Matchers, other: Matchers, item: Item) -> None:
         if one.match(item) and other.match(item):
             assert one.overlap(other)
+
+
+def test_two_hundred_times_as_many_cost_an_alert_hardly_more() -> None:
+    few, many = (min(microseconds_per_alert(count) for _ in range(3)) for count in (100, 20_000))
+    assert many < 5 * few
 
 
 class TestTable:

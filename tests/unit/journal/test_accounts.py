@@ -4,15 +4,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.api import OutboxItem, Planning
 from gateway.domain.events import Fact
-from gateway.domain.telling import SUPPRESSED
+from gateway.domain.telling import FAILED, SUPPRESSED, Item, Withdrawal, Withheld, fact_of
 from gateway.journal import account_of, latest_changes
 from gateway.journal.database import load_queries
 from gateway.journal.messages import Messages, Outcome
-from tests.notifications import notification
+from tests.notifications import CRITICAL, notification
 from tests.readings import NOON_NS, Plant, plant, reading
+
+ITEM = Item("c1", "raised", "a1", "machine", "warning", "VB-1", "", 1, 1)
 
 
 @pytest.fixture
@@ -39,6 +42,11 @@ def tell(here: Plant, alert_id: str, cause: str, handler: str) -> OutboxItem:
     return taken
 
 
+def item(number: int, *, alert: str = "a1", changes: tuple[tuple[str, str], ...] = (), count: int = 1) -> OutboxItem:
+    notification = replace(CRITICAL, id=f"n{number}", alert_id=alert, count=count)
+    return OutboxItem(f"n{number}", "mail", 0, number, f"c{number}", "first", notification, "pumps", changes)
+
+
 def test_every_change_with_who_and_why_and_every_message_with_its_outcome(here: Plant) -> None:
     id_ = first(here)
     here.pipeline.attend(lambda alerts: alerts.acknowledge(id_, "anna", "on my way", NOON_NS), NOON_NS)
@@ -54,22 +62,25 @@ def test_every_change_with_who_and_why_and_every_message_with_its_outcome(here: 
     assert account["history"][0]["told"] == [{"handler": "mail", "state": "sent", "attempts": 1, "said": "250 ok"}]
     (message,) = account["messages"]
     assert (message["handler"], message["state"], message["said"]) == ("mail", "sent", "250 ok")
-    assert message["created"] == "2026-03-01T12:00:00.000Z"
+    assert message["at"] == "2026-03-01T12:00:00.000Z"
 
 
 def test_what_was_not_sent_and_why(here: Plant) -> None:
     id_ = first(here)
-    data = {"alertId": id_, "kind": "raised", "by": "silence", "reason": "silenced by anna", "route": "day"}
+    data = {
+        "alertId": id_, "kind": "raised", "by": "silence", "reason": "silenced by anna", "route": "day",
+        "handler": None, "until": None,
+    }  # fmt: skip
     fact = Fact("f", SUPPRESSED, NOON_NS, "VB-1", "c", id_, data)
     with here.journal.transaction():
         here.journal.append([(here.journal.next_seq, fact)], NOON_NS)
     with here.reader() as reader:
-        (untold,) = account_of(reader, id_)["untold"]
+        (untold,) = account_of(reader, id_)["messages"]
         others = account_of(reader, "nobody")
-    assert (untold["by"], untold["reason"], untold["route"], untold["handler"]) == (
+    assert (untold["by"], untold["why"], untold["route"], untold["handler"]) == (
         "silence", "silenced by anna", "day", None,
     )  # fmt: skip
-    assert others == {"history": [], "messages": [], "untold": []}
+    assert others == {"history": [], "messages": []}
 
 
 def test_the_latest_changes_of_all_or_of_one_sensor(here: Plant) -> None:
@@ -89,3 +100,65 @@ def test_it_is_looked_up_and_not_searched_for(here: Plant) -> None:
     """There may be millions of events."""
     query = f"EXPLAIN QUERY PLAN {load_queries()['events_of_subject']}"
     assert "events_alert" in str(here.journal._db.execute(query, ("x",)).fetchall())  # noqa: SLF001 - how SQLite answers
+
+
+def test_messages_and_decisions_are_one_story(tmp_path: Path) -> None:
+    with plant(tmp_path) as here:
+        messages = Messages(here.journal)
+        quiet = Withheld(ITEM, "first", "raised", "quiet", "quiet hours", 0, "pumps", until_ns=5 * 10**9, deferred=True)
+        messages.enqueue(Planning(0, facts=[fact_of(quiet)]), "notifier", 1)
+        digest = item(2, alert="a2", changes=(("a1", "c1"), ("a2", "c2")), count=2)
+        messages.enqueue(Planning(1, [digest]), "notifier", 2)
+        taken = messages.take("mail", 10)
+        assert taken is not None
+        messages.settle(taken, Outcome("sent", 3, 3, "250 ok"), [])
+        messages.enqueue(
+            Planning(4 * 10**9, facts=[fact_of(replace(quiet, deferred=False, by="silence"))]), "notifier", 3
+        )
+        with here.reader() as reader:
+            story = account_of(reader, "a1")["messages"]
+            other = account_of(reader, "a2")["messages"]
+            assert account_of(reader, "a3")["messages"] == []
+    assert [(row["state"], row["kind"]) for row in story] == [
+        ("deferred", "raised"),
+        ("sent", "raised"),
+        ("suppressed", "raised"),
+    ]
+    assert (story[0]["by"], story[0]["until"], story[0]["route"]) == ("quiet", "1970-01-01T00:00:05.000Z", "pumps")
+    assert (story[1]["said"], story[1]["alerts"], story[1]["attempts"]) == ("250 ok", 2, 1)
+    assert [row["id"] for row in other] == ["n2"]
+
+
+def test_what_is_withdrawn_says_why(tmp_path: Path) -> None:
+    with plant(tmp_path) as here:
+        messages = Messages(here.journal)
+        over = Withdrawal(ITEM, "first", ("raised",), "over", "it was over before it could be sent", 7)
+        messages.enqueue(Planning(1, [item(1)], withdrawals=[over]), "notifier", 2)
+        assert messages.take("mail", 10) is None
+        with here.reader() as reader:
+            decision, message = account_of(reader, "a1")["messages"]
+    assert (message["state"], message["said"]) == ("withdrawn", "withdrawn: it was over before it could be sent")
+    assert (decision["by"], decision["handler"]) == ("over", "mail")
+
+
+def test_what_is_for_a_handler_that_is_gone_has_failed_with_a_fact(tmp_path: Path) -> None:
+    with plant(tmp_path) as here:
+        messages = Messages(here.journal)
+        messages.enqueue(Planning(1, [item(1)]), "notifier", 2)
+        messages.resume(["sms"], 9)
+        (fact,) = [fact for _, fact in here.contents()["facts"]]
+        with here.reader() as reader:
+            (row,) = account_of(reader, "a1")["messages"]
+    assert (fact.type, fact.data["handler"], fact.causation_id) == (FAILED, "mail", "c1")
+    assert (row["state"], row["said"]) == ("failed", "the handler is not in the configuration any more")
+
+
+def test_a_message_that_is_trimmed_takes_its_account_with_it(tmp_path: Path) -> None:
+    with plant(tmp_path) as here:
+        messages = Messages(here.journal)
+        messages.enqueue(Planning(1, [item(1)]), "notifier", 2)
+        taken = messages.take("mail", 10)
+        assert taken is not None
+        messages.settle(taken, Outcome("sent", 3, 3, "ok"), [])
+        assert here.journal.trim("trim_outbox", 10, 10, 100) == 1
+        assert here.journal.all("messages_of_alert", "a1") == here.journal.all("outbox_of_change", "c1") == []

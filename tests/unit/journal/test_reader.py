@@ -162,6 +162,20 @@ class TestQuestions:
             with pytest.raises(GatewayError, match="no alert"):
                 reader.alert(nothing)
 
+    def test_all_alerts_can_be_read_in_pieces_and_the_worst_of_the_open_ones(self, here: Plant, reader: Reader) -> None:
+        sensors = [f"VB-{number}" for number in range(1, 6)]
+        here.take(*(reading(second, 8.0, sensor) for second in range(3) for sensor in sensors))  # all at one time
+        here.take(*(reading(second, 12.0, "VB-3") for second in range(3, 6)))
+        every = reader.alerts(everything=True)
+        assert len(every) == 5
+        pieces = [reader.alerts(everything=True, limit=2)]
+        while len(pieces[-1]) == 2:
+            pieces.append(reader.alerts(everything=True, limit=2, after=pieces[-1][-1].id))
+        assert [alert for piece in pieces for alert in piece] == every
+        (worst,) = reader.alerts(everything=False, limit=1)
+        assert (worst.sensor_id, worst.severity) == ("VB-3", "critical")
+        assert reader.count_open_alerts() == {"warning": 4, "critical": 1}
+
     def test_dead_letters_are_counted_and_shown(self, here: Plant, reader: Reader) -> None:
         here.take(message(b"{"), message([1, 2]), message(b"", topic="elsewhere"))
         assert reader.count_dead_letters() == 4

@@ -65,8 +65,10 @@ class Journal:
     async def condition(self) -> Mapping[str, Any]:
         return CONDITION
 
-    async def list_alerts(self, every: bool) -> Sequence[Mapping[str, Any]]:  # noqa: FBT001 - as `Services` has it
-        return [alert for alert in self.alerts if every or alert["state"] != "cleared"]
+    async def list_alerts(self, every: bool, limit: int, after: str | None) -> Sequence[Mapping[str, Any]]:  # noqa: FBT001 - as `Answers` has it
+        ids = [alert["id"] for alert in self.alerts]
+        begin = ids.index(after) + 1 if after else 0
+        return [alert for alert in self.alerts[begin:] if every or alert["state"] != "cleared"][:limit]
 
     async def trace(self, event_id: str) -> Mapping[str, Any] | None:
         return self.traces.get(event_id)

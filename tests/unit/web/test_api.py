@@ -135,10 +135,19 @@ async def test_alerts_are_the_open_ones_unless_all_are_wanted(client: httpx.Asyn
     assert (await client.get("/api/v1/alerts?all=perhaps")).status_code == 422
 
 
+async def test_the_list_of_alerts_is_bounded_and_can_be_read_on(client: httpx.AsyncClient, journal: Journal) -> None:
+    journal.alerts = [alert_of(f"VB-{number}", state="cleared") for number in range(1001)]
+    answer = (await client.get("/api/v1/alerts?all=true")).json()
+    assert len(answer) == 1000
+    following = (await client.get(f"/api/v1/alerts?all=true&limit=5&after={answer[-1]['id']}")).json()
+    assert [alert["sensorId"] for alert in following] == ["VB-1000"]
+    assert (await client.get("/api/v1/alerts?all=true&limit=10001")).status_code == 422
+
+
 async def test_an_alert_is_shown_as_everywhere_else(client: httpx.AsyncClient, journal: Journal) -> None:
     journal.alerts = [alert_of(state="cleared")]
     shown = (await client.get("/api/v1/alerts/alert-VB-1-1")).json()
-    assert shown == {**journal.alerts[0], "history": [], "messages": [], "untold": []}
+    assert shown == {**journal.alerts[0], "history": [], "messages": []}
 
 
 @pytest.mark.parametrize(

@@ -282,6 +282,13 @@ class TestMuting:
         seen.pass_until(NOON + 3 * HOUR)
         assert len(seen.messages) == 1
 
+    def test_a_silence_that_is_over_leaves_nothing_behind(self) -> None:
+        seen = Watched(MAIL)
+        seen.silence(silence(), NOON)
+        assert ("notice", "s1") in seen.records
+        seen.pass_until(NOON + 3 * HOUR)
+        assert ("notice", "s1") not in seen.records
+
     def test_there_is_a_notice_even_if_nothing_is_muted(self) -> None:
         seen = Watched(MAIL, Route("warning", ("other",), matchers=Matchers(machines=("fan-*",))))
         seen.silence(silence(), NOON)
