@@ -29,7 +29,7 @@ Make = Callable[..., Gateway]
 
 @pytest.mark.parametrize("alerts", [500, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_a_flood_is_one_digest_and_nothing_is_lost(
-    make: Make, mosquitto: Mosquitto, smtp: SmtpServer, alerts: int, record_property: Callable[[str, object], None]
+    make: Make, mosquitto: Mosquitto, smtp: SmtpServer, alerts: int
 ) -> None:
     routes = [{"severity": "warning", "handlers": [MAIL]}]
     gateway = make(smtp=smtp, changes={"routes": routes, "noise": None, **ONE_READING})
@@ -49,7 +49,6 @@ def test_a_flood_is_one_digest_and_nothing_is_lost(
     assert gateway.rows("SELECT count(*) FROM outbox WHERE state <> 'sent'") == [(0,)]
     assert watch.peak < MOST_MEMORY
     p95 = quantiles(watch.seconds, n=20)[-1]
-    record_property("peak, bytes, and p95, seconds", (watch.peak, p95))
     assert p95 < LONGEST_ANSWER, watch.seconds
 
 
