@@ -120,7 +120,7 @@ def evaluate(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
         finding = _judge(state, limit, sample, rules)
         if finding is not None:
             return Evaluation(finding=finding)
-        if is_open or state.tallies:
+        if (is_open or state.tallies) and not _lacks_comparison(state, limit):
             return NOTHING
     return _learn(state, sample, rules)
 
@@ -286,6 +286,17 @@ def _is_first_start(state: SensorState, limit: Limits, sample: Sample) -> bool:
         and baseline is not None
         and baseline.source == "provisional"
         and sample.level >= FIRST_START * baseline.level
+    )
+
+
+def _lacks_comparison(state: SensorState, limit: Limits) -> bool:
+    """Tell whether an alert about the level is open that could never end: nothing is known any more to compare it with.
+
+    That is so after a relearn, or when the configured baseline was taken out. Only then is anything learned meanwhile.
+    """
+    kinds = (LEVEL, DRIFT, RISE)
+    return limit.baseline is None and any(
+        state.tallies[kind].severity is not Level.NONE for kind in kinds if kind in state.tallies
     )
 
 

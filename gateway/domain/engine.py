@@ -182,7 +182,7 @@ class Engine:
             or (sample.unit is not state.unit and sample.unit != state.unit)
         ):
             faults = health.examine(state, sample, rules, replaced=replaced)
-            if state.faults & health.NOT_JUDGED or state.other_unit:
+            if state.faults & health.NOT_JUDGED or state.other_unit or health.is_repeating(state, rules):
                 return detection.NOTHING if faults is None else Evaluation(faults=faults)
         else:
             state.last_level = sample.level

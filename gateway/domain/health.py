@@ -38,6 +38,10 @@ times that has a probability of 1 / n^4."""
 FEWEST_CHANGES = 30
 """So often the value must have changed before anybody can tell that it does not."""
 
+UNUSUAL_RUNS = 2
+"""A run of so many times the longest one so far is none of chance. It says nothing more of the machine, and it is too
+short to call the sensor stuck: another value decides, or `LEAST_RUN`."""
+
 LEAST_LOW = 10
 LEAST_WRONG = 10
 FEWEST_OTHER_UNIT = 3
@@ -75,6 +79,14 @@ def trust(state: SensorState, faults: Iterable[str]) -> None:
     state.odd = True
 
 
+def is_repeating(state: SensorState, rules: Rules) -> bool:
+    """Tell whether the last readings are one measurement, sent again and again: no further evidence of anything.
+
+    As many as raise an alert always count: a level that jumps and stays is told, whatever its sensor does later.
+    """
+    return state.run >= max(rules.on_readings, UNUSUAL_RUNS * state.longest + 1) and state.changes >= FEWEST_CHANGES
+
+
 def _changed(state: SensorState, level: float, faults: int) -> int:
     """Take in a value that is another one than before."""
     if not faults & STUCK:
@@ -109,7 +121,10 @@ def _stands_still(state: SensorState, sample: Sample, rules: Rules) -> bool:
 
 
 def _low(state: SensorState, sample: Sample, rules: Rules, faults: int, *, low: bool) -> int:
-    """Count levels as of a machine that stands still while it is said to run: the sensor is dead."""
+    """Count levels as of a machine that stands still while it is said to run: the sensor is dead.
+
+    A sensor's own noise varies. One value above zero that only repeats may as well be one from before the start.
+    """
     if not low or not _runs(sample, rules):
         state.floor = 0
         return faults & ~FLOOR
@@ -117,7 +132,8 @@ def _low(state: SensorState, sample: Sample, rules: Rules, faults: int, *, low: 
         state.floor_ns = sample.time_ns
     state.floor += 1
     lasts = sample.time_ns - state.floor_ns >= SHORTEST_NS
-    return faults | FLOOR if state.floor >= LEAST_LOW and lasts else faults
+    varies = sample.level == 0 or not (faults & STUCK or is_repeating(state, rules))
+    return faults | FLOOR if state.floor >= LEAST_LOW and lasts and varies else faults
 
 
 def _clock(state: SensorState, time_ns: int, faults: int, *, replaced: bool) -> int:
@@ -168,7 +184,8 @@ def _in_words(state: SensorState, sample: Sample) -> dict[str, str]:
     equal, low, wrong = (in_words(sample.time_ns - since) for since in (state.run_ns, state.floor_ns, state.clock_ns))
     words = {
         STUCK: f"Stuck at {level}: {state.run + 1} equal readings in {equal}, more than its resolution explains."
-        " Check the sensor; it repeats what it measured once.",
+        " Check the sensor; it repeats what it measured once."
+        + (" It is near its floor, though the machine runs: it may have come off." if state.floor else ""),
         FLOOR: f"At its floor, {level}, for {state.floor} readings in {low}, though the machine runs."
         " Check whether the sensor has come off, and its cable.",
         CLOCK: f"Its clock cannot be believed: {state.clock} readings in {wrong} count at the time of receipt."

@@ -118,10 +118,15 @@ def put_baseline(state: SensorState, baseline: Baseline) -> None:
 
 
 def forget_baselines(state: SensorState, name: str | None) -> None:
-    """Learn anew in the named operating state, or in all. An open alert ends when the level is normal again by then."""
+    """Learn anew in the named operating state, or in all. An open alert ends when the level is normal again by then.
+
+    After all states it may end in any of them: the one it was raised in may never come back.
+    """
     state.versions = max([state.versions, *(baseline.version for baseline in known_baselines(state))])
     if name is None or name == state.operating_state:
         state.learned, state.learning, state.limits = None, None, None
+    if name is None:
+        state.alert_state = ""
     for other in [*state.others] if name is None else [name]:
         state.others.pop(other, None)
 

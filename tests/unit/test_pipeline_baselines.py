@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.domain.alerts import CLEARED, RAISED
 from gateway.domain.rules import Rules
 from gateway.errors import ConflictError, JournalUnavailableError, NotFoundError
 from tests.readings import FIXED, NOON_NS, Plant, plant, reading
@@ -46,6 +47,38 @@ def test_relearning_begins_at_that_reading_after_a_crash_too(here: Plant) -> Non
     here.crash()
     here.take(*(reading(20 + second, 9.0 + 0.01 * (second % 3)) for second in range(4)))
     assert level(here) == pytest.approx(9.0, abs=0.05)
+
+
+def test_an_alert_that_is_open_at_a_relearn_ends_when_the_level_is_normal_again(here: Plant) -> None:
+    """Until it is known what that is, it stays open."""
+    here.take(*(reading(10 + second, 9.0 + 0.01 * (second % 3)) for second in range(3)))
+    assert here.changes() == [(RAISED, "warning")]
+    here.pipeline.relearn("VB-1", by="Ada", time_ns=NOON_NS)
+    here.take(*(reading(20 + second, 8.0 + 0.01 * (second % 3)) for second in range(4)))
+    here.crash()
+    assert here.changes() == [(RAISED, "warning")]
+    here.take(*(reading(30 + second, 8.0 + 0.01 * (second % 3)) for second in range(4)))
+    assert here.changes() == [(RAISED, "warning"), (CLEARED, "warning")]
+
+
+def test_it_may_end_in_any_state_after_all_are_learned_anew(here: Plant) -> None:
+    here.pipeline.set_baseline("VB-1", 4.0, state="fast", by="Ada", time_ns=NOON_NS)
+    here.take(*(reading(10 + second, 12.0, operatingState="fast") for second in range(3)))
+    here.pipeline.relearn("VB-1", by="Ada", time_ns=NOON_NS)
+    here.take(*(reading(20 + second, 4.0 + 0.01 * (second % 3), operatingState="turbo") for second in range(9)))
+    assert here.changes() == [(RAISED, "critical"), (CLEARED, "critical")]
+
+
+def test_an_alert_ends_though_its_configured_baseline_is_taken_out(tmp_path: Path) -> None:
+    with plant(tmp_path, FIXED) as here:
+        here.take(*(reading(second, 12.0 + 0.01 * (second % 3)) for second in range(3)))
+        here.pipeline.snapshot()
+        here.rules = LEARNING
+        here.crash()
+        here.take(*(reading(10 + second, 4.0 + 0.01 * (second % 3)) for second in range(4)))
+        assert here.changes() == [(RAISED, "critical")]
+        here.take(*(reading(20 + second, 4.0 + 0.01 * (second % 3)) for second in range(4)))
+        assert here.changes() == [(RAISED, "critical"), (CLEARED, "critical")]
 
 
 def test_the_old_versions_stay(here: Plant) -> None:

@@ -10,8 +10,10 @@ from msgspec.structs import replace
 from gateway.domain.alerts import ACTIVE, CLEARED, RAISED, STALE
 from gateway.domain.baseline import Baseline
 from gateway.domain.detection import Sample
+from gateway.domain.events import VibrationRecorded
 from gateway.domain.health import LEAST_RUN, examine
 from gateway.domain.open_alerts import Change
+from gateway.domain.operating import put_baseline
 from gateway.domain.rules import Rules
 from gateway.domain.sensors import SensorState
 from tests.readings import FIXED, SECOND
@@ -81,7 +83,80 @@ class TestStuck:
         assert Watched().measure(*(4.0 + 0.1 * level for level in levels)).faults == {}
 
 
+class TestOneMeasurementAgainAndAgain:
+    """Before it can be called stuck, it is no evidence of anything about the machine."""
+
+    def varied(self, count: int = 40, **more: Any) -> list[VibrationRecorded]:
+        return [recorded(300 * number, 4.0 + 0.01 * (number % 7), **more) for number in range(count)]
+
+    def held(self, count: int, level: float, since: int = 40, **more: Any) -> list[VibrationRecorded]:
+        return [recorded(300 * (since + number), level, **more) for number in range(count)]
+
+    def test_what_sticks_at_full_speed_is_no_fault_of_a_machine_that_runs_slowly_then(self) -> None:
+        one = sensor()
+        made = engine(one, rules=replace(FIXED, baseline=None, settling_ns=0))
+        put_baseline(one.state, Baseline(4.0, "set", state="slow"))
+        put_baseline(one.state, Baseline(8.0, "set", state="full"))
+        full = [recorded(300 * number, 8.0 + 0.01 * (number % 7), operatingState="full") for number in range(40)]
+        assert take(made, one, *full, *self.held(5, 8.1, operatingState="full")) == []
+        (stuck,) = take(made, one, *self.held(60, 8.1, since=45, operatingState="slow"))
+        assert stuck.alert is not None
+        assert (stuck.alert.kind, list(stuck.alert.faults)) == ("sensor", ["stuck"])
+        assert "floor" not in stuck.alert.reason
+
+    def test_a_level_that_jumps_and_stays_is_told_as_soon_as_any_other(self) -> None:
+        one = sensor()
+        made = engine(one)
+        assert take(made, one, *self.varied(), *self.held(2, 12.0)) == []
+        assert types(take(made, one, *self.held(1, 12.0, since=42))) == [RAISED]
+
+    def test_the_readings_after_it_count_again(self) -> None:
+        one = sensor()
+        made = engine(one)
+        assert take(made, one, *self.varied(), *self.held(20, 5.0)) == []
+        changes = take(made, one, *(recorded(300 * (60 + number), 7.0 + 0.01 * number) for number in range(3)))
+        assert types(changes) == [RAISED]
+
+    def test_nothing_is_learned_from_it(self) -> None:
+        one = sensor()
+        made = engine(one, rules=Rules(learning_readings=50, learning_ns=0))
+        take(made, one, *self.varied(), *self.held(29, 4.5))
+        assert one.state.learning is not None
+        assert one.state.learning.count == 43
+
+    def test_where_values_repeat_by_chance_each_reading_counts(self) -> None:
+        one = sensor()
+        made = engine(one)
+        coarse = [recorded(300 * number, 4.0 + 0.5 * (number // 10 % 2)) for number in range(400)]
+        slow = [recorded(300 * (400 + number), 7.0 + 0.5 * (number // 10 % 2)) for number in range(12)]
+        assert types(take(made, one, *coarse, *slow)) == [RAISED]
+
+
 class TestFloor:
+    def test_one_value_again_and_again_may_be_from_before_the_start(self) -> None:
+        one = sensor()
+        made = engine(one)
+        readings = [recorded(300 * number, 4.0 + 0.01 * (number % 7), **RUNNING) for number in range(40)]
+        low = [recorded(12_000 + 300 * number, 0.02, **RUNNING) for number in range(40)]
+        assert take(made, one, *readings, *low[:30]) == []
+        (stuck,) = take(made, one, *low[30:])
+        assert stuck.alert is not None
+        assert list(stuck.alert.faults) == ["stuck"]
+        assert stuck.alert.reason.endswith("It is near its floor, though the machine runs: it may have come off.")
+        (floor,) = take(made, one, recorded(24_000, 0.021, **RUNNING))
+        assert floor.alert is not None
+        assert (floor.alert.id, list(floor.alert.faults)) == (stuck.alert.id, ["floor"])
+
+    def test_zero_is_no_measurement(self) -> None:
+        one = sensor()
+        made = engine(one)
+        readings = [recorded(300 * number, 4.0 + 0.01 * (number % 7), **RUNNING) for number in range(40)]
+        (floor,) = take(
+            made, one, *readings, *(recorded(12_000 + 300 * number, 0.0, **RUNNING) for number in range(11))
+        )
+        assert floor.alert is not None
+        assert list(floor.alert.faults) == ["floor"]
+
     def test_near_zero_while_the_machine_runs(self) -> None:
         one = sensor()
         made = engine(one)
