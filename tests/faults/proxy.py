@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from tests.servers.closing import stop_accepting
 from tests.servers.ports import HOST, free_port
 
 CHUNK = 65536
@@ -36,6 +37,7 @@ class FaultProxy:
         self._clients: set[asyncio.StreamWriter] = set()
         self._servers: set[asyncio.StreamWriter] = set()
         self._ended: set[asyncio.StreamWriter] = set()
+        self._conversations: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -90,23 +92,29 @@ class FaultProxy:
         await self._close()
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._serve, HOST, self.port)
+        self._server = await asyncio.start_server(self._accept, HOST, self.port)
 
     async def _close(self) -> None:
         if self._server is not None:
-            self._server.close()
+            await stop_accepting(self._server)
             self._server = None
         self._abort()
-        while self._clients:  # noqa: ASYNC110 - simpler than an event for the one who stops it
-            await asyncio.sleep(0.001)
+        for task in self._conversations:
+            task.cancel()
+        await asyncio.gather(*self._conversations, return_exceptions=True)
 
     def _abort(self) -> None:
         for writer in self._clients | self._servers:
             writer.transport.abort()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted.append(time.monotonic())
         self._clients.add(writer)
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._conversations.add(task)
+        task.add_done_callback(self._conversations.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             if self.black_hole:
                 await self._pass_on(reader, writer)

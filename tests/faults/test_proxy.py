@@ -144,3 +144,12 @@ def test_refuses_and_accepts_again(proxy: FaultProxy, ends: Ends) -> None:
         connected(proxy)
     proxy.accept()
     connected(proxy).close()
+
+
+def test_stops_though_nobody_has_taken_its_connections(server: socket.socket) -> None:
+    proxy = FaultProxy(server.getsockname()[1])
+    proxy.start()
+    with connected(proxy) as first, connected(proxy) as second:
+        proxy.stop()
+        assert ended(first)
+        assert ended(second)

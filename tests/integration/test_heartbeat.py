@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from gateway.config import HeartbeatSection
 from gateway.heartbeat import beat
+from tests.servers.closing import stop_accepting
 from tests.servers.ports import HOST
 from tests.servers.waiting import until_async
 
@@ -22,11 +23,15 @@ class DeadMansSwitch:
         self.port = 0
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        self.heard.append(head.split(b"\r\n")[0].decode())
-        writer.write(f"HTTP/1.1 {self.status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
-        await writer.drain()
-        writer.close()
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            self.heard.append(head.split(b"\r\n")[0].decode())
+            writer.write(f"HTTP/1.1 {self.status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+            await writer.drain()
+        except (EOFError, ConnectionError):
+            pass  # the beat was stopped in the middle
+        finally:
+            writer.close()
 
 
 @asynccontextmanager
@@ -44,7 +49,7 @@ async def beating(problems: list[str], method: str = "GET") -> AsyncIterator[Dea
     finally:
         task.cancel()
         await asyncio.wait([task])
-        server.close()
+        await stop_accepting(server)
         await server.wait_closed()
 
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from tests.servers.certificates import issue
+from tests.servers.closing import stop_accepting
 from tests.servers.ports import HOST, free_port
 
 ACCEPTED = "250 2.0.0 queued"
@@ -91,11 +92,7 @@ class SmtpServer:
         server = await self._loop.create_server(self._protocol, HOST, self.port, ssl=implicit_tls)
         started.set()
         await self._stopping.wait()
-        for listener in server.sockets:
-            self._loop.remove_reader(listener)
-        for _ in range(3):  # rounds of the event loop, in which what is being accepted gets its transport
-            await asyncio.sleep(0)
-        server.close()
+        await stop_accepting(server)
         for transport in self._transports:
             transport.abort()
 
