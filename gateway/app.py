@@ -53,6 +53,7 @@ from gateway.journal import (
     Stream,
     Upkeep,
     rollups,
+    traceparent_behind,
 )
 from gateway.mqtt.publisher import Publisher
 from gateway.mqtt.subscriber import Subscriber, make_subscriber
@@ -143,6 +144,7 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
             condition = Condition(subject, severity if problem else None, problem or "well again")
             await _report(journal, pipeline, stream, condition)
 
+        announcer = Announcer(publisher.publish, lambda fact: stream.read(traceparent_behind, fact))
         outbox = Outbox(journal, stream)
         operations = Operations(journal, pipeline, stream)
         notifier = Notifier(
@@ -173,7 +175,7 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
             table = config.handlers[name]
             tasks.start(f"handler {name}", notifier.deliver(name, handler, table.timeout, table.rate))
         tasks.start("publisher", publisher.run())
-        tasks.start("announcer", follow(ANNOUNCER, Announcer(publisher.publish), stream, readings=False))
+        tasks.start("announcer", follow(ANNOUNCER, announcer, stream, readings=False))
         if config.influxdb is not None:
             tasks.start("influx", _follow_influx(config, config.influxdb, journal, stream, metrics, report))
         for name, consumer in plugins.consumers.items():

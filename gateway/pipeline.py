@@ -25,6 +25,7 @@ from gateway.domain.saved import FACT_ROW, Saved, Store, TailRow
 from gateway.domain.sensors import Clocks, Sensor, SensorState
 from gateway.domain.signals import MAX_MACHINES, MachineState, SensorStatus, Signals, place_of
 from gateway.domain.topics import TopicTemplates
+from gateway.domain.traceparent import carried_by
 from gateway.domain.watch import Reception
 from gateway.errors import JournalUnavailableError, NotFoundError
 
@@ -270,7 +271,10 @@ class Pipeline:
         if signal is not None:
             self._take_signal(message, signal, batch)
             return
-        for item in decode(message.payload, tags):
+        items = decode(message.payload, tags)
+        if message.traceparent:
+            items = [carried_by(item, message.traceparent) for item in items]
+        for item in items:
             if isinstance(item, Rejected):
                 self._reject(message, item, batch)
             else:
@@ -386,13 +390,16 @@ class Pipeline:
             batch.sensors[sensor.key] = sensor
 
     def _repeated(self, message: Message, decoded: Decoded, stored: bytes, batch: Batch) -> None:
-        """Count a duplicate; one that says something else than the first is a dead letter."""
+        """Count a duplicate; one that says something else than the first is a dead letter.
+
+        One that was sent again may well belong to another trace.
+        """
         event, body = decoded
         if body == stored:
             batch.duplicates += 1
             return
         first = EVENT.decode(stored)
-        first.event_id = event.event_id
+        first.event_id, first.traceparent = event.event_id, event.traceparent
         if first == event:
             batch.duplicates += 1
         else:

@@ -12,7 +12,7 @@ from gateway.cli.output import config_option, open_reader, output_option, print_
 from gateway.domain.alerts import describe
 from gateway.domain.events import rfc3339
 from gateway.errors import GatewayError
-from gateway.journal.reader import KnownSensor
+from gateway.journal.states import KnownSensor
 
 _COLUMNS = ("sensor", "site", "area", "machine", "level", "baseline", "ratio", "unit", "state", "lastReading")
 

@@ -25,7 +25,8 @@ def trace(config_path: Path, output: str, event_id: str) -> None:
     if output == "json":
         print_json(found)
         return
-    print_facts({"event": found["eventId"], "kind": found["kind"], "sensor": found["sensorId"]})
+    facts = {"event": found["eventId"], "kind": found["kind"], "sensor": found["sensorId"]}
+    print_facts(facts | ({"traceparent": found["traceparent"]} if found["traceparent"] else {}))
     click.echo()
     rows = [(line["step"], line["at"], line["what"]) for line in found["steps"]]
     print_table(("step", "at", "what"), rows, empty="")

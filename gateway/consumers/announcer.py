@@ -11,6 +11,8 @@ import structlog
 
 from gateway.api import DeliveryError, Entry, StoredReading
 from gateway.domain.alerts import ALERT_FACTS
+from gateway.domain.events import Fact
+from gateway.domain.traceparent import NAME
 
 log = structlog.get_logger(__name__)
 
@@ -19,17 +21,25 @@ _NOT_IN_A_LEVEL = re.compile(r"[/+#\x00]")
 
 
 class Announcer:
-    """A consumer that publishes. `publish` takes a topic and a payload, and returns when the broker has it."""
+    """A consumer that publishes. `publish` takes topic, payload and traceparent, and returns when the broker has them.
 
-    def __init__(self, publish: Callable[[str, str], Awaitable[None]]) -> None:
+    `trace_of` finds the traceparent of the reading that a fact followed from; it is empty if there is none.
+    """
+
+    def __init__(
+        self, publish: Callable[[str, str, str], Awaitable[None]], trace_of: Callable[[Fact], Awaitable[str]]
+    ) -> None:
         self._publish = publish
+        self._trace_of = trace_of
 
     async def consume(self, readings: Sequence[StoredReading], entries: Sequence[Entry]) -> None:  # noqa: ARG002 - a consumer is handed both
         """Publish the last state of every alert in the step. Raises DeliveryError."""
-        latest = {alert_topic(entry.fact.data): entry.fact.data for entry in entries if entry.fact.type in ALERT_FACTS}
-        for topic, data in latest.items():
+        latest = {alert_topic(entry.fact.data): entry.fact for entry in entries if entry.fact.type in ALERT_FACTS}
+        for topic, fact in latest.items():
+            traceparent = await self._trace_of(fact)
+            said = announcement(fact.data) | ({NAME: traceparent} if traceparent else {})
             try:
-                await self._publish(topic, msgspec.json.encode(announcement(data)).decode())
+                await self._publish(topic, msgspec.json.encode(said).decode(), traceparent)
             except DeliveryError as error:
                 if error.retry:
                     raise

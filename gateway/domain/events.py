@@ -54,7 +54,7 @@ class Level(IntEnum):
 
 
 class Message(Struct, frozen=True, gc=False):
-    """One MQTT message as it came in, before anybody has looked inside."""
+    """One MQTT message as it came in, before anybody has looked inside. `traceparent` came beside it, and is valid."""
 
     topic: str
     payload: bytes
@@ -63,6 +63,7 @@ class Message(Struct, frozen=True, gc=False):
     duplicate: bool = False
     retained: bool = False
     generation: int = 0
+    traceparent: str = ""
 
 
 class ReadingData(Struct, rename="camel", gc=False):

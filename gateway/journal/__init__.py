@@ -8,7 +8,7 @@ from gateway.journal.questions import Questions
 from gateway.journal.reader import READINGS, Reader
 from gateway.journal.store import Journal
 from gateway.journal.stream import Stream
-from gateway.journal.trace import life_of
+from gateway.journal.trace import life_of, traceparent_behind
 from gateway.journal.upkeep import Upkeep
 
 __all__ = [
@@ -26,4 +26,5 @@ __all__ = [
     "latest_changes",
     "level_history",
     "life_of",
+    "traceparent_behind",
 ]

@@ -302,6 +302,11 @@ SELECT event_us, sensor FROM readings INDEXED BY readings_key WHERE event_id = ?
 SELECT seq, time, sensor, level, baseline, flags, event_id, received, body FROM readings
 WHERE event_us = ? AND sensor = ? AND event_id = ?;
 
+-- name: replaced_reading
+-- One that counts at the time of receipt, by that.
+SELECT seq, time, sensor, level, baseline, flags, event_id, received, body FROM readings INDEXED BY readings_replaced
+WHERE flags & 2 AND time = ? AND sensor = ? AND event_id = ?;
+
 -- name: events_with_id
 SELECT seq, id, type, time, recorded, subject, correlation_id, causation_id, data FROM events WHERE id = ?;
 

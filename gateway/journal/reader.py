@@ -19,7 +19,7 @@ from gateway.domain.signals import Place, place_of
 from gateway.errors import GatewayError
 from gateway.journal.database import load_queries, open_for_reading
 from gateway.journal.salvage import check_slice
-from gateway.journal.states import REGISTRY_SEQ, SNAPSHOT_SEQ, decode_state
+from gateway.journal.states import REGISTRY_SEQ, SNAPSHOT_SEQ, KnownSensor, decode_state
 
 READINGS = "VibrationRecorded"
 _LONGEST_CORRECTION_US = 2_000
@@ -32,17 +32,6 @@ _LONGEST_TAIL = 100_000
 _FAR = 9_200_000_000
 _ALL = 2**63 - 1
 _STEPS_BETWEEN_LOOKS = 5_000
-
-
-class KnownSensor(msgspec.Struct, frozen=True):
-    """A sensor of the registry; `key` is its number in the journal."""
-
-    key: int
-    id: str
-    tags: dict[str, str]
-    unit: str
-    location: str
-    first_seen_ns: int
 
 
 class Reader:
@@ -143,11 +132,17 @@ class Reader:
 
         About a second for every ten million readings.
         """
-        for fact in (entry.fact for entry in self.entries_caused_by(event_id, 1)):
-            if found := self._with_key((fact.time_ns // 1000, self._key(fact.subject)), event_id):
+        for entry in self.entries_caused_by(event_id, 1):
+            if found := self.reading_behind(entry.fact):
                 return found
         key = self._db.execute(self._sql["reading_with_id"], (event_id,)).fetchone()
         return None if key is None else self._with_key(key, event_id)
+
+    def reading_behind(self, fact: Fact) -> StoredReading | None:
+        """Return the reading that a fact about its sensor followed from, or None; quick, unlike `find_reading`."""
+        event_id, sensor = fact.causation_id, self._key(fact.subject)
+        row = self._db.execute(self._sql["replaced_reading"], (fact.time_ns, sensor, event_id)).fetchone()
+        return self._with_key((fact.time_ns // 1000, sensor), event_id) if row is None else self._reading(row)
 
     def _with_key(self, key: tuple[int, int], event_id: str) -> StoredReading | None:
         row = self._db.execute(self._sql["reading_with_key"], (*key, event_id)).fetchone()

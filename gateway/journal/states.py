@@ -20,6 +20,17 @@ REGISTRY_SEQ = "registry_seq"
 """The note that says when the registry of sensors last changed."""
 
 
+class KnownSensor(msgspec.Struct, frozen=True):
+    """A sensor of the registry; `key` is its number in the journal."""
+
+    key: int
+    id: str
+    tags: dict[str, str]
+    unit: str
+    location: str
+    first_seen_ns: int
+
+
 def _encode_hook(value: object) -> object:
     if isinstance(value, array):
         return value.tobytes()

@@ -8,7 +8,8 @@ from typing import Any
 
 from gateway.api import Entry, StoredReading
 from gateway.domain.baseline_facts import BASELINE_LEARNED
-from gateway.domain.events import FLAG_NAMES, Flag, rfc3339
+from gateway.domain.events import FLAG_NAMES, Fact, Flag, rfc3339
+from gateway.domain.traceparent import is_valid
 from gateway.journal.reader import Reader
 
 INFLUX = "influx"
@@ -49,6 +50,12 @@ def life_of(reader: Reader, event_id: str) -> dict[str, Any] | None:
         "traceparent": _traceparent(reading),
         "steps": lines,
     }
+
+
+def traceparent_behind(reader: Reader, fact: Fact) -> str:
+    """Return the traceparent of the reading that a fact followed from; empty if it has none, or none that is valid."""
+    found = _traceparent(reader.reading_behind(fact)) or ""
+    return found if is_valid(found) else ""
 
 
 def _first_cause(reader: Reader, event_id: str) -> str:

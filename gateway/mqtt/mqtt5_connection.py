@@ -22,6 +22,7 @@ from mqtt5 import (
 )
 
 from gateway.domain.events import Message
+from gateway.domain.traceparent import of_properties
 from gateway.mqtt.mqtt5_lenient import MalformedError, packet_length, read_publish, reason_of
 
 _GOODBYE = 1.0  # seconds that a connection may take to close
@@ -163,6 +164,7 @@ class Connection(asyncio.Protocol):
                                 packet.duplicate,
                                 packet.retain,
                                 generation,
+                                of_properties(properties) if (properties := packet.user_properties) else "",
                             )
                         )
                     else:

@@ -22,6 +22,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gateway.config import MqttSection
 from gateway.domain.events import Message
+from gateway.domain.traceparent import of_properties
 from gateway.mqtt.connection import Pauses, Problems, password_of, tls_context, where, why_unreachable
 from gateway.mqtt.inbox import Inbox
 
@@ -191,6 +192,7 @@ class PahoSubscriber:
             duplicate=message.dup,
             retained=message.retain,
             generation=self._generation,
+            traceparent=of_properties(getattr(message.properties, "UserProperty", ())),
         )
         with self._lock:
             while self._inbox.is_full and not self._stopping:

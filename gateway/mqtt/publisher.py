@@ -9,8 +9,11 @@ from contextlib import asynccontextmanager
 
 import aiomqtt
 import structlog
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from gateway.config import MqttSection
+from gateway.domain.traceparent import NAME
 from gateway.errors import DeliveryError
 from gateway.mqtt.connection import password_of, tls_context
 
@@ -31,16 +34,28 @@ class Publisher:
         self._client: aiomqtt.Client | None = None
         self._connected = asyncio.Event()
 
-    async def publish(self, topic: str, payload: str) -> None:
-        """Publish and wait for the acknowledgement. Raises DeliveryError when there is no connection."""
+    async def publish(self, topic: str, payload: str, traceparent: str = "") -> None:
+        """Publish and wait for the acknowledgement. Raises DeliveryError when there is no connection.
+
+        MQTT 3.1.1 has no place for a traceparent.
+        """
         if self._client is None:
             raise DeliveryError("not connected to the broker")
         try:
-            await self._client.publish(topic, payload, qos=1, retain=True, timeout=10)
+            await self._client.publish(
+                topic, payload, qos=1, retain=True, timeout=10, properties=self._properties(traceparent)
+            )
         except (aiomqtt.MqttError, ValueError) as error:
             raise DeliveryError(
                 f"could not publish on {topic!r}: {error}", retry=isinstance(error, aiomqtt.MqttError)
             ) from error
+
+    def _properties(self, traceparent: str) -> Properties | None:
+        if not traceparent or self._section.protocol != "5":
+            return None
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho's own lack
+        properties.UserProperty = (NAME, traceparent)
+        return properties
 
     async def run(self) -> None:
         """Stay connected until cancelled; then say goodbye."""

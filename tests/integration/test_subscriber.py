@@ -15,10 +15,12 @@ import pytest
 
 from gateway.config import MqttSection
 from gateway.domain.events import Message
+from gateway.errors import DeliveryError
 from gateway.mqtt import inbox, subscriber
 from gateway.mqtt.connection import tls_context
 from gateway.mqtt.mqtt5_subscriber import Mqtt5Subscriber
 from gateway.mqtt.paho_subscriber import PahoSubscriber
+from gateway.mqtt.publisher import Publisher
 from gateway.mqtt.subscriber import Subscriber
 from simulator import wire
 from tests.faults.proxy import FaultProxy
@@ -136,6 +138,16 @@ async def publish(mosquitto: Mosquitto, payloads: list[bytes], **options: Any) -
     await asyncio.to_thread(mosquitto.publish_all, [(TOPIC, payload) for payload in payloads], **options)
 
 
+async def published(publisher: Publisher, topic: str, traceparent: str) -> None:
+    """Publish as soon as there is a connection."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                return await publisher.publish(topic, "{}", traceparent)
+            except DeliveryError:
+                await asyncio.sleep(0.05)
+
+
 def publishing(topic: bytes, packet_id: int, payload: bytes, properties: bytes = b"\0") -> bytes:
     return wire.publish(len(topic).to_bytes(2, "big") + topic, packet_id, properties, payload)
 
@@ -155,6 +167,18 @@ class TestAtTheBroker:
         assert all(message.packet_id for message in taken)
         assert len({message.generation for message in taken}) == 1
         assert all(before <= message.received_ns <= time.time_ns() for message in taken)
+
+    async def test_an_announced_traceparent_comes_along(self, kind: Kind, mosquitto: Mosquitto) -> None:
+        parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        publisher = Publisher(MqttSection.model_validate(settings(kind, mosquitto.port)), "out", "status")
+        task = asyncio.create_task(publisher.run())
+        async with taking(kind, mosquitto.port) as taker:
+            for traceparent in (parent, ""):
+                await published(publisher, TOPIC, traceparent)
+            taken = await taker.until(2)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert [message.traceparent for message in taken] == [parent if kind.protocol == "5" else "", ""]
 
     async def test_what_was_not_acknowledged_comes_again_and_is_marked(self, kind: Kind, mosquitto: Mosquitto) -> None:
         async with taking(kind, mosquitto.port, acknowledges=False) as taker:

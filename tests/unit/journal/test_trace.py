@@ -7,10 +7,14 @@ from typing import Any
 import pytest
 
 from gateway.api import Notification, OutboxItem, Planning
+from gateway.domain.alerts import ACKNOWLEDGED, ALERT_FACTS, RAISED
 from gateway.domain.events import derive
-from gateway.journal import life_of
+from gateway.journal import life_of, traceparent_behind
 from gateway.journal.messages import Messages, Outcome
 from tests.readings import NOON_NS, Plant, event, message, plant, reading
+
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+OTHER = "00-11111111111111111111111111111111-2222222222222222-00"
 
 
 @pytest.fixture
@@ -105,9 +109,41 @@ def test_a_duplicate_is_the_same_reading_once(here: Plant) -> None:
 
 
 def test_its_traceparent_is_shown(here: Plant) -> None:
-    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-    here.take(message({**event(0), "traceparent": parent}))
-    assert traced(here, "VB-1@0")["traceparent"] == parent
+    here.take(message({**event(0), "traceparent": PARENT}))
+    assert traced(here, "VB-1@0")["traceparent"] == PARENT
+
+
+def test_one_that_came_beside_it_is_kept_unless_it_has_its_own(here: Plant) -> None:
+    here.take(message([event(0), {**event(1), "traceparent": OTHER}, event(2)], traceparent=PARENT))
+    assert [traced(here, f"VB-1@{second}")["traceparent"] for second in range(3)] == [PARENT, OTHER, PARENT]
+
+
+def test_sent_again_in_another_trace_it_is_a_duplicate(here: Plant) -> None:
+    unnamed = event(0, id_=None)
+    here.take(message(unnamed, traceparent=PARENT))
+    batch = here.take(*(message(unnamed, traceparent=each) for each in (PARENT, OTHER, "")))
+    assert (batch.duplicates, batch.dead_letters) == (3, [])
+
+
+@pytest.mark.parametrize("ahead", [0, 3600])
+def test_what_followed_from_a_reading_knows_its_trace(here: Plant, ahead: int) -> None:
+    """Even if it counts at the time of receipt, since its sensor's clock is ahead."""
+    here.take(*(message(event(n + ahead, 8.0), second=n + 0.5, traceparent=PARENT) for n in range(3)))
+    assert traces(here) == {RAISED: PARENT}
+
+
+def test_a_wrong_one_and_what_followed_from_no_reading_belong_to_no_trace(here: Plant) -> None:
+    here.take(*(message({**event(n, 8.0), "traceparent": "00-x"}) for n in range(3)))
+    (alert,) = here.journal.open_alerts()
+    here.pipeline.attend(lambda alerts: alerts.acknowledge(alert.id, "me", "", NOON_NS), NOON_NS)
+    assert traces(here) == {RAISED: "", ACKNOWLEDGED: ""}
+
+
+def traces(here: Plant) -> dict[str, str]:
+    """Return type -> traceparent of the changes of alerts."""
+    with here.reader() as reader:
+        facts = [entry.fact for entry in reader.step(0, 100, readings=False).entries]
+        return {fact.type: traceparent_behind(reader, fact) for fact in facts if fact.type in ALERT_FACTS}
 
 
 def test_what_an_alert_of_the_gateway_itself_followed_from(here: Plant) -> None:

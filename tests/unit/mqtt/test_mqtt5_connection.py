@@ -111,6 +111,14 @@ def test_a_message_that_is_right_is_read_the_same(packet: PublishPacket) -> None
     assert found == expected
 
 
+def test_a_traceparent_beside_the_message_is_taken(loop: asyncio.AbstractEventLoop) -> None:
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    properties = [[], [("traceparent", parent)], [("traceparent", "none")], [("other", parent)]]
+    packets = [PublishPacket("a", b"", user_properties=each).write() for each in properties]
+    found, _ = receive(loop, b"".join(packets))
+    assert [message.traceparent for message in found] == ["", parent, "", ""]
+
+
 def test_a_large_packet_is_looked_at_only_when_it_is_whole(
     loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
