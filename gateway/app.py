@@ -5,24 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from hashlib import blake2b
-from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import structlog
 from msgspec import Struct
 
 from gateway.answers import Answers
-from gateway.api import Consumer, Handler
 from gateway.config import (
     Config,
     InfluxSection,
-    PluginSection,
     expected_sensors,
-    masked,
     noise_of,
     route_table,
     rules_for,
@@ -33,16 +29,17 @@ from gateway.consumers.dispatch import NAME as NOTIFIER
 from gateway.consumers.following import follow, watch
 from gateway.consumers.live import Live
 from gateway.consumers.notifier import Notifier, handler_subject
-from gateway.domain.alerts import ALERT_FACTS, describe
+from gateway.domain.alerts import describe
 from gateway.domain.batch import Batch, DeadLetter
-from gateway.domain.events import SEVERITIES, Message, Rejected, Severity
+from gateway.domain.events import SEVERITIES, Rejected, Severity
 from gateway.domain.recent import LOOK_BACK
 from gateway.domain.signals import Signals, state_topics, status_topics
 from gateway.domain.topics import TopicTemplates
 from gateway.domain.watch import Reception
-from gateway.errors import ConfigError, GatewayError, JournalUnavailableError
-from gateway.handlers import attach, build_handler
+from gateway.errors import JournalUnavailableError
+from gateway.handlers import attach
 from gateway.heartbeat import beat, watch_broker
+from gateway.ingest import Health, ingest
 from gateway.journal import (
     FILE_NAME,
     Journal,
@@ -59,49 +56,17 @@ from gateway.mqtt.publisher import Publisher
 from gateway.mqtt.subscriber import Subscriber, make_subscriber
 from gateway.operations import Operations, handler_context, http_token, link_key
 from gateway.pipeline import Pipeline
+from gateway.plugins import Plugins, build_plugins
+from gateway.tasks import Tasks
 from gateway.web.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
 ANNOUNCER = "announcer"
 SUBSCRIPTIONS = "subscriptions"
-CONSUMER_GROUP = "vibration_gateway.consumers"
 _GAUGES_EVERY = 2.0
 _OWN_METRICS_EVERY = 10.0
-_STOP_WITHIN = 5.0
-_TRY_AGAIN = 1.0
 _PASS_TIME_EVERY = 1.0
-_SAY_REJECTED_EVERY = 10.0
-
-
-class Plugins(Struct, frozen=True):
-    """Everything that the configuration names and that is not built until it is needed."""
-
-    handlers: dict[str, Handler]
-    consumers: dict[str, Consumer]
-
-
-def build_plugins(config: Config) -> Plugins:
-    """Make the handlers and third parties' consumers. Raises ConfigError with every problem; connects to nothing."""
-    problems: list[str] = []
-    handlers = _build_each("handlers", config.handlers, build_handler, problems)
-    consumers = _build_each("consumers", config.consumers, build_consumer, problems)
-    if problems:
-        raise ConfigError([masked(problem, config.secrets) for problem in problems])
-    return Plugins(handlers, consumers)
-
-
-def build_consumer(name: str, type_: str, settings: Mapping[str, Any]) -> Consumer:
-    """Make a third party's consumer, found by entry point. Raises ConfigError."""
-    found = list(entry_points(group=CONSUMER_GROUP, name=type_))
-    if not found:
-        known = ", ".join(sorted(entry.name for entry in entry_points(group=CONSUMER_GROUP))) or "none are installed"
-        raise ConfigError([f"consumers.{name}.type: there is no consumer of type {type_!r} (there are: {known})"])
-    try:
-        consumer: Consumer = found[0].load()(name, settings)
-    except (ValueError, TypeError) as error:
-        raise ConfigError([f"consumers.{name}: {type(error).__name__}: its settings cannot be used"]) from error
-    return consumer
 
 
 async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
@@ -230,113 +195,6 @@ async def _report(journal: Journal, pipeline: Pipeline, stream: Stream, conditio
     except JournalUnavailableError as error:
         log.warning("a condition could not be recorded", subject=condition.subject, error=str(error))
     stream.announce(journal.next_seq - 1)
-
-
-class Health:
-    """Why the gateway cannot do its job right now."""
-
-    def __init__(self, subscriber: Subscriber, upkeep: Upkeep) -> None:
-        self._subscriber = subscriber
-        self._upkeep = upkeep
-        self.journal_problem: str | None = None
-
-    async def room(self) -> None:
-        """Wait until there is room on the disk."""
-        await self._upkeep.room()
-
-    @property
-    def broker_problems(self) -> Sequence[str]:
-        """Why nothing comes from the broker."""
-        return self._subscriber.problems
-
-    def reasons(self) -> list[str]:
-        """Return the reasons; none means ready."""
-        return [*self._subscriber.problems, *filter(None, (self.journal_problem, self._upkeep.problem))]
-
-
-class Tasks:
-    """The named tasks of a running gateway. Should one end, the gateway says which and stops."""
-
-    def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def start(self, name: str, work: Awaitable[None]) -> None:
-        """Start a task that is to run for as long as the gateway does."""
-        self._tasks.add(asyncio.ensure_future(_named(name, work)))
-
-    async def failure(self) -> None:
-        """Wait until a task ends, which it should not, and raise what it raised."""
-        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_error: object) -> None:
-        for task in self._tasks:
-            task.cancel()
-        _, pending = await asyncio.wait(self._tasks, timeout=_STOP_WITHIN)
-        for task in pending:
-            log.warning("a task did not stop in time and is left behind", task=task.get_name())
-
-
-async def _named(name: str, work: Awaitable[None]) -> None:
-    task = asyncio.current_task()
-    if task is not None:
-        task.set_name(name)
-    try:
-        await work
-    except GatewayError:
-        raise
-    except Exception:
-        log.exception("a part of the gateway has failed; the gateway stops", part=name)
-        raise
-    raise GatewayError(f"{name} has ended by itself; the gateway stops")
-
-
-async def ingest(
-    subscriber: Subscriber, *, journal: Journal, pipeline: Pipeline, stream: Stream, metrics: Metrics, health: Health
-) -> None:
-    """Take batches through the pipeline for ever; acknowledge each once it is on disk."""
-    said_at = -_SAY_REJECTED_EVERY
-    while True:
-        messages = await subscriber.batch()
-        start = time.perf_counter()
-        batch = await _process(journal, pipeline, messages, health)
-        subscriber.acknowledge(messages)
-        stream.announce(batch.next_seq - 1)
-        metrics.count_batch(batch, time.perf_counter() - start)
-        for _, fact in batch.facts:
-            if fact.type in ALERT_FACTS:
-                log.info("alert", change=ALERT_FACTS[fact.type], sensor=fact.subject, reason=fact.data["finding"])
-        if batch.dead_letters and start - said_at >= _SAY_REJECTED_EVERY:
-            said_at = start
-            first = batch.dead_letters[0]
-            log.warning(
-                "a message cannot be used; 'deadletters list' shows all of them",
-                topic=first.topic,
-                reason=first.rejected.reason,
-                detail=first.rejected.detail,
-            )
-
-
-async def _process(journal: Journal, pipeline: Pipeline, messages: Sequence[Message], health: Health) -> Batch:
-    """Process a batch; while the journal cannot be written, try again and acknowledge nothing."""
-    while True:
-        await health.room()
-        try:
-            batch = await journal.call(pipeline.process, messages, time.time_ns())
-        except JournalUnavailableError as error:
-            if health.journal_problem is None:
-                log.error("nothing can be stored, so nothing is acknowledged; trying again", error=str(error))  # noqa: TRY400 - the reason is in the message
-            health.journal_problem = str(error)
-            await asyncio.sleep(_TRY_AGAIN)
-        else:
-            if health.journal_problem is not None:
-                log.info("the journal can be written again")
-                health.journal_problem = None
-            return batch
 
 
 def signals_of(config: Config) -> Signals:
@@ -494,20 +352,3 @@ async def _gauges(config: Config, stream: Stream, metrics: Metrics, subscriber: 
         if config.influxdb is not None:
             metrics.influx_lag_readings.set(stream.last_seq - await stream.cursor("influx"))
         await asyncio.sleep(_GAUGES_EVERY)
-
-
-def _build_each(
-    section: str,
-    tables: Mapping[str, PluginSection],
-    build: Callable[[str, str, Mapping[str, Any]], Any],
-    problems: list[str],
-) -> dict[str, Any]:
-    built: dict[str, Any] = {}
-    for name, table in tables.items():
-        if table.timeout <= 0:
-            problems.append(f"{section}.{name}.timeout: must be longer than nothing")
-        try:
-            built[name] = build(name, table.type, table.settings)
-        except ConfigError as error:
-            problems += error.problems
-    return built

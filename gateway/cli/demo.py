@@ -22,6 +22,7 @@ from gateway.cli.output import inert
 from gateway.cli.running import run_until_signalled
 from gateway.config import Config
 from gateway.errors import GatewayError
+from gateway.plugins import Plugins
 
 _PREFERRED_PORT = 8080
 _HOST = "127.0.0.1"
@@ -77,7 +78,7 @@ def demo(seconds: float, port: int | None, seed: int) -> None:
 
 
 async def _run(config: Config, seconds: float) -> None:
-    plugins = app.Plugins(handlers={"terminal": Terminal()}, consumers={})
+    plugins = Plugins(handlers={"terminal": Terminal()}, consumers={})
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds or None):
             await app.run(config, _welcome, plugins)

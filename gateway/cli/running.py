@@ -12,12 +12,12 @@ import click
 import structlog
 
 from gateway import __version__, app
-from gateway.app import Plugins, build_plugins
 from gateway.cli import logs
 from gateway.cli.output import config_option, journal_path
 from gateway.config import Config, load
 from gateway.errors import ConfigError, GatewayError
 from gateway.journal import copy
+from gateway.plugins import Plugins, build_plugins
 
 
 @click.command()

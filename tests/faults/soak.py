@@ -45,7 +45,7 @@ EXCEEDS_FOR, EXCEEDS_EVERY = 10, 20  # seconds in which one sensor after the oth
 TICK = 0.02  # seconds
 SAMPLE = 1.0  # seconds
 CATCHING_UP = 300.0  # seconds
-MOST_GROWTH = 16.0  # MB in the run
+MOST_GROWTH = 5.0  # MB in the run after the warm-up
 
 
 class Sender:
