@@ -65,6 +65,8 @@ log = structlog.get_logger(__name__)
 ANNOUNCER = "announcer"
 SUBSCRIPTIONS = "subscriptions"
 _GAUGES_EVERY = 2.0
+_POINTS_EVERY = 0.2
+"""Seconds. A request for each commit would be hundreds a second."""
 _OWN_METRICS_EVERY = 10.0
 _PASS_TIME_EVERY = 1.0
 
@@ -303,7 +305,7 @@ async def _follow_influx(  # noqa: PLR0917 - it hands over what it is given
 
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(follow("influx", writer, stream), name="influx")
+            group.create_task(follow("influx", writer, stream, every=_POINTS_EVERY), name="influx")
             group.create_task(put_own_metrics(), name="own metrics to influx")
     finally:
         writer.close()

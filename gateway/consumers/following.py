@@ -81,8 +81,11 @@ class Cursor:
                 self._saved = self.seq
 
 
-async def follow(name: str, consumer: Consumer, source: Source, *, readings: bool = True) -> None:
-    """Hand everything in the journal after the cursor `name` to `consumer`, for ever; facts only, if so asked."""
+async def follow(name: str, consumer: Consumer, source: Source, *, readings: bool = True, every: float = 0.0) -> None:
+    """Hand everything in the journal after the cursor `name` to `consumer`, for ever; facts only, if so asked.
+
+    One that keeps up is handed something `every` so many seconds at most.
+    """
     cursor = Cursor(source, name, await source.cursor(name))
     try:
         while True:
@@ -91,6 +94,8 @@ async def follow(name: str, consumer: Consumer, source: Source, *, readings: boo
             if step.readings or step.entries:
                 await _hand_over(name, consumer, step)
             await cursor.move(step.until)
+            if every and len(step.readings) < STEP_SIZE:
+                await asyncio.sleep(every)
     finally:
         await asyncio.shield(cursor.save())
 

@@ -50,7 +50,7 @@ RollupRow = tuple[int, int, float, float, float, int]
 class Journal:
     """The writing side. Its methods run in its thread: `await journal.call(journal.write, batch)`.
 
-    `salvaged` says what happened if the file was found damaged when it was opened.
+    `salvaged` says what happened if the file was found damaged when it was opened. There is no fact after `last_fact`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -61,6 +61,7 @@ class Journal:
         self._insert_many = one + ("," + one.partition("VALUES")[2]) * (_ROWS - 1)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self.next_seq: int = self._one("last_seq")[0] + 1
+        self.last_fact = self.next_seq - 1
 
     async def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function` in the journal's thread, after everything asked for before."""
@@ -229,17 +230,16 @@ class Journal:
 
     def append(self, facts: Iterable[tuple[int, Fact]], recorded_ns: int) -> None:
         """Append facts with their numbers, within a transaction."""
-        self.many(
-            "insert_event",
-            (
+        for seq, fact in facts:
+            self.last_fact = seq  # too soon, should the transaction fail, only makes somebody look in vain
+            self._db.execute(
+                self._sql["insert_event"],
                 (
                     seq, fact.id, fact.type, fact.time_ns, recorded_ns, fact.subject, fact.correlation_id,
                     fact.causation_id, JSON.encode(fact.data).decode(),
                     fact.data.get("id" if fact.type in ALERT_FACTS else "alertId"),
-                )
-                for seq, fact in facts
-            ),
-        )  # fmt: skip
+                ),
+            )  # fmt: skip
 
     def _insert_readings(self, rows: Sequence[ReadingRow]) -> None:
         """Insert many rows by one statement: that takes a third less time, and hardly ever the interpreter's lock."""

@@ -10,7 +10,8 @@ FULL_BYTES = 64 * 1024 * 1024
 MESSAGE_BYTES = 400
 """What a message takes up beside its payload and its topic."""
 
-_BATCH_BYTES, _BATCH_MESSAGES = 4 * 1024 * 1024, 5000
+_BATCH_BYTES, _BATCH_MESSAGES = 4 * 1024 * 1024, 2000
+"""What one transaction holds at most. While it is made, some 25 ms of 2000 readings, alerts wait for the journal."""
 
 
 class Inbox:

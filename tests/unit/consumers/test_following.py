@@ -73,6 +73,19 @@ async def test_who_wants_facts_only_gets_facts_only(journal: MemoryJournal) -> N
         await eventually(lambda: journal.cursors == {"influx": 3})
 
 
+async def test_one_that_keeps_up_is_handed_something_so_often_at_most(journal: MemoryJournal) -> None:
+    consumer = Consumer()
+    task = asyncio.create_task(follow("influx", consumer, journal, every=3600))
+    await eventually(lambda: consumer.seen == [1, 2, 3])
+    journal.add(stored(second=2))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert consumer.calls == 1
+    task.cancel()
+    await asyncio.wait([task])
+    assert journal.cursors == {"influx": 3}
+
+
 async def test_a_long_journal_comes_in_steps(journal: MemoryJournal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "STEP_SIZE", 2)
     consumer = Consumer()

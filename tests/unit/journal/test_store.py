@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.api import Notification, OutboxItem, OutboxState, Planning
+from gateway.api import Notification, OutboxItem, OutboxState, Planning, Step
 from gateway.domain.alerts import Alert
 from gateway.domain.batch import Batch
 from gateway.domain.events import Fact
@@ -196,6 +196,28 @@ class TestTheOutbox:
 
 
 class TestFromTheEventLoop:
+    async def test_who_wants_facts_does_not_look_where_there_are_none(
+        self, here: Plant, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        looked = []
+        original = Reader.step
+
+        def step(reader: Reader, after: int, limit: int, *, readings: bool = True) -> Step:
+            looked.append(after)
+            return original(reader, after, limit, readings=readings)
+
+        monkeypatch.setattr(Reader, "step", step)
+        stream = Stream(here.journal, here.path)
+        try:
+            for levels, after, facts in (([4.0] * 3, 0, 0), ([8.0] * 3, 3, 1), ([8.0] * 2, 7, 0)):
+                batch = here.take(*(reading(after + second, level) for second, level in enumerate(levels)))
+                stream.announce(batch.next_seq - 1)
+                found = await stream.step(after, 100, readings=False)
+                assert (found.until, len(found.entries)) == (batch.next_seq - 1, facts)
+            assert looked == [3]
+        finally:
+            stream.close()
+
     async def test_the_outbox_and_the_stream_work_together(self, here: Plant) -> None:
         stream = Stream(here.journal, here.path)
         outbox = Outbox(here.journal, stream)
