@@ -1,41 +1,53 @@
-"""The benchmarks: `python -m bench [--seconds 60]` prints a table and writes bench/results/latest.json."""
+"""The benchmarks: `python -m bench` measures, prints tables, and writes docs/performance.md from what it found.
+
+Results are kept in bench/results/latest.json, part by part: with `--only` the other parts stay as they were.
+"""
 
 import sys
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import click
 
-from bench.figures import Figure, machine, save, show
-from bench.measures import drain, latency, sustained
+from bench import report
+from bench.figures import Figure, known_parts, machine, save_part, show
+from bench.growth import growth
+from bench.online import latency, sustained
 from bench.plant import CONSOLE, RESULTS
+from bench.stages import stages
+from bench.throughput import backlog, throughput
 from tests.servers.processes import ServerMissingError
 
-Measure = Callable[[], Iterator[Figure]]
+PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
+    "stages": stages,
+    "throughput": throughput,
+    "sustained": sustained,
+    "latency": latency,
+    "growth": growth,
+    "backlog": backlog,
+}
+LATEST = RESULTS / "latest.json"
 
 
 @click.command()
-@click.option("--seconds", default=60, show_default=True, type=click.IntRange(1), help="Length of the sustained load.")
-def main(seconds: int) -> None:
-    """Measure throughput, latency, memory, start and drain on real servers. Exit code 1 if a goal is missed."""
-    measures: dict[str, Measure] = {
-        "Sustained load, memory, start": partial(sustained, seconds=seconds),
-        "Latency from reading to SMS": latency,
-        "Drain of a backlog": drain,
-    }
+@click.option("--only", multiple=True, type=click.Choice(list(PARTS)), help="This part; may be given several times.")
+@click.option("--page/--no-page", default=True, show_default=True, help="Write docs/performance.md and its chart.")
+def main(only: tuple[str, ...], *, page: bool) -> None:
+    """Measure on real servers. Exit code 1 if a goal is missed."""
     RESULTS.mkdir(exist_ok=True)
     where = machine(RESULTS)
     CONSOLE.print("  ".join(f"{name}: {value}" for name, value in where.items()))
-    figures: list[Figure] = []
+    missed = False
     try:
-        for title, measure in measures.items():
-            found = list(measure())
-            show(title, found)
-            figures += found
+        for name in only or PARTS:
+            found = list(PARTS[name]())
+            show(name, found)
+            save_part(LATEST, name, where, found)
+            missed |= any(figure.met is False for figure in found)
     except ServerMissingError as missing:
         raise click.ClickException(str(missing)) from missing
-    save(RESULTS / "latest.json", where, figures)
-    sys.exit(1 if any(figure.met is False for figure in figures) else 0)
+    if page and known_parts(LATEST) >= PARTS.keys():
+        report.write(LATEST)
+    sys.exit(1 if missed else 0)
 
 
 if __name__ == "__main__":

@@ -93,3 +93,15 @@ def save(file: Path, where: dict[str, str], figures: Iterable[Figure]) -> None:
     """Write figures and machine as JSON."""
     found = {"machine": where, "figures": [asdict(figure) for figure in figures]}
     file.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+
+
+def save_part(file: Path, name: str, where: dict[str, str], figures: Iterable[Figure]) -> None:
+    """Write the figures of one part, with the machine they were found on, beside those of the others."""
+    parts = json.loads(file.read_text()) if file.exists() else {}
+    parts[name] = {"machine": where, "figures": [asdict(figure) for figure in figures]}
+    file.write_text(json.dumps(parts, indent=2, ensure_ascii=False) + "\n")
+
+
+def known_parts(file: Path) -> set[str]:
+    """Return the names of the parts in a file of results."""
+    return set(json.loads(file.read_text())) if file.exists() else set()

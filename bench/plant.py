@@ -3,7 +3,7 @@
 import logging
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,15 +48,25 @@ class Plant:
         )
 
 
+def _broker_config(changes: Sequence[str]) -> list[str]:
+    """Return the shipped configuration with some keys changed: Mosquitto refuses one that is there twice."""
+    changed = {line.split()[0] for line in changes}
+    shipped = BROKER_CONFIG.read_text().splitlines()
+    return [*(line for line in shipped if line.split()[:1] and line.split()[0] not in changed), *changes]
+
+
 @contextmanager
-def plant() -> Iterator[Plant]:
-    """Start the servers. They write beside the results: a folder for temporary files may be in memory only."""
+def plant(broker_lines: Sequence[str] = ()) -> Iterator[Plant]:
+    """Start the servers, the broker with some lines of its configuration changed.
+
+    They write beside the results: a folder for temporary files may be in memory only.
+    """
     RESULTS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=RESULTS, prefix="run-") as name, ExitStack() as stack:
         folder = Path(name)
         servers = Plant(
             folder,
-            Mosquitto(folder, config_lines=BROKER_CONFIG.read_text().splitlines()),
+            Mosquitto(folder, config_lines=_broker_config(broker_lines)),
             Influx(folder),
             SmtpServer(folder, security="starttls", username="gateway", password="a-mail-password"),  # noqa: S106 - opens nothing but this server
             TwilioServer(),

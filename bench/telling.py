@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from paho.mqtt.client import Client
 
-from bench.measures import publishing
+from bench.online import publishing
 from gateway.domain.routing import Matchers, Route, RouteTable
 from gateway.domain.silences import Silence, Silences
 from gateway.domain.telling import Item

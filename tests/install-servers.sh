@@ -6,7 +6,7 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 POLICY=/usr/sbin/policy-rc.d
 
 missing=
-for pair in mosquitto:mosquitto influxd:influxdb nginx:nginx-light chromium:chromium strace:strace; do
+for pair in mosquitto:mosquitto mosquitto_sub:mosquitto-clients influxd:influxdb nginx:nginx-light chromium:chromium strace:strace; do
     command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
 done
 [ -n "$missing" ] || exit 0

@@ -78,6 +78,10 @@ class Gateway:
         """Start it and wait until it is ready, or, where it cannot be, until it answers."""
         self._process.start(lambda: self.answers("/-/ready" if ready else "/-/healthy"), STARTING)
 
+    def launch(self) -> None:
+        """Start it and wait for nothing."""
+        self._process.start(lambda: True)
+
     def stop(self, timeout: float = 10) -> None:
         """Ask it to end; AssertionError unless it does, with exit code 0."""
         code = self._process.stop(timeout)
