@@ -408,6 +408,15 @@ class TestMqtt5:
             await publish(mosquitto, [b"new"])
             assert [message.payload for message in await taker.until(1)] == [b"new"]
 
+    async def test_batches_keep_their_distance(self, mosquitto: Mosquitto) -> None:
+        async with taking(self.KIND, mosquitto.port, receive_maximum=40_000) as taker:
+            times = []
+            for number in range(1, 4):
+                await publish(mosquitto, numbered(1))
+                await taker.until(number)
+                times.append(time.monotonic())
+        assert times[2] - times[0] >= 0.1, "2.5 us for each of 40,000 messages"
+
     async def test_not_reading_is_no_silence(self, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> None:
         """While the journal cannot be written nothing is read, for hours if need be: the connection stays."""
         monkeypatch.setattr(inbox, "FULL_BYTES", 0)
