@@ -22,7 +22,7 @@ MEGABYTE = 1_000_000
 MOST_MEMORY = 120  # MB with 1000 sensors
 
 SETTLING = 3.0  # s of load before anything is measured
-ALERTS, ALERTS_PER_SECOND = 150, 10
+ALERTS, ALERTS_PER_SECOND = 60, 3
 READINGS_FOR_AN_ALERT = 3  # detection.on_readings
 FLAT_OUT = 8  # s
 GOALS = {10_000: 50.0, 30_000: 200.0}  # readings/s -> ms from publish to handler, p99

@@ -22,10 +22,11 @@ from gateway.domain.batch import Batch
 from gateway.domain.decoding import EVENT, decode
 from gateway.domain.events import Message
 from gateway.domain.rules import Rules
+from gateway.domain.saved import Store
 from gateway.domain.topics import TopicTemplates
 from gateway.journal import FILE_NAME, Journal, Reader
 from gateway.mqtt.mqtt5_connection import Connection
-from gateway.pipeline import Pipeline, Store
+from gateway.pipeline import Pipeline
 from simulator import wire
 from simulator.load import Load, payloads
 
