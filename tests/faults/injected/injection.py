@@ -6,6 +6,7 @@ VIBRATION_SCALED is `MODULE:NAME=SECONDS …`: pauses that a test cannot wait fo
 VIBRATION_MUTATION is the name of a defect; the tests of the rows concerned have to fail with it.
 """
 
+import asyncio
 import importlib
 import inspect
 import os
@@ -30,6 +31,7 @@ Journal = _find("gateway.journal.store", "Journal")
 Mqtt5Subscriber = _find("gateway.mqtt.mqtt5_subscriber", "Mqtt5Subscriber")
 PahoSubscriber = _find("gateway.mqtt.paho_subscriber", "PahoSubscriber")
 SUBSCRIBERS = (Mqtt5Subscriber, PahoSubscriber)
+HANDED_OVER = 0.1  # s in which paho's own thread has written what it was given
 Messages = _find("gateway.journal.messages", "Messages")
 InfluxWriter = _find("gateway.consumers.influx", "InfluxWriter")
 EmailHandler = _find("gateway.handlers.email", "EmailHandler")
@@ -175,14 +177,19 @@ def kill_at(point: str, number: int) -> None:
 
 def acknowledge_first() -> None:
     """Acknowledge what has come before anything of it is on disk."""
-    original = Mqtt5Subscriber.batch
+    for owner in SUBSCRIBERS:
+        owner.batch = _acknowledging(owner, owner.batch)
 
+
+def _acknowledging(owner: Any, original: Any) -> Any:
     async def batch(subscriber: Any) -> Any:
         messages = await original(subscriber)
-        Mqtt5Subscriber.acknowledge(subscriber, messages)  # written at once, as far as the system takes it
+        owner.acknowledge(subscriber, messages)  # written at once, as far as the system takes it
+        if owner is PahoSubscriber:
+            await asyncio.sleep(HANDED_OVER)
         return messages
 
-    Mqtt5Subscriber.batch = batch
+    return batch
 
 
 def no_deduplication() -> None:
