@@ -33,6 +33,8 @@ _SMALL_TABLES = ("sensors", "alerts", "outbox", "told", "planner", "silences", "
 BIG_TABLES = ("readings", "events", "dead_letters")
 _ROLLUPS = ("rollups_10s", "rollups_1m", "rollups_1h")
 _SUFFIXES = ("", "-wal", "-shm")
+_DAMAGE = ("Could not decode", "malformed JSON", "unsupported file format")
+"""Of what SQLite reports like a passing trouble: no UTF-8, no JSON, a number in the file's header that nobody wrote."""
 
 _decode_json = msgspec.json.decode
 _DECODE: dict[str, Callable[[tuple[Any, ...]], object]] = {
@@ -66,8 +68,8 @@ def open_or_salvage(path: Path) -> tuple[sqlite3.Connection, str | None]:
             check_newest(connection)
         else:
             check_ends(connection)
-    except (JournalError, sqlite3.DatabaseError, UnicodeDecodeError) as error:
-        if not is_damage(error.__cause__ if isinstance(error, JournalError) else error):
+    except (JournalError, JournalUnavailableError, sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        if not is_damage(error.__cause__ if isinstance(error, (JournalError, JournalUnavailableError)) else error):
             raise
         suspect.unlink(missing_ok=True)
         return _salvage(path, error)
@@ -160,7 +162,7 @@ def _makes_sense(table: str, row: tuple[Any, ...]) -> bool:
 def is_damage(error: BaseException | None) -> bool:
     """Tell whether an error says that the file is damaged, not that it cannot be used right now or by this program."""
     if isinstance(error, sqlite3.OperationalError):
-        return any(words in str(error) for words in ("Could not decode", "malformed JSON"))  # no UTF-8, no JSON
+        return any(words in str(error) for words in _DAMAGE)
     return type(error) is sqlite3.DatabaseError or isinstance(error, (msgspec.MsgspecError, UnicodeDecodeError))
 
 

@@ -210,6 +210,14 @@ def test_after_an_end_out_of_order_the_newest_rows_are_looked_through(tmp_path: 
     assert aside(path)
 
 
+def test_a_header_of_no_known_format_is_damage(tmp_path: Path, sound: Path) -> None:
+    path = copied(sound, tmp_path, lambda content: content.__setitem__(slice(44, 48), b"\0\0\0\x09"))
+    with plant(tmp_path) as here:
+        assert "unsupported file format" in str(here.journal.salvaged)
+        assert_useful(here)
+    assert aside(path)
+
+
 def test_an_error_that_is_no_damage_moves_nothing(tmp_path: Path, sound: Path) -> None:
     path = copied(sound, tmp_path, lambda _: None)
     with closing(sqlite3.connect(path)) as database:
