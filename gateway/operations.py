@@ -15,7 +15,7 @@ from gateway.api import Context, Trend
 from gateway.config import Config
 from gateway.domain.alerts import describe
 from gateway.domain.baseline_history import described
-from gateway.domain.events import Fact
+from gateway.domain.events import Fact, rfc3339
 from gateway.domain.limits import Limits
 from gateway.domain.links import VALID_NS, AckLink, sign
 from gateway.domain.open_alerts import Change, OpenAlerts
@@ -54,9 +54,17 @@ class Operations:
         )
 
     async def _change_baseline(self, change: Callable[..., Fact]) -> Mapping[str, Any]:
+        return described(await self._change(change))
+
+    async def forget(self, sensor_id: str, by: str, reason: str) -> Mapping[str, Any]:
+        """Let nobody wait for a sensor any more, and return who wanted that and when. Raises NotFoundError."""
+        fact = await self._change(partial(self._pipeline.forget, sensor_id, by=by, reason=reason))
+        return {"at": rfc3339(fact.time_ns), **fact.data}
+
+    async def _change(self, change: Callable[..., Fact]) -> Fact:
         fact = await self._journal.call(partial(change, time_ns=time.time_ns()))
         self._announce()
-        return described(fact)
+        return fact
 
     async def shelve(self, alert_id: str, duration_ns: int, by: str, reason: str) -> Mapping[str, Any]:
         """Shelve an alert for a while and return it. Raises NotFoundError or RefusedError."""

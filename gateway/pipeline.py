@@ -213,31 +213,31 @@ class Pipeline:
         Raises NotFoundError for an unknown sensor, ConflictError if its baseline is configured, ValueError if the level
         is not above zero, and JournalUnavailableError; nothing has changed then.
         """
-        sensor = self._known(sensor_id)
-        change = self._engine.set_baseline(sensor, level, state=state, by=by, reason=reason, time_ns=time_ns)
-        return self._change_baseline(sensor, change, time_ns)
+        said = {"level": level, "state": state, "by": by, "reason": reason}
+        return self._ask(sensor_id, self._engine.set_baseline, time_ns, **said)
 
     def relearn(self, sensor_id: str, *, state: str | None = None, by: str, reason: str = "", time_ns: int) -> Fact:
         """Have it learned anew what is normal for a sensor, in an operating state or (None) in all; return the fact.
 
         Raises what `set_baseline` raises.
         """
-        sensor = self._known(sensor_id)
-        change = self._engine.relearn(sensor, state=state, by=by, reason=reason, time_ns=time_ns)
-        return self._change_baseline(sensor, change, time_ns)
+        return self._ask(sensor_id, self._engine.relearn, time_ns, state=state, by=by, reason=reason)
 
-    def _known(self, sensor_id: str) -> Sensor:
+    def forget(self, sensor_id: str, *, by: str, reason: str = "", time_ns: int) -> Fact:
+        """Let nobody wait for a sensor any more, until its next reading; return the fact. Raises as `relearn` does."""
+        return self._ask(sensor_id, self._engine.watch.forgetting, time_ns, by=by, reason=reason)
+
+    def _ask(self, sensor_id: str, ask: Callable[..., Sequence[Change]], time_ns: int, **said: object) -> Fact:
+        """Do what a person asks about a sensor; the state moves on when it is on disk."""
         self._flush()
         sensor = self._engine.sensors.get(sensor_id)
         if sensor is None:
             raise NotFoundError(f"no sensor {sensor_id!r} has published yet")
-        return sensor
-
-    def _change_baseline(self, sensor: Sensor, change: Change, time_ns: int) -> Fact:
-        self._write_now([change], time_ns)
-        self._engine.apply_baseline(sensor, change.fact)
+        changes = ask(sensor, time_ns=time_ns, **said)
+        self._write_now(changes, time_ns)
+        self._engine.again(changes[0].fact)
         self._changed[sensor.key] = sensor
-        return change.fact
+        return changes[0].fact
 
     def limits(self, sensor_id: str) -> Limits | None:
         """Return what the next reading of a sensor will be compared with, or None for a sensor that is not known."""
@@ -289,7 +289,7 @@ class Pipeline:
             detail = f"the states of {MAX_MACHINES} machines are remembered, and this is a further one"
             self._reject(message, Rejected("too_many", detail, message.payload), batch)
             return
-        for change in self._engine.signal(signal, message.received_ns):
+        for change in self._engine.signal(signal, message.received_ns, again=message.retained or message.duplicate):
             batch.add(change)
         if isinstance(signal, SensorStatus) and (sensor := self._engine.sensors.get(signal.sensor_id)):
             self._changed[sensor.key] = sensor

@@ -10,9 +10,9 @@ from gateway.domain.events import Fact
 from gateway.domain.open_alerts import Change
 from gateway.domain.sensors import Sensor
 from gateway.domain.signals import MACHINE_STATE, SENSOR_STATUS
-from gateway.domain.watch import TIME_PASSED, Reception
+from gateway.domain.watch import SENSOR_FORGOTTEN, TIME_PASSED, Reception
 
-HAPPENS = (TIME_PASSED, MACHINE_STATE, SENSOR_STATUS, BASELINE_SET, BASELINE_RELEARN)
+HAPPENS = (TIME_PASSED, MACHINE_STATE, SENSOR_STATUS, BASELINE_SET, BASELINE_RELEARN, SENSOR_FORGOTTEN)
 """Types of the facts that follow from no reading."""
 
 _NEVER = 2**63
@@ -57,5 +57,7 @@ def happen(engine: Engine, fact: Fact) -> Sequence[Change]:
     """Return what follows from a fact of the history: that time has passed, or what somebody or something said."""
     if fact.type == TIME_PASSED:
         return [Change(fact), *engine.time_passed(fact)]
+    if fact.type == SENSOR_FORGOTTEN:
+        return [Change(fact), *engine.watch.forget(fact)]
     engine.again(fact)
     return [Change(fact)]

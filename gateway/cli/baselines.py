@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import getpass
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 import click
 
-from gateway.cli.changing import change
+from gateway.cli.changing import change, said
 from gateway.cli.output import config_option, inert, open_reader, output_option, print_json, print_table
 from gateway.config import load, load_rules, rules_for
 from gateway.domain.baseline_history import current, described
 from gateway.domain.events import in_words, rfc3339
 from gateway.errors import NotFoundError
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 _COLUMNS = ("sensor", "state", "level", "sigma", "unit", "source", "version", "readings", "from", "to", "by")
 
@@ -37,14 +34,6 @@ class Level(click.ParamType[float]):
         if not 0 < level < inf:
             self.fail(f"{value!r} is not a number above zero", param, ctx)
         return level
-
-
-def _said(function: F) -> F:
-    """Add --by and --reason, as every change has them."""
-    function = click.option("--reason", default="", help="Why, for those who look later.")(function)
-    return click.option(
-        "--by", default=getpass.getuser, show_default="the user who asks", help="Who says so, or wants it."
-    )(function)
 
 
 @click.group()
@@ -96,7 +85,7 @@ def show(config_path: Path, output: str, sensor_id: str) -> None:
 @baselines.command("set")
 @config_option
 @output_option
-@_said
+@said
 @click.option("--state", default="", help="The operating state that it holds in; left out, where nothing says one.")
 @click.argument("sensor_id", metavar="SENSOR")
 @click.argument("level", type=Level())
@@ -117,7 +106,7 @@ def set_(  # noqa: PLR0917 - click hands them over by name
 @baselines.command()
 @config_option
 @output_option
-@_said
+@said
 @click.option("--state", help="The operating state to learn anew; left out, all.")
 @click.argument("sensor_id", metavar="SENSOR")
 def relearn(  # noqa: PLR0917 - click hands them over by name

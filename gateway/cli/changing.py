@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
+import click
 import httpx
 
 from gateway.app import restored_pipeline
@@ -17,7 +19,17 @@ from gateway.errors import GatewayError, JournalInUseError
 from gateway.journal import Journal, StateLock
 from gateway.operations import Operations, http_token
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 _TIMEOUT = 60.0
+
+
+def said(function: F) -> F:
+    """Add --by and --reason, as every change has them."""
+    function = click.option("--reason", default="", help="Why, for those who look later.")(function)
+    return click.option(
+        "--by", default=getpass.getuser, show_default="the user who asks", help="Who says so, or wants it."
+    )(function)
 
 
 def change(

@@ -12,8 +12,10 @@ from gateway.api import Entry, StoredReading
 from gateway.cli.exporting import export_command
 from gateway.cli.output import config_option, open_reader, output_option, print_json, print_table, window_options
 from gateway.domain.events import FLAG_NAMES, rfc3339
+from gateway.domain.fact_types import FACT_TYPES
 from gateway.journal import READINGS, Reader
 
+_TYPES = (READINGS, *FACT_TYPES)
 _COLUMNS = ("time", "type", "sensor", "level", "baseline", "flags", "id")
 
 
@@ -28,7 +30,10 @@ events.add_command(export_command, "export")
 @events.command()
 @config_option
 @click.option("--sensor", help="Of this sensor only.")
-@click.option("--type", "type_", default=READINGS, show_default=True, help="Of this type; 'all' for every one.")
+@click.option(
+    "--type", "type_", type=click.Choice([*_TYPES, "all"]), default=READINGS, show_default=True, metavar="TYPE",
+    help="Of this type; 'all' for every one.",
+)  # fmt: skip
 @window_options
 def count(config_path: Path, sensor: str | None, type_: str, since: int | None, until: int | None) -> None:
     """Print how many events there are, as one integer."""
@@ -45,7 +50,10 @@ def count(config_path: Path, sensor: str | None, type_: str, since: int | None, 
 @config_option
 @output_option
 @click.option("--sensor", help="Of this sensor only.")
-@click.option("--type", "type_", help="Of this type only, such as VibrationRecorded or AlertRaised.")
+@click.option(
+    "--type", "type_", type=click.Choice(_TYPES), metavar="TYPE",
+    help="Of this type only, such as VibrationRecorded or AlertRaised.",
+)  # fmt: skip
 @window_options
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=100, show_default=True, help="The newest so many.")
 def list_(  # noqa: PLR0917 - click calls it by name

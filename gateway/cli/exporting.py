@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from gateway.api import Entry, StoredReading
 from gateway.cli.output import config_option, open_reader, window_options
 from gateway.domain.events import FEATURES, FLAG_NAMES, rfc3339
+from gateway.domain.fact_types import FACT_TYPES
 from gateway.errors import GatewayError
 from gateway.journal import READINGS, Reader, export
 
@@ -46,7 +47,13 @@ class Writer(Protocol):
 @config_option
 @click.option("--sensor", help="Of this sensor only.")
 @click.option(
-    "--type", "type_", default=READINGS, show_default=True, help="Of this type; 'facts' for all but readings."
+    "--type",
+    "type_",
+    type=click.Choice([READINGS, *FACT_TYPES, "facts"]),
+    default=READINGS,
+    show_default=True,
+    metavar="TYPE",
+    help="Of this type; 'facts' for all but readings.",
 )
 @window_options
 @click.option("--format", "format_", type=click.Choice(FORMATS), help="Else the file's suffix decides; else csv.")

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 
 from gateway.api import StoredReading
-from gateway.cli.output import config_option, open_reader, output_option, print_facts, print_json, print_table
+from gateway.cli.changing import change, said
+from gateway.cli.output import config_option, inert, open_reader, output_option, print_facts, print_json, print_table
+from gateway.config import load
 from gateway.domain.alerts import describe
 from gateway.domain.events import rfc3339
+from gateway.domain.watch import SENSOR_FORGOTTEN
 from gateway.errors import GatewayError
+from gateway.journal import Reader
 from gateway.journal.states import KnownSensor
 
-_COLUMNS = ("sensor", "site", "area", "machine", "level", "baseline", "ratio", "unit", "state", "lastReading")
+_COLUMNS = ("sensor", "site", "area", "machine", "level", "baseline", "ratio", "unit", "state", "health", "lastReading")
 
 
 @click.group()
 def sensors() -> None:
-    """Show the sensors that have published, with their last reading."""
+    """Show the sensors that have published, with their last reading; forget those that are gone."""
 
 
 @sensors.command("list")
@@ -28,9 +34,7 @@ def sensors() -> None:
 def list_(config_path: Path, output: str) -> None:
     """List every sensor."""
     reader = open_reader(config_path)
-    alerts = {alert.sensor_id: alert.severity for alert in reader.alerts(everything=False)}
-    last = reader.last_readings()
-    found = [_described(sensor, last.get(sensor.key), alerts.get(sensor.id)) for sensor in reader.sensors()]
+    found = _described(reader, reader.sensors())
     if output == "json":
         print_json(found)
     else:
@@ -49,8 +53,7 @@ def show(config_path: Path, output: str, sensor_id: str) -> None:
     if sensor is None:
         raise GatewayError(f"no sensor {sensor_id!r} has published yet")
     alerts = [describe(alert) for alert in reader.alerts(everything=True) if alert.sensor_id == sensor_id]
-    severity = next((alert["severity"] for alert in alerts if alert["state"] != "cleared"), None)
-    facts = _described(sensor, reader.last_readings().get(sensor.key), severity)
+    (facts,) = _described(reader, [sensor])
     baselines = [entry.fact.data for entry in reader.entries(sensor_id, "BaselineLearned", None, None, 5)]
     if output == "json":
         print_json({**facts, "baselines": baselines, "alerts": alerts})
@@ -73,7 +76,45 @@ def show(config_path: Path, output: str, sensor_id: str) -> None:
     )
 
 
-def _described(sensor: KnownSensor, last: StoredReading | None, severity: str | None) -> dict[str, Any]:
+@sensors.command()
+@config_option
+@output_option
+@said
+@click.argument("sensor_id", metavar="ID")
+def forget(config_path: Path, output: str, by: str, reason: str, sensor_id: str) -> None:
+    """Wait no longer for a sensor that is gone: its alerts end. Its history stays, and a reading brings it back."""
+    made = change(
+        load(config_path),
+        f"/api/v1/sensors/{quote(sensor_id, safe='')}/forget",
+        {"by": by, "reason": reason},
+        lambda operations: operations.forget(sensor_id, by, reason),
+    )
+    if output == "json":
+        print_json(made)
+    else:
+        click.echo(
+            inert(f"{sensor_id}: forgotten, as {by} wanted; its history stays, and its next reading brings it back")
+        )
+
+
+def _described(reader: Reader, known: Iterable[KnownSensor]) -> list[dict[str, Any]]:
+    """Return each sensor with its newest reading, the worst that is open, and how it is itself."""
+    last = reader.last_readings()
+    alerts = reader.alerts(everything=False)
+    severity = {alert.sensor_id: alert.severity for alert in alerts}
+    faults = {alert.sensor_id: ", ".join(sorted(alert.faults)) for alert in alerts if alert.kind == "sensor"}
+    forgotten = list(reader.entries(None, SENSOR_FORGOTTEN, None, None, -1))
+    since = {entry.fact.subject: entry.seq for entry in reversed(forgotten)}
+    rows = []
+    for sensor in known:
+        reading = last.get(sensor.key)
+        is_forgotten = sensor.id in since and (reading is None or reading.seq < since[sensor.id])
+        health = "forgotten" if is_forgotten else faults.get(sensor.id, "ok")
+        rows.append({**_row(sensor, reading, severity.get(sensor.id)), "health": health})
+    return rows
+
+
+def _row(sensor: KnownSensor, last: StoredReading | None, severity: str | None) -> dict[str, Any]:
     level = last.level if last else None
     baseline = last.baseline if last else None
     return {

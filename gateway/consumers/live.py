@@ -20,6 +20,7 @@ from msgspec import Struct
 from gateway.api import Entry, StoredReading
 from gateway.domain.alerts import ALERT_FACTS
 from gateway.domain.events import SEVERITIES, Flag, ReadingData, rfc3339
+from gateway.domain.watch import SENSOR_FORGOTTEN
 
 STATES = ("critical", "warning", "learning", "ok", "waiting")
 """The state words of a sensor, worst first. `learning`: no baseline yet; `waiting`: no reading since the start."""
@@ -163,6 +164,8 @@ class Live:
         for entry in entries:
             if entry.fact.type in ALERT_FACTS:
                 self._change_alert(entry.fact.data)
+            elif entry.fact.type == SENSOR_FORGOTTEN and entry.fact.subject in self._sensors:
+                self._forget(self._sensors[entry.fact.subject])
         self._news.set()
         self._news = asyncio.Event()
 
@@ -214,6 +217,11 @@ class Live:
         if reading.flags & _NOT_JUDGED:
             return
         sensor.take(reading)
+        self._settle(sensor)
+
+    def _forget(self, sensor: _Sensor) -> None:
+        """Show a sensor as one of which nothing has come yet: nobody is to take its last level for the present."""
+        sensor.level = sensor.baseline = None
         self._settle(sensor)
 
     def _add(self, sensor_id: str, tags: dict[str, str]) -> _Sensor:

@@ -107,10 +107,10 @@ def apply(alert: Alert | None, finding: Finding, cause: Cause, *, latching: bool
     return changed(alert, type_, finding.reason, cause)
 
 
-def release(alert: Alert, cause: Cause) -> tuple[Alert, Fact]:
-    """Return a latched alert that was back to normal already, and is acknowledged now, as cleared."""
-    cleared = replace(alert, state="cleared", cleared_ns=cause.time_ns)
-    return changed(cleared, CLEARED, "Back to normal already, and acknowledged now.", cause)
+def end(alert: Alert, reason: str, cause: Cause) -> tuple[Alert, Fact]:
+    """Return an alert as cleared by what somebody has said of it or of its sensor."""
+    cleared = replace(alert, state="cleared", cleared_ns=cause.time_ns, faults={})
+    return changed(cleared, CLEARED, reason, cause)
 
 
 def is_worse(severity: Severity, than: Severity) -> bool:

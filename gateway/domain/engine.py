@@ -43,7 +43,7 @@ from gateway.domain.signals import (
     state_changed,
     status_changed,
 )
-from gateway.domain.watch import SHELVING, SILENCE, TIME_PASSED, Reception, Watch
+from gateway.domain.watch import SENSOR_FORGOTTEN, SHELVING, SILENCE, TIME_PASSED, Reception, Watch
 from gateway.errors import ConflictError
 
 NOT_JUDGED = Flag.LATE | Flag.RETAINED
@@ -114,8 +114,7 @@ class Engine:
 
     def look_back(self, sensor: int, event_us: int, received_ns: int, flags: int) -> None:
         """Take in a reading from before the state began: it still says something about our own clock."""
-        known = not flags & Flag.CLOCK_REPLACED
-        self._our_clock.is_suspect(sensor, event_us, received_ns // 1000, known=known)
+        self._our_clock.is_suspect(sensor, event_us, received_ns // 1000, known=not flags & Flag.CLOCK_REPLACED)
 
     def place(self, sensor: Sensor, event_us: int, received_ns: int, *, retained: bool) -> tuple[int, int]:
         """Return the time in ns that counts for a new reading, and its flags; the sensor's timeline moves on."""
@@ -125,7 +124,7 @@ class Engine:
         if not retained:
             sensor.last_heard_ns = self.stopwatch_ns
             if sensor.state.offline:
-                sensor.state.offline = False
+                sensor.state.offline = sensor.state.forgotten = False
         if not flags & NOT_JUDGED:
             hear(sensor.state, time_ns, received_ns)
         return time_ns, flags
@@ -217,11 +216,11 @@ class Engine:
             self._holding[sensor.key] = sensor, received_ns
         return found
 
-    def signal(self, signal: MachineState | SensorStatus, received_ns: int) -> list[Change]:
+    def signal(self, signal: MachineState | SensorStatus, received_ns: int, *, again: bool = False) -> list[Change]:
         """Return what follows from what a machine or a sensor says of itself: nothing, if it is nothing new.
 
-        For a sensor that is offline nobody waits five intervals. What one says before it has measured anything is not
-        remembered.
+        `again`: it may be known already, as the broker keeps it or sends it twice. For a sensor that is offline nobody
+        waits five intervals. What one says before it has measured anything is not remembered.
         """
         if isinstance(signal, MachineState):
             before = self.machines.states.get(signal.place)
@@ -231,9 +230,11 @@ class Engine:
             return [Change(state_changed(signal, before, received_ns))]
         sensor = self.sensors.get(signal.sensor_id)
         offline = signal.status == "offline"
-        if sensor is None or sensor.state.offline == offline:
+        if sensor is None or sensor.state.offline == offline or sensor.state.forgotten:
             return []
-        sensor.state.offline = offline
+        if again and sensor.state.status == signal.status:
+            return []
+        sensor.state.offline, sensor.state.status = offline, signal.status
         return [Change(status_changed(signal, received_ns))]
 
     def again(self, fact: Fact) -> None:
@@ -245,7 +246,9 @@ class Engine:
         elif sensor is None:
             return
         elif fact.type == SENSOR_STATUS:
-            sensor.state.offline = data["status"] == "offline"
+            sensor.state.offline, sensor.state.status = data["status"] == "offline", data["status"]
+        elif fact.type == SENSOR_FORGOTTEN:
+            self.watch.let_go(fact)
         elif fact.type == TIME_PASSED and data["what"] == LATENESS:
             self.judge_waiting(sensor, data["untilUs"])
         else:
@@ -258,12 +261,15 @@ class Engine:
             chain(
                 self._waited_too_long(now_ns),
                 self.watch.fallen_silent(now_ns, reception),
+                self.watch.not_expected(now_ns),
                 self.watch.shelved_long_enough(now_ns),
             )
         )
 
     def time_passed(self, fact: Fact) -> list[Change]:
         """Return what follows from a fact of `overdue`; the state moves on."""
+        if fact.type == SENSOR_FORGOTTEN:
+            return self.watch.forget(fact)
         sensor = self.sensors.get(fact.subject)
         if fact.data["what"] == LATENESS and sensor is not None:
             judged = self.judge_waiting(sensor, fact.data["untilUs"])
@@ -297,7 +303,7 @@ class Engine:
 
     def set_baseline(
         self, sensor: Sensor, level: float, *, state: str = "", by: str, reason: str = "", time_ns: int
-    ) -> Change:
+    ) -> list[Change]:
         """Return the fact that a person has set what is normal for a sensor in an operating state, in its unit.
 
         Nothing moves on before `apply_baseline` is called with the fact; so it is after a restart, with the journal's.
@@ -310,9 +316,11 @@ class Engine:
         baseline = Baseline(level, "set", version=next_version(sensor.state), from_ns=time_ns, to_ns=time_ns,
                             state=state.strip().casefold(), by=by)  # fmt: skip
         data = {**describe_baseline(baseline, sensor), "comment": reason}
-        return Change(by_a_person(BASELINE_SET, sensor.id, time_ns, data))
+        return [Change(by_a_person(BASELINE_SET, sensor.id, time_ns, data))]
 
-    def relearn(self, sensor: Sensor, *, state: str | None = None, by: str, reason: str = "", time_ns: int) -> Change:
+    def relearn(
+        self, sensor: Sensor, *, state: str | None = None, by: str, reason: str = "", time_ns: int
+    ) -> list[Change]:
         """Return the fact that a person wants what is normal learned anew, in one operating state or (None) in all.
 
         What was learned stays in the journal, with its version. Nothing moves on before `apply_baseline`. Raises
@@ -321,7 +329,7 @@ class Engine:
         self._refuse_if_configured(sensor)
         name = None if state is None else state.strip().casefold()
         data = {"sensorId": sensor.id, "state": name, "by": by, "comment": reason}
-        return Change(by_a_person(BASELINE_RELEARN, sensor.id, time_ns, data))
+        return [Change(by_a_person(BASELINE_RELEARN, sensor.id, time_ns, data))]
 
     def apply_baseline(self, sensor: Sensor, fact: Fact) -> None:
         """Let a sensor's baselines be as a BaselineSet or BaselineRelearn says; facts of other types change nothing."""

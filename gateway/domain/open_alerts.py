@@ -102,8 +102,18 @@ class OpenAlerts:
         changed, fact = attending.acknowledge(alert, by, reason, time_ns)
         if changed.returned_ns is None:
             return [Change(fact, changed)]
-        released, cleared = alerts.release(changed, _following(fact))
+        released, cleared = alerts.end(changed, "Back to normal already, and acknowledged now.", _following(fact))
         return [Change(fact, changed), Change(cleared, released)]
+
+    def end(self, subject: str, reason: str, cause: Fact) -> list[Change]:
+        """Return what ends the alerts about a sensor and its machine, for which nobody waits any more."""
+        found = (self.get(kind, subject) for kind in ("machine", "sensor"))
+        changed = [alerts.end(alert, reason, _following(cause)) for alert in found if alert is not None]
+        return [Change(fact, alert) for alert, fact in changed]
+
+    def of_sensors(self) -> list[Alert]:
+        """Return the open alerts about sensors themselves."""
+        return [alert for (kind, _), alert in self._open.items() if kind == "sensor"]
 
     def shelve(self, alert_id: str, duration_ns: int, by: str, reason: str, time_ns: int) -> list[Change]:
         """Return what shelving an open alert for a while leads to; one that is shelved already is anew.

@@ -83,7 +83,8 @@ class SensorState(Struct):
     back, `fresh` counts the readings down for which the machine has just been started.
 
     `gaps` are the last pauses between its messages in ns, `heard_ns` and `heard_time_ns` when the last one came and
-    what time it bore. `offline` is its last will's word, until it says or measures something.
+    what time it bore. `offline` is its last will's word, until it says or measures something; `status` is what it said
+    last. `forgotten` is one that nobody waits for, until it measures something; it is `offline` too.
 
     `faults` are the bits of `health`, `odd` says that the next reading is to be looked at closely. `run` counts
     repetitions of `last_level`, `longest` is the longest run before, `changes` how often it has changed. `floor` counts
@@ -123,6 +124,8 @@ class SensorState(Struct):
     heard_ns: int = 0
     heard_time_ns: int = 0
     offline: bool = False
+    forgotten: bool = False
+    status: str = ""
     faults: int = 0
     last_level: float | None = None
     odd: bool = True
@@ -137,6 +140,12 @@ class SensorState(Struct):
     unit: str = ""
     unit_of: float | None = None
     other_unit: int = 0
+
+
+def forget(state: SensorState) -> None:
+    """Let nobody wait for a sensor any more, nor for the end of what was wrong. What is normal for it stays known."""
+    state.offline = state.forgotten = True
+    state.severity, state.alert_state, state.tallies, state.faults = Level.NONE, "", {}, 0
 
 
 def hear(state: SensorState, time_ns: int, received_ns: int) -> None:

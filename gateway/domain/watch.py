@@ -7,14 +7,18 @@ from collections.abc import Callable, Iterable, Mapping
 from msgspec import Struct
 
 from gateway.domain.alerts import Cause
+from gateway.domain.baseline_facts import by_a_person
 from gateway.domain.events import Fact, VibrationRecorded, derived_id, in_words
 from gateway.domain.health import BLINDING
 from gateway.domain.open_alerts import Change, OpenAlerts
 from gateway.domain.rules import Rules
-from gateway.domain.sensors import Sensor, allowance_ns
+from gateway.domain.sensors import Sensor, allowance_ns, forget
 
 TIME_PASSED = "TimePassed"
 """The fact that so much time has passed that something follows from it: `data.what` says what, its subject of whom."""
+
+SENSOR_FORGOTTEN = "SensorForgotten"
+"""The fact that nobody waits for a sensor any more: a person said so, or the configuration names it no longer."""
 
 SILENCE, SHELVING = "silence", "shelving"
 SILENT = "silent"
@@ -53,7 +57,7 @@ class Watch:
         if reception.since_ns is None:
             return
         for sensor in self._sensors.values():
-            if not sensor.is_silent:
+            if not sensor.is_silent and not sensor.state.forgotten:
                 quiet_ns = reception.now_ns - max(sensor.last_heard_ns, reception.since_ns)
                 rules = self._rules_of(sensor)
                 allowed_ns = rules.silent_after_ns
@@ -66,6 +70,36 @@ class Watch:
             if quiet_ns > allowed_ns and sensor_id not in self._sensors and not self.is_silent(sensor_id):
                 yield _silence(sensor_id, now_ns, quiet_ns, allowed_ns)
 
+    def not_expected(self, now_ns: int) -> Iterable[Fact]:
+        """Return a fact for each sensor that was missed, never came, and is not in the configuration any more."""
+        for alert in self._alerts.of_sensors():
+            if alert.sensor_id not in self._sensors and alert.sensor_id not in self._expected:
+                yield forgotten(alert.sensor_id, "the configuration", "it does not name the sensor any more", now_ns)
+
+    def forgetting(self, sensor: Sensor, *, by: str, reason: str, time_ns: int) -> list[Change]:
+        """Return what follows when a person says that nobody waits for a sensor any more. Nothing moves on yet."""
+        fact = forgotten(sensor.id, by, reason, time_ns)
+        return [Change(fact), *self._ended(fact)]
+
+    def forget(self, fact: Fact) -> list[Change]:
+        """Return what follows from a SensorForgotten; the state moves on."""
+        changes = self._ended(fact)
+        for change in changes:
+            if change.alert is not None:
+                self._alerts.settle(change.alert)
+        self.let_go(fact)
+        return changes
+
+    def let_go(self, fact: Fact) -> None:
+        """Let the state of a sensor be as after a SensorForgotten."""
+        if sensor := self._sensors.get(fact.data["sensorId"]):
+            sensor.is_silent = False
+            forget(sensor.state)
+
+    def _ended(self, fact: Fact) -> list[Change]:
+        by, comment = fact.data["by"], fact.data["comment"]
+        return self._alerts.end(fact.subject, f"Forgotten by {by}{f': {comment}' if comment else ''}.", fact)
+
     def shelved_long_enough(self, now_ns: int) -> Iterable[Fact]:
         """Return a fact for each alert whose time on the shelf is over."""
         for alert in self._alerts.shelved():
@@ -77,7 +111,7 @@ class Watch:
         """Return when, on our stopwatch, the next sensor will have been silent for too long if nothing comes of it."""
         due = []
         for sensor in self._sensors.values():
-            if not sensor.is_silent:
+            if not sensor.is_silent and not sensor.state.forgotten:
                 rules = self._rules_of(sensor)
                 allowed_ns = allowance_ns(sensor.state, rules.interval_ns, rules.silent_after_ns)
                 due.append(max(sensor.last_heard_ns, since_ns) + allowed_ns)
@@ -136,6 +170,11 @@ def time_passed(what: str, subject: str, now_ns: int, data: Mapping[str, object]
     """Return the fact that our clock has come to a point from which something follows; it has no cause but time."""
     id_ = derived_id(TIME_PASSED, what, subject, str(now_ns), *map(str, data.values()))
     return Fact(id_, TIME_PASSED, now_ns, subject, id_, id_, {"what": what, **data})
+
+
+def forgotten(sensor_id: str, by: str, reason: str, time_ns: int) -> Fact:
+    """Return the fact that nobody waits for a sensor any more, and who says so."""
+    return by_a_person(SENSOR_FORGOTTEN, sensor_id, time_ns, {"sensorId": sensor_id, "by": by, "comment": reason})
 
 
 def _silence(sensor_id: str, now_ns: int, quiet_ns: int, allowed_ns: int) -> Fact:

@@ -179,7 +179,8 @@ SELECT sensor, event_us, received, flags, event_id, body FROM (
     UNION ALL
     SELECT seq, 0, 0, time, -1, type, CAST(data AS BLOB) FROM events
     WHERE seq > ?1
-    AND type IN ('TimePassed', 'MachineStateChanged', 'SensorStatusChanged', 'BaselineSet', 'BaselineRelearn')
+    AND type IN ('TimePassed', 'MachineStateChanged', 'SensorStatusChanged', 'BaselineSet', 'BaselineRelearn',
+                 'SensorForgotten')
 ) ORDER BY seq;
 
 -- name: recent

@@ -88,6 +88,11 @@ def create_actions(actions: Actions, permission: Permission) -> APIRouter:
         """Take an alert off the shelf before its time."""
         return await _answered(actions.unshelve(alert_id, body.by, body.reason))
 
+    @router.post("/sensors/{sensor_id:path}/forget")
+    async def forget(sensor_id: str, body: Acknowledgement) -> dict[str, Any]:
+        """Let nobody wait for a sensor any more: its alerts end. It counts again with its next reading."""
+        return await _answered(actions.forget(sensor_id, body.by, body.reason))
+
     @router.post("/deadletters/replay")
     async def replay(body: Numbers) -> dict[str, Any]:
         """Take dead letters through the gateway again; those that are readings now are dead letters no longer."""

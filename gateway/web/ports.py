@@ -100,6 +100,10 @@ class Actions(Protocol):
         """Have it learned anew, in one operating state or in all. Raises NotFoundError or ConflictError."""
         ...
 
+    async def forget(self, sensor_id: str, by: str, reason: str) -> Mapping[str, Any]:
+        """Let nobody wait for a sensor any more; return `sensorId`, `by`, `comment`, `at`. Raises NotFoundError."""
+        ...
+
     async def add_silence(self, parts: Mapping[str, Any], by: str, reason: str) -> Mapping[str, Any]:
         """Add a silence and return it. Raises ValueError for one that cannot be."""
         ...

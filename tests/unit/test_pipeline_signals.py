@@ -143,8 +143,22 @@ class TestASensorsStatus:
         assert slow.changes()[1:] == [(RAISED, "warning"), (STALE, "warning")]
         slow.take(reading(4500, 8.0))
         slow.crash()
-        slow.take(status("offline", 4501))
+        slow.take(Message(STATUS, b"offline", NOON_NS + 4501 * SECOND, 1))
         assert [data["status"] for data in facts(slow, SENSOR_STATUS)] == ["offline", "offline"]
+
+    @pytest.mark.parametrize("snapshot", [False, True])
+    def test_the_brokers_memory_of_it_is_nothing_new(self, here: Plant, *, snapshot: bool) -> None:
+        """A reading came since it was said. Said again by the sensor itself it is news, and it is after an `online`."""
+        here.take(reading(0), status("offline"), reading(1))
+        if snapshot:
+            here.pipeline.snapshot()
+        here.crash()
+        again = Message(STATUS, b"offline", NOON_NS + 2 * SECOND, 1, duplicate=True)
+        here.take(status("offline", 2), again)
+        assert [data["status"] for data in facts(here, SENSOR_STATUS)] == ["offline"]
+        here.take(Message(STATUS, b"offline", NOON_NS + 3 * SECOND, 2))
+        here.take(status("online", 4), status("offline", 5))
+        assert [data["status"] for data in facts(here, SENSOR_STATUS)] == ["offline", "offline", "online", "offline"]
 
     def test_of_a_sensor_that_has_never_measured_anything_nothing_is_remembered(self, here: Plant) -> None:
         here.take(status("offline"), status("online"))

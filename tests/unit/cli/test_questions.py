@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from gateway.api import Notification, OutboxItem, Planning
+from gateway.domain.sensors import UNKNOWN_NS
+from gateway.domain.watch import Reception
 from gateway.journal.messages import Messages, Outcome
-from tests.readings import NOON, Plant, event, message, plant, reading
+from tests.readings import NOON, NOON_NS, Plant, event, message, plant, reading
 from tests.unit.cli.conftest import Run
 
 LISTED = {
@@ -220,6 +222,16 @@ class TestDeadLetters:
         )
 
 
+@pytest.mark.usefixtures("eventful")
+@pytest.mark.parametrize("command", ["count", "list", "export"])
+def test_a_type_that_does_not_exist_is_wrong_usage(run: Run, command: str, tmp_path: Path) -> None:
+    arguments = [str(tmp_path / "out.csv")] if command == "export" else []
+    result = run("events", command, "--type", "alertraised\x1b[2J", *arguments)
+    assert result.code == 2
+    assert "'alertraised\\x1b[2J' is not one of 'VibrationRecorded', 'AlertRaised'" in " ".join(result.err.split())
+    assert "\x1b" not in result.err
+
+
 class TestSensorsAndStats:
     @pytest.mark.usefixtures("eventful")
     def test_sensors_are_listed_with_their_state(self, run: Run) -> None:
@@ -230,6 +242,36 @@ class TestSensorsAndStats:
         ]
         assert (listed[1]["ratio"], listed[1]["machine"]) == (2.0, "pump-7")
         assert "VB-2" in run("sensors", "list").out
+
+    def test_what_is_wrong_with_a_sensor_is_said(self, run: Run, here: Plant) -> None:
+        here.take(*(reading(second, 8.0) for second in range(5)), reading(5, 4.0, "VB-2"))
+        here.pipeline.pass_time(NOON_NS + 10**14, Reception(2 * UNKNOWN_NS, 0))
+        listed = answer(run, "sensors", "list")
+        assert [(row["sensor"], row["health"]) for row in listed] == [("VB-1", "silent"), ("VB-2", "silent")]
+        assert answer(run, "sensors", "show", "VB-1")["health"] == "silent"
+
+    def test_one_that_is_gone_is_forgotten_until_it_measures_again(self, run: Run, tmp_path: Path) -> None:
+        with plant(tmp_path / "state") as here:
+            here.take(*(reading(second, 8.0) for second in range(5)), reading(5, 4.0, "VB-2"))
+            here.pipeline.pass_time(NOON_NS + 10**14, Reception(2 * UNKNOWN_NS, 0))
+        forgotten = run("sensors", "forget", "VB-1", "--by", "Ada\x1b[2J", "--reason", "scrapped")
+        assert (forgotten.code, forgotten.out) == (
+            0, "VB-1: forgotten, as Ada\\x1b[2J wanted; its history stays, and its next reading brings it back\n",
+        )  # fmt: skip
+        assert [row["health"] for row in answer(run, "sensors", "list")] == ["forgotten", "silent"]
+        (said,) = answer(run, "events", "list", "--type", "SensorForgotten")
+        assert (said["data"]["by"], said["data"]["comment"]) == ("Ada\x1b[2J", "scrapped")
+        assert answer(run, "sensors", "forget", "VB-2")["sensorId"] == "VB-2"
+        assert answer(run, "alerts", "list") == []
+        assert run("events", "count").out == "6\n"
+        unknown = run("sensors", "forget", "nobody")
+        assert (unknown.code, unknown.err) == (1, "Error: no sensor 'nobody' has published yet\n")
+        with plant(tmp_path / "state") as here:
+            here.crash()
+            here.pipeline.pass_time(NOON_NS + 10**15, Reception(9 * UNKNOWN_NS, 0))
+            assert answer(run, "alerts", "list") == []
+            here.take(reading(900))
+        assert [row["health"] for row in answer(run, "sensors", "list")] == ["ok", "forgotten"]
 
     @pytest.mark.usefixtures("eventful")
     def test_one_is_shown_with_its_alerts(self, run: Run) -> None:

@@ -140,7 +140,7 @@ class TestBaselinesByPeople:
     def test_a_baseline_that_is_set_counts_from_the_moment_its_fact_is_applied(self) -> None:
         one = sensor()
         made = engine(one, rules=Rules())
-        change = made.set_baseline(one, 5.0, by="anna", reason="after the repair", time_ns=NOON_NS)
+        (change,) = made.set_baseline(one, 5.0, by="anna", reason="after the repair", time_ns=NOON_NS)
         assert made.baseline_level(one) is None, "it has not been written yet"
         assert (change.fact.type, change.alert) == (BASELINE_SET, None)
         assert {name: change.fact.data[name] for name in ("level", "by", "comment", "version", "state")} == {
@@ -153,12 +153,12 @@ class TestBaselinesByPeople:
     def test_what_is_learned_anew_is_forgotten_and_gets_the_next_version(self) -> None:
         one = sensor()
         made = engine(one, rules=Rules())
-        made.apply_baseline(one, made.set_baseline(one, 5.0, by="anna", time_ns=NOON_NS).fact)
-        change = made.relearn(one, by="bert", reason="moved", time_ns=NOON_NS + 1)
+        made.apply_baseline(one, made.set_baseline(one, 5.0, by="anna", time_ns=NOON_NS)[0].fact)
+        (change,) = made.relearn(one, by="bert", reason="moved", time_ns=NOON_NS + 1)
         assert (change.fact.type, change.fact.data["by"], change.fact.data["state"]) == (BASELINE_RELEARN, "bert", None)
         made.apply_baseline(one, change.fact)
         assert made.baselines(one) == []
-        again = made.set_baseline(one, 6.0, state="Fast", by="anna", time_ns=NOON_NS + 2)
+        (again,) = made.set_baseline(one, 6.0, state="Fast", by="anna", time_ns=NOON_NS + 2)
         assert (again.fact.data["version"], again.fact.data["state"]) == (2, "fast")
 
     def test_the_configuration_comes_first(self) -> None:

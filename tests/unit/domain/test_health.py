@@ -264,7 +264,7 @@ class TestUnit:
             one.unit = "g"
             take(made, one, *(recorded(1200 + 60 * minute, 0.4, unit="g") for minute in range(5)))
             assert made.baseline_level(one) is None
-            asked = (
+            (asked,) = (
                 made.relearn(one, by="anna", time_ns=1)
                 if change == "relearn"
                 else made.set_baseline(one, 0.4, by="anna", time_ns=1)

@@ -12,7 +12,8 @@ from gateway.domain.events import in_words
 from gateway.domain.open_alerts import Change
 from gateway.domain.rules import Rules
 from gateway.domain.sensors import UNKNOWN_NS, Clocks, Sensor, SensorState, allowance_ns, hear
-from gateway.domain.watch import SILENCE, TIME_PASSED, Reception
+from gateway.domain.signals import SensorStatus
+from gateway.domain.watch import SENSOR_FORGOTTEN, SILENCE, TIME_PASSED, Reception
 from tests.readings import FIXED, NOON_NS, SECOND
 from tests.unit.domain.test_engine import DAY_US, recorded, sensor, take, types
 
@@ -204,6 +205,60 @@ class TestNeverSeen:
     def test_one_that_is_there_is_not_missed(self) -> None:
         made = engine(sensor("VB-9"), VB_9=20 * MINUTE)
         assert after(made, 21) == []
+
+
+class TestForgotten:
+    def forget(self, made: Engine, one: Sensor) -> list[Change]:
+        changes = made.watch.forgetting(one, by="Ada", reason="scrapped", time_ns=NOON_NS)
+        for change in changes[1:]:
+            assert change.alert is not None
+            made.alerts.settle(change.alert)
+        made.again(changes[0].fact)
+        return changes
+
+    def test_its_alerts_end_with_who_and_why(self) -> None:
+        one = sensor()
+        made = engine(one)
+        publish(made, one, range(0, 30, 10), 12.0)
+        after(made, 60 * 25)
+        fact, machine, itself = self.forget(made, one)
+        assert (fact.fact.type, fact.fact.data) == (
+            SENSOR_FORGOTTEN, {"sensorId": "VB-1", "by": "Ada", "comment": "scrapped"},
+        )  # fmt: skip
+        assert types([machine, itself]) == [CLEARED, CLEARED]
+        assert machine.alert is not None
+        assert (machine.alert.kind, machine.fact.data["finding"]) == ("machine", "Forgotten by Ada: scrapped.")
+        assert machine.fact.causation_id == fact.fact.id
+        assert made.alerts.of_sensors() == []
+
+    def test_it_is_not_silent_until_it_measures_again(self) -> None:
+        one = sensor()
+        made = engine(one)
+        publish(made, one, range(0, 100, 10))
+        self.forget(made, one)
+        assert after(made, 60 * 24 * 365) == []
+        assert made.signal(SensorStatus("VB-1", "online"), NOON_NS) == [], "what the broker kept is no sign of life"
+        assert publish(made, one, range(31_536_000, 31_536_100, 10)) == []
+        assert after(made, 60 * 24 * 365 + 60 * 25)[1].alert is not None
+
+    def test_what_it_was_ill_with_does_not_come_back_with_it(self) -> None:
+        one = sensor()
+        made = engine(one)
+        publish(made, one, range(0, 30, 10), 12.0)
+        self.forget(made, one)
+        assert publish(made, one, [1000, 1010], 12.0) == []
+        assert types(publish(made, one, [1020], 12.0)) == [RAISED]
+
+    def test_one_that_never_came_when_the_configuration_names_it_no_longer(self) -> None:
+        made = engine(VB_9=20 * MINUTE, VB_8=20 * MINUTE)
+        alerts = [change.alert for change in after(made, 21) if change.alert]
+        again = engine(VB_8=20 * MINUTE)
+        again.set_state([], alerts)
+        forgotten, cleared = after(again, 0.1)
+        assert (forgotten.fact.type, forgotten.fact.subject) == (SENSOR_FORGOTTEN, "VB-9")
+        assert cleared.fact.data["finding"] == ("Forgotten by the configuration: it does not name the sensor any more.")
+        assert after(again, 60) == []
+        assert [alert.sensor_id for alert in again.alerts.of_sensors()] == ["VB-8"]
 
 
 def test_several_faults_of_a_sensor_are_one_alert() -> None:

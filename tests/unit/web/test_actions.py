@@ -24,6 +24,7 @@ TOKEN = "the-token"
 PERMIT = {"Authorization": f"Bearer {TOKEN}"}
 ACK, REPLAY = "/api/v1/alerts/a1/ack", "/api/v1/deadletters/replay"
 SET, RELEARN = "/api/v1/baselines/VB-1/set", "/api/v1/baselines/VB-1/relearn"
+FORGET = "/api/v1/sensors/hall-2/VB-1/forget"
 SHELVE, UNSHELVE = "/api/v1/alerts/a1/shelve", "/api/v1/alerts/a1/unshelve"
 
 
@@ -39,6 +40,9 @@ class Changes:
 
     async def set_baseline(self, sensor_id: str, level: float, state: str, by: str, reason: str) -> Mapping[str, Any]:
         return self._note({"sensorId": sensor_id, "level": level}, sensor_id, level, state, by, reason)
+
+    async def forget(self, sensor_id: str, by: str, reason: str) -> Mapping[str, Any]:
+        return self._note({"sensorId": sensor_id, "by": by}, sensor_id, by, reason)
 
     async def relearn(self, sensor_id: str, state: str | None, by: str, reason: str) -> Mapping[str, Any]:
         return self._note({"sensorId": sensor_id}, sensor_id, state, by, reason)
@@ -103,13 +107,21 @@ async def test_with_the_token_it_is_done(client: httpx.AsyncClient, changes: Cha
     ["", "Bearer", "Bearer ", "Bearer the-token2", "Bearer the-toke", "Basic the-token", "the-token",
      "Bearer the-tökén", "Bearer  the-token"],
 )  # fmt: skip
-@pytest.mark.parametrize("path", [ACK, REPLAY, SET, RELEARN, SHELVE, UNSHELVE])
+@pytest.mark.parametrize("path", [ACK, REPLAY, SET, RELEARN, SHELVE, UNSHELVE, FORGET])
 async def test_without_it_nothing_is(client: httpx.AsyncClient, changes: Changes, path: str, permit: str) -> None:
     answer = await client.post(path, json={"by": "anna"}, headers=[(b"Authorization", permit.encode())])
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"
     assert TOKEN not in answer.text
     assert changes.asked == []
+
+
+async def test_a_sensor_is_forgotten(client: httpx.AsyncClient, changes: Changes) -> None:
+    answer = await client.post(FORGET, json={"by": "Änna", "reason": "scrapped"}, headers=PERMIT)
+    assert (answer.status_code, answer.json()) == (200, {"sensorId": "hall-2/VB-1", "by": "Änna"})
+    assert changes.asked == [("hall-2/VB-1", "Änna", "scrapped")]
+    changes.error = NotFoundError("no sensor 'VB-1' has published yet")
+    assert (await client.post(FORGET, json={"by": "Änna"}, headers=PERMIT)).status_code == 404
 
 
 async def test_an_alert_is_shelved_and_taken_off_the_shelf(client: httpx.AsyncClient, changes: Changes) -> None:
