@@ -75,9 +75,16 @@ def _in_range(ns: int) -> int:
 
 def window_options(function: F) -> F:
     """Add --since and --until."""
-    for name, text in (("--until", "Before this time."), ("--since", "From this time on, or for so long: 2h.")):
-        function = click.option(name, type=Moment(), help=text)(function)
-    return function
+    until = click.option("--until", type=Moment(), callback=_after_since, help="Before this time.")
+    since = click.option("--since", type=Moment(), is_eager=True, help="From this time on, or for so long: 2h.")
+    return since(until(function))
+
+
+def _after_since(context: click.Context, _: click.Parameter, until: int | None) -> int | None:
+    since = context.params.get("since")
+    if since is not None and until is not None and since >= until:
+        raise click.UsageError("--since must be before --until")
+    return until
 
 
 def open_reader(config_path: Path) -> Reader:

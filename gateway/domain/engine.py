@@ -30,7 +30,7 @@ from gateway.domain.detection import Evaluation, Sample, evaluate, next_version
 from gateway.domain.events import Fact, Flag, Level, VibrationRecorded, derive
 from gateway.domain.machines import Machines
 from gateway.domain.open_alerts import LONGEST_SHELVING_NS, Change, OpenAlerts
-from gateway.domain.operating import forget_baselines, known_baselines, put_baseline
+from gateway.domain.operating import forget_baselines, known_baselines, name_of_known, put_baseline
 from gateway.domain.rules import Rules
 from gateway.domain.sensors import Clocks, Sensor, SensorState, Waiting, hear, hold, place, release
 from gateway.domain.signals import (
@@ -324,10 +324,10 @@ class Engine:
         """Return the fact that a person wants what is normal learned anew, in one operating state or (None) in all.
 
         What was learned stays in the journal, with its version. Nothing moves on before `apply_baseline`. Raises
-        ConflictError if the configuration has a baseline for the sensor.
+        ConflictError if the configuration has a baseline for the sensor, NotFoundError for a state it was never in.
         """
         self._refuse_if_configured(sensor)
-        name = None if state is None else state.strip().casefold()
+        name = None if state is None else name_of_known(sensor.state, state)
         data = {"sensorId": sensor.id, "state": name, "by": by, "comment": reason}
         return [Change(by_a_person(BASELINE_RELEARN, sensor.id, time_ns, data))]
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from gateway.domain.baseline import Baseline
 from gateway.domain.sensors import Known, SensorState
+from gateway.errors import NotFoundError
 
 MAX_STATES = 32
 """States that a sensor has baselines for: 250 bytes each once learned. All further ones share one, named `OTHER`."""
@@ -106,6 +107,15 @@ def known_baselines(state: SensorState) -> list[Baseline]:
     """Return the baselines of all states, in the order of the states' names."""
     known = {**state.others, state.operating_state: Known(state.learned)}
     return [baseline for _, each in sorted(known.items()) if (baseline := each.learned) is not None]
+
+
+def name_of_known(state: SensorState, name: str) -> str:
+    """Return a state's name as it is kept. Raises NotFoundError if nothing is known of the sensor in it."""
+    wanted = name.strip().casefold()
+    known = {state.operating_state, *state.others}
+    if wanted not in known:
+        raise NotFoundError(f"no reading was in the state {wanted!r}; states are {', '.join(map(repr, sorted(known)))}")
+    return wanted
 
 
 def put_baseline(state: SensorState, baseline: Baseline) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -13,6 +13,7 @@ from gateway.domain.health import BLINDING
 from gateway.domain.open_alerts import Change, OpenAlerts
 from gateway.domain.rules import Rules
 from gateway.domain.sensors import Sensor, allowance_ns, forget
+from gateway.domain.signals import Place, place_of
 
 TIME_PASSED = "TimePassed"
 """The fact that so much time has passed that something follows from it: `data.what` says what, its subject of whom."""
@@ -22,6 +23,13 @@ SENSOR_FORGOTTEN = "SensorForgotten"
 
 SILENCE, SHELVING = "silence", "shelving"
 SILENT = "silent"
+
+
+NEARLY = 0.8
+"""A sensor that has missed four of its five intervals is silent as well when every other one of its machine is."""
+
+MOST_NAMED = 8
+"""Sensors that a reason names."""
 
 
 class Reception(Struct, frozen=True):
@@ -56,19 +64,51 @@ class Watch:
         """Return a fact for each sensor that has been silent for too long while we could hear, or never came."""
         if reception.since_ns is None:
             return
+        silent = {}
         for sensor in self._sensors.values():
             if not sensor.is_silent and not sensor.state.forgotten:
                 quiet_ns = reception.now_ns - max(sensor.last_heard_ns, reception.since_ns)
-                rules = self._rules_of(sensor)
-                allowed_ns = rules.silent_after_ns
-                if quiet_ns > allowed_ns and not sensor.state.offline:
-                    allowed_ns = allowance_ns(sensor.state, rules.interval_ns, allowed_ns)
-                if quiet_ns > allowed_ns:
-                    yield _silence(sensor.id, now_ns, quiet_ns, allowed_ns)
+                if quiet_ns > self._rules_of(sensor).silent_after_ns and quiet_ns > (
+                    allowed := self._allowed_ns(sensor)
+                ):
+                    silent[sensor.id] = _silence(sensor.id, now_ns, quiet_ns, allowed)
+        for together in self._whole_machines(silent, reception):
+            names = [sensor.id for sensor in together]
+            for sensor in together:
+                quiet_ns = reception.now_ns - max(sensor.last_heard_ns, reception.since_ns)
+                silent[sensor.id] = _silence(sensor.id, now_ns, quiet_ns, self._allowed_ns(sensor), names)
+        yield from silent.values()
         quiet_ns = reception.now_ns - reception.since_ns
         for sensor_id, allowed_ns in self._expected.items():
             if quiet_ns > allowed_ns and sensor_id not in self._sensors and not self.is_silent(sensor_id):
                 yield _silence(sensor_id, now_ns, quiet_ns, allowed_ns)
+
+    def _allowed_ns(self, sensor: Sensor) -> int:
+        rules = self._rules_of(sensor)
+        if sensor.state.offline:
+            return rules.silent_after_ns
+        return allowance_ns(sensor.state, rules.interval_ns, rules.silent_after_ns)
+
+    def _whole_machines(self, silent: Collection[str], reception: Reception) -> list[list[Sensor]]:
+        """Return the sensors of each machine of which none is heard any more: one is `silent`, the others nearly so.
+
+        What they share is then more likely to have failed than each of them, and it is told of all at once.
+        """
+        places = {place for name in silent if (place := place_of(self._sensors[name].tags))[-1]}
+        machines: dict[Place, list[Sensor]] = {place: [] for place in places}
+        for sensor in self._sensors.values() if places else ():
+            if not sensor.is_silent and not sensor.state.forgotten and (place := place_of(sensor.tags)) in machines:
+                machines[place].append(sensor)
+        latest_ns = reception.now_ns - (reception.since_ns or 0)
+        return [
+            sensors
+            for sensors in machines.values()
+            if len(sensors) > 1
+            and all(
+                min(latest_ns, reception.now_ns - each.last_heard_ns) > NEARLY * self._allowed_ns(each)
+                for each in sensors
+            )
+        ]
 
     def not_expected(self, now_ns: int) -> Iterable[Fact]:
         """Return a fact for each sensor that was missed, never came, and is not in the configuration any more."""
@@ -177,8 +217,9 @@ def forgotten(sensor_id: str, by: str, reason: str, time_ns: int) -> Fact:
     return by_a_person(SENSOR_FORGOTTEN, sensor_id, time_ns, {"sensorId": sensor_id, "by": by, "comment": reason})
 
 
-def _silence(sensor_id: str, now_ns: int, quiet_ns: int, allowed_ns: int) -> Fact:
-    return time_passed(SILENCE, sensor_id, now_ns, {"forNs": quiet_ns, "allowedNs": allowed_ns})
+def _silence(sensor_id: str, now_ns: int, quiet_ns: int, allowed_ns: int, together: Sequence[str] = ()) -> Fact:
+    data = {"forNs": quiet_ns, "allowedNs": allowed_ns, **({"together": list(together)} if together else {})}
+    return time_passed(SILENCE, sensor_id, now_ns, data)
 
 
 def _in_words(fact: Fact, sensor: Sensor | None) -> str:
@@ -187,6 +228,13 @@ def _in_words(fact: Fact, sensor: Sensor | None) -> str:
         return (
             f"Never heard of, {quiet} after the gateway began to listen, though the configuration names it."
             " Check the sensor and its id, or take its [[sensors]] table out of the configuration."
+        )
+    if names := fact.data.get("together"):
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        return (
+            f"Silent for {quiet}, like every sensor of {sensor.tags['machine']}"
+            f" ({', '.join(names[:MOST_NAMED])}{more})."
+            " Check first what they share: power and network."
         )
     known = "it says itself that it is offline" if sensor.state.offline else f"{allowed} would be normal"
     return f"Silent for {quiet}; {known}. Check the sensor's power, battery and network."

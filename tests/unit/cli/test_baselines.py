@@ -89,6 +89,8 @@ def test_a_level_is_a_number_above_zero(run: Run, level: str) -> None:
 def test_what_cannot_be_is_one_line(run: Run, config: Path) -> None:
     unknown = run("baselines", "relearn", "nobody")
     assert (unknown.code, unknown.err) == (1, "Error: no sensor 'nobody' has published yet\n")
+    mistyped = run("baselines", "relearn", "VB-1", "--state", "Fst")
+    assert (mistyped.code, mistyped.err) == (1, "Error: no reading was in the state 'fst'; states are ''\n")
     config.write_text(config.read_text() + '[[sensors]]\nid = "VB-1"\nbaseline = 7.5\n')
     refused = run("baselines", "set", "VB-1", "5")
     assert refused.code == 1

@@ -232,6 +232,14 @@ def test_a_type_that_does_not_exist_is_wrong_usage(run: Run, command: str, tmp_p
     assert "\x1b" not in result.err
 
 
+@pytest.mark.usefixtures("eventful")
+@pytest.mark.parametrize("order", [["--since", "1h", "--until", "2h"], ["--until", "2h", "--since", "1h"]])
+def test_a_window_that_ends_before_it_begins_is_wrong_usage(run: Run, order: list[str]) -> None:
+    result = run("events", "count", *order)
+    assert (result.code, "--since must be before --until" in result.err) == (2, True)
+    assert run("events", "count", "--since", "2h", "--until", "1h").code == 0
+
+
 class TestSensorsAndStats:
     @pytest.mark.usefixtures("eventful")
     def test_sensors_are_listed_with_their_state(self, run: Run) -> None:

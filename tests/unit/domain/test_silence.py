@@ -185,6 +185,67 @@ class TestSilence:
         assert sorted(found) == [(RAISED, "machine"), (RAISED, "sensor"), (STALE, "machine")]
 
 
+class TestAWholeMachine:
+    def three(self, *machines: str) -> list[Sensor]:
+        made = [sensor(f"VB-{number}", number) for number in range(1, 4)]
+        for one, machine in zip(made, machines or ["pump-7"] * 3, strict=True):
+            one.tags = {"machine": machine} if machine else {}
+        return made
+
+    def reasons(self, changes: list[Change]) -> dict[str, str]:
+        return {change.alert.sensor_id: change.alert.reason for change in changes if change.alert}
+
+    def heard(self, made: Engine, *at: tuple[Sensor, float]) -> None:
+        for one, minute in at:
+            publish(made, one, range(0, 100, 10))
+            one.last_heard_ns = round(minute * MINUTE)
+
+    def test_all_are_told_at_once_and_each_names_the_others(self) -> None:
+        one, two, three = self.three()
+        made = engine(one, two, three)
+        self.heard(made, (one, 0), (two, 0.2), (three, 0.9))
+        assert after(made, 4.9) == []
+        reasons = self.reasons(after(made, 5.1))
+        assert reasons == {
+            "VB-1": "Silent for 5 min 6 s, like every sensor of pump-7 (VB-1, VB-2, VB-3)."
+            " Check first what they share: power and network.",
+            "VB-2": "Silent for 4 min 54 s, like every sensor of pump-7 (VB-1, VB-2, VB-3)."
+            " Check first what they share: power and network.",
+            "VB-3": "Silent for 4 min 12 s, like every sensor of pump-7 (VB-1, VB-2, VB-3)."
+            " Check first what they share: power and network.",
+        }
+        assert after(made, 60) == []
+
+    def test_one_that_is_still_heard_is_enough_for_each_to_be_silent_by_itself(self) -> None:
+        one, two, three = self.three()
+        made = engine(one, two, three)
+        self.heard(made, (one, 0), (two, 0.2), (three, 4))
+        assert list(self.reasons(after(made, 5.1))) == ["VB-1"]
+        assert "would be normal" in self.reasons(after(made, 5.3))["VB-2"]
+
+    def test_those_that_nobody_waits_for_do_not_count(self) -> None:
+        one, two, three = self.three()
+        made = engine(one, two, three)
+        self.heard(made, (one, 0), (two, 0.2), (three, 4))
+        made.again(made.watch.forgetting(three, by="Ada", reason="", time_ns=NOON_NS)[0].fact)
+        assert list(self.reasons(after(made, 5.1))) == ["VB-1", "VB-2"]
+
+    @pytest.mark.parametrize("machines", [("pump-7", "pump-8", "pump-9"), ("", "", "")])
+    def test_sensors_of_several_machines_or_of_none_that_is_named_share_nothing(
+        self, machines: tuple[str, ...]
+    ) -> None:
+        one, two, three = self.three(*machines)
+        made = engine(one, two, three)
+        self.heard(made, (one, 0), (two, 0.2), (three, 0.9))
+        assert list(self.reasons(after(made, 5.1))) == ["VB-1"]
+
+    def test_many_are_not_all_named(self) -> None:
+        sensors = [sensor(f"VB-{number}", number) for number in range(1, 12)]
+        made = engine(*sensors)
+        self.heard(made, *((each, 0) for each in sensors))
+        assert "VB-8 and 3 more)" in self.reasons(after(made, 5.1))["VB-11"]
+
+
 class TestNeverSeen:
     def test_a_configured_sensor_that_never_came_is_reported_once(self) -> None:
         made = engine(VB_9=20 * MINUTE)
