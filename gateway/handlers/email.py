@@ -138,10 +138,10 @@ class EmailHandler:
         Raises DeliveryError: `retry` for what may pass (no connection, codes 4xx), none for what does not (codes 5xx,
         login, certificate, no STARTTLS); `delivered_maybe` if the connection broke after the message was on its way.
         """
-        letters = self._letters(notification, await self._picture(notification))
         client = self._client()
         try:
-            await self._connect(client)
+            picture, _ = await asyncio.gather(self._picture(notification), self._connect(client))
+            letters = self._letters(notification, picture)
             outcomes = [await self._deliver(client, notification, letter) for letter in letters]
             with suppress(aiosmtplib.SMTPException, OSError):
                 await client.execute_command(b"QUIT", timeout=QUIT_TIMEOUT)
