@@ -121,6 +121,7 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
             silences=standing_silences(config),
             gateway_id=config.gateway.id,
             page_url=page_url or "",
+            in_the_log={name for name, table in config.handlers.items() if table.type == "log"},
             told=metrics.count_notification,
             report=report,
         )
@@ -195,7 +196,9 @@ async def _report(journal: Journal, pipeline: Pipeline, stream: Stream, conditio
     try:
         await journal.call(pipeline.report, condition.subject, condition.severity, condition.reason, time.time_ns())
     except JournalUnavailableError as error:
-        log.warning("a condition could not be recorded", subject=condition.subject, error=str(error))
+        log.warning(
+            "what is wrong with the gateway itself could not be recorded", about=condition.subject, error=str(error)
+        )
     stream.announce(journal.next_seq - 1)
 
 

@@ -39,7 +39,7 @@ class Tasks:
             task.cancel()
         _, pending = await asyncio.wait(self._tasks, timeout=_STOP_WITHIN)
         for task in pending:
-            log.warning("a task did not stop in time and is left behind", task=task.get_name())
+            log.warning("a part of the gateway did not stop in time and is left behind", part=task.get_name())
 
 
 async def _named(name: str, work: Awaitable[None]) -> None:

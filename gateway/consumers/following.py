@@ -76,7 +76,11 @@ class Cursor:
             try:
                 await self._source.move_cursor(self._name, self.seq)
             except GatewayError as error:
-                log.warning("a cursor could not be saved; it will be later", consumer=self._name, error=str(error))
+                log.warning(
+                    "how far a consumer has come could not be saved; it will be later",
+                    consumer=self._name,
+                    error=str(error),
+                )
             else:
                 self._saved = self.seq
 
@@ -126,7 +130,9 @@ async def _hand_over(name: str, consumer: Consumer, step: Step) -> None:
             if isinstance(error, DeliveryError):
                 requested = error.retry_after or 0.0
                 if not error.retry:
-                    log.exception("a consumer refused a step; it is left out", consumer=name, until=step.until)
+                    log.exception(
+                        "a consumer can never take some events; they are left out", consumer=name, until=step.until
+                    )
                     return
             if failures == 1:
                 tell = log.warning if isinstance(error, GatewayError) else log.exception

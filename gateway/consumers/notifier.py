@@ -10,7 +10,7 @@ import asyncio
 import random
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -52,6 +52,7 @@ async def _nothing(_handler: str, _problem: str | None) -> None:
 class Notifier:
     """Plans and delivers.
 
+    Of the handlers `in_the_log`, what they send is a line of the log already, and no second one says that it was sent.
     `told` is called with handler, outcome and seconds since the alert change was recorded; `report` with the subject of
     a handler and what is wrong with it when several attempts in a row have failed, with None when one has succeeded.
     """
@@ -65,6 +66,7 @@ class Notifier:
         silences: Sequence[Silence] = (),
         gateway_id: str,
         page_url: str = "",
+        in_the_log: Collection[str] = (),
         told: Callable[[str, str, float], None] = lambda *_: None,
         report: Callable[[str, str | None], Awaitable[None]] = _nothing,
     ) -> None:
@@ -73,6 +75,7 @@ class Notifier:
         self._planner = Planner(table, noise or Noise(), silences)
         self._gateway_id = gateway_id
         self._page_url = page_url
+        self._in_the_log = in_the_log
         self._told = told
         self._report = report
         self._failures: dict[str, int] = {}
@@ -111,7 +114,9 @@ class Notifier:
                 due_ns = await self._outbox.next_due(name)
                 due_ns = due_ns if due_ns is None else max(due_ns, allowed_ns)
             except GatewayError as error:
-                log.warning("the outbox cannot be used right now", handler=name, error=str(error))
+                log.warning(
+                    "messages cannot be taken from the journal right now; trying again", handler=name, error=str(error)
+                )
                 due_ns = time.time_ns() + _SECOND_NS
             await self._until(name, due_ns)
 
@@ -164,8 +169,9 @@ class Notifier:
             self._event(other.handler).set()
         await self._count(item.handler, state, said)
         self._told(item.handler, state, (done_ns - item.created_ns) / _SECOND_NS)
-        level = log.info if state == "sent" else log.warning
-        level("notification", handler=item.handler, outcome=state, alert=item.notification.alert_id, said=said)
+        if state != "sent" or item.handler not in self._in_the_log:
+            level = log.info if state == "sent" else log.warning
+            level("notification", handler=item.handler, outcome=state, alert=item.notification.alert_id, said=said)
 
     def _instead(self, item: OutboxItem, now_ns: int) -> list[OutboxItem]:
         """Return the same message for whoever is to be told instead; who has been told of the change is not again."""
@@ -210,7 +216,7 @@ class Notifier:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
                 raise
-            log.exception("a handler raised", handler=item.handler)
+            log.exception("a handler failed with a mistake of its own", handler=item.handler)
             return "pending", traceback.format_exception_only(error)[-1].strip(), pause
         return "sent", said, 0.0
 

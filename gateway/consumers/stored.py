@@ -74,5 +74,5 @@ async def stored(write: Callable[[], Awaitable[None]]) -> None:
         except GatewayError as error:
             if not error.retry:
                 raise
-            log.warning("the outbox cannot be written; trying again", error=str(error))
+            log.warning("what became of a message cannot be stored; trying again", error=str(error))
             await asyncio.sleep(_TRY_AGAIN)

@@ -167,7 +167,9 @@ class Mqtt5Subscriber:
             self._problems.say("connection", refused(in_words(answer.reason_code)))
             return False
         self._pauses.connected()
-        log.info("connected to the broker", session_present=answer.session_present, generation=self._generation)
+        log.info(
+            "connected to the broker", session="kept" if answer.session_present else "new", connection=self._generation
+        )
         return True
 
     async def _subscribe(self, connection: Connection) -> None:

@@ -143,7 +143,9 @@ class PahoSubscriber:
             return
         self._problems.clear("connection")
         self._pauses.connected()
-        log.info("connected to the broker", session_present=flags.session_present, generation=self._generation)
+        log.info(
+            "connected to the broker", session="kept" if flags.session_present else "new", connection=self._generation
+        )
         if self._obsolete:  # the session remembers them, whatever the configuration says by now
             client.unsubscribe(self._obsolete)
         if self._is_v5:

@@ -70,6 +70,16 @@ class TestAcknowledging:
             await Operations(here.journal, here.pipeline, stream).acknowledge(alert[:-1], "anna", "")
         assert here.contents() == before
 
+    async def test_what_has_cleared_needs_none_and_stays_as_it_is(
+        self, here: Plant, stream: Stream, alert: str
+    ) -> None:
+        here.take(*(reading(10 + second, 4.0) for second in range(3)))
+        before = here.contents()
+        assert before["alerts"][0].state == "cleared"
+        with pytest.raises(NotFoundError, match="one that has cleared needs no acknowledgement"):
+            await Operations(here.journal, here.pipeline, stream).acknowledge(alert, "anna", "")
+        assert here.contents() == before
+
 
 class TestReplaying:
     async def test_it_says_how_many_were_asked_for_and_which_are_none_any_more(

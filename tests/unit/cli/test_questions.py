@@ -149,6 +149,17 @@ class TestAlerts:
         assert again.code == 1
         assert "has acknowledged this alert already" in again.err
 
+    def test_one_that_has_cleared_or_is_not_there_is_not_acknowledged(self, run: Run, tmp_path: Path) -> None:
+        with plant(tmp_path / "state") as here:
+            here.take(*(reading(second, 8.0 if second < 3 else 4.0) for second in range(6)))
+        before = answer(run, "alerts", "list", "--all")
+        over = run("alerts", "ack", before[0]["id"][:8], "--by", "Ada")
+        unknown = run("alerts", "ack", "zzz", "--by", "Ada")
+        assert (over.code, over.out, unknown.code, unknown.out) == (1, "", 1, "")
+        assert over.err.endswith("; one that has cleared needs no acknowledgement\n")
+        assert unknown.err == "Error: no alert has an id that begins with 'zzz'\n"
+        assert answer(run, "alerts", "list", "--all") == before
+
 
 class TestEvents:
     @pytest.mark.usefixtures("eventful")

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -48,7 +48,11 @@ def critical(number: int = 1) -> Entry:
 
 @asynccontextmanager
 async def running(
-    journal: MemoryJournal, answer_within: float = 5, routes: tuple[Route, ...] = ROUTES, **handlers: Handler
+    journal: MemoryJournal,
+    answer_within: float = 5,
+    routes: tuple[Route, ...] = ROUTES,
+    in_the_log: Collection[str] = (),
+    **handlers: Handler,
 ) -> AsyncIterator[list[tuple[str, str]]]:
     """Run a notifier; yield the (handler, outcome) that it counts, and stop it as the gateway does."""
     told: list[tuple[str, str]] = []
@@ -57,6 +61,7 @@ async def running(
         RouteTable(routes),
         gateway_id="edge-1",
         page_url="http://x/",
+        in_the_log=in_the_log,
         told=lambda name, state, _: told.append((name, state)),
     )
     tasks = [asyncio.create_task(made.plan(journal))]

@@ -145,7 +145,7 @@ async def test_a_step_that_cannot_be_delivered_is_left_out_and_logged(journal: M
             journal.add(stored(second=2))
             await eventually(lambda: consumer.seen == [4])
     assert [(entry["event"], entry["log_level"], entry["until"]) for entry in logs] == [
-        ("a consumer refused a step; it is left out", "error", 3)
+        ("a consumer can never take some events; they are left out", "error", 3)
     ]
 
 

@@ -158,7 +158,18 @@ class TestDelivering:
             async with running(journal, mail=Scripted(action)) as told:
                 journal.add(warning())
                 await eventually(lambda: len(told) == 2)
-        assert [entry["handler"] for entry in logs if entry["event"] == "a handler raised"] == ["mail"]
+        assert [
+            entry["handler"] for entry in logs if entry["event"] == "a handler failed with a mistake of its own"
+        ] == ["mail"]
+
+    async def test_what_is_a_line_of_the_log_already_is_not_another_unless_it_fails(
+        self, journal: MemoryJournal
+    ) -> None:
+        with capture_logs() as logs:
+            async with running(journal, in_the_log={"mail"}, mail=Scripted(ValueError("a bug"))) as told:
+                journal.add(warning())
+                await eventually(lambda: told == [("mail", "pending"), ("mail", "sent")])
+        assert [entry["outcome"] for entry in logs if entry["event"] == "notification"] == ["pending"]
 
     async def test_what_can_never_work_is_not_tried_again(self, journal: MemoryJournal) -> None:
         mail = Scripted(DeliveryError("550 no such user", retry=False))
