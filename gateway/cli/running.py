@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -65,6 +66,8 @@ async def _run_and_reload(config_path: Path, config: Config, plugins: Plugins, l
             config, plugins, old = old, build_plugins(old), None
             continue
         await _ended(running)
+        del running
+        gc.collect()  # what ended refers to itself, with its sockets and its sensors: two at once need twice the memory
         old, (config, plugins) = config, reloaded
         logs.set_up(config.secrets, log_level)
 

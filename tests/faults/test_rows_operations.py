@@ -12,14 +12,18 @@ from pathlib import Path
 import pytest
 
 from tests.faults.conftest import Make
+from tests.faults.gateways import MortalGateway
 from tests.faults.messages import BASELINE, CRITICAL, reading, series
 from tests.faults.results import Recorder, counted, megabytes
 from tests.programs import report, simulating
+from tests.servers.influxdb import Influx
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.ports import HOST
 from tests.servers.waiting import until
 
 VIEWERS, MOST = 1000, 100
+RELOADS, RUNNING = 8, "the gateway is running"
+PASSING = 2  # connections that may just be opened or closed
 
 
 def test_row_37_a_reload_with_a_mistake(make: Make, mosquitto: Mosquitto, record: Recorder) -> None:
@@ -51,6 +55,27 @@ def test_row_37_a_reload_with_a_mistake(make: Make, mosquitto: Mosquitto, record
         alerts=counted(gateway.ledger().alerts),
         note="; ".join(problems),
     )
+
+
+def test_row_37_reloads_leave_nothing_behind(
+    make: Make, mosquitto: Mosquitto, influx: Influx, record: Recorder
+) -> None:
+    """Row 37: what a gateway had open is closed before the next one takes over, however often."""
+    gateway = make(influx=influx)
+    gateway.start()
+    mosquitto.publish_all(series("S-1", [BASELINE] * 10))
+    until(lambda: influx.count("vibration", "level") == 10, 20, "readings in InfluxDB")
+    before = open_files(gateway)
+    for number in range(1, RELOADS + 1):
+        gateway.signal(signal.SIGHUP)
+        until(lambda: gateway.log.read_text().count(RUNNING) > number, 20, "the new one")  # noqa: B023 - it waits here
+        until(lambda: gateway.answers("/-/ready"), 20, "the new one to be ready")
+    until(lambda: open_files(gateway) <= before + PASSING, 10, "the old ones' files to be closed")
+    record(sent=10, stored=gateway.ledger().unique, note=f"{RELOADS} reloads; {before} open files, then as many")
+
+
+def open_files(gateway: MortalGateway) -> int:
+    return len(list(Path(f"/proc/{gateway.pid}/fd").iterdir()))
 
 
 @pytest.fixture
