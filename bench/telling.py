@@ -45,11 +45,11 @@ def microseconds_per_alert(many: int) -> float:
         )
         for number in range(0, 2 * many, max(1, many // 1000))
     ]
-    began = time.perf_counter()
+    began = time.thread_time()  # others may have the processor meanwhile
     for item in items:
         silences.mute(item, NOW)
         table.match(item, NOW)
-    return (time.perf_counter() - began) / len(items) * 1e6
+    return (time.thread_time() - began) / len(items) * 1e6
 
 
 def _matchers(number: int) -> Matchers:

@@ -106,7 +106,7 @@ def _template(sensor_id: str, machine: str) -> bytes:
         event_id="<id>", timestamp="<time>", source="VibrationSensor", sensor_location=f"Hall 1, {machine}", data=data
     )
     template = msgspec.json.encode(event).replace(b"%", b"%%")
-    for mark, place in ((b"<id>", b"%s"), (b"<time>", b"%s"), (b"-1.5", b"%s"), (b"-2.5", b"%s"), (b"-3", b"%d")):
+    for mark, place in ((b"<id>", b"%s"), (b"<time>", b"%s"), (b"-1.5", b"%s"), (b"-2.5", b"%s"), (b":-3", b":%d")):
         template = template.replace(mark, place)
     return template
 

@@ -24,6 +24,11 @@ def test_events_are_valid_and_unique() -> None:
         assert data["vibrationLevel"] - data["baselineVibrationLevel"] == pytest.approx(data["difference"])
 
 
+def test_no_name_of_a_machine_is_taken_for_a_place() -> None:
+    (last,) = events(Load(sensors=3000, machines=3000, count=3000))[2999:]
+    assert last["sensorLocation"] == "Hall 1, machine-3000"
+
+
 def test_each_sensor_has_increasing_times_and_sequences_in_its_own_topic() -> None:
     by_sensor: dict[str, list[tuple[datetime, int]]] = defaultdict(list)
     for topic, payload, _ in islice(payloads(Load(sensors=5, machines=2)), 500):
