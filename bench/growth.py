@@ -33,7 +33,7 @@ BATCHES = 40
 FILL = """
 WITH RECURSIVE n (i) AS (SELECT ? UNION ALL SELECT i + 1 FROM n WHERE i < ?)
 INSERT INTO readings (seq, event_us, sensor, event_id, time, received, level, baseline, flags, body)
-SELECT i, ? + i * 10, 1 + i % 1000, printf('old-%032x', i), (? + i * 10) * 1000, 0, 4.0, 4.0, 0, zeroblob(430) FROM n
+SELECT i, ? + i * 10, 1, printf('old-%032x', i), (? + i * 10) * 1000, 0, 4.0, 4.0, 0, ? FROM n
 """
 
 
@@ -100,8 +100,9 @@ def _fill(file: Path, readings: int) -> None:
         database.execute("PRAGMA synchronous = OFF")
         database.execute("INSERT INTO sensors VALUES (1, 'old', '{}', 'm/s²', '', 0)")
         begin_us = time.time_ns() // 1000 - 10 * readings - 3_600_000_000
+        _, body, _ = next(payloads(Load(sensors=1)))
         for start in range(1, readings + 1, 500_000):
-            database.execute(FILL, (start, min(start + 499_999, readings), begin_us, begin_us))
+            database.execute(FILL, (start, min(start + 499_999, readings), begin_us, begin_us, body))
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
