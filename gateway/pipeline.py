@@ -316,47 +316,40 @@ class Pipeline:
 
     def _record(self, message: Message, decoded: Decoded, tags: dict[str, str], batch: Batch) -> None:
         event, body = decoded
-        sensor = self._engine.sensors.get(event.data.sensor_id) or self._add_sensor(
-            event, tags, message.received_ns, batch
-        )
-        state = sensor.state
+        received_ns, engine = message.received_ns, self._engine
+        sensor = engine.sensors.get(event.data.sensor_id) or self._add_sensor(event, tags, received_ns, batch)
+        state, key = sensor.state, sensor.key
         event_id = event.event_id or ""
         event_us = microseconds(event.timestamp)
         if state.seen_us is not None and event_us <= state.seen_us:
-            same_time = batch.same_time(event_us, sensor.key)
-            stored = same_time.get(event_id) or self._store.find_reading(event_us, sensor.key, event_id)
+            same_time = batch.same_time(event_us, key)
+            stored = same_time.get(event_id) or self._store.find_reading(event_us, key, event_id)
             if stored is not None:
                 self._repeated(message, decoded, stored, batch)
                 return
-        earlier_us = self._ids.time_of(sensor.key, event_id)
-        if earlier_us is not None and earlier_us != event_us:
+        if not self._ids.add(key, event_id, event_us):
             self._reject(
                 message, Rejected("id_conflict", f"eventId {event_id!r} was used for another time", body), batch
             )
             return
-        time_ns, flags = self._engine.place(sensor, event_us, message.received_ns, retained=message.retained)
+        time_ns, flags = engine.place(sensor, event_us, received_ns, retained=message.retained)
         if flags & Flag.CLOCK_REPLACED:
             batch.clock_replaced += 1
         elif flags & NOT_JUDGED or event_us != state.newest_us:
-            same_time = batch.same_time(event_us, sensor.key)
-            time_ns += len(same_time) + self._store.count_same_time(event_us, sensor.key)
+            same_time = batch.same_time(event_us, key)
+            time_ns += len(same_time) + self._store.count_same_time(event_us, key)
             batch.late += flags == Flag.LATE
         seq = batch.take_seq()
         judged: Sequence[Judged] = ()
         if not flags & NOT_JUDGED:
             self._bring_up_to_date(sensor, event, tags, batch)
-            judged = self._engine.judge(sensor, event, event_us, time_ns, received_ns=message.received_ns, flags=flags)
-        baseline = self._engine.baseline_level(sensor)
-        batch.readings.append(
-            (
-                seq, event_us, sensor.key, event_id, time_ns, message.received_ns,
-                event.data.vibration_level, baseline, flags, body,
-            )
-        )  # fmt: skip
-        self._ids.add(sensor.key, event_id, event_us)
-        self._changed[sensor.key] = sensor
+            judged = engine.judge(sensor, event, event_us, time_ns, received_ns=received_ns, flags=flags)
+        baseline = engine.baseline_level(sensor)
+        level = event.data.vibration_level
+        batch.readings.append((seq, event_us, key, event_id, time_ns, received_ns, level, baseline, flags, body))
+        self._changed[key] = sensor
         if sensor.is_silent and not flags & Flag.RETAINED:
-            for change in self._engine.watch.heard(sensor, event, message.received_ns):
+            for change in engine.watch.heard(sensor, event, received_ns):
                 batch.add(change)
         if judged:
             self._conclude(sensor, judged, batch)
@@ -383,7 +376,9 @@ class Pipeline:
 
     def _bring_up_to_date(self, sensor: Sensor, event: VibrationRecorded, tags: dict[str, str], batch: Batch) -> None:
         """Let the registry know what a reading in order says of its sensor; an old one may come from where it was."""
-        unit, location = event.data.unit, (event.sensor_location or sensor.location)[:MAX_LOCATION]
+        unit, location = event.data.unit, event.sensor_location or sensor.location
+        if len(location) > MAX_LOCATION:
+            location = location[:MAX_LOCATION]
         if sensor.unit != unit or sensor.location != location or (sensor.tags is not tags and sensor.tags != tags):
             sensor.tags, sensor.unit, sensor.location = tags, unit, location
             self._engine.moved(sensor)

@@ -103,15 +103,17 @@ class Learning(Struct):
         self.count += 1
         if self.count % self.stride:
             return
-        self.samples.append(level)
-        if len(self.samples) % 2 == 0:  # they move slowly: half of them say as much
+        samples = self.samples
+        samples.append(level)
+        kept = len(samples)
+        if kept % 2 == 0:  # they move slowly: half of them say as much
             self.smoothed.append(level if smoothed is None else smoothed)
         if velocity is not None:
             self.velocities = self.velocities or _numbers()
             self.velocities.append(velocity)
-        if len(self.samples) >= CAPACITY:
+        if kept >= CAPACITY:
             self.stride *= 2
-            self.samples = self.samples[1::2]
+            self.samples = samples[1::2]
             self.smoothed = self.smoothed[1::2]
             self.velocities = self.velocities and self.velocities[1::2]
 
@@ -126,22 +128,22 @@ class Learning(Struct):
             due = self.count >= 1.25 * self.looked
             self.looked = self.count if due else self.looked
             return due
-        times, rest = divmod(self.count, readings)
-        return rest == 0 and times & (times - 1) == 0
+        if self.count % readings:
+            return False
+        times = self.count // readings
+        return times & (times - 1) == 0
 
 
 def learn(
-    learning: Learning, time_ns: int, *, readings: int, duration_ns: int, version: int, state: str = ""
+    learning: Learning, time_ns: int, *, readings: int, complete: bool, version: int, state: str = ""
 ) -> Baseline | None:
-    """Return a baseline when, with the reading taken in last, there is a new one: a provisional one, then the learned.
+    """Return a new baseline, with the reading taken in last: a provisional one, or (`complete`) the learned one.
 
-    The provisional one comes after `readings` readings and again at every doubling of them; the learned one, the only
-    one with a spread, when `duration_ns` has passed as well. Only those readings count that the machine was running in
-    (`running_from`). Returns None as long as they are not so many, or their level is not above zero.
+    It is called when that `is_due`: the provisional one comes after `readings` readings and again at every doubling of
+    them; the learned one, the only one with a spread, when the time has passed as well. Only those readings count that
+    the machine was running in (`running_from`). Returns None as long as they are not so many, or their level is not
+    above zero.
     """
-    complete = time_ns - learning.first_ns >= duration_ns
-    if not learning.is_due(readings, complete=complete):
-        return None
     threshold = running_from(learning.samples)
     running = [index for index, sample in enumerate(learning.samples) if sample >= threshold]
     share = len(running) / len(learning.samples)

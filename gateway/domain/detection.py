@@ -332,14 +332,18 @@ def _learn(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
     """Learn from a sample that nothing is wrong with, unless there is nothing left to learn."""
     if rules.baseline is not None or (state.learned is not None and state.learned.source in SETTLED):
         return NOTHING
-    if state.learning is None:
-        state.learning = Learning(first_ns=sample.time_ns)
-    state.learning.add(sample.level, state.smooth, sample.velocity_rms)
+    learning = state.learning
+    if learning is None:
+        learning = state.learning = Learning(first_ns=sample.time_ns)
+    learning.add(sample.level, state.smooth, sample.velocity_rms)
+    complete = sample.time_ns - learning.first_ns >= rules.learning_ns
+    if not learning.is_due(rules.learning_readings, complete=complete):
+        return NOTHING
     learned = learn(
-        state.learning,
+        learning,
         sample.time_ns,
         readings=rules.learning_readings,
-        duration_ns=rules.learning_ns,
+        complete=complete,
         version=next_version(state),
         state=state.operating_state,
     )

@@ -16,14 +16,12 @@ class RecentIds:
         self._times: dict[tuple[int, str], int] = {}
         self._order: deque[tuple[int, str]] = deque()
 
-    def add(self, sensor: int, event_id: str, event_us: int) -> None:
-        """Take in a new reading; its id was not among them."""
+    def add(self, sensor: int, event_id: str, event_us: int) -> bool:
+        """Take in a new reading; return whether its id is its own, or has not been used for another time."""
         key = sensor, event_id
-        self._times[key] = event_us
+        if self._times.setdefault(key, event_us) != event_us:
+            return False
         self._order.append(key)
         if len(self._order) > self._window:
             self._times.pop(self._order.popleft(), None)
-
-    def time_of(self, sensor: int, event_id: str) -> int | None:
-        """Return the time, in microseconds, that an id was used for."""
-        return self._times.get((sensor, event_id))
+        return True

@@ -210,7 +210,10 @@ def place(
             state.released_us is not None and event_us < state.released_us
         )
         return event_us * 1000, Flag.LATE if late else 0
-    state.at_newest = state.at_newest + 1 if event_us == newest else 0
+    if event_us == newest:
+        state.at_newest += 1
+    elif state.at_newest:
+        state.at_newest = 0
     state.newest_us = event_us
     return event_us * 1000 + state.at_newest, 0
 
