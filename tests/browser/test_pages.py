@@ -120,8 +120,10 @@ async def test_a_sensor_has_its_history_limits_features_and_alerts(
         await expect(page.locator(".alert .word")).to_have_text(["Critical"])
         await expect(page.locator(".closed tbody tr")).to_have_count(1)
         await expect(page.locator(".chart canvas")).to_have_count(3)
+        await expect(page.locator(".coverage")).to_have_text("From every reading in this span of time.")
         await page.get_by_role("button", name="1 year").click()
         await expect(page.get_by_role("button", name="1 year")).to_have_attribute("aria-pressed", "true")
+        await expect(page.locator(".coverage")).to_have_text(re.compile("^From the last hour: for longer spans"))
         spans = [
             (until_ns - since_ns) // SECOND for _, since_ns, until_ns, points in busy.journal.asked if points == 600
         ]
@@ -133,6 +135,20 @@ async def test_a_sensor_has_its_history_limits_features_and_alerts(
 async def test_an_unknown_sensor_says_so(browser: Browser, gateway: Gateway) -> None:
     async with opened(browser, gateway, [], "#/sensor/nobody") as page:
         await expect(page.locator(".caption")).to_have_text("No reading of a sensor 'nobody' has ever come in.")
+
+
+async def test_of_very_many_readings_the_newest_show_the_features(browser: Browser, busy: Gateway) -> None:
+    busy.journal.readings = [stored("VB-001", second=second, data={"kurtosis": 3.0}) for second in range(400)]
+    async with opened(browser, busy, [], "#/sensor/VB-001") as page:
+        await expect(page.locator(".coverage")).to_have_text(re.compile("^From the newest 400 readings, since "))
+
+
+async def test_a_sensors_own_baseline_is_called_that_and_an_unknown_machine_so(browser: Browser, busy: Gateway) -> None:
+    busy.journal.past["limits"] = {**past()["limits"], "source": "event", "version": 0}
+    async with opened(browser, busy, [], "#/sensor/VB-001") as page:
+        await expect(page.locator(".fact.baseline dt")).to_have_text("Baseline (the sensor's own)")
+        await page.goto(f"{busy.url}#/machine/a/b/c")
+        await expect(page.locator("#view")).to_contain_text("No sensor of this machine has published yet")
 
 
 async def test_a_machine_shows_its_sensors_only(browser: Browser, busy: Gateway, complaints: list[str]) -> None:

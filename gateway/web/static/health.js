@@ -64,19 +64,19 @@ function tiles({ broker, influxdb, consumers, handlers, deadLetters, disk, reaso
 }
 
 function sections({ handlers, consumers, deadLetters }) {
-  const states = ["sent", "pending", "sending", "uncertain", "failed"];
+  const sums = [["sent", "sent"], ["waiting", "pending", "sending"], ["uncertain", "uncertain"], ["failed", "failed"]];
   const row = (name, ...cells) => element("tr", {}, element("th", { scope: "row" }, name), ...cells.map((text) => element("td", {}, text)));
-  const told = handlers.map(({ name, type, messages }) => row(name, type, ...states.map((state) => String(messages[state] ?? 0))));
+  const told = handlers.map(({ name, type, messages }) => row(name, ...sums.map(([, ...states]) => String(states.reduce((sum, state) => sum + (messages[state] ?? 0), 0))), type));
   const behind = consumers.map(({ name, behind: entries }) => row(name, String(entries)));
   const refused = Object.entries(deadLetters).map(([reason, amount]) => row(reason, String(amount)));
   return [
-    section("Handlers", ["Handler", "Type", ...states.map(capital)], told, "None are configured: nobody is told anything."),
+    section("Handlers", ["Handler", ...sums.map(([state]) => capital(state)), "Type"], told, "None are configured: nobody is told anything."),
     section("Consumers of the journal", ["Consumer", "Entries behind"], behind, "None has run yet."),
     section("Dead letters", ["Reason", "Messages"], refused, "None."),
   ];
 }
 
 function section(name, heads, rows, none) {
-  const shown = rows.length ? table({ class: "plain" }, heads, element("tbody", {}, ...rows)) : element("p", { class: "note" }, none);
+  const shown = rows.length ? table({ class: "plain counted" }, heads, element("tbody", {}, ...rows)) : element("p", { class: "note" }, none);
   return element("section", {}, element("h2", {}, name), shown);
 }

@@ -31,7 +31,8 @@ export function open(root, site, area, machine) {
         drawRow(rows.get(sensor), sensor);
       }
       place(body, here.map((sensor) => rows.get(sensor).row));
-      setText(summary, count(here.length, "sensor"));
+      tree.hidden = !here.length;
+      setText(summary, here.length ? count(here.length, "sensor") : "No sensor of this machine has published yet");
     },
   };
 }

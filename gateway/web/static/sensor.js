@@ -10,7 +10,9 @@ const RANGES = [["15m", "15 min", 900], ["1h", "1 hour", 3600], ["6h", "6 hours"
   ["7d", "1 week", 604_800], ["30d", "30 days", 2_592_000], ["365d", "1 year", 31_536_000]];
 const FEATURES = { velocityRms: ["Velocity, RMS", "mm/s"], peak: ["Peak", ""], crestFactor: ["Crest factor", ""], kurtosis: ["Kurtosis", ""],
   temperature: ["Temperature", "°C"], rpm: ["Speed", "1/min"], load: ["Load", ""] };
-const READINGS = 400;
+const SOURCES = { event: "the sensor's own", set: "set by hand" };
+const READINGS = 400; // that features are drawn from at most
+const HOUR = 3600;
 
 let chosen = "1h";
 
@@ -35,7 +37,8 @@ class SensorView {
     this.alerts = new AlertList({ heading: "Open alerts", wanted: (alert) => alert.sensorId === id, more: false, none: "None." });
     this.closed = element("div");
     this.featureList = element("div", { class: "features" });
-    this.featureSection = element("section", { hidden: "" }, element("h2", {}, "Features of the last readings"), this.featureList);
+    this.featureNote = element("p", { class: "note coverage" });
+    this.featureSection = element("section", { hidden: "" }, element("h2", {}, "Features"), this.featureNote, this.featureList);
     const earlier = element("section", {}, element("h2", {}, "Alerts in this span of time"), this.closed);
     root.append(this.alerts.node, this.featureSection, earlier);
   }
@@ -104,10 +107,12 @@ class SensorView {
     const [, , seconds] = RANGES.find(([value]) => value === chosen);
     const asked = chosen;
     try {
-      const [past, last] = await Promise.all([this.ask(`history?from=${asked}&points=600`), this.ask(`readings?since=15m&limit=${READINGS}`)]);
+      const features = this.ask(`readings?since=${Math.min(seconds, HOUR)}s&limit=${READINGS}`).catch(() => null); // among very many it may take too long
+      const [past, last] = await Promise.all([this.ask(`history?from=${asked}&points=600`), features]);
       if (asked !== chosen || this.closing.signal.aborted) return;
       this.drawHistory(past, seconds);
-      this.drawFeatures(last);
+      if (last) this.drawFeatures(last, seconds);
+      else setText(this.featureNote, "The newest readings could not be looked up in time.");
     } catch (error) {
       if (this.closing.signal.aborted) return;
       setText(this.caption, error.message);
@@ -145,7 +150,7 @@ class SensorView {
   drawFacts(limits, unit, past) {
     const version = limits?.version ? `, version ${limits.version}` : "";
     const facts = limits
-      ? [["baseline", `Baseline (${limits.source}${version})`, limits.baseline], ["warning", "Warning from", limits.warning], ["critical", "Critical from", limits.critical], ["clear", "Over below", limits.clear]]
+      ? [["baseline", `Baseline (${SOURCES[limits.source] ?? limits.source}${version})`, limits.baseline], ["warning", "Warning from", limits.warning], ["critical", "Critical from", limits.critical], ["clear", "Over below", limits.clear]]
       : [];
     this.facts.replaceChildren(...facts.map(([name, text, level]) => fact(name, text, `${number(level)} ${unit}`)));
     if (!limits) this.facts.append(fact("baseline", "Baseline", "none yet: it is being learned"));
@@ -153,10 +158,11 @@ class SensorView {
     if (learned) this.facts.append(fact("learned", "Last learned", `${whole(learned.at)}, from ${count(learned.readings, "reading")}`));
   }
 
-  drawFeatures(readings) {
+  drawFeatures(readings, seconds) {
     const last = readings.at(-1);
     const names = Object.keys(FEATURES).filter((name) => readings.some((reading) => name in reading.features));
     this.featureSection.hidden = !names.length;
+    setText(this.featureNote, coverage(readings, seconds));
     for (const name of names) {
       const known = readings.filter((reading) => name in reading.features);
       const [times, levels] = [known.map((reading) => new Date(reading.time) / 1000), known.map((reading) => reading.features[name])];
@@ -169,7 +175,7 @@ class SensorView {
 
   feature(name) {
     if (!this.features.has(name)) {
-      const [now, box] = [element("strong"), element("div", { class: "chart", role: "img", "aria-label": `${FEATURES[name][0]} of the last readings` })];
+      const [now, box] = [element("strong"), element("div", { class: "chart", role: "img", "aria-label": FEATURES[name][0] })];
       this.featureList.append(element("div", { class: "feature" }, element("h3", {}, FEATURES[name][0], " ", now), box));
       this.features.set(name, { now, chart: new Chart(box, 130) });
     }
@@ -179,6 +185,13 @@ class SensorView {
 
 function fact(name, text, value) {
   return element("div", { class: `fact ${name}` }, element("dt", {}, text), element("dd", {}, value));
+}
+
+// Features are kept with each reading and nowhere summed up: say what of the span is drawn.
+function coverage(readings, seconds) {
+  if (readings.length >= READINGS) return `From the newest ${READINGS} readings, since ${moment(readings[0].time)}.`;
+  if (seconds <= HOUR) return "From every reading in this span of time.";
+  return "From the last hour: for longer spans the journal sums up only the level. InfluxDB, where there is one, and “events export” have the features of every reading.";
 }
 
 function padded(levels) {
