@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.online import SENSORS
+from bench.online import ALERTS, SENSORS
 from bench.plant import ROOT
 from bench.throughput import ALONE, NULL, OLD, PAHO, WAY, WITH
 
@@ -57,6 +57,7 @@ def _on_paper(parts: Mapping[str, Part]) -> dict[str, str]:
     flat = [value for name, value in grown.items() if name.startswith("journal of") and value]
     return {
         "machine": "\n".join(f"- {name}: {value}" for name, value in machine.items()),
+        "alerts": f"{ALERTS}",
         "with_influx": f"{rate[WITH] / 2:,.0f}",
         "alone": f"{rate[ALONE] / 2:,.0f}",
         "sizes": "\n".join(_sizes(rate[WITH] / 2, size, kilobytes, grown["10 sensors: memory at its peak"])),
