@@ -18,6 +18,7 @@ from gateway.answers import Answers
 from gateway.config import (
     Config,
     InfluxSection,
+    OtelSection,
     expected_sensors,
     noise_of,
     route_table,
@@ -63,6 +64,7 @@ from gateway.web.metrics import Metrics
 log = structlog.get_logger(__name__)
 
 ANNOUNCER = "announcer"
+OTEL = "otel"
 SUBSCRIPTIONS = "subscriptions"
 _GAUGES_EVERY = 2.0
 _POINTS_EVERY = 0.2
@@ -146,6 +148,8 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
         tasks.start("announcer", follow(ANNOUNCER, announcer, stream, readings=False))
         if config.influxdb is not None:
             tasks.start("influx", _follow_influx(config, config.influxdb, journal, stream, metrics, report))
+        if config.otel is not None:
+            tasks.start("otel", _export_traces(config.otel, config.gateway.id, stream))
         for name, consumer in plugins.consumers.items():
             tasks.start(f"consumer {name}", follow(f"consumer.{name}", consumer, stream))
         if listener is not None:
@@ -314,6 +318,19 @@ async def _follow_influx(  # noqa: PLR0917 - it hands over what it is given
         writer.close()
 
 
+async def _export_traces(section: OtelSection, gateway_id: str, stream: Stream) -> None:
+    """Export what happens from the first start with it on. Retention does not wait for it."""
+    from gateway.consumers.otel import Exporter, Lookups  # noqa: PLC0415 - an extra
+
+    if not await stream.cursor(OTEL):
+        await stream.move_cursor(OTEL, stream.last_seq)
+    lookups = Lookups(
+        lambda fact: stream.read(Reader.reading_behind, fact), lambda id_: stream.read(Reader.entries_with_id, id_)
+    )
+    async with Exporter(section, gateway_id, lookups) as exporter:
+        await follow(OTEL, exporter, stream, readings=False)
+
+
 def _quarantine(journal: Journal, line: bytes, reason: str) -> None:
     """Write a point that InfluxDB refused as a dead letter, once."""
     digest = blake2b(line, digest_size=16).digest()
@@ -356,4 +373,6 @@ async def _gauges(config: Config, stream: Stream, metrics: Metrics, subscriber: 
             metrics.alerts_open.labels(severity).set(open_alerts.get(severity, 0))
         if config.influxdb is not None:
             metrics.influx_lag_readings.set(stream.last_seq - await stream.cursor("influx"))
+        if config.otel is not None:
+            metrics.otel_lag_entries.set(stream.last_seq - await stream.cursor(OTEL))
         await asyncio.sleep(_GAUGES_EVERY)

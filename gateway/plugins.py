@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
+from importlib.metadata import PackageNotFoundError, entry_points, version
 from typing import Any
 
 from msgspec import Struct
@@ -28,9 +28,18 @@ def build_plugins(config: Config) -> Plugins:
     problems: list[str] = []
     handlers = _build_each("handlers", config.handlers, build_handler, problems)
     consumers = _build_each("consumers", config.consumers, build_consumer, problems)
+    if config.otel is not None and not _is_installed("opentelemetry-proto"):
+        problems.append("otel: this needs the extra 'otel': pip install 'vibration-gateway[otel]'")
     if problems:
         raise ConfigError([masked(problem, config.secrets) for problem in problems])
     return Plugins(handlers, consumers)
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return bool(version(package))
+    except PackageNotFoundError:
+        return False
 
 
 def build_consumer(name: str, type_: str, settings: Mapping[str, Any]) -> Consumer:

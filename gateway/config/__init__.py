@@ -13,7 +13,7 @@ from gateway.config.sections import (
     RetentionSection,
     TlsSection,
 )
-from gateway.config.telling import HeartbeatSection
+from gateway.config.telling import HeartbeatSection, OtelSection
 from gateway.config.values import Duration, Size, parse_duration, parse_size
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "HeartbeatSection",
     "InfluxSection",
     "MqttSection",
+    "OtelSection",
     "PluginSection",
     "RetentionSection",
     "Section",

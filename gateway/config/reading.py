@@ -18,7 +18,7 @@ from gateway.errors import ConfigError
 ENVIRONMENT_PREFIX = "VIBRATION_GATEWAY__"
 SHORTEST_SECRET = 4
 
-_NOT_JUDGING = {"gateway", "mqtt", "influxdb", "http", "retention", "handlers", "consumers", "heartbeat"}
+_NOT_JUDGING = {"gateway", "mqtt", "influxdb", "http", "retention", "handlers", "consumers", "heartbeat", "otel"}
 """Tables that neither judge a reading nor say who is told."""
 
 _NOBODY = {"id": "nobody", "state_dir": "."}

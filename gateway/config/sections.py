@@ -18,7 +18,14 @@ from pydantic import (
 )
 
 from gateway.config.section import Section
-from gateway.config.telling import HeartbeatSection, NoiseSection, RotaSection, RouteSection, SilenceSection
+from gateway.config.telling import (
+    HeartbeatSection,
+    NoiseSection,
+    OtelSection,
+    RotaSection,
+    RouteSection,
+    SilenceSection,
+)
 from gateway.config.values import Duration, Host, Name, Port, Rate, Size, Timezone, Token
 from gateway.domain.rules import Feature
 from gateway.domain.topics import TopicTemplates
@@ -269,6 +276,7 @@ class Config(Section):
     silences: tuple[SilenceSection, ...] = ()
     noise: NoiseSection = NoiseSection()
     heartbeat: HeartbeatSection | None = None
+    otel: OtelSection | None = None
 
     _secrets: frozenset[str] = PrivateAttr(frozenset())
 

@@ -1,11 +1,12 @@
-"""The tables that say who is told what and when: routes, rotas, silences, noise, the heartbeat."""
+"""The tables that say who is told what and when: routes, rotas, silences, noise, the heartbeat, traces."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import AnyHttpUrl, ConfigDict, Field, model_validator
+from pydantic import AnyHttpUrl, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from gateway.config.section import Section
 from gateway.config.values import ClockTime, Days, Duration, Handover, Name, Patterns, Timezone
@@ -126,3 +127,19 @@ class HeartbeatSection(Section):
     url: AnyHttpUrl
     every: Annotated[Duration, Field(ge=10**9)] = _MINUTE
     method: Literal["GET", "POST", "HEAD"] = "GET"
+
+
+class OtelSection(Section):
+    """Where the traces of alerts go: OTLP over HTTP, with these headers. It needs the extra `otel`."""
+
+    endpoint: AnyHttpUrl
+    headers: Mapping[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")], SecretStr] = Field(default_factory=dict)
+
+    @field_validator("headers")
+    @classmethod
+    def _sendable(cls, headers: Mapping[str, SecretStr]) -> Mapping[str, SecretStr]:
+        for name, value in headers.items():
+            text = value.get_secret_value()
+            if not (text.isascii() and text.isprintable()):
+                raise ValueError(f"{name}: a header is one line of ASCII")
+        return headers

@@ -34,6 +34,7 @@ class Metrics:
         self.clock_replaced = counter("clock_replaced", "Readings whose time was replaced by the receive time")
         self.influx_points_written = counter("influx_points_written", "Points that InfluxDB has taken")
         self.influx_lag_readings = gauge("influx_lag_readings", "Journal entries that InfluxDB does not have yet")
+        self.otel_lag_entries = gauge("otel_lag_entries", "Journal entries that the OpenTelemetry export is behind")
         self.alerts_open = gauge("alerts_open", "Open alerts", "severity")
         self.notifications = counter("notifications", "Attempts to notify", "handler", "outcome")
         self.notification_latency = histogram(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,7 @@ from gateway.domain.events import microseconds
 from gateway.domain.routing import Matchers, Step
 from gateway.domain.schedule import Hours
 from gateway.errors import ConfigError
+from gateway.plugins import build_plugins
 
 BASE = """
 [gateway]
@@ -126,12 +128,29 @@ SILENCE = '[[silences]]\nname = "s"\nowner = "anna"\nreason = ""\n'
         ("[noise]\nflood_end = 11", "noise: flood_end is above flood_count"),
         ('[heartbeat]\nurl = "nowhere"', "heartbeat.url"),
         ('[heartbeat]\nurl = "http://x/"\nevery = "10ms"', "heartbeat.every"),
+        ('[otel]\nendpoint = "nowhere"', "otel.endpoint"),
+        ('[otel]\nendpoint = "http://x/"\nheaders = { "a b" = "c" }', "otel.headers"),
+        ('[otel]\nendpoint = "http://x/"\nheaders = { a = "b\\nc" }', "a: a header is one line of ASCII"),
     ],
 )  # fmt: skip
 def test_each_mistake_is_named(read: Read, text: str, problem: str) -> None:
     with pytest.raises(ConfigError) as raised:
         read(text)
     assert problem in str(raised.value)
+
+
+def test_traces_without_the_extra_are_refused_before_anything_starts(
+    read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = read('[otel]\nendpoint = "http://x/"')
+    assert build_plugins(config).consumers == {}
+
+    def missing(package: str) -> str:
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr("gateway.plugins.version", missing)
+    with pytest.raises(ConfigError, match=r"pip install 'vibration-gateway\[otel\]'"):
+        build_plugins(config)
 
 
 @pytest.mark.parametrize(("text", "rate"), [("20/h", (20, 3600)), ("5/10m", (5, 600)), ("1 / 30s", (1, 30))])
