@@ -322,7 +322,7 @@ async def _export_traces(section: OtelSection, gateway_id: str, stream: Stream) 
     """Export what happens from the first start with it on. Retention does not wait for it."""
     from gateway.consumers.otel import Exporter, Lookups  # noqa: PLC0415 - an extra
 
-    if not await stream.cursor(OTEL):
+    if OTEL not in await stream.read(Reader.cursors):  # at 0 it would begin anew after a start that recorded nothing
         await stream.move_cursor(OTEL, stream.last_seq)
     lookups = Lookups(
         lambda fact: stream.read(Reader.reading_behind, fact), lambda id_: stream.read(Reader.entries_with_id, id_)
