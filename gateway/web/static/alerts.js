@@ -140,10 +140,19 @@ export function open(root, focused) {
 }
 
 async function showClosed(past) {
-  const answer = await fetch("/api/v1/alerts?all=true");
-  const alerts = answer.ok ? (await answer.json()).filter((alert) => alert.state === "cleared") : [];
-  if (!answer.ok) past.replaceChildren(element("p", { class: "note" }, "The gateway could not say which there were."));
-  else past.replaceChildren(closedTable(alerts));
+  const closed = [];
+  for (let last = null; closed.length < MOST_CLOSED; ) {
+    const answer = await fetch(`/api/v1/alerts?all=true${last ? `&after=${encodeURIComponent(last)}` : ""}`);
+    if (!answer.ok) {
+      past.replaceChildren(element("p", { class: "note" }, "The gateway could not say which there were."));
+      return;
+    }
+    const alerts = await answer.json(); // the newest first, open ones among them
+    if (!alerts.length) break;
+    closed.push(...alerts.filter((alert) => alert.state === "cleared"));
+    last = alerts.at(-1).id;
+  }
+  past.replaceChildren(closedTable(closed));
 }
 
 export function closedTable(alerts) {
