@@ -50,7 +50,7 @@ faults: dev servers  ## every fault, the long ones too, and docs/reliability.md 
 	$(BIN)/python -m tests.fuzz.decoding --seconds 600
 
 soak: dev servers  ## half an hour of load with random faults: memory and files must stay flat
-	$(BIN)/python -m tests.faults.soak
+	$(BIN)/python -m tests.faults.soak --out .soak.json
 
 bench: dev servers  ## the benchmarks, as a table
 	$(BIN)/python -m bench

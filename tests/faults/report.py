@@ -1,4 +1,7 @@
-"""Turns the figures of a run into docs/reliability.md: `python -m tests.faults.report FILE [TARGET]`."""
+"""Turns the figures of a run into docs/reliability.md: `python -m tests.faults.report FILE [TARGET]`.
+
+The last soak's are added, if there was one.
+"""
 
 import json
 import sys
@@ -10,6 +13,7 @@ from tests.faults.results import FIGURES
 from tests.faults.rows import ROOT, TITLES, tests_of_rows
 
 TARGET = ROOT / "docs/reliability.md"
+SOAK = ROOT / ".soak.json"
 SUITE = 0  # the row of the tests of the suite itself
 
 Line = dict[str, Any]
@@ -32,8 +36,8 @@ def load(file: Path) -> list[Line]:
     return list({line["test"]: line for line in lines}.values())
 
 
-def render(lines: list[Line]) -> str:
-    """Return the document."""
+def render(lines: list[Line], soak: Line | None = None) -> str:
+    """Return the document; `soak` is a report of the soak."""
     dates = sorted({line["at"][:10] for line in lines})
     text = HEAD.format(
         dates=dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}",
@@ -44,13 +48,27 @@ def render(lines: list[Line]) -> str:
         by_row[line["row"]].append(line)
     proofs = tests_of_rows()
     parts = [_section(row, title, by_row[row], proofs.get(row, [])) for row, title in TITLES.items()]
-    return "\n".join([text, *parts, _suite(by_row[SUITE])])
+    return "\n".join([text, *parts, *([_soak(soak)] if soak else []), _suite(by_row[SUITE])])
 
 
 def _section(row: int, title: str, lines: list[Line], proofs: list[str]) -> str:
     measured = {str(line["test"]).partition("[")[0] for line in lines}
     others = [f"- proven by `{test}`" for test in proofs if test not in measured]
     return "\n".join([f"## {row}. {title}", "", *_table(lines), *others, *([""] if others else [])])
+
+
+def _soak(report: Line) -> str:
+    what = (
+        f"{report['minutes']:g} minutes at {report['rate']:g} readings a second with faults drawn from the seed "
+        f"{report['seed']}. In the first third the gateway is killed, too; after that one process lives through "
+        "everything, and its memory (MB; by the line of least squares through a sample a second) and its open files "
+        "(after the first third, at the end) are watched. Repeat it with `make soak`."
+    )
+    figures = {name: value for name, value in report.items() if name not in {"minutes", "rate", "seed", "problems"}}
+    rows = [_row([name.replace("_", " "), _cell(value)]) for name, value in figures.items()]
+    return "\n".join(
+        ["## Load for long with random faults", "", what, "", _row(["figure", "value"]), "| --- | --- |", *rows, ""]
+    )
 
 
 def _suite(lines: list[Line]) -> str:
@@ -75,6 +93,8 @@ def _table(lines: list[Line]) -> list[str]:
 def _cell(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {number}" for name, number in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     text = "" if value is None else f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
     return text.replace("|", "\\|")
 
@@ -88,7 +108,8 @@ def main() -> None:
     if len(sys.argv) not in {2, 3}:
         sys.exit(__doc__)
     target = Path(sys.argv[2]) if len(sys.argv) == 3 else TARGET
-    target.write_text(render(load(Path(sys.argv[1]))).rstrip() + "\n", encoding="utf-8")
+    soak = json.loads(SOAK.read_text(encoding="utf-8")) if SOAK.exists() else None
+    target.write_text(render(load(Path(sys.argv[1])), soak).rstrip() + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Load for long with random faults: `python -m tests.faults.soak [--minutes 30] [--rate 2000] [--seed 1]`.
+"""Load for long with random faults: `python -m tests.faults.soak [--minutes 30] [--rate 2000] [--seed 1] [--out FILE]`.
 
 A gateway, a broker behind a proxy, InfluxDB and a mail server; one fault after the other, drawn from the seed. In the
 first third of the time the gateway is also killed; from then on one process lives through everything, and its memory
@@ -348,20 +348,24 @@ def mails(here: Plant) -> Counter[str]:
     return Counter(str(message["Message-ID"]) for message in about)
 
 
-def show(report: Report) -> None:
+def show(report: Report, out: Path | None) -> None:
     table = Table("figure", "value")
     for name, value in asdict(report).items():
         shown = ", ".join(f"{key} {number}" for key, number in value.items()) if isinstance(value, dict) else str(value)
         table.add_row(name.replace("_", " "), shown)
     Console().print(table)
-    click.echo(json.dumps({**asdict(report), "problems": report.problems}))
+    text = json.dumps({**asdict(report), "problems": report.problems})
+    click.echo(text)
+    if out is not None:
+        out.write_text(text + "\n", encoding="utf-8")
 
 
 @click.command()
 @click.option("--minutes", default=30.0, show_default=True, type=click.FloatRange(0.5))
 @click.option("--rate", default=2000.0, show_default=True, type=click.FloatRange(1), help="Readings a second.")
 @click.option("--seed", default=1, show_default=True, help="Of the faults.")
-def main(minutes: float, rate: float, seed: int) -> None:
+@click.option("--out", type=click.Path(path_type=Path), help="Where to keep the figures, as JSON.")
+def main(minutes: float, rate: float, seed: int, out: Path | None) -> None:
     """Load for long with random faults. Exit code 1 if anything is missing, twice, or grows."""
     with TemporaryDirectory(prefix="soak-") as folder:
         try:
@@ -369,7 +373,7 @@ def main(minutes: float, rate: float, seed: int) -> None:
                 report = soak(here, minutes, rate, seed)
         except ServerMissingError as missing:
             raise click.ClickException(str(missing)) from missing
-    show(report)
+    show(report, out)
     for problem in report.problems:
         click.echo(problem, err=True)
     sys.exit(1 if report.problems else 0)

@@ -41,6 +41,14 @@ def test_the_last_result_of_a_test_counts(tmp_path: Path) -> None:
     assert only["sent"] == 29
 
 
+def test_the_report_has_the_soak() -> None:
+    line = {"row": 1, "test": "t.py::test_row_01_x", "at": "2026-01-02T03:04:05+00:00", "machine": "m", "sent": 1}
+    soak = {"minutes": 30.0, "rate": 2000.0, "seed": 1, "faults": {"SIGHUP": 9}, "files": [22, 22], "problems": []}
+    text = report.render([line], soak)
+    assert "30 minutes at 2000 readings a second" in text
+    assert "| faults | SIGHUP 9 |\n| files | 22, 22 |\n" in text
+
+
 def test_an_empty_report_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "report.jsonl"
     file.write_text("")
