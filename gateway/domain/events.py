@@ -30,7 +30,6 @@ FEATURES = {
 """The optional numbers of an event: name on the wire -> name in Python, in InfluxDB and in the config."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _NAMESPACE = UUID("6f1d5a1e-3c55-5b0e-9f0b-1f3f2c1d7a52")
 
 
@@ -154,7 +153,8 @@ def microseconds(moment: datetime) -> int:
     """Return `moment` as microseconds since 1970; one without a time zone is UTC."""
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // _MICROSECOND
+    since = moment - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def rfc3339(ns: int) -> str:

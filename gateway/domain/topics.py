@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
-_CACHE_SIZE, _LONGEST_CACHED = 50_000, 256
+_CACHE_SIZE, _LONGEST_CACHED = 200_000, 256
+"""Topics that are remembered, and the characters of the longest: fewer than there are sensors, which come in turn, and
+none would be found when it is needed. With the longest names all of them take some 100 MB."""
+
 _NOT_IN_A_TOPIC = frozenset("+#\0")
 
 

@@ -94,13 +94,17 @@ async def follow_journal(journal: Journal, stream: Stream) -> None:
 
 
 async def catch_up(journal: Journal, stream: Stream, resolution: Resolution) -> None:
-    """Take in what has come since the last time, in slices that keep no batch waiting for long."""
-    after = await stream.cursor(resolution.table)
+    """Take in what has come since the last time, in slices that keep no batch waiting for long.
+
+    A slice that comes to too many rows is read again, half of it; the next ones are as large as this one suggests.
+    """
+    after, size = await stream.cursor(resolution.table), MOST_READINGS
     while after < (last := stream.last_seq):
-        until = min(after + MOST_READINGS, last)
+        until = min(after + size, last)
         while len(rows := await stream.read(Reader.summaries, resolution.step, after, until)) > MOST_ROWS:
             until = (after + until) // 2
         await journal.call(journal.add_rollups, resolution.table, rows, until)
+        size = min(MOST_READINGS, (until - after) * MOST_ROWS // max(len(rows), 1))
         after = until
         await asyncio.sleep(_BETWEEN_SLICES)
 
