@@ -46,7 +46,7 @@ faults: dev servers  ## every fault, the long ones too, and docs/reliability.md 
 	rm -f .faults.jsonl
 	FAULTS_REPORT=$(CURDIR)/.faults.jsonl $(BIN)/python -m pytest --timeout 3600 tests/faults
 	$(BIN)/python -m tests.faults.report .faults.jsonl
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris==3.0.0
 	$(BIN)/python -m tests.fuzz.decoding --seconds 600
 
 soak: dev servers  ## half an hour of load with random faults: memory and files must stay flat

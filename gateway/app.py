@@ -39,8 +39,7 @@ from gateway.domain.topics import TopicTemplates
 from gateway.domain.watch import Reception
 from gateway.errors import JournalUnavailableError
 from gateway.handlers import attach
-from gateway.heartbeat import beat, watch_broker
-from gateway.ingest import Health, ingest
+from gateway.ingest import Health, ingest, watch_broker
 from gateway.journal import (
     FILE_NAME,
     Journal,
@@ -160,6 +159,8 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
         tasks.start("inspection", upkeep.inspect(report))
         tasks.start("broker", watch_broker(lambda: health.broker_problems, report))
         if config.heartbeat is not None:
+            from gateway.heartbeat import beat  # noqa: PLC0415 - httpx is 3 MB, only for those who have a heartbeat
+
             tasks.start("heartbeat", beat(config.heartbeat, health.reasons))
         tasks.start("gauges", _gauges(config, stream, metrics, subscriber))
         await stack.enter_async_context(subscriber)
@@ -251,8 +252,8 @@ async def _serve(  # noqa: PLR0917 - it hands over what it is given
     config: Config, listener: Any, stream: Stream, metrics: Metrics, health: Health, operations: Operations
 ) -> None:
     from gateway.web.app import create_app  # noqa: PLC0415 - see _listen
-    from gateway.web.ports import PageSettings, Services  # noqa: PLC0415
-    from gateway.web.server import serve  # noqa: PLC0415
+    from gateway.web.ports import PageSettings, Services  # noqa: PLC0415 - as above
+    from gateway.web.server import serve  # noqa: PLC0415 - as above
 
     live = Live()
     questions = Questions(config.gateway.state_dir / FILE_NAME)
@@ -279,11 +280,8 @@ async def _serve(  # noqa: PLR0917 - it hands over what it is given
             group.create_task(serve(create_app(services, page), listener), name="http server")
     finally:
         questions.close()
-        for used in (
-            services,
-            answers,
-            operations,
-        ):  # FastAPI keeps every endpoint in a cache for good, and what it refers to
+        # FastAPI keeps every endpoint in a cache for good, and what it refers to
+        for used in (services, answers, operations):
             vars(used).clear()
 
 

@@ -45,12 +45,6 @@ class RefusedError(GatewayError):
     """What was asked for is never done: it is outside of what is allowed."""
 
 
-class BrokerError(GatewayError):
-    """The broker refused the connection or a subscription."""
-
-    retry = True
-
-
 class DeliveryError(GatewayError):
     """A handler or consumer could not deliver.
 

@@ -1,22 +1,18 @@
-"""What this gateway says of itself: a heartbeat for as long as it does its job, an alert when it hears nothing."""
+"""The heartbeat: an address is called for as long as the gateway does its job."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 import httpx
 import structlog
 
 from gateway.config import HeartbeatSection
-from gateway.domain.events import Severity
-from gateway.domain.planning.muting import BROKER
 
 log = structlog.get_logger(__name__)
 
 _TIMEOUT = 10.0
-_AWAY, _LOOK_EVERY = 300.0, 5.0
 _SECOND_NS = 10**9
 
 
@@ -42,18 +38,3 @@ async def _call(client: httpx.AsyncClient, section: HeartbeatSection, *, failed_
     elif failed_before and not problem:
         log.info("the heartbeat gets through again")
     return bool(problem)
-
-
-async def watch_broker(
-    problems: Callable[[], Sequence[str]], report: Callable[[str, str | None, Severity], Awaitable[None]]
-) -> None:
-    """Report when the broker has been away for long: no machine can raise an alert of its own then."""
-    since: float | None = None
-    while True:
-        found = problems()
-        since = None if not found else since or time.monotonic()
-        if since is None:
-            await report(BROKER, None, "critical")
-        elif time.monotonic() - since >= _AWAY:
-            await report(BROKER, f"nothing is heard for {_AWAY / 60:g} minutes: {found[0]}", "critical")
-        await asyncio.sleep(_LOOK_EVERY)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
 from gateway.domain.alerts import ALERT_FACTS
 from gateway.domain.batch import Batch
-from gateway.domain.events import Message
+from gateway.domain.events import Message, Severity
+from gateway.domain.planning.muting import BROKER
 from gateway.errors import JournalUnavailableError
 from gateway.journal import Journal, Stream, Upkeep
 from gateway.mqtt.subscriber import Subscriber
@@ -21,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 _TRY_AGAIN = 1.0
 _SAY_REJECTED_EVERY = 10.0
+_AWAY, _LOOK_EVERY = 300.0, 5.0
 
 
 class Health:
@@ -87,3 +89,18 @@ async def _process(journal: Journal, pipeline: Pipeline, messages: Sequence[Mess
                 log.info("the journal can be written again")
                 health.journal_problem = None
             return batch
+
+
+async def watch_broker(
+    problems: Callable[[], Sequence[str]], report: Callable[[str, str | None, Severity], Awaitable[None]]
+) -> None:
+    """Report when the broker has been away for long: no machine can raise an alert of its own then."""
+    since: float | None = None
+    while True:
+        found = problems()
+        since = None if not found else since or time.monotonic()
+        if since is None:
+            await report(BROKER, None, "critical")
+        elif time.monotonic() - since >= _AWAY:
+            await report(BROKER, f"nothing is heard for {_AWAY / 60:g} minutes: {found[0]}", "critical")
+        await asyncio.sleep(_LOOK_EVERY)

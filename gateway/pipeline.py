@@ -72,7 +72,7 @@ class Pipeline:
             self._ids.add(key, event_id, event_us)
             self._engine.look_back(key, event_us, received_ns, flags)
         count = 0
-        for count, row in enumerate(saved.tail, start=1):  # noqa: B007
+        for count, row in enumerate(saved.tail, start=1):  # noqa: B007 - the last one is how many there were
             if row[3] == FACT_ROW:
                 self._fact_again(row)
             else:

@@ -9,7 +9,7 @@ import click
 from gateway import __version__
 from gateway.errors import ConfigError, GatewayError
 
-DONE, FAILED, USAGE, PROBLEMS = 0, 1, 2, 3
+FAILED, USAGE, PROBLEMS = 1, 2, 3
 
 _COMMANDS = {
     "run": "gateway.cli.running:run",

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import getpass
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gateway.cli.changing import change
+from gateway.cli.changing import by_option, change, said
 from gateway.cli.output import (
     config_option,
     inert,
@@ -24,11 +23,10 @@ from gateway.cli.rendering import print_message, render
 from gateway.config import load, parse_duration
 from gateway.domain.alerts import describe
 from gateway.journal import account_of, latest_changes
+from gateway.operations import Operations
 
 _MESSAGE = ("at", "handler", "route", "kind", "state", "said", "by", "why", "until")
 _COLUMNS = ("severity", "state", "machine", "sensor", "since", "cleared", "reason", "id")
-
-_by = click.option("--by", default=getpass.getuser, show_default="the user who asks", help="Who wants it.")
 
 
 @click.group()
@@ -121,25 +119,19 @@ def _print_account(account: Mapping[str, Any]) -> None:
 @alerts.command()
 @config_option
 @output_option
-@_by
-@click.option("--reason", default="", help="Why, for those who look later.")
+@said
 @click.argument("alert_id", metavar="ID")
 def ack(config_path: Path, output: str, by: str, reason: str, alert_id: str) -> None:
     """Acknowledge an open alert. The first characters of an ID are enough."""
-    found = open_reader(config_path).alert(alert_id)
-    alert = change(
-        load(config_path),
-        f"/api/v1/alerts/{found.id}/ack",
-        {"by": by, "reason": reason},
-        lambda operations: operations.acknowledge(found.id, by, reason),
-    )
+    body = {"by": by, "reason": reason}
+    alert = _change(config_path, alert_id, "ack", body, lambda operations, id_: operations.acknowledge(id_, by, reason))
     _say(alert, output, f"acknowledged by {by}")
 
 
 @alerts.command()
 @config_option
 @output_option
-@_by
+@by_option
 @click.option("--for", "length", default="8h", show_default=True, help="For how long: 30m, 2h, 3d.")
 @click.option("--reason", required=True, help="Why; whoever looks later will want to know.")
 @click.argument("alert_id", metavar="ID")
@@ -149,12 +141,9 @@ def shelve(config_path: Path, output: str, by: str, length: str, reason: str, al
         duration_ns = parse_duration(length)
     except ValueError as error:
         raise click.UsageError(f"--for: {error}") from error
-    found = open_reader(config_path).alert(alert_id)
-    alert = change(
-        load(config_path),
-        f"/api/v1/alerts/{found.id}/shelve",
-        {"by": by, "reason": reason, "for": length},
-        lambda operations: operations.shelve(found.id, duration_ns, by, reason),
+    body = {"by": by, "reason": reason, "for": length}
+    alert = _change(
+        config_path, alert_id, "shelve", body, lambda operations, id_: operations.shelve(id_, duration_ns, by, reason)
     )
     _say(alert, output, f"shelved by {by} until {alert['shelvedUntil']}")
 
@@ -162,19 +151,26 @@ def shelve(config_path: Path, output: str, by: str, length: str, reason: str, al
 @alerts.command()
 @config_option
 @output_option
-@_by
-@click.option("--reason", default="", help="Why, for those who look later.")
+@said
 @click.argument("alert_id", metavar="ID")
 def unshelve(config_path: Path, output: str, by: str, reason: str, alert_id: str) -> None:
     """Take an alert off the shelf before its time; if it is still open, it is told of."""
-    found = open_reader(config_path).alert(alert_id)
-    alert = change(
-        load(config_path),
-        f"/api/v1/alerts/{found.id}/unshelve",
-        {"by": by, "reason": reason},
-        lambda operations: operations.unshelve(found.id, by, reason),
-    )
+    body = {"by": by, "reason": reason}
+    alert = _change(config_path, alert_id, "unshelve", body, lambda made, id_: made.unshelve(id_, by, reason))
     _say(alert, output, "not shelved any more")
+
+
+def _change(
+    config_path: Path,
+    alert_id: str,
+    action: str,
+    body: Mapping[str, str],
+    make: Callable[[Operations, str], Awaitable[Mapping[str, Any]]],
+) -> Mapping[str, Any]:
+    """Change the alert whose ID begins so, and return it."""
+    found = open_reader(config_path).alert(alert_id)
+    path = f"/api/v1/alerts/{found.id}/{action}"
+    return change(load(config_path), path, body, lambda operations: make(operations, found.id))
 
 
 def _state(alert: Mapping[str, Any]) -> str:

@@ -24,12 +24,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 _TIMEOUT = 60.0
 
 
+by_option = click.option(
+    "--by", default=getpass.getuser, show_default="the user who asks", help="Who says so, or wants it."
+)
+
+
 def said(function: F) -> F:
-    """Add --by and --reason, as every change has them."""
-    function = click.option("--reason", default="", help="Why, for those who look later.")(function)
-    return click.option(
-        "--by", default=getpass.getuser, show_default="the user who asks", help="Who says so, or wants it."
-    )(function)
+    """Add --by and --reason, as every change has them that may go without a reason."""
+    return by_option(click.option("--reason", default="", help="Why, for those who look later.")(function))
 
 
 def change(

@@ -62,6 +62,9 @@ class Terminal:
 
 
 @click.command()
+@click.option(
+    "-c", "--config", type=click.Path(path_type=Path), expose_value=False, help="Not used: the demo brings its own."
+)
 @click.option("--seconds", type=click.FloatRange(0), default=0, help="Stop after so long; 0 runs until Ctrl-C.")
 @click.option("--port", type=click.IntRange(0, 65535), help=f"Of the page; {_PREFERRED_PORT}, or a free one.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the simulated machines.")

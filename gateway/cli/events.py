@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from gateway.api import Entry, StoredReading
-from gateway.cli.exporting import export_command
+from gateway.cli.exporting import export_command, fact_row
 from gateway.cli.output import config_option, open_reader, output_option, print_json, print_table, window_options
 from gateway.domain.events import FLAG_NAMES, rfc3339
 from gateway.domain.fact_types import FACT_TYPES
@@ -118,18 +118,7 @@ def _row(item: StoredReading | Entry) -> dict[str, Any]:
 def _whole(item: StoredReading | Entry) -> dict[str, Any]:
     """Return everything about an event, for programs."""
     if isinstance(item, Entry):
-        fact = item.fact
-        return {
-            "seq": item.seq,
-            "eventId": fact.id,
-            "eventType": fact.type,
-            "timestamp": rfc3339(fact.time_ns),
-            "recordedAt": rfc3339(item.recorded_ns),
-            "subject": fact.subject,
-            "correlationId": fact.correlation_id,
-            "causationId": fact.causation_id,
-            "data": fact.data,
-        }
+        return fact_row(item)
     return {
         "seq": item.seq,
         "eventId": item.event_id,

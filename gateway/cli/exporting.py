@@ -91,7 +91,7 @@ def _readings(reader: Reader, wanted: export.Wanted) -> Pages:
 
 def _facts(reader: Reader, wanted: export.Wanted) -> Pages:
     for seq, found in export.facts(reader, wanted):
-        yield seq, [_fact(item) for item in found]
+        yield seq, [fact_row(item) for item in found]
 
 
 def _reading(item: StoredReading) -> Row:
@@ -112,7 +112,8 @@ def _reading(item: StoredReading) -> Row:
     }
 
 
-def _fact(item: Entry) -> Row:
+def fact_row(item: Entry) -> Row:
+    """Return everything about a fact, for programs."""
     fact = item.fact
     return {
         "seq": item.seq,
@@ -224,7 +225,7 @@ class Parquet:
     def __init__(self, stream: IO[bytes], columns: Sequence[str]) -> None:
         try:
             import pyarrow as pa  # noqa: PLC0415 - an extra
-            from pyarrow import parquet  # noqa: PLC0415
+            from pyarrow import parquet  # noqa: PLC0415 - as above
         except ImportError:
             raise GatewayError(
                 "Parquet needs the extra 'parquet': pip install 'vibration-gateway[parquet]', or choose csv or ndjson"

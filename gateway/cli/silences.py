@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gateway.cli.changing import change
+from gateway.cli.changing import by_option, change
 from gateway.cli.output import config_option, inert, open_reader, output_option, print_json, print_table
 from gateway.config import load, parse_duration, standing_silences
 from gateway.domain.events import SEVERITIES, rfc3339
@@ -36,7 +35,7 @@ def silences() -> None:
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS))
 @click.option("--severity", type=click.Choice(SEVERITIES), default="critical", show_default=True, help="And milder.")
 @click.option("--for", "length", required=True, help="How long: 30m, 2h, 3d.")
-@click.option("--by", default=getpass.getuser, show_default="the user who asks", help="Who wants it.")
+@by_option
 @click.option("--reason", required=True, help="Why.")
 def add(config_path: Path, output: str, length: str, by: str, reason: str, **matchers: Any) -> None:
     """Tell nobody of what matches, for a while. What is still active at the end is told then."""
@@ -85,7 +84,7 @@ def list_(config_path: Path, output: str, *, everything: bool) -> None:
 @silences.command()
 @config_option
 @output_option
-@click.option("--by", default=getpass.getuser, show_default="the user who asks", help="Who ends it.")
+@by_option
 @click.argument("silence_id", metavar="ID")
 def expire(config_path: Path, output: str, by: str, silence_id: str) -> None:
     """End a silence now. The first characters of an ID are enough."""

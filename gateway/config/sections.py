@@ -142,14 +142,14 @@ class RuleOverrides(Section):
 
     learning: Duration | None = None
     learning_readings: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
-    warning_sigma: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    warning_ratio: Annotated[float, Field(gt=1, allow_inf_nan=False)] | None = None
-    critical_ratio: Annotated[float, Field(gt=1, allow_inf_nan=False)] | None = None
-    on_readings: Annotated[int, Field(ge=1)] | None = None
+    warning_sigma: Positive | None = None
+    warning_ratio: Ratio | None = None
+    critical_ratio: Ratio | None = None
+    on_readings: Count | None = None
     on_delay: Duration | None = None
-    off_readings: Annotated[int, Field(ge=1)] | None = None
+    off_readings: Count | None = None
     off_delay: Duration | None = None
-    hysteresis: Annotated[float, Field(ge=0, lt=1)] | None = None
+    hysteresis: Share | None = None
     stopped_states: frozenset[str] | None = None
     unknown_states: frozenset[str] | None = None
     stopped_ratio: Share | None = None
@@ -172,14 +172,14 @@ class DetectionSection(RuleOverrides):
 
     learning: Duration = 7 * 86400 * 10**9
     learning_readings: Annotated[int, Field(ge=2, le=1_000_000)] = 100
-    warning_sigma: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5.0
-    warning_ratio: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 1.6
-    critical_ratio: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 2.5
-    on_readings: Annotated[int, Field(ge=1)] = 3
+    warning_sigma: Positive = 5.0
+    warning_ratio: Ratio = 1.6
+    critical_ratio: Ratio = 2.5
+    on_readings: Count = 3
     on_delay: Duration = 0
-    off_readings: Annotated[int, Field(ge=1)] = 3
+    off_readings: Count = 3
     off_delay: Duration = 0
-    hysteresis: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    hysteresis: Share = 0.1
     stopped_states: frozenset[str] = frozenset({"stopped", "off"})
     unknown_states: frozenset[str] = frozenset({"unknown"})
     stopped_ratio: Share = 0.1
@@ -224,7 +224,7 @@ class SensorSection(RuleOverrides):
 
     id: str
     interval: Interval | None = None
-    baseline: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    baseline: Positive | None = None
 
 
 class PluginSection(Section):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from math import isfinite
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -62,6 +63,14 @@ def _host(text: str) -> str:
 
 Host = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(_host)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether what is sent to `host` stays on this machine."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def _token(token: SecretStr) -> SecretStr:

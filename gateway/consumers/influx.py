@@ -8,7 +8,6 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from ipaddress import ip_address
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -17,6 +16,7 @@ import urllib3
 
 from gateway.api import DeliveryError, Entry, StoredReading
 from gateway.config import InfluxSection
+from gateway.config.values import is_loopback
 from gateway.consumers.influx_client import SYNCHRONOUS, ApiException, InfluxDBClient
 from gateway.domain.alerts import ALERT_FACTS
 from gateway.domain.events import FEATURES
@@ -140,13 +140,6 @@ class InfluxWriter:
         except urllib3.exceptions.HTTPError as error:
             raise DeliveryError(f"no answer from InfluxDB at {self._section.url}: {error}") from error
         return None
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine, by its name or address."""
-    with suppress(ValueError):
-        return ip_address(host.strip("[]")).is_loopback
-    return host == "localhost"
 
 
 async def _in_daemon_thread(work: Callable[[], T]) -> T:

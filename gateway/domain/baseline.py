@@ -94,9 +94,9 @@ class Learning(Struct):
     count: int = 0
     stride: int = 1
     looked: int = 0
-    samples: array = field(default_factory=_numbers)  # type: ignore[type-arg]
-    smoothed: array = field(default_factory=_numbers)  # type: ignore[type-arg]
-    velocities: array | None = None  # type: ignore[type-arg]
+    samples: array = field(default_factory=_numbers)  # type: ignore[type-arg] # it takes none before Python 3.12
+    smoothed: array = field(default_factory=_numbers)  # type: ignore[type-arg] # as above
+    velocities: array | None = None  # type: ignore[type-arg] # as above
 
     def add(self, level: float, smoothed: float | None = None, velocity: float | None = None) -> None:
         """Take a reading in."""

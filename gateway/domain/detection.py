@@ -125,15 +125,6 @@ def evaluate(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
     return _learn(state, sample, rules)
 
 
-def _are_low(sample: Sample, limit: Limits) -> bool:
-    """Tell whether no feature has reached a limit."""
-    for each in limit.features:
-        value = getattr(sample, each.feature)
-        if value is not None and value >= each.lowest:
-            return False
-    return True
-
-
 def _is_settled(state: SensorState, sample: Sample, rules: Rules) -> bool:
     """Follow the machine's operating state; tell whether it is running, and has been in this state for long enough.
 

@@ -160,5 +160,5 @@ def microseconds(moment: datetime) -> int:
 def rfc3339(ns: int) -> str:
     """Return a time in nanoseconds as RFC 3339 in UTC, to the millisecond, or finer where it has more digits."""
     moment = _EPOCH + timedelta(microseconds=ns // 1000)
-    precise = "microseconds" if ns % 1_000_000 >= 1000 else "milliseconds"  # noqa: PLR2004
+    precise = "microseconds" if ns % 1_000_000 >= 1000 else "milliseconds"  # noqa: PLR2004 - ns in a µs
     return moment.isoformat(timespec=precise).replace("+00:00", "Z")

@@ -28,9 +28,6 @@ WARM_UP_NS = 2 * 3600 * SECOND_NS
 MOST = 100.0
 """Of a logarithm, so that nothing overflows."""
 
-HALF_WAY = 0.8
-"""A little below the lowest level at which the machine was seen running it stands still, if it was seen to do that."""
-
 
 class Delays(Struct, frozen=True, gc=False):
     """How many readings in a row, and for how long, raise and clear."""

@@ -146,4 +146,4 @@ def _duration(seconds: int) -> str:
 def number(value: float) -> str:
     """Return a measured value with three significant digits: 12.5, 4.0, 0.0842."""
     text = f"{value:.3g}"
-    return text + ".0" if text.lstrip("-").isdigit() and len(text.lstrip("-")) < 3 else text  # noqa: PLR2004
+    return text + ".0" if text.lstrip("-").isdigit() and len(text.lstrip("-")) < 3 else text  # noqa: PLR2004 - see above

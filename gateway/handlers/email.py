@@ -28,11 +28,12 @@ from pydantic import (
 
 from gateway.api import Context, DeliveryError, Notification
 from gateway.config import Duration, Section
+from gateway.config.values import is_loopback
 from gateway.errors import GatewayError
 from gateway.handlers import chart, wording
 from gateway.handlers.mail_message import compose, header
 from gateway.handlers.mail_page import Page, Picture
-from gateway.handlers.network import is_bad_certificate, is_loopback
+from gateway.handlers.network import is_bad_certificate
 from gateway.handlers.recipients import Outcome, Receipts, conclude
 from gateway.handlers.templates import Template, TemplateText
 from gateway.handlers.wording import answer
@@ -285,7 +286,7 @@ def _hang_up(client: aiosmtplib.SMTP) -> None:
 
 def _may_pass(code: int) -> bool:
     """Return whether a refusal with this code may become an acceptance: all but 5xx (RFC 5321, section 4.2.1)."""
-    return not 500 <= code <= 599  # noqa: PLR2004
+    return not 500 <= code <= 599  # noqa: PLR2004 - the RFC's numbers
 
 
 def _refusal(refused: aiosmtplib.SMTPRecipientRefused) -> str:

@@ -14,14 +14,6 @@ _MOST_ADDRESSES = 4
 _NOT_YET_VALID = 9  # X509_V_ERR_CERT_NOT_YET_VALID of OpenSSL
 
 
-def is_loopback(host: str) -> bool:
-    """Return whether what is sent to `host` stays on this machine."""
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
-
-
 def is_bad_certificate(error: BaseException | None) -> bool:
     """Return whether `error` comes from a server's certificate that will not get better by waiting.
 

@@ -14,9 +14,10 @@ from pydantic import AfterValidator, ConfigDict, Field, SecretStr
 
 from gateway.api import Context, DeliveryError, Notification
 from gateway.config import Section
+from gateway.config.values import is_loopback
 from gateway.handlers import replies, wording
 from gateway.handlers.gsm7 import LONGEST, to_gsm7
-from gateway.handlers.network import is_bad_certificate, is_loopback
+from gateway.handlers.network import is_bad_certificate
 from gateway.handlers.recipients import Outcome, Receipts, conclude
 from gateway.handlers.templates import Template, TemplateText
 from gateway.handlers.wording import answer

@@ -258,9 +258,6 @@ DELETE FROM alerts WHERE id IN (
     SELECT id FROM alerts WHERE state = 'cleared' AND opened < ?3 AND ?1 >= 0 LIMIT ?2
 );
 
--- name: first_reading
-SELECT received FROM readings ORDER BY seq LIMIT 1;
-
 -- name: dead_letter_messages
 SELECT seq, topic, payload, received, retained FROM dead_letters WHERE reason <> 'influxdb_refused' ORDER BY seq;
 

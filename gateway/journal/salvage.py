@@ -279,7 +279,7 @@ def _keep(connection: sqlite3.Connection, table: str, rows: Iterator[tuple[Any, 
         marks = ", ".join("?" * len(row))
         columns = ", ".join(names[: len(row)])  # a newer schema's come last: an older journal's rows are shorter
         with suppress(sqlite3.IntegrityError, UnicodeEncodeError):
-            _write(connection, f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})", row)  # noqa: S608
+            _write(connection, f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})", row)  # noqa: S608 - as above
     _write(connection, "COMMIT")
     return connection.total_changes - before
 

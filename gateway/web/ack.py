@@ -16,7 +16,7 @@ from string import Template
 from typing import Any, NamedTuple
 
 from fastapi import APIRouter
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from gateway.domain.events import microseconds
 from gateway.domain.links import AckLink, verify

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.config.values import Duration
-from gateway.errors import ConflictError, JournalUnavailableError, NotFoundError, RefusedError
 from gateway.web.guard import host_name
 from gateway.web.ports import Actions
 from gateway.web.schema import Problem
@@ -76,40 +74,26 @@ def create_actions(actions: Actions, permission: Permission) -> APIRouter:
     @router.post("/alerts/{alert_id}/ack")
     async def acknowledge(alert_id: str, body: Acknowledgement) -> dict[str, Any]:
         """Acknowledge an open alert; the first one wins."""
-        return await _answered(actions.acknowledge(alert_id, body.by, body.reason))
+        return dict(await actions.acknowledge(alert_id, body.by, body.reason))
 
     @router.post("/alerts/{alert_id}/shelve")
     async def shelve(alert_id: str, body: ShelvingRequest) -> dict[str, Any]:
         """Shelve an open alert: nobody is told of it for a while, unless it becomes worse."""
-        return await _answered(actions.shelve(alert_id, body.duration, body.by, body.reason))
+        return dict(await actions.shelve(alert_id, body.duration, body.by, body.reason))
 
     @router.post("/alerts/{alert_id}/unshelve")
     async def unshelve(alert_id: str, body: Acknowledgement) -> dict[str, Any]:
         """Take an alert off the shelf before its time."""
-        return await _answered(actions.unshelve(alert_id, body.by, body.reason))
+        return dict(await actions.unshelve(alert_id, body.by, body.reason))
 
     @router.post("/sensors/{sensor_id:path}/forget")
     async def forget(sensor_id: str, body: Acknowledgement) -> dict[str, Any]:
         """Let nobody wait for a sensor any more: its alerts end. It counts again with its next reading."""
-        return await _answered(actions.forget(sensor_id, body.by, body.reason))
+        return dict(await actions.forget(sensor_id, body.by, body.reason))
 
     @router.post("/deadletters/replay")
     async def replay(body: Numbers) -> dict[str, Any]:
         """Take dead letters through the gateway again; those that are readings now are dead letters no longer."""
-        return await _answered(actions.replay(body.numbers))
+        return dict(await actions.replay(body.numbers))
 
     return router
-
-
-async def _answered(change: Awaitable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what a change led to, or raise HTTPException with why it cannot be made."""
-    try:
-        return dict(await change)
-    except NotFoundError as error:
-        raise HTTPException(404, str(error)) from error
-    except ConflictError as error:
-        raise HTTPException(409, str(error)) from error
-    except RefusedError as error:
-        raise HTTPException(422, str(error)) from error
-    except JournalUnavailableError as error:
-        raise HTTPException(503, str(error)) from error

@@ -7,14 +7,14 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.gzip import GZipMiddleware
+from fastapi.responses import FileResponse, JSONResponse
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.middleware.gzip import GZipMiddleware
-from starlette.responses import FileResponse, JSONResponse
 
 from gateway import __version__
-from gateway.errors import GatewayError, TooMuchError
+from gateway.errors import ConflictError, GatewayError, NotFoundError, RefusedError, TooMuchError
 from gateway.web.ack import create_ack_page
 from gateway.web.actions import Permission, create_actions
 from gateway.web.api import create_router
@@ -26,6 +26,7 @@ from gateway.web.silences import create_silences
 from gateway.web.stream import Stream
 
 _STATIC = Path(__file__).parent / "static"
+_STATUS: dict[type[Exception], int] = {NotFoundError: 404, ConflictError: 409, RefusedError: 422, TooMuchError: 422}
 
 
 def create_app(services: Services, page: PageSettings, stream: Stream | None = None) -> FastAPI:
@@ -105,8 +106,8 @@ def _file(name: str) -> Any:
 async def _failed(_request: Request, error: Exception) -> JSONResponse:
     """Answer what went wrong: in words if the gateway raised it on purpose; else it is in the log."""
     if isinstance(error, GatewayError):
-        too_much = isinstance(error, TooMuchError)
-        return JSONResponse({"detail": str(error)}, status_code=422 if too_much else 503 if error.retry else 500)
+        status = _STATUS.get(type(error), 503 if error.retry else 500)
+        return JSONResponse({"detail": str(error)}, status_code=status)
     # this answer does not pass the guard: Starlette's outermost layer sends it
     return JSONResponse({"detail": "an error of the gateway's own; see its log"}, status_code=500, headers=HEADERS)
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.errors import ConflictError, JournalUnavailableError, NotFoundError
 from gateway.web.actions import Permission, Person
 from gateway.web.ports import Actions, Services
 
@@ -55,20 +53,9 @@ def _add_changes(router: APIRouter, actions: Actions, permission: Permission) ->
     @router.post("/{sensor_id:path}/set", dependencies=[Depends(permission)], responses=_ERRORS)
     async def set_baseline(sensor_id: str, body: Setting) -> dict[str, Any]:
         """Set what is normal for a sensor."""
-        return await _answer(actions.set_baseline(sensor_id, body.level, body.state, body.by, body.reason))
+        return dict(await actions.set_baseline(sensor_id, body.level, body.state, body.by, body.reason))
 
     @router.post("/{sensor_id:path}/relearn", dependencies=[Depends(permission)], responses=_ERRORS)
     async def relearn(sensor_id: str, body: Relearning) -> dict[str, Any]:
         """Have it learned anew what is normal for a sensor; what was learned before stays in the journal."""
-        return await _answer(actions.relearn(sensor_id, body.state, body.by, body.reason))
-
-
-async def _answer(change: Awaitable[Mapping[str, Any]]) -> dict[str, Any]:
-    try:
-        return dict(await change)
-    except NotFoundError as error:
-        raise HTTPException(404, str(error)) from error
-    except ConflictError as error:
-        raise HTTPException(409, str(error)) from error
-    except JournalUnavailableError as error:
-        raise HTTPException(503, str(error)) from error
+        return dict(await actions.relearn(sensor_id, body.state, body.by, body.reason))

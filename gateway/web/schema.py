@@ -1,5 +1,7 @@
 """The JSON that the API answers with, as its documentation shows it. Texts come from sensors: never interpret them."""
 
+# ruff: noqa: N815 - names as they are in the JSON, which every interface shows alike
+
 from __future__ import annotations
 
 from typing import Any, Literal
@@ -87,7 +89,7 @@ class Limits(BaseModel):
 class History(BaseModel):
     """A sensor's level over time, in columns of equal length: one value for each step in which there were readings."""
 
-    sensorId: str  # noqa: N815 - as in an alert
+    sensorId: str
     unit: str
     from_: str = Field(alias="from")
     to: str
@@ -119,10 +121,10 @@ class Step(BaseModel):
 class Trace(BaseModel):
     """The life of an event. `eventId` is what began it, `asked` what was asked for."""
 
-    eventId: str  # noqa: N815 - as in an alert
+    eventId: str
     asked: str
     kind: Literal["reading", "fact", "rejected"]
-    sensorId: str | None  # noqa: N815
+    sensorId: str | None
     traceparent: str | None
     steps: list[Step]
 
@@ -153,7 +155,7 @@ class Disk(BaseModel):
     """Bytes: the journal and what it may become, what the disk has left and what is never taken of that."""
 
     journal: int
-    journalLimit: int  # noqa: N815 - as in an alert
+    journalLimit: int
     free: int
     reserve: int
 
@@ -165,10 +167,10 @@ class Condition(BaseModel):
     reasons: list[str]
     broker: Broker
     influxdb: bool = Field(description="whether one is configured; how far behind it is, is among the consumers")
-    lastEntry: int  # noqa: N815
+    lastEntry: int
     consumers: list[Follower]
     handlers: list[HandlerState]
-    deadLetters: dict[str, int]  # noqa: N815
+    deadLetters: dict[str, int]
     disk: Disk
 
 
@@ -219,15 +221,15 @@ class Alert(BaseModel):
 
     id: str
     kind: AlertKind
-    sensorId: str  # noqa: N815 - the alert comes with the names that every interface shows
+    sensorId: str
     severity: Severity
     state: AlertState
     acknowledged: bool
-    shelvedUntil: str | None  # noqa: N815
-    openedAt: str  # noqa: N815
-    clearedAt: str | None  # noqa: N815
+    shelvedUntil: str | None
+    openedAt: str
+    clearedAt: str | None
     reason: str
-    openedBy: str  # noqa: N815
+    openedBy: str
 
 
 class AlertWithPast(Alert):

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, HTTPException, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from gateway.domain.events import AlertKind, Severity
-from gateway.errors import ConflictError, JournalUnavailableError, NotFoundError
 from gateway.web.actions import Permission, Person
 from gateway.web.ports import Actions, Services
 
@@ -68,8 +67,6 @@ def _add_changes(router: APIRouter, actions: Actions, permission: Permission) ->
             return dict(await actions.add_silence(texts, body.by, body.reason))
         except ValueError as error:
             raise HTTPException(422, str(error)) from error
-        except JournalUnavailableError as error:
-            raise HTTPException(503, str(error)) from error
 
     @router.post(
         "/silences/{silence_id}/expire",
@@ -78,11 +75,4 @@ def _add_changes(router: APIRouter, actions: Actions, permission: Permission) ->
     )
     async def expire(silence_id: str, body: Ending) -> dict[str, Any]:
         """End a silence now."""
-        try:
-            return dict(await actions.expire_silence(silence_id, body.by))
-        except NotFoundError as error:
-            raise HTTPException(404, str(error)) from error
-        except ConflictError as error:
-            raise HTTPException(409, str(error)) from error
-        except JournalUnavailableError as error:
-            raise HTTPException(503, str(error)) from error
+        return dict(await actions.expire_silence(silence_id, body.by))

@@ -185,7 +185,7 @@ async def test_a_wrong_token_is_said_and_asked_for_again(browser: Browser, busy:
         await dialog.get_by_label("Your name").fill("Ada")
         await dialog.get_by_label("Token").fill("wrong")
         await dialog.get_by_role("button", name="Acknowledge").click()
-        await expect(dialog.get_by_role("alert")).to_have_text("the token is missing or wrong.")
+        await expect(dialog.get_by_role("alert")).to_have_text("The token is missing or wrong.")
         await dialog.get_by_label("Token").fill(TOKEN)
         await dialog.get_by_role("button", name="Acknowledge").click()
         await expect(dialog).to_have_count(0)

@@ -70,7 +70,7 @@ def main() -> None:
     try:
         atheris.Fuzz()
     finally:
-        print(f"ended after {time.monotonic() - start:.0f} s", flush=True)  # noqa: T201
+        print(f"ended after {time.monotonic() - start:.0f} s", flush=True)  # noqa: T201 - as above
 
 
 if __name__ == "__main__":

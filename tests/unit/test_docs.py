@@ -38,16 +38,16 @@ def names_in(text: str) -> set[str]:
     return {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
 
 
-def commands(group: click.Group, prefix: str) -> set[str]:
+def commands(group: click.Group, prefix: str) -> dict[str, click.Command]:
     context = click.Context(group)
-    found: set[str] = set()
+    found: dict[str, click.Command] = {}
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
         if isinstance(command, click.Group):
             found |= commands(command, f"{prefix} {name}")
         else:
-            found.add(f"{prefix} {name}")
+            found[f"{prefix} {name}"] = command
     return found
 
 
@@ -67,7 +67,12 @@ def _types(annotation: Any) -> list[Any]:
 
 def test_every_command_is_documented() -> None:
     documented = {re.sub(r"( [A-Z_]+)+$", "", name) for name in names_in(section("Commands")) if " " in name}
-    assert documented == commands(cli, "vibration-gateway")
+    assert documented == commands(cli, "vibration-gateway").keys()
+
+
+def test_every_command_takes_the_configuration() -> None:
+    found = commands(cli, "vibration-gateway").items()
+    assert not [name for name, command in found if not any("-c" in option.opts for option in command.params)]
 
 
 def test_every_key_is_documented() -> None:

@@ -70,7 +70,7 @@ class TestAMachinesState:
         here.take(reading(0, 8.0), state("stopped"), reading(1, 8.0), state("running"))
         before = [sensor.state for sensor in here.pipeline._engine.sensors.values()]  # noqa: SLF001 - it is what is compared
         here.crash()
-        after = [sensor.state for sensor in here.pipeline._engine.sensors.values()]  # noqa: SLF001
+        after = [sensor.state for sensor in here.pipeline._engine.sensors.values()]  # noqa: SLF001 - as above
         for each in (*before, *after):
             each.limits = None
         assert after == before

@@ -14,9 +14,6 @@ from gateway.domain.planning.noise import Flaps, Traffic
 from gateway.domain.routing import Route
 from gateway.domain.telling import Item
 
-GROUPS = ("machine", "area", "site", "none")
-"""What alerts can be grouped by; what comes from no machine is a group of its own."""
-
 _REASONS = {
     "quiet": "quiet hours: warnings of this route wait until they end",
     "flap": "the alert of this sensor comes and goes; what becomes of it is gathered",

@@ -1,6 +1,7 @@
 // Asking the gateway to change something: a dialog for the name and the reason; the token is asked for once.
 
 import { $, element } from "./dom.js";
+import { capital } from "./words.js";
 
 const TOKEN = "vibration-gateway-token";
 const NAME = "vibration-gateway-name";
@@ -88,5 +89,5 @@ async function change(path, form, bodyOf) {
   if (answer.ok) return null;
   const { detail } = await answer.json().catch(() => ({}));
   const words = Array.isArray(detail) ? detail.map((each) => `${each.loc.at(-1)}: ${each.msg}`).join("; ") : detail;
-  return `${words ?? `the gateway answered ${answer.status}`}.`;
+  return `${capital(words ?? `the gateway answered ${answer.status}`)}.`;
 }

@@ -28,7 +28,7 @@ class TestHours:
             ("2026-01-15T06:00:00", False),
         ],
     )
-    def test_they_last_from_one_time_to_before_the_other_over_midnight(self, text: str, inside: bool) -> None:  # noqa: FBT001
+    def test_they_last_from_one_time_to_before_the_other_over_midnight(self, text: str, *, inside: bool) -> None:
         assert NIGHT.contain(at(text)) is inside
 
     def test_a_night_belongs_to_the_day_on_which_it_begins(self) -> None:

@@ -87,15 +87,15 @@ def test_nothing_is_drawn_of_nothing() -> None:
 def test_times_are_round_in_their_zone(hours: float, zone: tzinfo, texts: list[str]) -> None:
     where = span(hours, zone)
     scale = chart._Scale(0, 1, where.since_ns, where.until_ns)  # noqa: SLF001 - the picture itself cannot be read
-    assert [text for _, text in chart._time_ticks(scale, zone)] == texts  # noqa: SLF001
+    assert [text for _, text in chart._time_ticks(scale, zone)] == texts  # noqa: SLF001 - as above
 
 
 @pytest.mark.parametrize(
     ("highest", "ticks"), [(14.0, [0, 5, 10]), (1.0, [0, 0.5, 1]), (0.07, [0, 0.02, 0.04, 0.06]), (900, [0, 500])]
 )
 def test_values_are_round(highest: float, ticks: list[float]) -> None:
-    scale = chart._Scale(0, highest, 0, 1)  # noqa: SLF001
-    assert chart._value_ticks(scale) == pytest.approx(ticks)  # noqa: SLF001
+    scale = chart._Scale(0, highest, 0, 1)  # noqa: SLF001 - as above
+    assert chart._value_ticks(scale) == pytest.approx(ticks)  # noqa: SLF001 - as above
 
 
 def test_says_in_words_what_it_shows() -> None:

@@ -6,12 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException, Request
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
 
 from gateway.consumers.live import Live
 from gateway.errors import ConflictError, GatewayError, JournalUnavailableError, NotFoundError, RefusedError
