@@ -11,7 +11,7 @@ from gateway.config import Config, standing_silences
 from gateway.domain.alerts import describe
 from gateway.domain.baseline_history import current
 from gateway.domain.silences import describe_now
-from gateway.journal import Questions, Reader, account_of, level_history, life_of, rollups
+from gateway.journal import Questions, Reader, account_of, level_history, life_of, newest_readings, rollups
 from gateway.journal.silences import all_silences
 from gateway.journal.upkeep import disk_free
 from gateway.operations import Operations
@@ -29,10 +29,11 @@ class Answers:
         self._broker = broker
 
     async def history(self, sensor_id: str, since_ns: int, until_ns: int, limit: int) -> Sequence[StoredReading]:
-        """Return the newest `limit` readings of a sensor with since <= time < until, the oldest first."""
-        return await self._questions.ask(
-            lambda reader: list(reader.readings(sensor_id, since_ns, until_ns, limit))[::-1]
-        )
+        """Return the newest readings of a sensor with since <= time < until, the oldest first: `limit` at most.
+
+        There are fewer where they are large.
+        """
+        return await self._questions.ask(newest_readings, sensor_id, since_ns, until_ns, limit)
 
     async def levels(self, sensor_id: str, window_ns: tuple[int, int], points: int) -> Mapping[str, Any]:
         """Return a sensor's levels over a span of time, from the rollups, with its limits of now."""

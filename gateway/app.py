@@ -102,7 +102,7 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
         subscriber = make_subscriber(config.mqtt, client_id, filters, obsolete)
         followers = [each.table for each in rollups.RESOLUTIONS]
         followers += [*(["influx"] if config.influxdb else []), *(f"consumer.{name}" for name in plugins.consumers)]
-        upkeep = Upkeep(journal, stream, config.gateway.state_dir, config.retention)
+        upkeep = Upkeep(journal, stream, config.gateway.state_dir, config.retention, pipeline.snapshot)
         health = Health(subscriber, upkeep)
         publisher = Publisher(config.mqtt, f"{client_id}-out", f"vibration/gateway/{config.gateway.id}/status")
         listener, page_url = _listen(config)
@@ -366,11 +366,16 @@ async def _gauges(config: Config, stream: Stream, metrics: Metrics, subscriber: 
     while True:
         metrics.broker_connected.set(not subscriber.problems)
         metrics.journal_bytes.set(sum(file.stat().st_size for file in files if file.exists()))
-        open_alerts = await stream.read(Reader.count_open_alerts)
-        for severity in SEVERITIES:
-            metrics.alerts_open.labels(severity).set(open_alerts.get(severity, 0))
-        if config.influxdb is not None:
-            metrics.influx_lag_readings.set(stream.last_seq - await stream.cursor("influx"))
-        if config.otel is not None:
-            metrics.otel_lag_entries.set(stream.last_seq - await stream.cursor(OTEL))
+        with suppress(JournalUnavailableError):  # said where it is read
+            await _count_in_journal(config, stream, metrics)
         await asyncio.sleep(_GAUGES_EVERY)
+
+
+async def _count_in_journal(config: Config, stream: Stream, metrics: Metrics) -> None:
+    open_alerts = await stream.read(Reader.count_open_alerts)
+    for severity in SEVERITIES:
+        metrics.alerts_open.labels(severity).set(open_alerts.get(severity, 0))
+    if config.influxdb is not None:
+        metrics.influx_lag_readings.set(stream.last_seq - await stream.cursor("influx"))
+    if config.otel is not None:
+        metrics.otel_lag_entries.set(stream.last_seq - await stream.cursor(OTEL))

@@ -24,7 +24,7 @@ class JournalInUseError(JournalError):
 
 
 class JournalUnavailableError(GatewayError):
-    """The journal cannot be written right now, usually because the disk is full."""
+    """The journal cannot be written or read right now, usually because the disk is full."""
 
     retry = True
 

@@ -12,11 +12,15 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 
+import structlog
+
 from gateway.api import Entry, Notification, OutboxItem, Planning, Step
-from gateway.consumers.following import STEP_SIZE, Cursor, Source
+from gateway.consumers.following import STEP_SIZE, Cursor, Source, patiently
 from gateway.consumers.stored import Outbox, stored
 from gateway.domain.planning.planner import Planner
 from gateway.domain.telling import Item, Planned, fact_of
+
+log = structlog.get_logger(__name__)
 
 NAME = "notifier"
 
@@ -49,15 +53,16 @@ class Dispatcher:
 
     async def run(self, source: Source) -> None:
         """Follow the journal and the time, for ever."""
-        cursor = Cursor(source, NAME, await source.cursor(NAME))
+        cursor = Cursor(source, NAME, await patiently(partial(source.cursor, NAME)))
         records, silences = await self._outbox.remembered()
-        self._planner.restore(records, silences, time.time_ns())
+        if unreadable := self._planner.restore(records, silences, time.time_ns()):
+            log.warning("some of what was remembered of alerts was made by another version; left out", count=unreadable)
         await self._write(cursor, cursor.seq, self._planning(time.time_ns()))
         try:
             while True:
                 await self._pass_time(cursor)
                 await self._wait(cursor)
-                step = await source.step(cursor.seq, STEP_SIZE, readings=False)
+                step = await patiently(partial(source.step, cursor.seq, STEP_SIZE, readings=False))
                 await self._take(cursor, step)
         finally:
             await asyncio.shield(cursor.save())

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Protocol, TypeVar
 
 import structlog
 
 from gateway.api import Consumer, Step
-from gateway.errors import DeliveryError, GatewayError, JournalError
+from gateway.errors import DeliveryError, GatewayError, JournalError, JournalUnavailableError
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -85,16 +89,25 @@ class Cursor:
                 self._saved = self.seq
 
 
+async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask the journal; while it cannot be read, which it says itself, ask again."""
+    while True:
+        try:
+            return await ask()
+        except JournalUnavailableError:
+            await asyncio.sleep(_FIRST_PAUSE)
+
+
 async def follow(name: str, consumer: Consumer, source: Source, *, readings: bool = True, every: float = 0.0) -> None:
     """Hand everything in the journal after the cursor `name` to `consumer`, for ever; facts only, if so asked.
 
     One that keeps up is handed something `every` so many seconds at most.
     """
-    cursor = Cursor(source, name, await source.cursor(name))
+    cursor = Cursor(source, name, await patiently(partial(source.cursor, name)))
     try:
         while True:
             await cursor.wait()
-            step = await source.step(cursor.seq, STEP_SIZE, readings=readings)
+            step = await patiently(partial(source.step, cursor.seq, STEP_SIZE, readings=readings))
             if step.readings or step.entries:
                 await _hand_over(name, consumer, step)
             await cursor.move(step.until)
@@ -109,7 +122,7 @@ async def watch(consumer: Consumer, source: Source, start: int) -> None:
     seq = start
     while True:
         await source.wait(seq)
-        step = await source.step(seq, STEP_SIZE, readings=True)
+        step = await patiently(partial(source.step, seq, STEP_SIZE, readings=True))
         await consumer.consume(step.readings, step.entries)
         seq = step.until
         await asyncio.sleep(0.1)

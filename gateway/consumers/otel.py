@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 _TIMEOUT = 10.0  # seconds for each of connecting, sending and the answer
 _AT_ONCE = 500  # spans in one request
 _NEVER_TAKEN = {400, 413, 422}
+_TOO_LARGE = 413
 
 
 class Lookups(Struct, frozen=True):
@@ -77,6 +78,7 @@ class Exporter:
         return [span_of_message(entry, cause, await self._lookups.reading_behind(cause.fact)) for cause in causes]
 
     async def _post(self, spans: Sequence[Span]) -> None:
+        """Send spans; halve what is too large, down to the one span that is to blame."""
         scope = ScopeSpans(scope=InstrumentationScope(name="vibration-gateway"), spans=spans)
         request = ExportTraceServiceRequest(
             resource_spans=[ResourceSpans(resource=self._resource, scope_spans=[scope])]
@@ -86,7 +88,11 @@ class Exporter:
                 status = answer.status_code  # what it says besides may be long, and is not needed
         except httpx.HTTPError as error:
             raise DeliveryError(f"no answer from the OpenTelemetry endpoint: {type(error).__name__}") from None
-        if status in _NEVER_TAKEN:
+        if status == _TOO_LARGE and len(spans) > 1:
+            middle = len(spans) // 2
+            await self._post(spans[:middle])
+            await self._post(spans[middle:])
+        elif status in _NEVER_TAKEN:
             log.error("the OpenTelemetry endpoint does not take some spans; they are left out", status=status)
         elif not answer.is_success:
             raise DeliveryError(f"the OpenTelemetry endpoint answers {status}")

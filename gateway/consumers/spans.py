@@ -7,8 +7,10 @@ ids follow from the facts, so that a span that is sent twice is the same one.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from hashlib import blake2b
 
+import msgspec
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
@@ -66,7 +68,9 @@ def span_of_message(entry: Entry, cause: Entry, reading: StoredReading | None) -
 
 
 def _traceparent(reading: StoredReading | None) -> str:
-    found = reading.event().traceparent if reading is not None else None
+    found = None
+    with suppress(msgspec.MsgspecError):  # a body that the disk has damaged; the reading's row stands beside it
+        found = reading.event().traceparent if reading is not None else None
     return found if found is not None and is_valid(found) else ""
 
 

@@ -1,11 +1,12 @@
 """Hours of the week and weekly turns, in a time zone: what a route, quiet hours, a window and a rota are made of.
 
-Wall-clock times are local. Where a clock change skips an hour, a span ends when that hour would have; where one repeats
-it, both hours belong to the span.
+Wall-clock times are local. Where a clock change skips the time at which a span ends, it ends with the change; where one
+repeats an hour, both belong to the span.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -58,7 +59,16 @@ class Hours(Struct, frozen=True):
         """Return the moment of `end` on a local day; if the clock shows it twice, the first that is not past."""
         midnight = datetime.combine(day, time(), self.zone) + timedelta(minutes=self.end)
         first, second = (_ns(midnight.replace(fold=fold)) for fold in (0, 1))
+        if second < first:  # the clock skips it
+            first = self._change(second, first)
         return first if first > after_ns else max(second, after_ns + 60 * _SECOND_NS)
+
+    def _change(self, before_ns: int, after_ns: int) -> int:
+        """Return the moment between two at which the clock is changed."""
+        seconds = range(before_ns // _SECOND_NS, after_ns // _SECOND_NS)
+        old = self._local(before_ns).utcoffset()
+        changed = bisect_left(seconds, x=True, key=lambda second: self._local(second * _SECOND_NS).utcoffset() != old)
+        return before_ns + changed * _SECOND_NS
 
     def _local(self, now_ns: int) -> datetime:
         return datetime.fromtimestamp(now_ns // _SECOND_NS, self.zone)

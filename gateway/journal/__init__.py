@@ -2,7 +2,7 @@
 
 from gateway.journal.accounts import account_of, latest_changes
 from gateway.journal.database import FILE_NAME, StateLock, copy
-from gateway.journal.history import level_history
+from gateway.journal.history import level_history, newest_readings
 from gateway.journal.outbox import Outbox
 from gateway.journal.questions import Questions
 from gateway.journal.reader import READINGS, Reader
@@ -26,5 +26,6 @@ __all__ = [
     "latest_changes",
     "level_history",
     "life_of",
+    "newest_readings",
     "traceparent_behind",
 ]

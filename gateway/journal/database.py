@@ -66,6 +66,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
                 f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False, timeout=10
             )
             stack.callback(connection.close)
+            connection.execute("PRAGMA temp_store = MEMORY")  # a large answer needs no room on the disk
             version = connection.execute("PRAGMA user_version").fetchone()[0]
         except sqlite3.DatabaseError as error:
             raise JournalError(f"{path} cannot be read: {error}") from error

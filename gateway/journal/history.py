@@ -6,11 +6,12 @@ import time
 from math import isfinite
 from typing import Any
 
+from gateway.api import StoredReading
 from gateway.domain.alerts import Alert, describe
 from gateway.domain.baseline_facts import BASELINE_LEARNED
 from gateway.domain.events import rfc3339
 from gateway.domain.signals import MACHINE_STATE
-from gateway.journal.reader import Reader
+from gateway.journal.reader import MAX_STEP_BYTES, Reader
 from gateway.journal.rollups import RESOLUTIONS, SECOND_NS, choose
 
 _MOST_MARKS = 200
@@ -80,3 +81,15 @@ def _states(reader: Reader, sensor_id: str, since_ns: int, until_ns: int) -> lis
 def _short(level: float) -> float | None:
     """Return a level with the five digits that a chart can show, so that a year fits into a few kB."""
     return float(f"{level:.5g}") if isfinite(level) else None
+
+
+def newest_readings(reader: Reader, sensor_id: str, since_ns: int, until_ns: int, limit: int) -> list[StoredReading]:
+    """Return a sensor's newest readings, the oldest first: `limit` at most, fewer where they are large."""
+    found: list[StoredReading] = []
+    size = 0
+    for reading in reader.readings(sensor_id, since_ns, until_ns, limit):
+        found.append(reading)
+        size += len(reading.body)
+        if size > MAX_STEP_BYTES:
+            break
+    return found[::-1]

@@ -30,7 +30,8 @@ INSERT INTO notes (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET v
 DELETE FROM notes WHERE name = ?;
 
 -- name: upsert_cursor
-INSERT INTO cursors (consumer, seq) VALUES (?, ?) ON CONFLICT (consumer) DO UPDATE SET seq = excluded.seq;
+-- A cursor never goes back: who is stopped between a commit and the news of it saves an older place afterwards.
+INSERT INTO cursors (consumer, seq) VALUES (?, ?) ON CONFLICT (consumer) DO UPDATE SET seq = max(seq, excluded.seq);
 
 -- name: insert_outbox
 INSERT INTO outbox (
@@ -236,17 +237,26 @@ WHERE sensor = ?1 AND time = ?3 AND flags & 2
 ORDER BY time DESC LIMIT 1;
 
 -- name: trim_readings
--- What a box without a battery received in 1970 is as old as it says itself.
-DELETE FROM readings WHERE seq IN (SELECT seq FROM readings WHERE seq <= ?1 ORDER BY seq LIMIT ?2)
-AND max(received, time) < ?3;
+-- What a box without a battery received in 1970 is as old as it says itself. Rows from when its clock was ahead do not
+-- hold up the others: ten slices are looked at for one that goes, but never the whole table.
+DELETE FROM readings WHERE seq IN (
+    SELECT seq FROM (
+        SELECT seq, max(received, time) AS newest FROM readings WHERE seq <= ?1 ORDER BY seq LIMIT 10 * ?2
+    ) WHERE newest < ?3 LIMIT ?2
+);
 
 -- name: trim_events
-DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE seq <= ?1 ORDER BY seq LIMIT ?2)
-AND max(recorded, time) < ?3;
+DELETE FROM events WHERE seq IN (
+    SELECT seq FROM (
+        SELECT seq, max(recorded, time) AS newest FROM events WHERE seq <= ?1 ORDER BY seq LIMIT 10 * ?2
+    ) WHERE newest < ?3 LIMIT ?2
+);
 
 -- name: trim_dead_letters
-DELETE FROM dead_letters WHERE seq IN (SELECT seq FROM dead_letters WHERE seq <= ?1 ORDER BY seq LIMIT ?2)
-AND received < ?3;
+DELETE FROM dead_letters WHERE seq IN (
+    SELECT seq FROM (SELECT seq, received FROM dead_letters WHERE seq <= ?1 ORDER BY seq LIMIT 10 * ?2)
+    WHERE received < ?3 LIMIT ?2
+);
 
 -- name: trim_outbox
 DELETE FROM outbox WHERE id IN (
@@ -299,6 +309,9 @@ SELECT event_us, sensor FROM readings INDEXED BY readings_key WHERE event_id = ?
 -- name: reading_with_key
 SELECT seq, time, sensor, level, baseline, flags, event_id, received, body FROM readings
 WHERE event_us = ? AND sensor = ? AND event_id = ?;
+
+-- name: reading
+SELECT seq, time, sensor, level, baseline, flags, event_id, received, body FROM readings WHERE seq = ?;
 
 -- name: replaced_reading
 -- One that counts at the time of receipt, by that.

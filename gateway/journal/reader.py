@@ -227,16 +227,16 @@ class Reader:
         if until_ns is not None:
             coarse.append("event_us <= ?")
             coarse_values.append(until_ns // 1000)
-        columns = "seq, time, sensor, level, baseline, flags, event_id, received, body"
         own = " AND ".join(["NOT flags & 2", *coarse, *where])
         replaced = " AND ".join(["flags & 2", *where])
         query = (
-            f"SELECT {columns} FROM (SELECT * FROM readings WHERE {own} ORDER BY event_us DESC, time DESC LIMIT ?)"  # noqa: S608 - made of the constants above
-            f" UNION ALL SELECT {columns} FROM (SELECT * FROM readings WHERE {replaced} ORDER BY time DESC LIMIT ?)"
+            f"SELECT seq, time FROM (SELECT * FROM readings WHERE {own} ORDER BY event_us DESC, time DESC LIMIT ?)"  # noqa: S608 - made of the constants above
+            f" UNION ALL SELECT seq, time FROM (SELECT * FROM readings WHERE {replaced} ORDER BY time DESC LIMIT ?)"
             " ORDER BY time DESC LIMIT ?"
         )
-        for row in self._db.execute(query, (*coarse_values, *values, limit, *values, limit, limit)):
-            yield self._reading(row)
+        # The bodies, which may be large, are not sorted: each is read when its turn comes.
+        for seq, _ in self._db.execute(query, (*coarse_values, *values, limit, *values, limit, limit)):
+            yield self._reading(self._db.execute(self._sql["reading"], (seq,)).fetchone())
 
     def reading_bounds(self, since_ns: int | None, until_ns: int | None) -> tuple[int, int]:
         """Return the first and the last seq of the readings with since <= time < until; 1, 0 if none."""

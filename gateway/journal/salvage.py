@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ import structlog
 from gateway.api import Notification
 from gateway.domain.alerts import Alert
 from gateway.domain.decoding import EVENT
-from gateway.domain.planning.cases import RECORDS
 from gateway.domain.sensors import SensorState
 from gateway.domain.silences import Silence
 from gateway.errors import JournalError, JournalUnavailableError
@@ -43,7 +42,7 @@ _DECODE: dict[str, Callable[[tuple[Any, ...]], object]] = {
     "events": lambda row: _decode_json(row[8], type=dict[str, Any]),
     "alerts": lambda row: _decode_json(row[4], type=Alert),
     "outbox": lambda row: _decode_json(row[9], type=Notification),
-    "planner": lambda row: _decode_json(row[2], type=RECORDS.get(row[0], dict)),
+    "planner": lambda row: _decode_json(row[2], type=dict),
     "silences": lambda row: _decode_json(row[2], type=Silence),
     "detector": lambda row: decode_state(row[1]),
     "notes": lambda row: int(row[1]) if row[0] in {SNAPSHOT_SEQ, REGISTRY_SEQ} else row[1],
@@ -164,6 +163,17 @@ def is_damage(error: BaseException | None) -> bool:
     if isinstance(error, sqlite3.OperationalError):
         return any(words in str(error) for words in _DAMAGE)
     return type(error) is sqlite3.DatabaseError or isinstance(error, (msgspec.MsgspecError, UnicodeDecodeError))
+
+
+@contextmanager
+def passing_trouble() -> Iterator[None]:
+    """Let what keeps the journal from being read right now, but is no damage, raise JournalUnavailableError."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if is_damage(error):
+            raise
+        raise JournalUnavailableError(f"the journal cannot be read: {error}") from error
 
 
 def _salvage(path: Path, error: Exception) -> tuple[sqlite3.Connection, str]:

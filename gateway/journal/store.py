@@ -22,7 +22,7 @@ from gateway.domain.sensors import Sensor
 from gateway.domain.signals import Place
 from gateway.errors import JournalError, JournalUnavailableError
 from gateway.journal.database import load_queries
-from gateway.journal.salvage import RUNNING, is_damage, open_or_salvage, suspicion
+from gateway.journal.salvage import RUNNING, is_damage, open_or_salvage, passing_trouble, suspicion
 from gateway.journal.states import (
     MACHINES,
     REGISTRY_SEQ,
@@ -202,7 +202,8 @@ class Journal:
 
     def settled_seq(self, consumers: Iterable[str]) -> int:
         """Return up to where nobody needs the journal any more: neither a consumer nor a replay after a crash."""
-        return min([self._snapshot_seq(), *(self.cursor(consumer) for consumer in consumers)])
+        with passing_trouble():
+            return min([self._snapshot_seq(), *(self.cursor(consumer) for consumer in consumers)])
 
     def trim(self, query: str, seq: int, limit: int, before_ns: int) -> int:
         """Delete the oldest rows up to `seq` and older than a time, `limit` at most; return how many went."""
@@ -223,9 +224,9 @@ class Journal:
 
     def used_bytes(self) -> int:
         """Return what the content takes up in the file, without its free pages."""
-        pages, free, size = (
-            self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
-        )
+        names = ("page_count", "freelist_count", "page_size")
+        with passing_trouble():
+            pages, free, size = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
         return (pages - free) * size  # type: ignore[no-any-return] # numbers, by SQLite's documentation
 
     def append(self, facts: Iterable[tuple[int, Fact]], recorded_ns: int) -> None:

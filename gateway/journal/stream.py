@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 import msgspec
+import structlog
 
 from gateway.api import Step
-from gateway.errors import JournalError
+from gateway.errors import JournalError, JournalUnavailableError
 from gateway.journal.reader import Reader
-from gateway.journal.salvage import is_damage, suspicion
+from gateway.journal.salvage import passing_trouble, suspicion
 from gateway.journal.store import Journal
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 
 class Stream:
@@ -31,6 +34,7 @@ class Stream:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal-reader")
         self._last = journal.next_seq - 1
         self._news = asyncio.Event()
+        self._is_readable = True
 
     @property
     def last_seq(self) -> int:
@@ -50,15 +54,28 @@ class Stream:
             await self._news.wait()
 
     async def read(self, function: Callable[Concatenate[Reader, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a method of Reader: `await stream.read(Reader.sensors)`. Raises JournalError if the file is damaged."""
+        """Run a method of Reader: `await stream.read(Reader.sensors)`. Raises JournalError if the file is damaged.
+
+        Raises JournalUnavailableError if it cannot be read right now; the log says so once.
+        """
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._thread, lambda: function(self._reader, *args, **kwargs))
+            with passing_trouble():
+                found = await loop.run_in_executor(self._thread, lambda: function(self._reader, *args, **kwargs))
+        except JournalUnavailableError as error:
+            if self._is_readable:
+                log.warning("the journal cannot be read right now; trying again", error=str(error))
+            self._is_readable = False
+            raise
+        except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError):  # our mistake, no damage
+            raise
         except (sqlite3.DatabaseError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-            if not is_damage(error):
-                raise
             suspicion(self._path).touch()
             raise JournalError(f"{self._path} is damaged ({error}); the next start sets it aside") from error
+        if not self._is_readable:
+            log.info("the journal can be read again")
+        self._is_readable = True
+        return found
 
     async def step(self, after: int, limit: int, *, readings: bool) -> Step:
         """Return what follows `after`."""
@@ -68,7 +85,7 @@ class Stream:
 
     async def cursor(self, consumer: str) -> int:
         """Return the last sequence number a consumer is done with."""
-        return await self._journal.call(self._journal.cursor, consumer)
+        return (await self.read(Reader.cursors)).get(consumer, 0)
 
     async def move_cursor(self, consumer: str, seq: int) -> None:
         """Remember that a consumer is done with everything up to `seq`."""

@@ -63,13 +63,24 @@ class Ballast:
 
 
 class Upkeep:
-    """Watches over the journal's size and the disk's. `problem` says why nothing should be written, or is None."""
+    """Watches over the journal's size and the disk's. `problem` says why nothing should be written, or is None.
 
-    def __init__(self, journal: Journal, stream: Stream, state_dir: Path, section: RetentionSection) -> None:
+    `snapshot`, called in the journal's thread, saves the sensors' state, so that a crash replays nothing older.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        stream: Stream,
+        state_dir: Path,
+        section: RetentionSection,
+        snapshot: Callable[[], None],
+    ) -> None:
         self._journal = journal
         self._stream = stream
         self._state_dir = state_dir
         self._section = section
+        self._snapshot = snapshot
         self._ballast = Ballast(state_dir / "ballast", section.reserve)
         self.problem: str | None = None
         self._room = asyncio.Event()
@@ -99,6 +110,8 @@ class Upkeep:
             try:
                 for table in BIG_TABLES:
                     await self._inspect(table)
+            except JournalUnavailableError:
+                continue  # said where it is read; the next day it is looked through again
             except JournalError as error:
                 await report("journal", f"{error} and keeps what can be read")
             else:
@@ -154,7 +167,7 @@ class Upkeep:
     async def limit_size(self, consumers: Sequence[str], report: Report) -> None:
         """Keep the content under `max_size`: dead letters go first, then the readings that every consumer has had.
 
-        Rather than stop, those that a consumer has not had yet follow.
+        Rather than stop, those that a consumer has not had yet follow, but never what a crash would replay.
         """
         largest = self._section.max_size
         used = await self._journal.call(self._journal.used_bytes)
@@ -169,12 +182,19 @@ class Upkeep:
             await report("journal size", None)
         if used <= largest:
             return
-        done, end = await self._journal.call(self._journal.settled_seq, consumers), self._journal.next_seq
-        for query, limit in (("trim_dead_letters", end), ("trim_readings", done), ("trim_readings", end)):
-            while used > largest:
-                if not await self._journal.call(self._journal.trim, query, limit, SIZE_SLICE, _ANY_AGE):
-                    break
-                used = await self._journal.call(self._journal.used_bytes)
+        journal = self._journal
+        if await self._shrink("trim_dead_letters", journal.next_seq):
+            return
+        if not await self._shrink("trim_readings", await journal.call(journal.settled_seq, consumers)):
+            await journal.call(self._snapshot)
+            await self._shrink("trim_readings", await journal.call(journal.settled_seq, []))
+
+    async def _shrink(self, query: str, seq: int) -> bool:
+        """Delete the oldest rows up to `seq` until the content is under `max_size`; tell whether it is."""
+        while await self._journal.call(self._journal.used_bytes) > self._section.max_size:
+            if not await self._journal.call(self._journal.trim, query, seq, SIZE_SLICE, _ANY_AGE):
+                return False
+        return True
 
 
 def disk_free(folder: Path) -> int:

@@ -151,6 +151,24 @@ async def test_what_is_never_taken_is_left_out(here: Plant, receiver: OtlpReceiv
     assert [(entry["log_level"], entry["status"]) for entry in logs] == [("error", 400)]
 
 
+async def test_what_is_too_large_is_halved(here: Plant, receiver: OtlpReceiver) -> None:
+    receiver.largest = 700
+    with capture_logs() as logs:
+        await export(here, receiver.url, happened(here))
+    assert chain(receiver.spans) == CHAIN
+    assert len(receiver.requests) > 1
+    assert logs == []
+
+
+async def test_a_reading_that_the_disk_has_damaged_does_not_hold_up_the_rest(
+    here: Plant, receiver: OtlpReceiver
+) -> None:
+    entries = happened(here, TRACEPARENT)
+    here.journal._db.execute("UPDATE readings SET body = x'00'")  # noqa: SLF001 - as a damaged disk does
+    await export(here, receiver.url, entries)
+    assert chain(receiver.spans) == CHAIN
+
+
 def publish(broker: Mosquitto, count: int) -> None:
     """Publish readings that exceed their baseline, with a traceparent beside them."""
     client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)

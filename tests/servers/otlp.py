@@ -11,10 +11,14 @@ from tests.servers.ports import HOST
 
 
 class OtlpReceiver:
-    """A collector for traces over OTLP/HTTP. It answers with `status`, and takes the spans if that is 200."""
+    """A collector for traces over OTLP/HTTP. It answers with `status`, and takes the spans if that is 200.
+
+    More than `largest` bytes are too much for it.
+    """
 
     def __init__(self, status: int = 200) -> None:
         self.status = status
+        self.largest = 1_000_000
         self.spans: list[Span] = []
         self.requests: list[tuple[str, Mapping[str, str]]] = []
         self.resources: list[dict[str, str]] = []
@@ -30,15 +34,18 @@ class OtlpReceiver:
         self._thread.join()
         self._server.server_close()
 
-    def take(self, path: str, headers: Mapping[str, str], body: bytes) -> None:
+    def take(self, path: str, headers: Mapping[str, str], body: bytes) -> int:
+        """Take what was sent; return the status to answer with."""
         self.requests.append((path, headers))
-        if self.status != 200:
-            return
+        status = 413 if len(body) > self.largest else self.status
+        if status != 200:
+            return status
         assert headers["content-type"] == "application/x-protobuf"
         for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
             self.resources.append({each.key: each.value.string_value for each in resource.resource.attributes})
             for scope in resource.scope_spans:
                 self.spans += scope.spans
+        return status
 
 
 class _Request(BaseHTTPRequestHandler):
@@ -50,8 +57,8 @@ class _Request(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self._receiver.take(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
-        self.send_response(self._receiver.status)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.send_response(self._receiver.take(self.path, headers, body))
         self.send_header("Content-Length", "0")
         self.end_headers()
 

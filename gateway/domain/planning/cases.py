@@ -97,11 +97,15 @@ class Book:
         self._records: dict[str, dict[str, Any]] = {kind: {} for kind in RECORDS}
         self._touched: dict[tuple[str, str], None] = {}
 
-    def restore(self, rows: Iterable[tuple[str, str, bytes]]) -> None:
-        """Take up records as `changes` gave them; one that this program cannot read is left out."""
+    def restore(self, rows: Iterable[tuple[str, str, bytes]]) -> int:
+        """Take up records as `changes` gave them; return how many this program cannot read and leaves out."""
+        unreadable = 0
         for kind, key, encoded in rows:
-            if kind in RECORDS:
+            try:
                 self._records[kind][key] = msgspec.json.decode(encoded, type=RECORDS[kind])
+            except (KeyError, msgspec.ValidationError):
+                unreadable += 1
+        return unreadable
 
     def get(self, type_: type[R], key: str) -> R | None:
         """Return a record, or None."""

@@ -33,7 +33,7 @@ class Gathering:
         self._members.clear()
         for alert_id, case in cases:
             for leg in case.legs.values():
-                if leg.hold:
+                if leg.hold and self._desk.book.get(Hold, leg.hold) is not None:
                     self._members.setdefault(leg.hold, {})[alert_id] = None
 
     def place(self, case: Case, name: str, items: tuple[Item, ...], now_ns: int) -> None:

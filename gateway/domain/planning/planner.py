@@ -39,13 +39,15 @@ class Planner:
         self._muted: dict[str, dict[str, None]] = {}
         self._number = 0
 
-    def restore(self, rows: Iterable[tuple[str, str, bytes]], added: Iterable[Silence], now_ns: int) -> None:
+    def restore(self, rows: Iterable[tuple[str, str, bytes]], added: Iterable[Silence], now_ns: int) -> int:
         """Take up the records of an earlier planner and the silences that people have added.
+
+        Return how many records this program cannot read and leaves out.
 
         What was held back on a route that is no longer configured takes the routes there are now.
         """
         book = self._desk.book
-        book.restore(rows)
+        unreadable = book.restore(rows)
         for silence in added:
             self._mutes.silences.add(silence)
         clock = book.get(Clock, "")
@@ -67,6 +69,7 @@ class Planner:
         for silence in self._mutes.silences:
             if silence.hours is None:  # of a recurring one there is a notice only while it mutes something
                 self._follow_up.expect_notice(silence, now_ns)
+        return unreadable
 
     def due_ns(self) -> int | None:
         """Return when `pass_time` may have something to do."""
@@ -347,7 +350,10 @@ class Planner:
         self._follow_up.notice(self._mutes.silences.get(silence_id), muted, now_ns)
 
     def _drop_routes(self, now_ns: int) -> None:
-        """Forget the routes that are not configured any more; what they held back is told by those there are."""
+        """Forget the routes that are not configured any more; what they held back is told by those there are.
+
+        So is what a hold kept back that could not be read.
+        """
         desk, known = self._desk, self._desk.table.by_name
         for key, hold in desk.book.all(Hold):
             if hold.route not in known:
@@ -356,7 +362,11 @@ class Planner:
             if key not in known:
                 desk.book.drop(Traffic, key)
         for _, case in desk.book.all(Case):
-            gone = [route for route, leg in case.legs.items() if not desk.table.leads(route, leg.handlers)]
+            gone = [
+                route
+                for route, leg in case.legs.items()
+                if not desk.table.leads(route, leg.handlers) or (leg.hold and desk.book.get(Hold, leg.hold) is None)
+            ]
             held = {item.change: item for route in gone for item in case.legs[route].held}
             case.legs = {route: leg for route, leg in case.legs.items() if route not in gone}
             if held:

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.api import DeliveryError, Entry, StoredReading
+from gateway.api import DeliveryError, Entry, Step, StoredReading
 from gateway.consumers import following
 from gateway.consumers.following import follow, watch
 from gateway.errors import JournalError, JournalUnavailableError
@@ -206,3 +206,25 @@ async def test_a_watcher_starts_where_it_is_told_and_keeps_nothing(journal: Memo
     task.cancel()
     await asyncio.wait([task])
     assert journal.cursors == {}
+
+
+class Unreadable(MemoryJournal):
+    """One that cannot be read at the first two attempts."""
+
+    failures = 2
+
+    async def step(self, after: int, limit: int, *, readings: bool) -> Step:
+        if self.failures:
+            self.failures -= 1
+            raise JournalUnavailableError("the journal cannot be read: disk I/O error")
+        return await super().step(after, limit, readings=readings)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_a_journal_that_cannot_be_read_right_now_is_read_later(*, kept: bool) -> None:
+    journal, consumer = Unreadable(), Consumer()
+    journal.add(stored(second=0))
+    task = asyncio.create_task(follow("influx", consumer, journal) if kept else watch(consumer, journal, 0))
+    await eventually(lambda: consumer.seen == [1])
+    task.cancel()
+    await asyncio.wait([task])

@@ -10,6 +10,7 @@ from gateway.domain.schedule import Hours, Rota
 STOCKHOLM, NEW_YORK, LORD_HOWE = (
     ZoneInfo(name) for name in ("Europe/Stockholm", "America/New_York", "Australia/Lord_Howe")
 )
+SECOND_NS = 10**9
 NIGHT = Hours(STOCKHOLM, start=22 * 60, end=6 * 60)
 
 
@@ -41,10 +42,13 @@ class TestHours:
         weekend = Hours(STOCKHOLM, frozenset({5, 6}))
         assert weekend.until(at("2026-01-17T12:00:00")) == at("2026-01-19T00:00:00")
 
-    def test_an_hour_that_the_clock_skips_ends_when_it_would_have(self) -> None:
-        until_half_past_two = Hours(STOCKHOLM, start=0, end=150)
+    @pytest.mark.parametrize("start", [0, 22 * 60])
+    def test_where_the_clock_skips_their_end_they_end_with_the_change(self, start: int) -> None:
+        until_half_past_two = Hours(STOCKHOLM, start=start, end=150)
         end = until_half_past_two.until(at("2026-03-29T01:30:00"))
-        assert datetime.fromtimestamp(end / 1e9, UTC).isoformat() == "2026-03-29T01:30:00+00:00"
+        assert datetime.fromtimestamp(end / 1e9, UTC).isoformat() == "2026-03-29T01:00:00+00:00"
+        assert until_half_past_two.contain(end - SECOND_NS)
+        assert not until_half_past_two.contain(end)
 
     def test_an_hour_that_the_clock_shows_twice_belongs_to_them_twice(self) -> None:
         until_half_past_two = Hours(STOCKHOLM, start=0, end=150)
@@ -72,6 +76,8 @@ class TestHours:
             assert end_ns == now_ns
             return
         assert now_ns < end_ns <= now_ns + 9 * 86400 * 10**9
+        assert hours.contain(end_ns - SECOND_NS)
+        assert not hours.contain(end_ns) or end_ns > now_ns + 6 * 86400 * 10**9, "what has a gap has an end"
 
 
 class TestRotas:

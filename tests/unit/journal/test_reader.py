@@ -1,5 +1,6 @@
 """The reading side: steps that neither skip nor repeat, and what the command line asks for."""
 
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,11 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from gateway.api import Step
 from gateway.domain.events import Flag
-from gateway.errors import GatewayError
-from gateway.journal import Reader
+from gateway.errors import GatewayError, JournalUnavailableError
+from gateway.journal import Reader, Stream, newest_readings
 from tests.readings import NOON_NS, SECOND, Plant, event, message, plant, reading, topic_of
 
 DAY = 86_400
@@ -223,3 +225,38 @@ class TestTrend:
         (first, second) = reader.trend("VB-1", NOON_NS, NOON_NS + DAY * SECOND)
         assert (first[0] - NOON_NS) // SECOND == 0
         assert (second[0] - NOON_NS) // SECOND == 60
+
+
+class TestWhatIsLarge:
+    def test_many_large_readings_are_not_held_at_once(self, here: Plant, reader: Reader) -> None:
+        for second in range(50):
+            here.take(message(event(second, note="x" * 250_000)))
+        found = newest_readings(reader, "VB-1", NOON_NS, NOON_NS + DAY * SECOND, 10_000)
+        assert [row.event_id for row in found] == [f"VB-1@{second}" for second in range(18, 50)]
+        assert len(newest_readings(reader, "VB-1", NOON_NS, NOON_NS + DAY * SECOND, 3)) == 3
+
+
+class TestPassingTrouble:
+    @pytest.fixture
+    def stream(self, here: Plant) -> Iterator[Stream]:
+        made = Stream(here.journal, here.path)
+        yield made
+        made.close()
+
+    async def test_it_is_no_damage_and_the_log_says_so_once(self, here: Plant, stream: Stream) -> None:
+        def fail(_reader: Reader) -> None:
+            raise sqlite3.OperationalError("disk I/O error")
+
+        with capture_logs() as logs:
+            for _ in range(3):
+                with pytest.raises(JournalUnavailableError, match="cannot be read: disk I/O error"):
+                    await stream.read(fail)
+            assert await stream.cursor("influx") == 0
+        assert [(line["log_level"], line["event"]) for line in logs] == [
+            ("warning", "the journal cannot be read right now; trying again"),
+            ("info", "the journal can be read again"),
+        ]
+        assert not here.path.with_name("journal.db.suspect").exists()
+
+    def test_a_large_sort_needs_no_room_on_the_disk(self, reader: Reader) -> None:
+        assert reader._db.execute("PRAGMA temp_store").fetchone() == (2,)  # noqa: SLF001 - nothing else shows it

@@ -44,6 +44,13 @@ def outcomes(here: Plant) -> list[tuple[str, str, int]]:
         return reader.outbox_counts()
 
 
+def test_a_cursor_never_goes_back(journal: Journal) -> None:
+    """Who is stopped while a transaction moves the cursor saves an older place after it."""
+    journal.move_cursor("notifier", 25)
+    journal.move_cursor("notifier", 10)
+    assert journal.cursor("notifier") == 25
+
+
 class TestTransactions:
     def test_a_batch_is_written_whole_or_not_at_all(self, here: Plant, journal: Journal) -> None:
         batch = here.take(reading(0), message(b"{"))

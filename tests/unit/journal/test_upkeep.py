@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gateway.config import RetentionSection
 from gateway.journal import Journal, Stream, Upkeep
 from gateway.journal import upkeep as upkeep_module
-from tests.readings import NOON_NS, SECOND, Plant, message, plant, reading
+from tests.readings import NOON_NS, SECOND, Plant, event, message, plant, reading
 from tests.servers.waiting import until_async
 
 RESERVE = 100_000
@@ -53,7 +53,7 @@ class Disk:
 def upkeep_of(folder: Path, **section: Any) -> Upkeep:
     """Return one that has no journal: it is not needed for looking at the disk."""
     nothing = cast("Any", None)
-    return Upkeep(nothing, nothing, folder, RetentionSection.model_validate({"reserve": RESERVE, **section}))
+    return Upkeep(nothing, nothing, folder, RetentionSection.model_validate({"reserve": RESERVE, **section}), nothing)
 
 
 class TestTheDisk:
@@ -139,6 +139,7 @@ class FakeJournal:
     def __init__(self, readings: int, done: int, other: int, log: Callable[[str], None]) -> None:
         self.first, self.next_seq = 1, readings + 1
         self.done, self.other = done, other
+        self.saved = done
         self._log = log
 
     async def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -147,8 +148,11 @@ class FakeJournal:
     def used_bytes(self) -> int:
         return (self.next_seq - self.first) * 1000 + self.other
 
-    def settled_seq(self, _consumers: list[str]) -> int:
-        return self.done
+    def settled_seq(self, consumers: list[str]) -> int:
+        return self.done if consumers else self.saved
+
+    def snapshot(self) -> None:
+        self.saved = self.next_seq - 1
 
     def trim(self, query: str, seq: int, limit: int, _before_ns: int) -> int:
         if query == "trim_dead_letters":  # they go before all readings; there are none here
@@ -168,7 +172,8 @@ def test_the_oldest_go_first_those_that_everybody_has_had_before_the_rest(readin
     done = min(done, readings)
     journal = FakeJournal(readings, done, other, log.append)
     before = journal.used_bytes()
-    upkeep = Upkeep(cast("Any", journal), cast("Any", None), Path(), RetentionSection.model_validate({"max_size": CAP}))
+    section = RetentionSection.model_validate({"max_size": CAP})
+    upkeep = Upkeep(cast("Any", journal), cast("Any", None), Path(), section, journal.snapshot)
     asyncio.run(upkeep.limit_size(["influx"], Reports(log.append)))
     assert journal.used_bytes() <= CAP or journal.first == journal.next_seq
     assert journal.used_bytes() == before or before > CAP
@@ -196,6 +201,7 @@ class TestAge:
             Stream(here.journal, here.path),
             here.directory,
             RetentionSection.model_validate(dict(section)),
+            here.pipeline.snapshot,
         )
 
     def settle(self, here: Plant) -> None:
@@ -220,7 +226,8 @@ class TestAge:
 
     async def test_what_a_consumer_has_not_had_stays_however_old(self, here: Plant) -> None:
         here.take(*(reading(second) for second in range(10)))
-        self.settle(here)
+        here.pipeline.snapshot()
+        here.journal.move_cursor("notifier", 10)
         here.journal.move_cursor("influx", 4)
         await self.upkeep(here, readings="1s").trim(["notifier", "influx"], NOON_NS + DAY_NS)
         assert [row.seq for row in here.contents()["readings"]] == [5, 6, 7, 8, 9, 10]
@@ -229,6 +236,28 @@ class TestAge:
         here.take(*(reading(second) for second in range(10)))
         await self.upkeep(here, readings="1s").trim([], NOON_NS + DAY_NS)
         assert len(here.contents()["readings"]) == 10
+
+    async def test_rows_from_when_our_clock_was_ahead_do_not_hold_up_the_others(
+        self, here: Plant, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(upkeep_module, "SLICE", 10)
+        ahead = 10 * DAY_NS // SECOND
+        here.take(*(message(event(second), second=ahead) for second in range(3)))
+        here.take(*(message(b"{", second=ahead + second) for second in range(3)))
+        here.take(*(reading(10 + second) for second in range(50)), *(message(b"[", second=n) for n in range(50)))
+        self.settle(here)
+        upkeep = self.upkeep(here, readings="12h", dead_letters="12h")
+        await upkeep.trim(["notifier", "influx"], NOON_NS + DAY_NS)
+        assert [row.seq for row in here.contents()["readings"]] == [1, 2, 3]
+        assert here.contents()["dead letters"] == {"not_json": 3}
+
+    async def test_what_a_crash_would_replay_is_saved_before_it_goes(self, here: Plant) -> None:
+        here.take(*(reading(second, 8.0, note="x" * 1000) for second in range(2000)))
+        states = [sensor.state.newest_us for sensor in here.pipeline._engine.sensors.values()]  # noqa: SLF001 - it is what a crash loses
+        await self.upkeep(here, max_size="1MB").limit_size([], Reports())
+        here.journal.trim("trim_readings", here.journal.next_seq, 2000, 2**63 - 1)
+        here.crash()
+        assert [sensor.state.newest_us for sensor in here.pipeline._engine.sensors.values()] == states  # noqa: SLF001
 
     async def test_too_much_goes_whatever_its_times_say(self, here: Plant) -> None:
         """Sensors may be minutes ahead, and our clock may have gone back."""
@@ -262,7 +291,7 @@ async def test_the_inspection_reports_damage_and_lets_the_next_start_look(
     with plant(tmp_path) as here:
         here.take(*(reading(second) for second in range(10)))
         stream, reports = Stream(here.journal, path), Reports()
-        upkeep = Upkeep(here.journal, stream, tmp_path, RetentionSection())
+        upkeep = Upkeep(here.journal, stream, tmp_path, RetentionSection(), here.pipeline.snapshot)
         inspection = asyncio.ensure_future(upkeep.inspect(reports))
         await until_async(lambda: reports.said == [("journal", False)], 5, "a look without findings")
         await here.journal.call(here.journal._db.execute, "UPDATE readings SET body = x'00' WHERE seq = 7")  # noqa: SLF001 - as a damaged disk does

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 from gateway.domain.planning.history import notifications
 from gateway.domain.planning.muting import BROKER
 from gateway.domain.planning.noise import Noise
+from gateway.domain.planning.planner import Planner
 from gateway.domain.routing import Matchers, Route, RouteTable, Step
 from gateway.domain.schedule import Hours
 from gateway.domain.signals import MachineState, state_changed
@@ -387,3 +388,20 @@ def test_a_history_shows_who_would_have_been_told() -> None:
     told = [(one.kind, one.created_ns - NOON) for one in found if isinstance(one, Planned)]
     assert told == [("raised", 0), ("raised", 30 * SECOND)]
     assert [one.by for one in found if isinstance(one, Withheld)] == ["silence"]
+
+
+class TestAnotherVersionsRecords:
+    def test_what_cannot_be_read_is_left_out_and_counted(self) -> None:
+        seen = Watched(MAIL)
+        seen.take(fact("raised", "a", NOON))
+        records = [(kind, key, record) for (kind, key), record in seen.records.items()]
+        strange = [("case", "c", b'{"number": "one"}'), ("mood", "", b"{}")]
+        assert Planner(*seen.made).restore([*strange, *records], [], NOON) == 2
+
+    def test_what_a_hold_kept_back_that_cannot_be_read_is_told(self) -> None:
+        seen = Watched(MAIL)
+        seen.take(fact("raised", "a", NOON), fact("raised", "b", NOON + SECOND))
+        seen.records.update({known: b"[]" for known in seen.records if known[0] == "hold"})
+        seen.restart()
+        seen.pass_until(NOON + 10 * MINUTE)
+        assert seen.said() == [("mail", "raised", ["a"]), ("mail", "raised", ["b"])]
