@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import aiomqtt
 import structlog
@@ -15,13 +15,17 @@ from paho.mqtt.properties import Properties
 from gateway.config import MqttSection
 from gateway.domain.traceparent import NAME
 from gateway.errors import DeliveryError
-from gateway.mqtt.connection import password_of, tls_context
+from gateway.mqtt.connection import password_of
 
 log = structlog.get_logger(__name__)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _LASTING = 60.0
 """Seconds after which a connection counts as a success."""
+_PATIENCE = 10.0
+"""Seconds that the broker has to answer."""
+_GOODBYE = 2.0
+"""Seconds that it has for each of "offline" and the end of the connection: a stop does not wait for a mute broker."""
 
 
 class Publisher:
@@ -31,6 +35,7 @@ class Publisher:
         self._section = section
         self._client_id = client_id
         self._status_topic = status_topic
+        self._tls = section.tls.context() if section.tls else None
         self._client: aiomqtt.Client | None = None
         self._connected = asyncio.Event()
 
@@ -43,7 +48,7 @@ class Publisher:
             raise DeliveryError("not connected to the broker")
         try:
             await self._client.publish(
-                topic, payload, qos=1, retain=True, timeout=10, properties=self._properties(traceparent)
+                topic, payload, qos=1, retain=True, timeout=_PATIENCE, properties=self._properties(traceparent)
             )
         except (aiomqtt.MqttError, ValueError) as error:
             raise DeliveryError(
@@ -66,6 +71,7 @@ class Publisher:
                 async with self._connection():
                     await self._until_lost()
             except aiomqtt.MqttError as error:
+                _stop_if_cancelled()
                 log.debug("the announcer's connection has ended", error=str(error), pause=pause)
             if time.monotonic() - began > _LASTING:
                 pause = _FIRST_PAUSE
@@ -82,16 +88,19 @@ class Publisher:
             username=section.username,
             password=password_of(section),
             protocol=aiomqtt.ProtocolVersion.V5 if section.protocol == "5" else aiomqtt.ProtocolVersion.V311,
-            tls_context=tls_context(section.tls) if section.tls else None,
+            tls_context=self._tls,
             will=aiomqtt.Will(self._status_topic, "offline", qos=1, retain=True),
             keepalive=max(1, section.keepalive // 1_000_000_000),
+            timeout=_PATIENCE,
         ) as client:
-            await client.publish(self._status_topic, "online", qos=1, retain=True)
+            client.timeout = _GOODBYE  # from now on it is that of the exit
+            await client.publish(self._status_topic, "online", qos=1, retain=True, timeout=_PATIENCE)
             self._client = client
             try:
                 yield
             except asyncio.CancelledError:
-                await client.publish(self._status_topic, "offline", qos=1, retain=True, timeout=2)
+                with suppress(aiomqtt.MqttError):  # then the last will says it
+                    await client.publish(self._status_topic, "offline", qos=1, retain=True, timeout=_GOODBYE)
                 raise
             finally:
                 self._client = None
@@ -101,3 +110,10 @@ class Publisher:
         assert self._client is not None  # noqa: S101 - inside _connection
         async for _ in self._client.messages:
             pass
+
+
+def _stop_if_cancelled() -> None:
+    """Let a cancellation go on that an error has taken the place of, as when the exit finds the broker mute."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
