@@ -66,7 +66,7 @@ async def _alone(config: Config, make: Callable[[Operations], Awaitable[Mapping[
 def _ask(config: Config, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
     if config.http is None:
         raise GatewayError("the gateway is running without [http], so it cannot be asked; stop it, or configure [http]")
-    host = "127.0.0.1" if config.http.host in {"0.0.0.0", "::", ""} else config.http.host  # noqa: S104 - recognised, not bound
+    host = "127.0.0.1" if config.http.host in {"0.0.0.0", "::"} else config.http.host  # noqa: S104 - recognised, not bound
     url = f"http://{f'[{host}]' if ':' in host else host}:{config.http.port}{path}"
     try:
         answer = httpx.post(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     AnyHttpUrl,
     ConfigDict,
     Field,
@@ -57,7 +59,23 @@ class TlsSection(Section):
         for path in (self.ca, self.cert, self.key):
             if path is not None and not path.is_file():
                 raise ValueError(f"there is no file {path}")
+        self.context()
         return self
+
+    def context(self) -> ssl.SSLContext:
+        """Return a context that verifies the broker, by its host name too. Raises ValueError for a bad file."""
+        try:
+            context = ssl.create_default_context(cafile=self.ca)
+        except OSError as error:
+            raise ValueError(f"{self.ca} is not a readable file of certificates in PEM") from error
+        if self.cert is None:
+            return context
+        try:
+            context.load_cert_chain(self.cert, self.key, password="")  # never asks for one on a terminal
+        except OSError as error:
+            reason = "are not a readable certificate and its key in PEM, without a password"
+            raise ValueError(f"{self.cert} and {self.key} {reason}") from error
+        return context
 
 
 class MqttSection(Section):
@@ -100,19 +118,25 @@ class MqttSection(Section):
         return self
 
 
+def _without_user(url: AnyHttpUrl) -> AnyHttpUrl:
+    if url.username or url.password:  # it is shown in errors
+        raise ValueError("must be an address without a user and a password; the token is a key of its own")
+    return url
+
+
 class InfluxSection(Section):
     """The database for the history. Without this section the journal keeps it."""
 
-    url: AnyHttpUrl
-    org: str
-    bucket: str
-    token: SecretStr
+    url: Annotated[AnyHttpUrl, AfterValidator(_without_user)]
+    org: Annotated[str, Field(min_length=1)]
+    bucket: Annotated[str, Field(min_length=1)]
+    token: Token
 
 
 class HttpSection(Section):
     """The live page, the API and the metrics. Without this section there are none."""
 
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     port: Port = 8080
     token: Token | None = None
     public_url: AnyHttpUrl | None = None
@@ -228,11 +252,9 @@ class SensorSection(RuleOverrides):
 
 
 class PluginSection(Section):
-    """A handler's or consumer's table: `settings` is everything but these keys, for that plugin's own model."""
+    """A consumer's table, and a part of a handler's: `settings` is every other key, for that plugin's own model."""
 
     type: str
-    timeout: Duration = 30 * 10**9
-    rate: Rate | None = None
     settings: Mapping[str, Any] = Field(default_factory=dict, repr=False)
 
     @model_validator(mode="before")
@@ -240,8 +262,16 @@ class PluginSection(Section):
     def _split(cls, table: object) -> object:
         if not isinstance(table, dict):
             return table
-        own = {key: table[key] for key in ("type", "timeout", "rate") if key in table}
-        return {**own, "settings": {key: value for key, value in table.items() if key not in own}}
+        own = cls.model_fields.keys() - {"settings"}
+        ours = {key: value for key, value in table.items() if key in own}
+        return {**ours, "settings": {key: value for key, value in table.items() if key not in own}}
+
+
+class HandlerSection(PluginSection):
+    """A handler's table: how long a message may take, and how many may go."""
+
+    timeout: Interval = 30 * 10**9
+    rate: Rate | None = None
 
 
 class RetentionSection(Section):
@@ -269,7 +299,7 @@ class Config(Section):
     retention: RetentionSection = RetentionSection()
     machines: tuple[MachineSection, ...] = ()
     sensors: tuple[SensorSection, ...] = ()
-    handlers: Mapping[Name, PluginSection] = Field(default_factory=dict)
+    handlers: Mapping[Name, HandlerSection] = Field(default_factory=dict)
     consumers: Mapping[Name, PluginSection] = Field(default_factory=dict)
     routes: tuple[RouteSection, ...] = ()
     oncall: Mapping[Name, RotaSection] = Field(default_factory=dict)

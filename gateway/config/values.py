@@ -58,6 +58,12 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 def _host(text: str) -> str:
     if "/" in text or text.count(":") == 1:  # two and more are an IPv6 address
         raise ValueError("a host name or an address, without a scheme; the port is a key of its own")
+    try:
+        text.encode("idna")
+    except UnicodeError:
+        raise ValueError("no part of a host name between its dots may be empty or longer than 63 characters") from None
+    if not text.isprintable() or " " in text:
+        raise ValueError("a host name has no spaces and no control characters")
     return text
 
 

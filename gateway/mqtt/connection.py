@@ -9,7 +9,7 @@ import time
 
 import structlog
 
-from gateway.config import MqttSection, TlsSection
+from gateway.config import MqttSection
 
 log = structlog.get_logger(__name__)
 
@@ -101,7 +101,7 @@ def why_unreachable(section: MqttSection) -> str:
         with socket.create_connection((section.host, section.port), timeout=_DIAGNOSIS) as plain:
             if section.tls is None:
                 return "the broker closes the connection"
-            with tls_context(section.tls).wrap_socket(plain, server_hostname=section.host):
+            with section.tls.context().wrap_socket(plain, server_hostname=section.host):
                 return "the broker closes the connection after the TLS handshake"
     except ssl.SSLCertVerificationError as error:
         return f"its certificate is not to be trusted: {error.verify_message}; check mqtt.tls.ca and mqtt.host"
@@ -114,11 +114,3 @@ def why_unreachable(section: MqttSection) -> str:
 def password_of(section: MqttSection) -> str | None:
     """Return the password in the clear, for the client that needs it."""
     return section.password.get_secret_value() if section.password else None
-
-
-def tls_context(section: TlsSection) -> ssl.SSLContext:
-    """Return a context that verifies the broker, by its host name too."""
-    context = ssl.create_default_context(cafile=section.ca)
-    if section.cert is not None:
-        context.load_cert_chain(section.cert, section.key)
-    return context

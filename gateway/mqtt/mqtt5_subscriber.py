@@ -23,7 +23,7 @@ from mqtt5 import (
 
 from gateway.config import MqttSection
 from gateway.domain.events import Message
-from gateway.mqtt.connection import Pauses, Problems, password_of, refused, tls_context, where, why_unreachable
+from gateway.mqtt.connection import Pauses, Problems, password_of, refused, where, why_unreachable
 from gateway.mqtt.inbox import Inbox
 from gateway.mqtt.mqtt5_connection import Connection, ConnectionEndedError, in_words
 
@@ -54,7 +54,7 @@ class Mqtt5Subscriber:
         self._client_id = client_id
         self._filters = list(filters)
         self._obsolete = list(obsolete)
-        self._tls = tls_context(section.tls) if section.tls else None
+        self._tls = section.tls.context() if section.tls else None
         self._inbox = Inbox()
         self._arrived = asyncio.Event()
         self._next_batch_at = 0.0

@@ -23,7 +23,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from gateway.config import MqttSection
 from gateway.domain.events import Message
 from gateway.domain.traceparent import of_properties
-from gateway.mqtt.connection import Pauses, Problems, password_of, tls_context, where, why_unreachable
+from gateway.mqtt.connection import Pauses, Problems, password_of, where, why_unreachable
 from gateway.mqtt.inbox import Inbox
 
 log = structlog.get_logger(__name__)
@@ -117,7 +117,7 @@ class PahoSubscriber:
         if section.username is not None:
             client.username_pw_set(section.username, password_of(section))
         if section.tls is not None:
-            client.tls_set_context(tls_context(section.tls))
+            client.tls_set_context(section.tls.context())
         client.reconnect_delay_set(self._pauses.seconds, self._pauses.longest)  # type: ignore[arg-type] # annotated as int, used as a number of seconds
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail

@@ -17,7 +17,6 @@ from gateway.config import MqttSection
 from gateway.domain.events import Message
 from gateway.errors import DeliveryError
 from gateway.mqtt import inbox, subscriber
-from gateway.mqtt.connection import tls_context
 from gateway.mqtt.mqtt5_subscriber import Mqtt5Subscriber
 from gateway.mqtt.paho_subscriber import PahoSubscriber
 from gateway.mqtt.publisher import Publisher
@@ -525,6 +524,6 @@ def test_the_context_is_one_that_verifies(tmp_path: Path) -> None:
         {"topics": ["a/{sensor}"], "tls": {"ca": str(issue(tmp_path / "certificates").ca)}}
     )
     assert section.tls is not None
-    context = tls_context(section.tls)
+    context = section.tls.context()
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.config import expected_sensors, load, parse_duration, rules_for
 from gateway.errors import ConfigError
+from tests.servers.certificates import issue
 
 DOCUMENTED = """
 [gateway]
@@ -133,11 +134,12 @@ class TestWhatIsRead:
         assert problem.startswith("gateway.timezone: a time zone is a name such as 'Europe/Stockholm'")
 
     def test_every_other_key_of_the_interface_is_read(self, write: Write, tmp_path: Path) -> None:
+        files = issue(tmp_path / "tls")
         more = f"""client_id = "gw"
 username = "u"
 password = "p"
 protocol = "3.1.1"
-tls = {{ ca = "{tmp_path}/smtp-password", cert = "{tmp_path}/smtp-password", key = "{tmp_path}/smtp-password" }}
+tls = {{ ca = "{files.ca}", cert = "{files.client_cert}", key = "{files.client_key}" }}
 [http]
 token = "t"
 public_url = "https://plant.example.com"
@@ -149,7 +151,7 @@ on_delay = "10s"
         config = load(write(LEAST + more), {})
         assert (config.mqtt.client_id, config.mqtt.protocol) == ("gw", "3.1.1")
         assert config.mqtt.tls is not None
-        assert config.mqtt.tls.ca == tmp_path / "smtp-password"
+        assert config.mqtt.tls.ca == files.ca
         assert config.http is not None
         assert str(config.http.public_url) == "https://plant.example.com/"
         assert config.machines[0].on_delay == 10 * SECOND
@@ -212,6 +214,13 @@ class TestMistakes:
             ("[handlers.mail]\ntype = 'email'\ntimeout = 5", "handlers.mail.timeout: a duration"),
             ("[influxdb]\nurl = 'localhost'\norg = 'o'\nbucket = 'b'\ntoken = 't'", "influxdb.url: "),
             ("[influxdb]\nurl = 'http://localhost'", "influxdb.token: "),
+            ("[influxdb]\norg = ''", "influxdb.org: must not be empty"),
+            ("[influxdb]\nbucket = ''", "influxdb.bucket: must not be empty"),
+            ("[influxdb]\ntoken = ''", "influxdb.token: a token is printable ASCII"),
+            ("[influxdb]\nurl = 'http://u:hunter2@localhost'", "influxdb.url: must be an address without a user"),
+            ("[http]\nhost = 'plant..lan'", "http.host: no part of a host name"),
+            ("[http]\nhost = ''", "http.host: must not be empty"),
+            ("[handlers.mail]\ntype = 'email'\ntimeout = '0s'", "handlers.mail.timeout: must be above 0"),
         ],
     )
     def test_each_is_named_with_its_key(self, write: Write, mistake: str, expected: str) -> None:
@@ -228,6 +237,15 @@ class TestMistakes:
             ("topics = ['a']\nprotocol = '4'", "mqtt.protocol"),
             ("topics = ['a']\ntls = { cert = '/c' }", "mqtt.tls: cert and key go together"),
             ("topics = ['a']\ntls = { ca = '/nowhere' }", "mqtt.tls: there is no file /nowhere"),
+            (f"topics = ['a']\ntls = {{ ca = '{__file__}' }}", f"mqtt.tls: {__file__} is not a readable file of cert"),
+            (
+                f"topics = ['a']\ntls = {{ cert = '{__file__}', key = '{__file__}' }}",
+                f"mqtt.tls: {__file__} and {__file__} are not a readable certificate and its key",
+            ),
+            ("topics = ['a']\nhost = 'broker..lan'", "mqtt.host: no part of a host name"),
+            (f"topics = ['a']\nhost = '{'b' * 64}.lan'", "mqtt.host: no part of a host name"),
+            ("topics = ['a']\nhost = 'a b'", "mqtt.host: a host name has no spaces"),
+            ('topics = ["a"]\nhost = "a\\u0000b"', "mqtt.host: a host name has no spaces"),
             ("topics = ['a']\nkeepalive = 30", "mqtt.keepalive: a duration"),
             ("topics = ['a']\nclient_id = 'a b'", "mqtt.client_id"),
         ],
