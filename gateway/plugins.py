@@ -12,6 +12,7 @@ from gateway.api import Consumer, Handler
 from gateway.config import Config, PluginSection, masked
 from gateway.errors import ConfigError
 from gateway.handlers import build_handler
+from gateway.handlers.foreign import build_foreign
 
 CONSUMER_GROUP = "vibration_gateway.consumers"
 
@@ -26,8 +27,8 @@ class Plugins(Struct, frozen=True):
 def build_plugins(config: Config) -> Plugins:
     """Make the handlers and third parties' consumers. Raises ConfigError with every problem; connects to nothing."""
     problems: list[str] = []
-    handlers = _build_each("handlers", config.handlers, build_handler, problems)
-    consumers = _build_each("consumers", config.consumers, build_consumer, problems)
+    handlers = _build_each(config.handlers, build_handler, problems)
+    consumers = _build_each(config.consumers, build_consumer, problems)
     if config.otel is not None and not _is_installed("opentelemetry-proto"):
         problems.append("otel: this needs the extra 'otel': pip install 'vibration-gateway[otel]'")
     if problems:
@@ -48,23 +49,17 @@ def build_consumer(name: str, type_: str, settings: Mapping[str, Any]) -> Consum
     if not found:
         known = ", ".join(sorted(entry.name for entry in entry_points(group=CONSUMER_GROUP))) or "none are installed"
         raise ConfigError([f"consumers.{name}.type: there is no consumer of type {type_!r} (there are: {known})"])
-    try:
-        consumer: Consumer = found[0].load()(name, settings)
-    except (ValueError, TypeError) as error:
-        raise ConfigError([f"consumers.{name}: {type(error).__name__}: its settings cannot be used"]) from error
+    consumer: Consumer = build_foreign(f"consumers.{name}", found[0], settings)
     return consumer
 
 
 def _build_each(
-    section: str,
     tables: Mapping[str, PluginSection],
     build: Callable[[str, str, Mapping[str, Any]], Any],
     problems: list[str],
 ) -> dict[str, Any]:
     built: dict[str, Any] = {}
     for name, table in tables.items():
-        if table.timeout <= 0:
-            problems.append(f"{section}.{name}.timeout: must be longer than nothing")
         try:
             built[name] = build(name, table.type, table.settings)
         except ConfigError as error:

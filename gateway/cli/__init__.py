@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
+from typing import Any
 
 import click
 
@@ -10,6 +12,8 @@ from gateway import __version__
 from gateway.errors import ConfigError, GatewayError
 
 FAILED, USAGE, PROBLEMS = 1, 2, 3
+JOURNAL = "gateway.journal"
+"""Where a command leaves the path of the journal that it reads, in click's `meta`."""
 
 _COMMANDS = {
     "run": "gateway.cli.running:run",
@@ -33,6 +37,17 @@ _COMMANDS = {
 
 class _Commands(click.Group):
     """Imports a command only when it is asked for: `--help` and `events count` stay quick."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command. Raises GatewayError, with the journal's path, for one that cannot be read."""
+        try:
+            return super().invoke(ctx)
+        except sqlite3.Error as error:
+            where = ctx.meta.get(JOURNAL, "the journal")
+            raise GatewayError(
+                f"{where} cannot be read: {error}; if it is damaged, make an empty file journal.db.suspect beside it"
+                " and restart the gateway, which then looks through all of it and keeps what can be read"
+            ) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_COMMANDS)
@@ -76,4 +91,8 @@ def main() -> None:
         sys.exit(FAILED)
     except BrokenPipeError:
         sys.stderr.close()
+        sys.exit(FAILED)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"Error: {where}{error.strerror or error}; is it there, and may this user use it?", err=True)
         sys.exit(FAILED)

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gateway.cli import JOURNAL
 from gateway.config import Config, load_state_dir, parse_duration
 from gateway.domain.events import microseconds
 from gateway.domain.kpis import Kpis, assess
@@ -89,8 +90,10 @@ def _after_since(context: click.Context, _: click.Parameter, until: int | None) 
 
 def open_reader(config_path: Path) -> Reader:
     """Return a reader of the journal that a configuration names; it is closed when the command ends."""
-    reader = Reader(load_state_dir(config_path) / FILE_NAME)
-    click.get_current_context().call_on_close(reader.close)
+    context = click.get_current_context()
+    context.meta[JOURNAL] = path = load_state_dir(config_path) / FILE_NAME
+    reader = Reader(path)
+    context.call_on_close(reader.close)
     return reader
 
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from pydantic import ValidationError
-
-from gateway.api import Context, Handler, HandlerFactory
-from gateway.config import validation_problems
+from gateway.api import Context, Handler
 from gateway.errors import ConfigError
+from gateway.handlers.foreign import build_foreign
 from gateway.handlers.isolation import Isolated
-from gateway.handlers.wording import redact
 
 GROUP = "vibration_gateway.handlers"
 BUILT_IN = {  # by name, so that only what the configuration asks for is imported
@@ -34,23 +31,11 @@ def build_handler(name: str, type_: str, settings: Mapping[str, Any]) -> Handler
     Raises ConfigError with one line, `handlers.NAME.KEY: reason`, for each setting to mend. None of them shows a
     value, and neither does the chain of exceptions, since any value may be a secret.
     """
-    factory = _factory(name, type_)
     where = f"handlers.{name}"
-    try:
-        handler = factory(name, settings)
-    except ValidationError as error:
-        problems = validation_problems(error, where)
-    except KeyError as error:
-        problems = [f"{where}.{error.args[0]}: is required"]
-    except (TypeError, ValueError) as error:
-        problems = [f"{where}: {error}"]
-    else:
-        if inspect.iscoroutinefunction(getattr(handler, "send", None)):
-            return handler if type_ in BUILT_IN.keys() - FOREIGN else Isolated(name, handler)
-        problems = [f"{where}.type: {type_} is not a handler, it has no `async def send(self, notification)`"]
-    if type_ not in BUILT_IN:  # a third party's own words may quote what it was given
-        problems = [where + redact(problem.removeprefix(where), _texts(settings)) for problem in problems]
-    raise ConfigError(problems)
+    handler: Handler = build_foreign(where, _offered(where, type_), settings, is_ours=type_ in BUILT_IN)
+    if not inspect.iscoroutinefunction(getattr(handler, "send", None)):
+        raise ConfigError([f"{where}.type: {type_} is not a handler, it has no `async def send(self, notification)`"])
+    return handler if type_ in BUILT_IN.keys() - FOREIGN else Isolated(name, handler)
 
 
 def attach(handler: Handler, context: Context) -> None:
@@ -60,23 +45,9 @@ def attach(handler: Handler, context: Context) -> None:
         take(context)
 
 
-def _factory(name: str, type_: str) -> HandlerFactory:
+def _offered(where: str, type_: str) -> EntryPoint:
     offered = {} if type_ in BUILT_IN else {point.name: point for point in entry_points(group=GROUP)}
     offered |= {known: EntryPoint(known, target, GROUP) for known, target in BUILT_IN.items()}
     if type_ not in offered:
-        raise ConfigError([f"handlers.{name}.type: no such type; there are {', '.join(sorted(offered))}"])
-    try:
-        factory: HandlerFactory = offered[type_].load()
-    except (AttributeError, ImportError) as error:
-        raise ConfigError([f"handlers.{name}.type: {type_} cannot be loaded: {error}"]) from error
-    return factory
-
-
-def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for item in value:
-            yield from _texts(item)
-    else:
-        yield str(value)
+        raise ConfigError([f"{where}.type: no such type; there are {', '.join(sorted(offered))}"])
+    return offered[type_]

@@ -1,6 +1,8 @@
 """Exit codes, `check`, `backup`, and errors that are one line."""
 
 import asyncio
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from gateway.api import DeliveryError, Notification
 from gateway.handlers.memory import MemoryHandler
 from gateway.journal import Reader
-from tests.readings import Plant, reading
+from tests.readings import Plant, plant, reading
 from tests.unit.cli.conftest import Run
 
 
@@ -87,12 +89,12 @@ class TestCheck:
         with config.open("a") as file:
             file.write(
                 '[handlers.mail]\ntype = "email"\nhots = "x"\n[handlers.pigeon]\ntype = "pigeon"\n'
-                '[handlers.log]\ntype = "log"\ntimeout = "0s"\n[consumers.other]\ntype = "nonsense"\n'
+                '[consumers.other]\ntype = "nonsense"\n'
             )
         result = run("check")
         assert result.code == 3
         lines = result.err.splitlines()
-        for key in ("handlers.mail.hots", "handlers.mail.host", "handlers.pigeon.type", "handlers.log.timeout"):
+        for key in ("handlers.mail.hots", "handlers.mail.host", "handlers.pigeon.type"):
             assert [line for line in lines if line.startswith(f"{config}: {key}: ")], key
         assert [line for line in lines if line.startswith(f"{config}: consumers.other.type: ")]
 
@@ -190,3 +192,28 @@ class TestHandlers:
         result = run("handlers", "test", "m")
         assert result.code == 1
         assert "returned dict instead of what was said" in result.err
+
+
+@pytest.mark.parametrize("command", [["stats"], ["events", "list"], ["alerts", "list"], ["deadletters", "count"]])
+def test_a_damaged_journal_is_one_line(run: Run, tmp_path: Path, command: list[str]) -> None:
+    with plant(tmp_path / "state") as made:
+        made.take(*(reading(second, 8.0) for second in range(3)))
+    raw = bytearray(made.path.read_bytes())
+    raw[4096:] = b"\xa5" * (len(raw) - 4096)
+    made.path.write_bytes(raw)
+    result = run(*command)
+    assert result.code == 1
+    assert result.err.startswith(
+        f"Error: {made.path} cannot be read: database disk image is malformed; if it is damaged,"
+    )
+    assert result.err.count("\n") == 1
+
+
+def test_what_the_system_refuses_is_one_line(run: Run, here: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(here.path))
+
+    monkeypatch.setattr(Reader, "count_dead_letters", refuse)
+    result = run("deadletters", "count")
+    assert (result.code, result.out) == (1, "")
+    assert result.err == f"Error: {here.path}: Permission denied; is it there, and may this user use it?\n"

@@ -169,6 +169,14 @@ def with_model(_name: str, settings: Mapping[str, Any]) -> Pager:
     raise AssertionError("the settings of these tests are bad")
 
 
+def unreadable(_name: str, settings: Mapping[str, Any]) -> Pager:
+    raise OSError(f"cannot open {settings['number']}")
+
+
+def unnamed(_name: str, _settings: Mapping[str, Any]) -> Pager:
+    raise KeyError
+
+
 @pytest.fixture
 def offer(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
     """Return a function that installs its argument as the handler type "pager"."""
@@ -195,6 +203,8 @@ def offer(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
         (with_model, {"number": {"inner": SECRET}}, "handlers.ours.number: must be a whole number"),
         (Blocking, {"number": 1}, "handlers.ours.type: pager is not a handler, it has no `async def send"),
         (lambda: None, {}, "handlers.ours: "),
+        (unreadable, {"number": SECRET}, "handlers.ours: pager cannot be made of these settings: OSError"),
+        (unnamed, {}, "handlers.ours: KeyError"),
     ],
 )
 def test_hides_values_in_what_a_third_party_says(

@@ -1,0 +1,94 @@
+"""Third parties' consumers: whatever they raise is a line, and the gateway goes on."""
+
+from collections.abc import Callable, Mapping
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway import plugins
+from gateway.config import load
+from gateway.errors import ConfigError
+from gateway.plugins import build_consumer, build_plugins
+
+SECRET = "hunter2-and-more"
+LEAST = """
+[gateway]
+id = "edge-1"
+state_dir = "/tmp/state"
+[mqtt]
+topics = ["vibration/{sensor}/reading"]
+"""
+
+
+class Report:
+    def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
+        self.name, self.url, self.settings = name, settings["url"], settings
+
+
+def breaks_down(_name: str, settings: Mapping[str, Any]) -> Report:
+    raise OSError(f"cannot open {settings['url']}")
+
+
+def is_choosy(_name: str, settings: Mapping[str, Any]) -> Report:
+    raise ValueError(f"{settings['url']} is not an address")
+
+
+Offer = Callable[..., None]
+
+
+@pytest.fixture
+def offer(monkeypatch: pytest.MonkeyPatch) -> Offer:
+    """Return a function that installs a factory as the consumer type "report", or lets its import fail."""
+
+    def install(factory: object = None, error: Exception | None = None) -> None:
+        class Installed(EntryPoint):
+            def load(self) -> object:
+                if error is not None:
+                    raise error
+                return factory
+
+        monkeypatch.setattr(plugins, "entry_points", lambda **_: [Installed("report", "reports:Report", "")])
+
+    return install
+
+
+@pytest.mark.parametrize(
+    ("factory", "settings", "problem"),
+    [
+        (Report, {}, "consumers.ours.url: is required"),
+        (is_choosy, {"url": SECRET}, "consumers.ours: *** is not an address"),
+        (breaks_down, {"url": SECRET}, "consumers.ours: report cannot be made of these settings: OSError"),
+        (None, {}, "consumers.ours: 'NoneType' object is not callable"),
+    ],
+)
+def test_what_its_maker_raises_is_a_line_without_a_value(
+    offer: Offer, factory: object, settings: dict[str, Any], problem: str
+) -> None:
+    offer(factory)
+    with pytest.raises(ConfigError) as caught:
+        build_consumer("ours", "report", settings)
+    assert caught.value.problems == [problem]
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(ImportError("No module named 'reports'"), "No module named 'reports'"), (RuntimeError(SECRET), "RuntimeError")],
+)
+def test_one_that_cannot_be_loaded_is_named(offer: Offer, error: Exception, reason: str) -> None:
+    offer(error=error)
+    with pytest.raises(ConfigError) as caught:
+        build_consumer("ours", "report", {})
+    assert caught.value.problems == [f"consumers.ours.type: report cannot be loaded: {reason}"]
+    assert caught.value.__context__ is None
+
+
+def test_every_key_but_its_type_is_the_consumers_own(offer: Offer, tmp_path: Path) -> None:
+    offer(Report)
+    path = tmp_path / "gateway.toml"
+    path.write_text(LEAST + "[consumers.ours]\ntype = 'report'\nurl = 'x'\ntimeout = 5\nrate = 'often'\n")
+    made = build_plugins(load(path, {})).consumers["ours"]
+    assert isinstance(made, Report)
+    assert made.settings == {"url": "x", "timeout": 5, "rate": "often"}
