@@ -70,6 +70,7 @@ _POINTS_EVERY = 0.2
 """Seconds. A request for each commit would be hundreds a second."""
 _OWN_METRICS_EVERY = 10.0
 _PASS_TIME_EVERY = 1.0
+_TRY_AGAIN = 1.0
 
 
 async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
@@ -105,7 +106,7 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
         upkeep = Upkeep(journal, stream, config.gateway.state_dir, config.retention, pipeline.snapshot)
         health = Health(subscriber, upkeep)
         publisher = Publisher(config.mqtt, f"{client_id}-out", f"vibration/gateway/{config.gateway.id}/status")
-        listener, page_url = _listen(config)
+        listener, page_url = _listen(config, stack)
 
         async def report(subject: str, problem: str | None, severity: Severity = "warning") -> None:
             """Raise or clear an alert about a part of the gateway itself."""
@@ -164,7 +165,7 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
             tasks.start("heartbeat", beat(config.heartbeat, health.reasons))
         tasks.start("gauges", _gauges(config, stream, metrics, subscriber))
         await stack.enter_async_context(subscriber)
-        tasks.start("subscriptions", _remember_subscriptions(subscriber, journal, filters, obsolete))
+        tasks.start("subscriptions", remember_subscriptions(subscriber, journal, filters, obsolete))
         tasks.start(
             "ingest",
             ingest(subscriber, journal=journal, pipeline=pipeline, stream=stream, metrics=metrics, health=health),
@@ -179,14 +180,24 @@ async def _last_snapshot(journal: Journal, pipeline: Pipeline) -> None:
         await journal.call(pipeline.snapshot)
 
 
-async def _remember_subscriptions(
+async def remember_subscriptions(
     subscriber: Subscriber, journal: Journal, filters: list[str], obsolete: list[str]
 ) -> None:
     """Note what the broker's session has, so that what leaves the configuration can be removed from it."""
-    await journal.call(journal.write_note, SUBSCRIPTIONS, json.dumps([*filters, *obsolete]))
+    await _note_subscriptions(journal, [*filters, *obsolete])
     await subscriber.subscribed.wait()
-    await journal.call(journal.write_note, SUBSCRIPTIONS, json.dumps(filters))
+    await _note_subscriptions(journal, filters)
     await asyncio.Event().wait()
+
+
+async def _note_subscriptions(journal: Journal, filters: list[str]) -> None:
+    """Write them down; while the journal cannot be written, which is said where batches are, try again."""
+    while True:
+        try:
+            return await journal.call(journal.write_note, SUBSCRIPTIONS, json.dumps(filters))
+        except JournalUnavailableError as error:
+            log.debug("the subscriptions cannot be noted; trying again", error=str(error))
+            await asyncio.sleep(_TRY_AGAIN)
 
 
 class Condition(Struct, frozen=True):
@@ -235,16 +246,17 @@ def restored_pipeline(config: Config, journal: Journal, templates: TopicTemplate
     return pipeline
 
 
-def _listen(config: Config) -> tuple[Any, str | None]:
+def _listen(config: Config, stack: AsyncExitStack) -> tuple[Any, str | None]:
     """Return a listening socket and the page's address, if there is to be one. Only then is the web part imported."""
     if config.http is None:
         return None, None
     from gateway.web.server import listen  # noqa: PLC0415 - its imports cost 30 MB
 
     listener = listen(config.http.host, config.http.port)
+    stack.callback(listener.close)  # a start that fails later must not keep the port
     if config.http.public_url is not None:
         return listener, str(config.http.public_url)
-    host = "127.0.0.1" if config.http.host in {"0.0.0.0", "::", ""} else config.http.host  # noqa: S104 - recognised, not bound
+    host = "127.0.0.1" if config.http.host in {"0.0.0.0", "::"} else config.http.host  # noqa: S104 - recognised, not bound
     return listener, f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}/"
 
 

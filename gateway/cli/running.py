@@ -31,7 +31,7 @@ def run(config_path: Path, log_level: str) -> None:
     """
     config, plugins = _load(config_path)
     logs.set_up(config.secrets, log_level)
-    asyncio.run(_run_and_reload(config_path, config, plugins, log_level))
+    asyncio.run(run_and_reload(config_path, config, plugins, log_level))
 
 
 def _load(config_path: Path) -> tuple[Config, Plugins]:
@@ -43,7 +43,7 @@ def _load(config_path: Path) -> tuple[Config, Plugins]:
         raise ConfigError([f"{config_path}: {problem}" for problem in error.problems]) from error
 
 
-async def _run_and_reload(config_path: Path, config: Config, plugins: Plugins, log_level: str) -> None:
+async def run_and_reload(config_path: Path, config: Config, plugins: Plugins, log_level: str) -> None:
     """Run the gateway; on SIGHUP stop it in order and start it with the new configuration.
 
     Nothing is lost in between: the broker keeps what comes. What can fail about a configuration is tried before the
@@ -57,13 +57,18 @@ async def _run_and_reload(config_path: Path, config: Config, plugins: Plugins, l
         running = asyncio.ensure_future(app.run(config, _announce(config, started), plugins))
         reloaded = await _next_configuration(config_path, signals, running)
         if reloaded is None:
-            if old is None or started.is_set() or not isinstance(_failure(running), GatewayError):
+            failure = _failure(running)
+            if old is None or started.is_set() or failure is None:
                 log.info("stopping")
                 await _ended(running)
                 log.info("stopped")
                 return
-            log.error("the new configuration cannot be used; the old one comes back", error=str(_failure(running)))
+            details = None if isinstance(failure, GatewayError) else failure
+            log.error(
+                "the new configuration cannot be used; the old one comes back", error=str(failure), exc_info=details
+            )
             config, plugins, old = old, build_plugins(old), None
+            logs.set_up(config.secrets, log_level)
             continue
         await _ended(running)
         del running

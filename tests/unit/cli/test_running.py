@@ -1,0 +1,53 @@
+"""A reload: what cannot be started with changes nothing."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from gateway import app
+from gateway.cli import logs, running
+from gateway.config import Config, load
+from gateway.errors import GatewayError
+from gateway.plugins import Plugins
+
+
+@pytest.mark.parametrize("problem", [GatewayError("port 80 is taken"), OSError("no such file"), KeyError("url")])
+def test_whatever_a_start_after_a_reload_fails_with_the_old_configuration_is_back(
+    config: Path, monkeypatch: pytest.MonkeyPatch, problem: Exception
+) -> None:
+    old_text, started = config.read_text(), []
+
+    async def run(loaded: Config, ready: Callable[[str | None], None], _plugins: Plugins) -> None:
+        started.append(loaded.mqtt.port)
+        if loaded.mqtt.port != 1883:
+            raise problem
+        ready(None)
+        await here[len(started) > 1].wait_until_told()
+
+    here = {False: Told(signal.SIGHUP), True: Told(signal.SIGTERM)}
+    monkeypatch.setattr(app, "run", run)
+    monkeypatch.setattr(logs, "set_up", lambda *_: None)
+    loaded = load(config)
+    config.write_text(old_text + "port = 1884\n")
+    with capture_logs() as said:
+        asyncio.run(running.run_and_reload(config, loaded, Plugins({}, {}), "info"))
+    assert started == [1883, 1884, 1883]
+    (line,) = (line for line in said if line["log_level"] == "error")
+    assert line["event"] == "the new configuration cannot be used; the old one comes back"
+    assert line["error"] == str(problem)
+
+
+class Told:
+    """Sends this process a signal, then waits to be cancelled."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    async def wait_until_told(self) -> None:
+        os.kill(os.getpid(), self._number)
+        await asyncio.Event().wait()
