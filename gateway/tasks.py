@@ -47,10 +47,21 @@ async def _named(name: str, work: Awaitable[None]) -> None:
     if task is not None:
         task.set_name(name)
     try:
-        await work
+        await _sole(work)
     except GatewayError:
         raise
     except Exception:
         log.exception("a part of the gateway has failed; the gateway stops", part=name)
         raise
     raise GatewayError(f"{name} has ended by itself; the gateway stops")
+
+
+async def _sole(work: Awaitable[None]) -> None:
+    """Do the work; if one task of a group in it fails, raise what that raised, as if there were no group."""
+    try:
+        await work
+    except ExceptionGroup as group:
+        error: Exception = group
+        while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        raise error from error.__cause__  # which says whether the journal is damaged
