@@ -99,7 +99,7 @@ class Publisher:
             try:
                 yield
             except asyncio.CancelledError:
-                with suppress(aiomqtt.MqttError):  # then the last will says it
+                with suppress(aiomqtt.MqttError):  # nobody listens any more
                     await client.publish(self._status_topic, "offline", qos=1, retain=True, timeout=_GOODBYE)
                 raise
             finally:
