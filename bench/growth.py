@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from bench.figures import Figure, at_most
-from bench.plant import RESULTS, plant, running
+from bench.plant import RESULTS, ended, plant
 from bench.stages import DAY_NS, SIZE, TEMPLATES, cost, pipeline_cost, received, streams
 from bench.throughput import QUEUE
 from bench.watching import PATIENCE
@@ -70,7 +70,9 @@ def _with_sensors(sensors: int) -> tuple[float, float]:
     with plant(QUEUE) as servers:
         made = servers.gateway(changes={"influxdb": None})
         _learned(made.state_dir, sensors)
-        with running(made) as gateway:
+        with ended(made) as gateway:
+            gateway.launch()
+            until(lambda: gateway.answers("/-/ready"), PATIENCE, "the gateway to be ready")
             simulate(servers.broker, *load, "--count", str(sensors), timeout=PATIENCE)
             until(lambda: gateway.stored() >= sensors, PATIENCE, "a reading of each sensor, for its limits")
             cpu = gateway.cpu_seconds()

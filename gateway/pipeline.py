@@ -302,16 +302,9 @@ class Pipeline:
             batch.duplicates += 1
             return
         batch.rejected.add(key)
+        at, topic, retained = message.received_ns, message.topic, message.retained
         batch.dead_letters.append(
-            DeadLetter(
-                batch.take_seq(),
-                message.received_ns,
-                message.topic,
-                message.packet_id,
-                digest,
-                rejected,
-                message.retained,
-            )
+            DeadLetter(batch.take_seq(), at, topic, message.packet_id, digest, rejected, retained)
         )
 
     def _record(self, message: Message, decoded: Decoded, tags: dict[str, str], batch: Batch) -> None:

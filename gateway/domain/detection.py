@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum, auto
+from math import inf
 
 from msgspec import Struct
 
@@ -258,14 +259,18 @@ def _rise(state: SensorState, limit: Limits, baseline: float, time_ns: int, rule
     elif time_ns - state.rise_ns >= rules.rise_window_ns / 2:
         state.rise_ns, state.rise_from = time_ns, (state.rise_from[1], smooth)
     warning = max(state.rise_from[0], baseline) + rules.rise_ratio * baseline
-    return Bounds(warning, float("inf"), limit.level.clear, limit.level.delays)
+    return Bounds(warning, inf, limit.level.clear, limit.level.delays, warning)
 
 
 def _worst(state: SensorState) -> Level:
     """Return the severity of all indicators together: one of the wave's shape needs another one to be critical."""
-    tallies = state.tallies.items()
-    worst = max((tally.severity for kind, tally in tallies if kind not in SHAPE), default=Level.NONE)
-    shape = max((tally.severity for kind, tally in tallies if kind in SHAPE), default=Level.NONE)
+    worst = shape = Level.NONE
+    for kind, tally in state.tallies.items():
+        if tally.severity > (shape if kind in SHAPE else worst):
+            if kind in SHAPE:
+                shape = tally.severity
+            else:
+                worst = tally.severity
     return max(worst, shape if worst is not Level.NONE else min(shape, Level.WARNING))
 
 

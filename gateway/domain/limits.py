@@ -39,17 +39,13 @@ class Delays(Struct, frozen=True, gc=False):
 
 
 class Bounds(Struct, frozen=True, gc=False):
-    """A warning from `warning` on, critical from `critical` on; below `clear` it is over."""
+    """A warning from `warning` on, critical from `critical` on; below `clear` it is over. `lowest` is the first."""
 
     warning: float
     critical: float
     clear: float
     delays: Delays
-
-    @property
-    def lowest(self) -> float:
-        """The first of its limits."""
-        return min(self.warning, self.critical)
+    lowest: float
 
 
 class FeatureBounds(Struct, frozen=True, gc=False):
@@ -85,7 +81,7 @@ def limits(baseline: Baseline | None, rules: Rules) -> Limits:
     delays = Delays(rules.on_readings, rules.on_delay_ns, rules.off_readings, rules.off_delay_ns)
     features = _features(baseline, rules, delays)
     if baseline is None:
-        nothing = Bounds(*NEVER, inf, delays)
+        nothing = Bounds(*NEVER, inf, delays, inf)
         return Limits(None, nothing, nothing, inf, inf, -inf, features)
     warning = _warning(baseline, rules)
     critical = max(baseline.level * rules.critical_ratio, warning if baseline.sigma is not None else 0.0)
@@ -148,7 +144,7 @@ def _bounds(warning: float, critical: float, normal: float | None, hysteresis: f
     clear = lowest * (1 - hysteresis)
     if normal is not None and lowest < inf:
         clear = max(clear, lowest / 2 + normal / 2)
-    return Bounds(warning, critical, clear, delays)
+    return Bounds(warning, critical, clear, delays, lowest)
 
 
 def _features(baseline: Baseline | None, rules: Rules, delays: Delays) -> tuple[FeatureBounds, ...]:
