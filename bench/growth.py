@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 import tempfile
 import time
+from array import array
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -105,7 +106,7 @@ def _settle(state: SensorState, now_ns: int) -> None:
         BASELINE, "learned", spread.sigma, version=1, readings=10_000, from_ns=now_ns - 30 * DAY_NS, to_ns=now_ns,
         independent=250, smoothed=spread, high=1.1 * BASELINE,
     )  # fmt: skip
-    state.learning, state.versions, state.gaps = None, 1, [10 * 10**9] * GAPS
+    state.learning, state.versions, state.gaps = None, 1, array("q", [10 * 10**9] * GAPS)
     state.changes, state.odd = FEWEST_CHANGES, False
 
 

@@ -270,8 +270,8 @@ async def _serve(  # noqa: PLR0917 - it hands over what it is given
     live = Live()
     questions = Questions(config.gateway.state_dir / FILE_NAME)
     start = stream.last_seq
-    sensors = await stream.read(Reader.sensors)
-    live.seed(sensors, [describe(alert) for alert in await stream.read(Reader.alerts, everything=False)])
+    alerts = [describe(alert) for alert in await stream.read(Reader.alerts, everything=False)]
+    live.seed(await stream.read(Reader.sensors), alerts)
     await live.consume(list((await stream.read(Reader.last_readings)).values()), [])
 
     public = config.http.public_url if config.http else None

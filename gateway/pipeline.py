@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
+from sys import intern
 
 import msgspec
 
@@ -356,10 +357,10 @@ class Pipeline:
     def _add_sensor(self, event: VibrationRecorded, tags: dict[str, str], received_ns: int, batch: Batch) -> Sensor:
         sensor = Sensor(
             key=len(self._engine.sensors) + 1,
-            id=event.data.sensor_id,
+            id=intern(event.data.sensor_id),
             tags=tags,
-            unit=event.data.unit,
-            location=(event.sensor_location or "")[:MAX_LOCATION],
+            unit=intern(event.data.unit),
+            location=intern((event.sensor_location or "")[:MAX_LOCATION]),
             first_seen_ns=received_ns,
             state=SensorState(),
         )
@@ -373,7 +374,7 @@ class Pipeline:
         if len(location) > MAX_LOCATION:
             location = location[:MAX_LOCATION]
         if sensor.unit != unit or sensor.location != location or (sensor.tags is not tags and sensor.tags != tags):
-            sensor.tags, sensor.unit, sensor.location = tags, unit, location
+            sensor.tags, sensor.unit, sensor.location = tags, intern(unit), intern(location)
             self._engine.moved(sensor)
             batch.sensors[sensor.key] = sensor
 

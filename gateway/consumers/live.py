@@ -88,7 +88,7 @@ class _Sensor(Struct, gc=False):
     baseline: float | None = None
     time_ns: int = 0
     unit: str = ""
-    trend: array[float] = msgspec.field(default_factory=lambda: array("f", bytes(4 * POINTS)))
+    trend: array[float] = msgspec.field(default_factory=lambda: array("f"))
     points: int = 0
     point_ns: int = 0
     shown: bool = False
@@ -99,11 +99,15 @@ class _Sensor(Struct, gc=False):
 
     def take(self, reading: StoredReading) -> None:
         self.level, self.baseline, self.time_ns = reading.level, reading.baseline, reading.time_ns
-        self.unit = _BODY.decode(reading.body).data.unit
+        self.tags = reading.tags  # it may have moved
+        self.unit = intern(_BODY.decode(reading.body).data.unit)
         if not self.points or not 0 <= reading.time_ns - self.point_ns < POINT_INTERVAL_NS:
             self.point_ns = reading.time_ns
             self.points += 1
-        self.trend[(self.points - 1) % POINTS] = reading.level
+        if self.points > len(self.trend) < POINTS:
+            self.trend.append(reading.level)
+        else:
+            self.trend[(self.points - 1) % POINTS] = reading.level
 
     def now(self) -> dict[str, Any]:
         """Return what changes from reading to reading."""
@@ -225,8 +229,7 @@ class Live:
         self._settle(sensor)
 
     def _add(self, sensor_id: str, tags: dict[str, str]) -> _Sensor:
-        shared = {name: sensor_id if text == sensor_id else intern(text) for name, text in tags.items()}
-        sensor = self._sensors[sensor_id] = _Sensor(sensor_id, shared, born=self._version, version=self._version)
+        sensor = self._sensors[sensor_id] = _Sensor(sensor_id, tags, born=self._version, version=self._version)
         self._counts[sensor.state] += 1
         if len(self._shown) < SHOWN_SENSORS:
             self._show(sensor)

@@ -83,6 +83,7 @@ class Engine:
         self.stopwatch_ns = 0
         self._rules_for = rules_for
         self._rules: dict[int, Rules] = {}
+        self._alike: dict[Rules, Rules] = {}
         self._clocks = clocks
         self._is_waiting = clocks.lateness_us > 0
         self._our_clock = OurClock(clocks.tolerance_us)
@@ -366,7 +367,8 @@ class Engine:
         """Return the rules of a sensor."""
         rules = self._rules.get(sensor.key)
         if rules is None:
-            rules = self._rules[sensor.key] = self._rules_for(sensor)
+            found = self._rules_for(sensor)
+            rules = self._rules[sensor.key] = self._alike.setdefault(found, found)  # equal ones take up memory once
             sensor.state.limits = None
         return rules
 

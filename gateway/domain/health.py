@@ -8,6 +8,7 @@ quieter: neither can be told.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from sys import intern
 from typing import Final
 
 from gateway.domain.detection import SETTLED, Sample, choose_baseline
@@ -162,7 +163,7 @@ def _unit(state: SensorState, sample: Sample, rules: Rules, faults: int) -> int:
         if state.unit:
             forget_baselines(state, None)
             state.event_baseline = None
-        state.unit, state.unit_of, state.other_unit = sample.unit, rules.baseline, 0
+        state.unit, state.unit_of, state.other_unit = intern(sample.unit), rules.baseline, 0
         return faults & ~UNIT
     state.other_unit += 1
     return faults | UNIT if state.other_unit >= FEWEST_OTHER_UNIT else faults

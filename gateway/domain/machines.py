@@ -15,17 +15,20 @@ class Machines:
         self.states: dict[Place, str] = {}
         self._sensors: dict[Place, dict[int, Sensor]] = {}
         self._places: dict[int, Place] = {}
+        self._alike: dict[Place, Place] = {}
 
     def restore(self, states: Mapping[Place, str]) -> None:
         """Start from these states, without sensors."""
         self.states = dict(states)
         self._sensors.clear()
         self._places.clear()
+        self._alike.clear()
 
     def settle(self, sensor: Sensor) -> None:
         """Take note of where a sensor is, and tell it how its machine runs."""
         place = place_of(sensor.tags)
         self._sensors.get(self._places.get(sensor.key, place), {}).pop(sensor.key, None)
+        place = self._alike.setdefault(place, place)
         self._sensors.setdefault(place, {})[sensor.key] = sensor
         self._places[sensor.key] = place
         sensor.machine_state = self.states.get(place)

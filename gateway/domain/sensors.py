@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right, insort
 from statistics import median
 
@@ -66,7 +67,11 @@ class Clocks(Struct, frozen=True):
     lateness_us: int = 0
 
 
-class SensorState(Struct):
+def _whole_numbers() -> array:  # type: ignore[type-arg] # not generic before 3.12
+    return array("q")
+
+
+class SensorState(Struct, gc=False):
     """Everything the gateway must remember of a sensor to judge its next reading. It is what a snapshot keeps.
 
     `newest_us` is the newest believable time, `seen_us` the newest of all: beyond it nothing can be a duplicate.
@@ -120,7 +125,7 @@ class SensorState(Struct):
     spikes: float = 0.0
     rise_ns: int | None = None
     rise_from: tuple[float, float] = (0.0, 0.0)
-    gaps: list[int] = []
+    gaps: array = field(default_factory=_whole_numbers)  # type: ignore[type-arg]
     heard_ns: int = 0
     heard_time_ns: int = 0
     offline: bool = False
@@ -172,9 +177,10 @@ def allowance_ns(state: SensorState, interval_ns: int | None, shortest_ns: int) 
     """
     if interval_ns is not None:
         return max(shortest_ns, INTERVALS * interval_ns)
-    if len(state.gaps) < FEWEST_GAPS:
-        return max(shortest_ns, UNKNOWN_NS, *(INTERVALS * gap for gap in state.gaps))
-    return max(shortest_ns, INTERVALS * round(median(state.gaps)))
+    gaps: list[int] = state.gaps.tolist()
+    if len(gaps) < FEWEST_GAPS:
+        return max(shortest_ns, UNKNOWN_NS, *(INTERVALS * gap for gap in gaps))
+    return max(shortest_ns, INTERVALS * round(median(gaps)))
 
 
 def place(
@@ -242,7 +248,7 @@ def _receive_time(state: SensorState, received_us: int) -> int:
     return state.replaced_ns
 
 
-class Sensor(Struct):
+class Sensor(Struct, gc=False):
     """An entry of the registry: a sensor, where it is, and what is known of it. `key` is its number in the journal.
 
     `last_heard_ns` is by the stopwatch that silence is measured with, `machine_state` the operating state that the

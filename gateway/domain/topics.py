@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from sys import intern
 
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _CACHE_SIZE, _LONGEST_CACHED = 200_000, 256
@@ -41,7 +42,7 @@ class TopicTemplates:
             if len(template) == len(segments) and all(
                 name or literal == segment for (literal, name), segment in zip(template, segments, strict=True)
             ):
-                return {name: segment for (_, name), segment in zip(template, segments, strict=True) if name}
+                return {name: intern(segment) for (_, name), segment in zip(template, segments, strict=True) if name}
         return None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from operator import attrgetter
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ from gateway.domain.signals import Place, place_of
 from gateway.errors import GatewayError
 from gateway.journal.database import load_queries, open_for_reading
 from gateway.journal.salvage import check_slice
-from gateway.journal.states import REGISTRY_SEQ, SNAPSHOT_SEQ, KnownSensor, decode_state
+from gateway.journal.states import REGISTRY_SEQ, SNAPSHOT_SEQ, KnownSensor, decode_state, decode_tags
 
 READINGS = "VibrationRecorded"
 _LONGEST_CORRECTION_US = 2_000
@@ -85,7 +86,7 @@ class Reader:
     def sensors(self) -> list[KnownSensor]:
         """Return the registry, in the order in which the sensors were first seen."""
         return [
-            KnownSensor(key, id_, msgspec.json.decode(tags), unit, location, first_seen)
+            KnownSensor(key, intern(id_), decode_tags(tags), intern(unit), intern(location), first_seen)
             for key, id_, tags, unit, location, first_seen in self._db.execute(self._sql["sensors"])
         ]
 
@@ -381,7 +382,10 @@ class Reader:
         """Read the registry again if it has changed: a sensor may have moved to another machine."""
         changed = self._db.execute(self._sql["note"], (REGISTRY_SEQ,)).fetchone()
         if changed != self._sensors_as_of:
-            self._sensors = {sensor.key: (sensor.id, sensor.tags) for sensor in self.sensors()}
+            for key, id_, tags, *_ in self._db.execute(self._sql["sensors"]):
+                now = intern(id_), decode_tags(tags)
+                if self._sensors.get(key) != now:  # who was given the tags keeps them: they are there once
+                    self._sensors[key] = now
             self._sensors_as_of = changed
 
     def _reading(self, row: tuple[Any, ...]) -> StoredReading:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping
+from sys import intern
 
 import msgspec
 
@@ -31,13 +32,20 @@ class KnownSensor(msgspec.Struct, frozen=True):
     first_seen_ns: int
 
 
+def decode_tags(encoded: str) -> dict[str, str]:
+    """Return a sensor's tags from text, each word one object however many sensors it is said of."""
+    return {intern(name): intern(text) for name, text in _TAGS.decode(encoded).items()}
+
+
 def _encode_hook(value: object) -> object:
     if isinstance(value, array):
-        return value.tobytes()
+        return value.tobytes() if value.typecode == "d" else value.tolist()
     raise NotImplementedError(f"a detector state cannot hold {type(value).__name__}")
 
 
 def _decode_hook(type_: type, value: object) -> object:
+    if isinstance(value, list) and issubclass(type_, array):
+        return array("q", value)
     if isinstance(value, bytes) and issubclass(type_, array):
         numbers = array("d")
         numbers.frombytes(value)
@@ -47,6 +55,7 @@ def _decode_hook(type_: type, value: object) -> object:
 
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=_encode_hook)
 _DECODER = msgspec.msgpack.Decoder(SensorState, dec_hook=_decode_hook)
+_TAGS = msgspec.json.Decoder(dict[str, str])
 
 
 def encode_state(state: SensorState) -> bytes:
@@ -63,6 +72,7 @@ def decode_state(encoded: bytes | None) -> SensorState:
     if encoded is None:
         return SensorState()
     state = _DECODER.decode(encoded)
+    state.unit = intern(state.unit)
     learning = state.learning
     if learning is not None and len(learning.smoothed) != len(learning.samples) // 2:  # version 0.1 kept none
         learning.smoothed = learning.samples[1::2]

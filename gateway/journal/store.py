@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
+from sys import intern
 from typing import Any, ParamSpec, TypeVar
 
 import msgspec
@@ -29,6 +30,7 @@ from gateway.journal.states import (
     SNAPSHOT_SEQ,
     decode_machines,
     decode_state,
+    decode_tags,
     encode_machines,
     encode_state,
 )
@@ -138,7 +140,15 @@ class Journal:
         """Return the registry, each sensor with its state as the last snapshot has it."""
         states = dict(self._db.execute(self._sql["detectors"]))
         return [
-            Sensor(key, id_, msgspec.json.decode(tags), unit, location, first_seen, decode_state(states.get(key)))
+            Sensor(
+                key,
+                intern(id_),
+                decode_tags(tags),
+                intern(unit),
+                intern(location),
+                first_seen,
+                decode_state(states.get(key)),
+            )
             for key, id_, tags, unit, location, first_seen in self._db.execute(self._sql["sensors"])
         ]
 

@@ -6,7 +6,9 @@ from collections import deque
 
 from gateway.domain.events import Message
 
-FULL_BYTES = 64 * 1024 * 1024
+FULL_BYTES = 16 * 1024 * 1024
+"""Four batches at least. What is held beyond the next one only takes memory: the broker keeps the rest."""
+
 MESSAGE_BYTES = 400
 """What a message takes up beside its payload and its topic."""
 

@@ -1,6 +1,7 @@
 """The one path of one batch, through a real journal: the laws that hold however messages come."""
 
 import sqlite3
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -258,3 +259,16 @@ def test_a_sensor_that_always_gives_the_same_time_costs_the_same_for_every_readi
     here.take(*(message(event(0, id_=str(number))) for number in range(50)))
     here.take(*(message(event(0, id_=str(number))) for number in range(50, 100)))
     assert counted == 0
+
+
+def test_a_sensor_takes_up_less_than_three_kilobytes_and_its_rules_none_of_its_own(tmp_path: Path) -> None:
+    fleet = 500
+    with plant(tmp_path, lambda _: Rules(stopped_states=frozenset({"off"}))) as here:
+        messages = [reading(second, sensor=f"VB-{number}") for second in range(3) for number in range(fleet)]
+        tracemalloc.start()
+        try:
+            here.take(*messages)
+            del messages
+            assert tracemalloc.get_traced_memory()[0] / fleet < 2900
+        finally:
+            tracemalloc.stop()

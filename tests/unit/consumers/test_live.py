@@ -45,6 +45,12 @@ async def test_a_unit_that_is_left_out_is_the_same_as_in_the_event(live: Live) -
     assert live.sensors(1)[0]["unit"] == reading.event().data.unit == "m/s²"
 
 
+async def test_a_sensor_that_has_moved_is_shown_where_it_is_now(live: Live) -> None:
+    live.seed([KnownSensor("VB-1", {**place("VB-1"), "machine": "pump-6"})], [])
+    await live.consume([stored("VB-1")], [])
+    assert live.sensors(1)[0]["machine"] == "pump-7"
+
+
 async def test_an_unknown_sensor_is_none(live: Live) -> None:
     assert live.sensor("VB-404") is None
 

@@ -1,3 +1,5 @@
+from array import array
+
 import msgspec
 import pytest
 from msgspec.structs import replace
@@ -8,7 +10,7 @@ from gateway.domain.limits import limits
 from gateway.domain.rules import Rules
 from gateway.domain.sensors import Known, SensorState
 from gateway.domain.tally import Tally
-from gateway.journal.states import decode_state, encode_state
+from gateway.journal.states import decode_state, decode_tags, encode_state
 
 
 def full_state() -> SensorState:
@@ -27,6 +29,7 @@ def full_state() -> SensorState:
         learned=baseline,
         event_baseline=0.1 + 0.2,
         limits=limits(baseline, Rules()),
+        gaps=array("q", [1, 2**62]),
     )
 
 
@@ -65,6 +68,18 @@ def test_a_snapshot_of_version_0_1_can_be_read() -> None:
     assert (found.severity, found.limits, found.tallies) == (Level.CRITICAL, None, {})
     assert found.learning is not None
     assert found.learning.smoothed == found.learning.samples[1::2]
+
+
+def test_pauses_are_kept_as_a_list_of_numbers_as_in_the_first_versions() -> None:
+    encoded = encode_state(full_state())
+    assert msgspec.msgpack.decode(encoded)["gaps"] == [1, 2**62]
+    assert decode_state(encoded).gaps == array("q", [1, 2**62])
+
+
+def test_words_that_many_sensors_share_are_there_once() -> None:
+    one, other = (decode_tags(f'{{"machine":"pump 7","sensor":"{name}"}}') for name in "ab")
+    assert one == {"machine": "pump 7", "sensor": "a"}
+    assert one["machine"] is other["machine"]
 
 
 def test_other_types_are_refused() -> None:
