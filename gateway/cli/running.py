@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import gc
 import signal
 from collections.abc import Callable, Coroutine
@@ -29,9 +31,23 @@ def run(config_path: Path, log_level: str) -> None:
 
     SIGHUP reads the configuration again; one with a mistake, or that cannot be started with, changes nothing.
     """
+    _share_memory()
     config, plugins = _load(config_path)
     logs.set_up(config.secrets, log_level)
     asyncio.run(run_and_reload(config_path, config, plugins, log_level))
+
+
+_M_ARENA_MAX = -8  # of glibc's malloc.h
+
+
+def _share_memory() -> None:
+    """Have all threads share the C library's memory, as far as it is glibc.
+
+    By itself it keeps a pool for each thread, up to eight for each processor, and every one of them keeps the most that
+    it ever needed: in half an hour of outages that came to 25 MB. The interpreter lets one thread run at a time anyway.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 def _load(config_path: Path) -> tuple[Config, Plugins]:
