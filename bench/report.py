@@ -56,6 +56,7 @@ def _on_paper(parts: Mapping[str, Part]) -> dict[str, str]:
     machine = parts["throughput"]["machine"]
     flat = [value for name, value in grown.items() if name.startswith("journal of") and value]
     return {
+        "chart": f"![Readings a second that each of them drains]({CHART.relative_to(PAGE.parent)})",
         "machine": "\n".join(f"- {name}: {value}" for name, value in machine.items()),
         "alerts": f"{ALERTS}",
         "with_influx": f"{rate[WITH] / 2:,.0f}",

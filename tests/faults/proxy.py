@@ -11,10 +11,13 @@ from tests.servers.ports import HOST, free_port
 
 CHUNK = 65536
 CONNACK = 0x20
+PINGREQ = b"\xc0\x00"
 
 
 class FaultProxy:
     """Passes connections to `target` on; `accepted` holds the time (monotonic) of each one that was made.
+
+    `pings` counts the PINGREQs of clients for MQTT.
 
     Set at any time, for connections there are and to come:
     `delay`: seconds by which each piece of data is late, in both directions;
@@ -34,6 +37,7 @@ class FaultProxy:
         self.truncate_after: int | None = None
         self.close_after_connack = False
         self.accepted: list[float] = []
+        self.pings = 0
         self._clients: set[asyncio.StreamWriter] = set()
         self._servers: set[asyncio.StreamWriter] = set()
         self._ended: set[asyncio.StreamWriter] = set()
@@ -162,6 +166,7 @@ class FaultProxy:
                 with suppress(OSError):
                     writer.write_eof()
                 return
+            self.pings += data == PINGREQ  # of a client that has nothing else to say
             if limit is not None:
                 limit -= len(data)
             if self.delay:

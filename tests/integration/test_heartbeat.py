@@ -15,12 +15,16 @@ from tests.servers.waiting import until_async
 
 
 class DeadMansSwitch:
-    """Notes the first line of every request, and answers with a status."""
+    """Notes the first line of every request, and answers with a status; `asked` counts the looks for problems."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
         self.status = "200 OK"
-        self.port = 0
+        self.asked = 0
+
+    def look(self, problems: list[str]) -> list[str]:
+        self.asked += 1
+        return problems
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -43,7 +47,7 @@ async def beating(problems: list[str], method: str = "GET") -> AsyncIterator[Dea
         {"url": AnyHttpUrl(f"http://{HOST}:{port}/ping/secret"), "every": "1s", "method": method}
     )
     section = section.model_copy(update={"every": 10_000_000})  # faster than anybody may configure
-    task = asyncio.create_task(beat(section, lambda: problems))
+    task = asyncio.create_task(beat(section, lambda: switch.look(problems)))
     try:
         yield switch
     finally:
@@ -62,7 +66,7 @@ async def test_it_calls_again_and_again_while_all_is_well() -> None:
 async def test_it_is_silent_while_the_gateway_cannot_do_its_job() -> None:
     problems = ["not connected to the broker"]
     async with beating(problems) as switch:
-        await asyncio.sleep(0.1)  # ten beats' time in which nothing may come
+        await until_async(lambda: switch.asked >= 10, 5, "ten times at which there could be a beat")
         assert switch.heard == []
         problems.clear()
         await until_async(lambda: switch.heard, 5, "a beat")

@@ -1,17 +1,12 @@
-import json
-import os
-import re
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
-GUIDE = Path(__file__).parents[2] / "docs" / "writing-a-handler.md"
-FILES = dict(re.findall(r"^\*\*(\S+)\*\*\n\n```\w+\n(.*?)^```$", GUIDE.read_text(), re.DOTALL | re.MULTILINE))
+from tests.integration.guides import files_of, install, lines, run
+from tests.integration.room import Room, open_room
+
+FILES = files_of("writing-a-handler.md")
 SEND = """
 import asyncio, sys
 from gateway.errors import DeliveryError
@@ -25,61 +20,23 @@ except DeliveryError as error:
 """
 
 
-class Room(HTTPServer):
-    """A chat room: what was said, and with which status it answers next."""
-
-    status = 200
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Visitor)
-        self.said: list[dict[str, str]] = []
-        self.url = f"http://127.0.0.1:{self.server_port}/"
-
-
-class Visitor(BaseHTTPRequestHandler):
-    server: Room
-
-    def do_POST(self) -> None:
-        self.server.said.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        self.send_response(self.server.status)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
 def room() -> Iterator[Room]:
-    with Room() as room:
-        thread = threading.Thread(target=room.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with open_room() as room:
         yield room
-        room.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the package of the guide, installed without a network."""
-    source, site = tmp_path_factory.mktemp("plant-chat"), tmp_path_factory.mktemp("site")
-    for name, text in FILES.items():
-        (source / name).write_text(text)
-    options = ["--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
-    subprocess.run([sys.executable, "-m", "pip", "install", *options, "--target", site, source], check=True)
+    """Return a folder with the package of the guide."""
+    site = tmp_path_factory.mktemp("site")
+    install(FILES, tmp_path_factory.mktemp("plant-chat"), site)
     return site
-
-
-def run(site: Path, code: str, *arguments: str) -> str:
-    path = os.pathsep.join([str(site), str(GUIDE.parents[1])])
-    environment = {**os.environ, "PYTHONPATH": path, "NO_PROXY": "127.0.0.1"}
-    command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_the_guide_needs_fewer_than_30_lines() -> None:
     assert FILES.keys() == {"pyproject.toml", "plant_chat.py"}
-    assert sum(bool(line) for text in FILES.values() for line in text.splitlines()) < 30
+    assert lines(FILES) < 30
 
 
 def test_the_guides_handler_delivers(installed: Path, room: Room) -> None:

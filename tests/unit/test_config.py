@@ -3,11 +3,10 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from gateway.config import expected_sensors, load, parse_duration, rules_for
+from gateway.config import load
 from gateway.errors import ConfigError
 from tests.servers.certificates import issue
 
@@ -160,29 +159,6 @@ on_delay = "10s"
         config = load(write(LEAST), {})
         with pytest.raises(ValueError, match="frozen"):
             setattr(config.mqtt, "host", "elsewhere")  # noqa: B010 - mypy would refuse the plain assignment
-
-
-@pytest.mark.parametrize(
-    ("text", "ns"),
-    [
-        ("10s", 10 * SECOND),
-        ("1.5h", 5400 * SECOND),
-        ("7d", 7 * DAY),
-        ("2w", 14 * DAY),
-        (" 250 ms ", SECOND // 4),
-        ("0s", 0),
-    ],
-)
-def test_a_duration_is_a_number_and_a_unit(text: str, ns: int) -> None:
-    assert parse_duration(text) == ns
-
-
-@pytest.mark.parametrize(
-    "text", ["", "10", "s", "-1s", "1e3s", "10 sec", "1h30m", "10S", "٣s", "9" * 400 + "s", 10, 1.5, None, True]
-)
-def test_anything_else_is_no_duration(text: object) -> None:
-    with pytest.raises(ValueError, match="a duration is a number and a unit"):
-        parse_duration(text)
 
 
 class TestMistakes:
@@ -365,66 +341,3 @@ class TestTheEnvironment:
     def test_only_keys_of_tables_can_be_replaced(self, write: Write) -> None:
         with pytest.raises(ConfigError, match="VIBRATION_GATEWAY__MQTT__HOST__X: host is not a table"):
             load(write(LEAST + 'host = "h"'), {"VIBRATION_GATEWAY__MQTT__HOST__X": "1"})
-
-
-class TestRules:
-    def rules(self, write: Write, text: str, sensor: str = "VB-1", **tags: str) -> Any:
-        return rules_for(load(write(LEAST + text), {}), sensor, tags)
-
-    def test_how_often_a_sensor_is_expected(self, write: Write) -> None:
-        text = """
-[detection]
-silent_after = "10m"
-[[machines]]
-id = "pump-7"
-interval = "1h"
-[[sensors]]
-id = "VB-1"
-interval = "15m"
-[[sensors]]
-id = "VB-2"
-[[sensors]]
-id = "VB-3"
-interval = "1s"
-"""
-        assert self.rules(write, text, machine="pump-7").interval_ns == 900 * SECOND
-        assert self.rules(write, text, "VB-4", machine="pump-7").interval_ns == 3600 * SECOND
-        assert self.rules(write, text, "VB-4").interval_ns is None
-        assert expected_sensors(load(write(LEAST + text), {})) == {
-            "VB-1": 75 * 60 * SECOND,
-            "VB-2": 3600 * SECOND,
-            "VB-3": 600 * SECOND,
-        }
-
-    def test_the_narrower_table_counts(self, write: Write) -> None:
-        text = """
-[detection]
-critical_ratio = 3.0
-on_readings = 4
-off_readings = 5
-[[machines]]
-id = "pump-3"
-critical_ratio = 3.5
-on_readings = 6
-[[sensors]]
-id = "VB-1"
-critical_ratio = 4.0
-baseline = 2.0
-"""
-        own = self.rules(write, text, machine="pump-3")
-        assert (own.critical_ratio, own.on_readings, own.off_readings, own.baseline) == (4.0, 6, 5, 2.0)
-        neighbour = self.rules(write, text, "VB-2", machine="pump-3")
-        assert (neighbour.critical_ratio, neighbour.on_readings, neighbour.baseline) == (3.5, 6, None)
-        stranger = self.rules(write, text, "VB-3", machine="pump-4")
-        assert (stranger.critical_ratio, stranger.on_readings) == (3.0, 4)
-        assert self.rules(write, text, "VB-4").critical_ratio == 3.0
-
-    def test_site_and_area_narrow_a_machine_down(self, write: Write) -> None:
-        text = (
-            '[[machines]]\nid = "p"\non_readings = 5\n[[machines]]\nid = "p"\nsite = "s"\narea = "a"\non_readings = 7'
-        )
-        assert self.rules(write, text, machine="p", site="other").on_readings == 5
-        assert self.rules(write, text, machine="p", site="s", area="a").on_readings == 7
-
-    def test_states_are_compared_without_regard_to_case(self, write: Write) -> None:
-        assert self.rules(write, '[detection]\nstopped_states = ["AUS", "Straße"]').stopped_states == {"aus", "strasse"}
