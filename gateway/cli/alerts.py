@@ -10,22 +10,17 @@ from typing import Any
 import click
 
 from gateway.cli.changing import by_option, change, said
-from gateway.cli.output import (
-    config_option,
-    inert,
-    open_reader,
-    output_option,
-    print_facts,
-    print_json,
-    print_table,
-)
+from gateway.cli.output import at, config_option, open_reader, output_option, print_facts, print_json, print_table
 from gateway.cli.rendering import print_message, render
+from gateway.cli.tables import Id, inert, shown
 from gateway.config import load, parse_duration
-from gateway.domain.alerts import describe
+from gateway.domain.alerts import Alert, describe
 from gateway.journal import account_of, latest_changes
 from gateway.operations import Operations
 
 _MESSAGE = ("at", "handler", "route", "kind", "state", "said", "by", "why", "until")
+_ELSEWHERE = {"tags", "faults", "acknowledged"}
+_TIMES = {"openedAt", "clearedAt", "returnedAt", "shelvedUntil"}
 _COLUMNS = ("severity", "state", "machine", "sensor", "since", "cleared", "reason", "id")
 
 
@@ -50,14 +45,15 @@ def list_(config_path: Path, output: str, *, everything: bool) -> None:
             _state(alert),
             alert["tags"].get("machine"),
             alert["sensorId"],
-            alert["openedAt"],
-            alert["clearedAt"],
+            at(alert["openedAt"]),
+            at(alert["clearedAt"]),
             alert["reason"],
-            alert["id"][:8],
+            Id(alert["id"]),
         )
         for alert in found
     ]
-    print_table(_COLUMNS, rows, empty="There are no alerts." if everything else "No alert is open.")
+    empty = "There are no alerts." if everything else "No alert is open."
+    print_table(_COLUMNS, rows, empty=empty, below=["reason"], spare=["machine"])
 
 
 @alerts.command()
@@ -76,7 +72,7 @@ def show(config_path: Path, output: str, alert_id: str, handler: str | None) -> 
     if output == "json":
         print_json({**describe(alert), **account})
         return
-    print_facts({_words(key): value for key, value in describe(alert).items() if key != "tags"} | alert.tags)
+    print_facts(_facts(alert))
     click.echo()
     _print_account(account)
 
@@ -102,18 +98,29 @@ def history(config_path: Path, output: str, sensor_id: str | None, limit: int, a
         print_json(changes)
         return
     rows = [
-        (row["at"], row["sensorId"], row["severity"], row["change"], row["who"], row["why"], row["alertId"][:8])
+        (
+            at(row["at"]),
+            row["sensorId"],
+            row["severity"],
+            row["change"],
+            row["who"],
+            row["why"],
+            Id(row["alertId"]),
+        )
         for row in changes
     ]
-    print_table(("at", "sensor", "severity", "change", "who", "why", "id"), rows, empty="There were no alerts.")
+    columns = ("at", "sensor", "severity", "change", "who", "why", "id")
+    print_table(columns, rows, empty="There were no alerts.", below=["why"])
 
 
 def _print_account(account: Mapping[str, Any]) -> None:
-    rows = [(row["at"], row["change"], row["who"], row["why"], _told(row["told"])) for row in account["history"]]
-    print_table(("at", "change", "who", "why", "told"), rows, empty="")
+    rows = [(at(row["at"]), row["change"], row["who"], row["why"], _told(row["told"])) for row in account["history"]]
+    print_table(("at", "change", "who", "why", "told"), rows, empty="", below=["why", "told"])
     click.echo()
-    messages = [[row[name] for name in _MESSAGE] for row in account["messages"]]
-    print_table(_MESSAGE, messages, empty="No message was decided on yet.")
+    messages = [
+        [at(row[name]) if name in {"at", "until"} else row[name] for name in _MESSAGE] for row in account["messages"]
+    ]
+    print_table(_MESSAGE, messages, empty="No message was decided on yet.", below=["said", "why"], spare=["route"])
 
 
 @alerts.command()
@@ -145,7 +152,7 @@ def shelve(config_path: Path, output: str, by: str, length: str, reason: str, al
     alert = _change(
         config_path, alert_id, "shelve", body, lambda operations, id_: operations.shelve(id_, duration_ns, by, reason)
     )
-    _say(alert, output, f"shelved by {by} until {alert['shelvedUntil']}")
+    _say(alert, output, f"shelved by {by} until {shown(at(alert['shelvedUntil']))}")
 
 
 @alerts.command()
@@ -171,6 +178,15 @@ def _change(
     found = open_reader(config_path).alert(alert_id)
     path = f"/api/v1/alerts/{found.id}/{action}"
     return change(load(config_path), path, body, lambda operations: make(operations, found.id))
+
+
+def _facts(alert: Alert) -> dict[str, object]:
+    """Return what is known of an alert, in words; nothing twice, and nothing that there is not."""
+    facts = {key: value for key, value in describe(alert).items() if value and key not in _ELSEWHERE}
+    known = {_words(key): at(value) if key in _TIMES else value for key, value in facts.items()}
+    faults = ", ".join(f"{name}: {words}" for name, words in alert.faults.items())
+    place = {name: value for name, value in alert.tags.items() if value != alert.sensor_id}
+    return known | place | ({"faults": faults} if faults else {})
 
 
 def _state(alert: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from gateway.backtest.report import Run, describe, describe_comparison, load_of,
 from gateway.backtest.running import AlertEntry, run_config
 from gateway.cli.output import (
     DEFAULT_CONFIG,
-    inert,
+    at,
     open_reader,
     output_option,
     print_json,
@@ -26,9 +26,10 @@ from gateway.cli.output import (
     rules_option,
     window_options,
 )
+from gateway.cli.tables import inert, shown
 from gateway.config import Config, load_rules, parse_duration
 from gateway.domain.decoding import MAX_ID
-from gateway.domain.events import FEATURES, rfc3339
+from gateway.domain.events import FEATURES
 from gateway.domain.kpis import assess
 from gateway.errors import GatewayError
 
@@ -181,7 +182,7 @@ def _of_journal(config_path: Path, options: Mapping[str, Any]) -> ReadHistory:
 
 def _print_run(run: Run) -> None:
     outcome = run.outcome
-    span = f"{rfc3339(outcome.first_ns or 0)} to {rfc3339(outcome.last_ns)}"
+    span = f"{shown(at(outcome.first_ns or 0))} to {shown(at(outcome.last_ns))}"
     click.echo(f"{outcome.readings} readings, {len(outcome.sensors)} sensor(s), {span}")
     left_out = {
         "rows with bad cells": run.problems.bad_rows,
@@ -195,7 +196,9 @@ def _print_run(run: Run) -> None:
     for sensor_id, reason in outcome.not_learned.items():
         click.echo(inert(f"no baseline learned for {sensor_id}: {reason}"))
     click.echo()
-    print_table(_COLUMNS, [_cells(entry) for entry in outcome.alerts], empty="There would have been no alert.")
+    print_table(
+        _COLUMNS, [_cells(entry) for entry in outcome.alerts], below=["reason"], empty="There would have been no alert."
+    )
     click.echo()
     told = Counter((message.handler, message.kind) for message in notifications(run))
     rows = [(handler, kind, count) for (handler, kind), count in sorted(told.items())]
@@ -212,7 +215,7 @@ def _print_comparison(run: Run, other: Run, found: Comparison) -> None:
     rows += [("earlier", _shift(shift), *_cells(shift.after)) for shift in found.earlier]
     rows += [("later", _shift(shift), *_cells(shift.after)) for shift in found.later]
     click.echo(f"With the other rules, {found.same} alerts would have come at the same time, and:")
-    print_table(("change", "by", *_COLUMNS), rows, empty="nothing would have been different.")
+    print_table(("change", "by", *_COLUMNS), rows, below=["reason"], empty="nothing would have been different.")
     click.echo()
     pairs = zip(assess(load_of(run.outcome)), assess(load_of(other.outcome)), strict=True)
     figures: list[tuple[object, ...]] = [
@@ -225,9 +228,8 @@ def _print_comparison(run: Run, other: Run, found: Comparison) -> None:
 
 
 def _cells(entry: AlertEntry) -> tuple[object, ...]:
-    cleared = None if entry.cleared_ns is None else rfc3339(entry.cleared_ns)
-    opened = rfc3339(entry.opened_ns)
-    return entry.severity, entry.kind, entry.sensor_id, opened, cleared, entry.row, entry.reason
+    times = at(entry.opened_ns), at(entry.cleared_ns)
+    return entry.severity, entry.kind, entry.sensor_id, *times, entry.row, entry.reason
 
 
 def _shift(shift: Shift) -> str:

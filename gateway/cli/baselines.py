@@ -11,13 +11,15 @@ from urllib.parse import quote
 import click
 
 from gateway.cli.changing import change, said
-from gateway.cli.output import config_option, inert, open_reader, output_option, print_json, print_table
+from gateway.cli.output import at, config_option, open_reader, output_option, print_json, print_table
+from gateway.cli.tables import inert, shown
 from gateway.config import load, load_rules, rules_for
 from gateway.domain.baseline_history import current, described
-from gateway.domain.events import in_words, rfc3339
+from gateway.domain.events import in_words
 from gateway.errors import NotFoundError
 
 _COLUMNS = ("sensor", "state", "level", "sigma", "unit", "source", "version", "readings", "from", "to", "by")
+_SPARE = ("sigma", "to", "from", "readings")
 
 
 class Level(click.ParamType[float]):
@@ -50,7 +52,9 @@ def list_(config_path: Path, output: str) -> None:
     if output == "json":
         print_json(found)
     else:
-        print_table(_COLUMNS, [_cells(row) for row in found], empty="No baseline has been learned or set yet.")
+        print_table(
+            _COLUMNS, [_cells(row) for row in found], empty="No baseline has been learned or set yet.", spare=_SPARE
+        )
 
 
 @baselines.command()
@@ -71,15 +75,17 @@ def show(config_path: Path, output: str, sensor_id: str) -> None:
         return
     rules = rules_for(load_rules(config_path), sensor_id, sensor.tags)
     print_table(
-        _COLUMNS,
-        [_cells(row) for row in holding],
+        _COLUMNS[1:],
+        [_cells(row)[1:] for row in holding],
         empty=f"No baseline of it holds. Learning takes {rules.learning_readings} readings of a running machine over"
         f" {in_words(rules.learning_ns)}; it has sent {reader.count(sensor_id, None, None)} readings since"
-        f" {rfc3339(sensor.first_seen_ns)}.",
+        f" {shown(at(sensor.first_seen_ns))}.",
+        spare=_SPARE,
     )
     click.echo()
-    rows = [(row["at"], row["change"], row.get("comment") or None, *_cells(row)[1:]) for row in history]
-    print_table(("at", "change", "why", *_COLUMNS[1:]), rows, empty="Nothing was ever learned or set for it.")
+    rows = [(at(row["at"]), row["change"], row.get("comment") or None, *_cells(row)[1:]) for row in history]
+    columns = ("at", "change", "why", *_COLUMNS[1:])
+    print_table(columns, rows, empty="Nothing was ever learned or set for it.", below=["why"], spare=_SPARE)
 
 
 @baselines.command("set")
@@ -133,7 +139,7 @@ def _configured(config_path: Path) -> list[Mapping[str, Any]]:
 
 def _cells(row: Mapping[str, Any]) -> Sequence[object]:
     values = {"sensor": row["sensorId"], **{name: row.get(name) for name in _COLUMNS[1:]}}
-    return [None if value == "" else value for value in values.values()]
+    return [at(value) if name in {"from", "to"} else value for name, value in values.items()]
 
 
 def _print(made: Mapping[str, Any], output: str, words: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
@@ -12,7 +13,8 @@ import httpx
 
 from gateway.app import restored_pipeline
 from gateway.cli import logs
-from gateway.cli.output import inert, journal_path
+from gateway.cli.output import journal_path
+from gateway.cli.tables import inert
 from gateway.config import Config
 from gateway.domain.topics import TopicTemplates
 from gateway.errors import GatewayError, JournalInUseError
@@ -24,9 +26,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 _TIMEOUT = 60.0
 
 
-by_option = click.option(
-    "--by", default=getpass.getuser, show_default="the user who asks", help="Who says so, or wants it."
-)
+def asker() -> str:
+    """Return who asks: under sudo the person, not the account that the command runs as."""
+    return os.environ.get("SUDO_USER") or getpass.getuser()
+
+
+by_option = click.option("--by", default=asker, show_default="the user who asks", help="Who says so, or wants it.")
 
 
 def said(function: F) -> F:

@@ -9,13 +9,31 @@ from typing import Any
 import click
 
 from gateway.cli.changing import change
-from gateway.cli.output import config_option, inert, open_reader, output_option, print_facts, print_json, print_table
+from gateway.cli.output import at, config_option, open_reader, output_option, print_facts, print_json, print_table
+from gateway.cli.tables import inert
 from gateway.config import load
 from gateway.domain.decoding import REASONS
 from gateway.domain.events import rfc3339
 from gateway.errors import GatewayError
 
 _COLUMNS = ("seq", "received", "topic", "reason", "detail", "element", "bytes")
+
+
+_LONGEST = 18
+"""Digits that a number of the journal can have."""
+
+
+class Number(click.ParamType[int]):
+    """The number of a dead letter."""
+
+    name = "number"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number."""
+        text = str(value)
+        if not (text.isascii() and text.isdecimal() and len(text) <= _LONGEST and int(text)):
+            self.fail(f"{value!r} is not the number of a dead letter; 'deadletters list' shows them as seq", param, ctx)
+        return int(text)
 
 
 @click.group()
@@ -41,15 +59,14 @@ def list_(config_path: Path, output: str, reason: str | None, limit: int) -> Non
     if output == "json":
         print_json(found)
     else:
-        print_table(
-            _COLUMNS, [[letter[name] for name in _COLUMNS] for letter in found], empty="There are no dead letters."
-        )
+        rows = [[at(letter[name]) if name == "received" else letter[name] for name in _COLUMNS] for letter in found]
+        print_table(_COLUMNS, rows, empty="There are no dead letters.", below=["topic", "detail"])
 
 
 @deadletters.command()
 @config_option
 @output_option
-@click.argument("seq", type=click.IntRange(1, 2**63 - 1))
+@click.argument("seq", type=Number())
 def show(config_path: Path, output: str, seq: int) -> None:
     """Show one dead letter with its payload."""
     letter = open_reader(config_path).dead_letter(seq)
@@ -60,7 +77,7 @@ def show(config_path: Path, output: str, seq: int) -> None:
     if output == "json":
         print_json({**facts, "payloadBase64": base64.b64encode(payload).decode()})
         return
-    print_facts(facts)
+    print_facts({**facts, "received": at(facts["received"])})
     click.echo()
     click.echo(inert(payload.decode(errors="backslashreplace")))
 
@@ -69,7 +86,7 @@ def show(config_path: Path, output: str, seq: int) -> None:
 @config_option
 @output_option
 @click.option("--all", "everything", is_flag=True, help="Every one.")
-@click.argument("numbers", metavar="[SEQ]...", type=click.IntRange(1, 2**63 - 1), nargs=-1)
+@click.argument("numbers", metavar="[SEQ]...", type=Number(), nargs=-1)
 def replay(config_path: Path, output: str, numbers: tuple[int, ...], *, everything: bool) -> None:
     """Take dead letters through the gateway again, after what was wrong has been mended.
 

@@ -18,8 +18,8 @@ import click
 from gateway import app
 from gateway.api import Notification
 from gateway.cli import logs
-from gateway.cli.output import inert
 from gateway.cli.running import run_until_signalled
+from gateway.cli.tables import inert
 from gateway.config import Config
 from gateway.errors import GatewayError
 from gateway.plugins import Plugins

@@ -10,9 +10,11 @@ import msgspec
 
 from gateway.api import Entry, StoredReading
 from gateway.cli.exporting import export_command, fact_row
-from gateway.cli.output import config_option, open_reader, output_option, print_json, print_table, window_options
+from gateway.cli.output import at, config_option, open_reader, output_option, print_json, print_table, window_options
+from gateway.cli.tables import Id
 from gateway.domain.events import FLAG_NAMES, rfc3339
 from gateway.domain.fact_types import FACT_TYPES
+from gateway.domain.silences import ADDED, EXPIRED
 from gateway.journal import READINGS, Reader
 
 _TYPES = (READINGS, *FACT_TYPES)
@@ -73,7 +75,7 @@ def list_(  # noqa: PLR0917 - click calls it by name
         print_json([_whole(item) for item in found])
     else:
         rows = [[_row(item)[name] for name in _COLUMNS] for item in found]
-        print_table(_COLUMNS, rows, empty="There are no such events.")
+        print_table(_COLUMNS, rows, empty="There are no such events.", spare=["baseline"])
 
 
 def _newest(
@@ -96,22 +98,22 @@ def _row(item: StoredReading | Entry) -> dict[str, Any]:
         fact = item.fact
         data = fact.data
         return {
-            "time": rfc3339(fact.time_ns),
+            "time": at(fact.time_ns),
             "type": fact.type,
-            "sensor": fact.subject,
+            "sensor": Id(fact.subject) if fact.type in {ADDED, EXPIRED} else fact.subject,
             "level": data.get("level"),
             "baseline": data.get("baseline"),
             "flags": None,
-            "id": fact.id,
+            "id": Id(fact.id),
         }
     return {
-        "time": rfc3339(item.time_ns),
+        "time": at(item.time_ns),
         "type": READINGS,
         "sensor": item.sensor_id,
         "level": item.level,
         "baseline": item.baseline,
         "flags": " ".join(_flags(item)) or None,
-        "id": item.event_id,
+        "id": Id(item.event_id),
     }
 
 

@@ -71,8 +71,7 @@ def export_command(  # noqa: PLR0917 - click calls it by name
 
     A text in CSV that a spreadsheet would take for a formula has a ' before it. Parquet needs the extra `parquet`.
     """
-    suffix = file.suffix.removeprefix(".")
-    format_ = format_ or (suffix if suffix in FORMATS else "csv")
+    format_ = format_ or _format_of(file)
     reader = open_reader(config_path)
     wanted = export.Wanted(sensor, None if type_ in {READINGS, "facts"} else type_, since, until)
     pages = _readings(reader, wanted) if type_ == READINGS else _facts(reader, wanted)
@@ -82,6 +81,14 @@ def export_command(  # noqa: PLR0917 - click calls it by name
         for rows in _watched(pages, reader.last_seq()):
             writer.write(rows)
         writer.close()
+
+
+def _format_of(file: Path) -> str:
+    suffix = file.suffix.removeprefix(".")
+    if suffix and suffix not in FORMATS:
+        known = ", ".join(f".{name}" for name in FORMATS)
+        raise click.UsageError(f"{file}: no format has the ending .{suffix} (there are: {known}); name one by --format")
+    return suffix or "csv"
 
 
 def _readings(reader: Reader, wanted: export.Wanted) -> Pages:

@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from gateway.api import Context, DeliveryError, Notification
-from gateway.cli.output import config_option, inert, output_option, print_json, print_table
+from gateway.cli.output import config_option, output_option, print_json, print_table
+from gateway.cli.tables import inert
 from gateway.config import Config, load, masked
 from gateway.domain.events import derived_id
 from gateway.errors import GatewayError

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from gateway.cli.output import inert
+from gateway.cli.tables import inert
 
 _SHORTEST_SECRET = 4
 _MASK = "***"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import click
 import msgspec
@@ -16,21 +18,23 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.cli import JOURNAL
-from gateway.config import Config, load_state_dir, parse_duration
+from gateway.cli.tables import lines, shown
+from gateway.config import Config, load_state_dir, load_zone, parse_duration
 from gateway.domain.events import microseconds
 from gateway.domain.kpis import Kpis, assess
+from gateway.domain.moments import local
 from gateway.journal import FILE_NAME, Reader
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULT_CONFIG = Path("/etc/vibration-gateway/gateway.toml")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""Control characters, line separators, and marks that turn the direction of the text around."""
+_CLOCK = re.compile(r"(\d\d):(\d\d)")
 
 config_option = click.option(
     "-c",
     "--config",
     "config_path",
+    is_eager=True,  # a time is read in its zone
     type=click.Path(path_type=Path, dir_okay=False),
     default=DEFAULT_CONFIG,
     show_default=True,
@@ -41,6 +45,7 @@ rules_option = click.option(
     "-c",
     "--config",
     "config_path",
+    is_eager=True,  # a time is read in its zone
     type=click.Path(path_type=Path, dir_okay=False),
     envvar="VIBRATION_GATEWAY_CONFIG",
     help="The rules and routes to try; its other tables do not matter.  [default: the shipped rules]",
@@ -50,23 +55,54 @@ output_option = click.option(
 )
 
 
+def zone() -> ZoneInfo:
+    """Return the time zone of the configuration that the running command was given."""
+    context = click.get_current_context()
+    if "zone" not in context.meta:
+        context.meta["zone"] = load_zone(context.params.get("config_path"))
+    found: ZoneInfo = context.meta["zone"]
+    return found
+
+
 class Moment(click.ParamType[int]):
-    """A time on the command line, in ns: RFC 3339, a date, or how long ago ("2h")."""
+    """A time on the command line, in ns: RFC 3339 (without a zone in the gateway's), "07:00", or how long: "2h".
+
+    A length counts from now into the past, and a time of the day is today's; `ahead`, into the future, and the next.
+    """
 
     name = "time"
+
+    def __init__(self, *, ahead: bool = False) -> None:
+        self._ahead = ahead
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return nanoseconds since 1970."""
         if isinstance(value, int):
             return value
+        now_ns = time.time_ns()
         try:
-            return _in_range(int(datetime.now(UTC).timestamp() * 1e9) - parse_duration(value))
+            return _in_range(now_ns + (1 if self._ahead else -1) * parse_duration(value))
         except ValueError:
             pass
         try:
-            return _in_range(microseconds(datetime.fromisoformat(str(value))) * 1000)
+            return _in_range(_ns(_of_day(str(value), now_ns, ahead=self._ahead) or datetime.fromisoformat(str(value))))
         except ValueError:
-            self.fail(f"{value!r} is neither a time (2026-01-31T12:00:00Z) nor how long ago (90s, 2h, 7d)", param, ctx)
+            how = "how long from now" if self._ahead else "how long ago"
+            self.fail(f"{value!r} is neither a time (2026-01-31T12:00, 07:00) nor {how} (90s, 2h, 7d)", param, ctx)
+
+
+def _of_day(text: str, now_ns: int, *, ahead: bool) -> datetime | None:
+    """Return when it is so late today, or (ahead) for the next time; None for what is no time of a day."""
+    found = _CLOCK.fullmatch(text)
+    if found is None:
+        return None
+    now = local(now_ns, zone()).replace(tzinfo=None)
+    then = now.replace(hour=int(found[1]), minute=int(found[2]), second=0, microsecond=0)
+    return then + timedelta(days=1) if ahead and then <= now else then
+
+
+def _ns(moment: datetime) -> int:
+    return microseconds(moment if moment.tzinfo else moment.replace(tzinfo=zone())) * 1000
 
 
 def _in_range(ns: int) -> int:
@@ -76,16 +112,18 @@ def _in_range(ns: int) -> int:
 
 def window_options(function: F) -> F:
     """Add --since and --until."""
-    until = click.option("--until", type=Moment(), callback=_after_since, help="Before this time.")
-    since = click.option("--since", type=Moment(), is_eager=True, help="From this time on, or for so long: 2h.")
+    until = click.option("--until", type=Moment(), callback=_in_order, help="Before this time.")
+    since = click.option("--since", type=Moment(), callback=_in_order, help="From this time on, or for so long: 2h.")
     return since(until(function))
 
 
-def _after_since(context: click.Context, _: click.Parameter, until: int | None) -> int | None:
-    since = context.params.get("since")
+def _in_order(context: click.Context, parameter: click.Parameter, value: int | None) -> int | None:
+    """Refuse a window that ends before it begins; whichever is given first does not know the other yet."""
+    given = {**context.params, str(parameter.name): value}
+    since, until = given.get("since"), given.get("until")
     if since is not None and until is not None and since >= until:
         raise click.UsageError("--since must be before --until")
-    return until
+    return value
 
 
 def open_reader(config_path: Path) -> Reader:
@@ -108,18 +146,31 @@ def print_json(value: object) -> None:
     click.echo(text.decode(errors="replace"))  # a body, as it was published, need not be UTF-8 throughout
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
-    """Print a table, or a sentence where there is nothing to print. Numbers stand to the right."""
+def at(value: str | int | None) -> datetime | None:
+    """Return a time (RFC 3339, or ns since 1970) in the gateway's zone, as tables show it."""
+    if value is None:
+        return None
+    return local(_ns(datetime.fromisoformat(value)) if isinstance(value, str) else value, zone())
+
+
+def print_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    empty: str,
+    below: Sequence[str] = (),
+    spare: Sequence[str] = (),
+) -> None:
+    """Print a table, or a sentence where there is nothing to print. Numbers stand to the right.
+
+    On a narrow terminal the texts of `below` stand below their rows, and the columns of `spare` are left out.
+    """
     if not rows:
         click.echo(empty)
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for index, name in enumerate(columns):
-        is_number = all(isinstance(row[index], int | float) or row[index] is None for row in rows)
-        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(shown(value)) for value in row))
-    console().print(table)
+    out = console()
+    for number, line in enumerate(lines(columns, rows, out.width, below, spare)):
+        out.print(Text(line, style="" if number else "bold"), soft_wrap=True)
 
 
 def print_facts(facts: Mapping[str, object]) -> None:
@@ -137,20 +188,6 @@ def print_load(found: Kpis) -> None:
     marks = {None: None, True: "ok", False: "too much"}
     rows = [(figure.name, figure.value, figure.recommended, marks[figure.met]) for figure in assess(found)]
     print_table(("load of alerts (ISA-18.2)", "value", "recommended", ""), rows, empty="")
-
-
-def shown(value: object) -> str:
-    """Return a value as text that cannot command a terminal."""
-    if value is None:
-        return "-"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return inert(str(value)).replace("\n", "\\x0a")
-
-
-def inert(text: str) -> str:
-    """Return text with its control characters made visible."""
-    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
 def console() -> Console:

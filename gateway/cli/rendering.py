@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import click
 
 from gateway.api import Context, Notification, Trend
-from gateway.cli.output import inert, print_json
+from gateway.cli.output import print_json
+from gateway.cli.tables import inert
 from gateway.config import Config
 from gateway.domain.alerts import Alert
 from gateway.domain.events import derived_id

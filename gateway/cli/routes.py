@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gateway.cli.output import Moment, config_option, output_option, print_json, print_table
+from gateway.cli.output import Moment, at, config_option, output_option, print_json, print_table
+from gateway.cli.tables import shown
 from gateway.config import Config, load, route_table, standing_silences
 from gateway.domain.events import SEVERITIES, AlertKind, Severity, rfc3339
 from gateway.domain.routing import Route, RouteTable, refusal
@@ -19,6 +21,8 @@ from gateway.journal import FILE_NAME, Reader
 from gateway.journal.silences import all_silences
 
 _COLUMNS = ("route", "handler", "when", "why")
+When = str | tuple[str, int]
+"""Words, or a word and a time in ns."""
 
 
 @click.group()
@@ -47,16 +51,23 @@ def test(config_path: Path, output: str, severity: Severity, kind: AlertKind, at
     muted = Silences([*standing_silences(config), *_added(config)]).mute(item, now_ns)
     rows = _rows(route_table(config), item, now_ns, muted)
     if output == "json":
-        print_json({"at": rfc3339(now_ns), "told": [dict(zip(_COLUMNS, row, strict=True)) for row in rows]})
-    else:
-        print_table(_COLUMNS, rows, empty="There are no routes, so nobody would be told.")
+        told = [dict(zip(_COLUMNS, (*row[:2], _when(row[2], rfc3339), row[3]), strict=True)) for row in rows]
+        print_json({"at": rfc3339(now_ns), "told": told})
+        return
+    click.echo(f"An alert at {shown(at(now_ns))}:\n")
+    cells = [(*row[:2], _when(row[2], lambda ns: shown(at(ns))), row[3]) for row in rows]
+    print_table(_COLUMNS, cells, empty="There are no routes, so nobody would be told.", below=["why"])
+
+
+def _when(when: When, written: Callable[[int], str]) -> str:
+    return when if isinstance(when, str) else f"{when[0]} {written(when[1])}"
 
 
 def _rows(
     table: RouteTable, item: Item, now_ns: int, muted: tuple[Silence, int] | None
-) -> list[tuple[str, str | None, str, str]]:
+) -> list[tuple[str, str | None, When, str]]:
     """Return (route, handler, when, why) of everybody who would be told, and of the routes that tell nobody."""
-    rows: list[tuple[str, str | None, str, str]] = []
+    rows: list[tuple[str, str | None, When, str]] = []
     matched = dict(table.match(item, now_ns))
     for name, route in table.by_name.items():
         if name not in matched:
@@ -73,12 +84,12 @@ def _rows(
     return rows
 
 
-def _first(route: Route, item: Item, now_ns: int, muted: tuple[Silence, int] | None) -> tuple[str, str]:
+def _first(route: Route, item: Item, now_ns: int, muted: tuple[Silence, int] | None) -> tuple[When, str]:
     if muted is not None:
         silence, until_ns = muted
-        return f"from {rfc3339(until_ns)}", f"silenced by {silence.owner}: {silence.reason}; told then if still active"
+        return ("from", until_ns), f"silenced by {silence.owner}: {silence.reason}; told then if still active"
     if route.quiet is not None and item.severity == "warning" and route.quiet.contain(now_ns):
-        return f"at {rfc3339(route.quiet.until(now_ns))}", "quiet hours: warnings wait for their end"
+        return ("at", route.quiet.until(now_ns)), "quiet hours: warnings wait for their end"
     return "at once", "the first of its group; what follows is gathered"
 
 

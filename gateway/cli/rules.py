@@ -11,7 +11,8 @@ from gateway.backtest.report import describe_entry
 from gateway.backtest.rule_tests import Result, load_tests, run_test
 from gateway.backtest.running import AlertEntry
 from gateway.cli import PROBLEMS
-from gateway.cli.output import inert, output_option, print_json, rules_option
+from gateway.cli.output import output_option, print_json, rules_option
+from gateway.cli.tables import inert
 from gateway.config import load_rules
 
 

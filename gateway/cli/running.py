@@ -75,7 +75,8 @@ async def run_and_reload(config_path: Path, config: Config, plugins: Plugins, lo
         if reloaded is None:
             failure = _failure(running)
             if old is None or started.is_set() or failure is None:
-                log.info("stopping")
+                if failure is None:
+                    log.info("stopping")
                 await _ended(running)
                 log.info("stopped")
                 return

@@ -11,7 +11,8 @@ import click
 
 from gateway.api import StoredReading
 from gateway.cli.changing import change, said
-from gateway.cli.output import config_option, inert, open_reader, output_option, print_facts, print_json, print_table
+from gateway.cli.output import at, config_option, open_reader, output_option, print_facts, print_json, print_table
+from gateway.cli.tables import Id, inert
 from gateway.config import load
 from gateway.domain.alerts import describe
 from gateway.domain.events import rfc3339
@@ -20,7 +21,20 @@ from gateway.errors import GatewayError
 from gateway.journal import Reader
 from gateway.journal.states import KnownSensor
 
-_COLUMNS = ("sensor", "site", "area", "machine", "level", "baseline", "ratio", "unit", "state", "health", "lastReading")
+_COLUMNS = (
+    "sensor",
+    "site",
+    "area",
+    "machine",
+    "level",
+    "baseline",
+    "ratio",
+    "unit",
+    "state",
+    "health",
+    "last reading",
+)
+_TIMES = {"lastReading", "firstSeen"}
 
 
 @click.group()
@@ -38,8 +52,8 @@ def list_(config_path: Path, output: str) -> None:
     if output == "json":
         print_json(found)
     else:
-        rows = [[sensor[name] for name in _COLUMNS] for sensor in found]
-        print_table(_COLUMNS, rows, empty="No sensor has published yet.")
+        rows = [[*(sensor[name] for name in _COLUMNS[:-1]), at(sensor["lastReading"])] for sensor in found]
+        print_table(_COLUMNS, rows, empty="No sensor has published yet.", spare=["site", "area", "baseline", "unit"])
 
 
 @sensors.command()
@@ -58,21 +72,30 @@ def show(config_path: Path, output: str, sensor_id: str) -> None:
     if output == "json":
         print_json({**facts, "baselines": baselines, "alerts": alerts})
         return
-    print_facts(facts)
+    times = {"last reading": at(facts["lastReading"]), "first seen": at(facts["firstSeen"])}
+    print_facts({name: value for name, value in facts.items() if value and name not in _TIMES} | times)
     click.echo()
     print_table(
         ("version", "source", "level", "sigma", "readings", "from", "to"),
         [
-            [row[name] for name in ("version", "source", "level", "sigma", "readings", "from", "to")]
+            [
+                *(row[name] for name in ("version", "source", "level", "sigma", "readings")),
+                at(row["from"]),
+                at(row["to"]),
+            ]
             for row in baselines
         ],
         empty="No baseline has been learned for it.",
     )
     click.echo()
     print_table(
-        ("severity", "state", "since", "cleared", "reason"),
-        [(row["severity"], row["state"], row["openedAt"], row["clearedAt"], row["reason"]) for row in alerts],
+        ("severity", "state", "since", "cleared", "reason", "id"),
+        [
+            (row["severity"], row["state"], at(row["openedAt"]), at(row["clearedAt"]), row["reason"], Id(row["id"]))
+            for row in alerts
+        ],
         empty="It has never had an alert.",
+        below=["reason"],
     )
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from gateway.cli.changing import by_option, change
-from gateway.cli.output import config_option, inert, open_reader, output_option, print_json, print_table
+from gateway.cli.output import at, config_option, open_reader, output_option, print_json, print_table
+from gateway.cli.tables import Id, inert, shown
 from gateway.config import load, parse_duration, standing_silences
 from gateway.domain.events import SEVERITIES, rfc3339
 from gateway.domain.silences import KINDS, describe_now, wanted
@@ -58,7 +59,7 @@ def add(config_path: Path, output: str, length: str, by: str, reason: str, **mat
     if output == "json":
         print_json(made)
     else:
-        click.echo(inert(f"{made['id'][:8]}: nobody is told of {_what(made)} until {made['endsAt']}"))
+        click.echo(inert(f"{made['id'][:8]}: nobody is told of {_what(made)} until {shown(at(made['endsAt']))}"))
 
 
 @silences.command("list")
@@ -74,11 +75,13 @@ def list_(config_path: Path, output: str, *, everything: bool) -> None:
     if output == "json":
         print_json(found)
         return
+    names = {silence.id for silence in standing}
     rows = [
-        (one["state"], _what(one), one["until"] or one["endsAt"], one["owner"], one["reason"], one["id"][:36])
+        (one["state"], _what(one), at(one["until"] or one["endsAt"]), one["owner"], one["reason"], id_)
         for one in found
+        for id_ in [one["id"] if one["id"] in names else Id(one["id"])]
     ]
-    print_table(_COLUMNS, rows, empty="There are no silences.")
+    print_table(_COLUMNS, rows, empty="There are no silences.", below=["reason"])
 
 
 @silences.command()

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from gateway.cli.output import (
+    at,
     config_option,
     open_reader,
     output_option,
@@ -19,6 +20,7 @@ from gateway.cli.output import (
     print_table,
     window_options,
 )
+from gateway.cli.tables import shown
 from gateway.domain.alerts import ALERT_FACTS
 from gateway.domain.events import rfc3339
 from gateway.domain.kpis import DAY_NS, AlertEvent, alert_event, assess, kpis
@@ -56,7 +58,7 @@ def _show_alerts(reader: Reader, since: int | None, until: int | None, output: s
         span = {"since": rfc3339(since_ns), "until": rfc3339(until_ns)}
         print_json({**span, "kpis": found, "recommended": assess(found)})
         return
-    click.echo(f"{found.alerts} alerts from {rfc3339(since_ns)} to {rfc3339(until_ns)}")
+    click.echo(f"{found.alerts} alerts from {shown(at(since_ns))} to {shown(at(until_ns))}")
     click.echo()
     print_load(found)
     click.echo()

@@ -2,7 +2,7 @@
 
 from gateway.config.planning import noise_of, route_table, standing_silences
 from gateway.config.problems import readable, validation_problems
-from gateway.config.reading import load, load_rules, load_state_dir, masked, read_toml
+from gateway.config.reading import load, load_rules, load_state_dir, load_zone, masked, read_toml
 from gateway.config.rules import expected_sensors, rules_for
 from gateway.config.section import Section
 from gateway.config.sections import (
@@ -32,6 +32,7 @@ __all__ = [
     "load",
     "load_rules",
     "load_state_dir",
+    "load_zone",
     "masked",
     "noise_of",
     "parse_duration",

@@ -51,8 +51,11 @@ def standing_silences(config: Config) -> list[Silence]:
 
 def zone_of(config: Config) -> ZoneInfo:
     """Return the time zone of a table that names none: the configured one, else the system's."""
-    if config.gateway.timezone is not None:
-        return config.gateway.timezone
+    return config.gateway.timezone or system_zone()
+
+
+def system_zone() -> ZoneInfo:
+    """Return the time zone of this computer."""
     try:
         if name := os.environ.get("TZ", "").removeprefix(":"):
             return parse_timezone(name)

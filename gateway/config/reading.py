@@ -8,9 +8,11 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
+from gateway.config.planning import system_zone
 from gateway.config.problems import blamed, validation_problems
 from gateway.config.sections import Config, GatewaySection
 from gateway.errors import ConfigError
@@ -75,14 +77,26 @@ def load_rules(path: Path | None, environment: Mapping[str, str] = os.environ) -
 
 def load_state_dir(path: Path, environment: Mapping[str, str] = os.environ) -> Path:
     """Return a configuration's state_dir. Who only reads the journal needs nobody's secrets, and no perfect file."""
+    return _gateway_section(path, environment).state_dir
+
+
+def load_zone(path: Path | None, environment: Mapping[str, str] = os.environ) -> ZoneInfo:
+    """Return a configuration's time zone in the same way; the system's without a file."""
+    section = None if path is None else _gateway_section(path, environment, anonymous=True)
+    return (section and section.timezone) or system_zone()
+
+
+def _gateway_section(path: Path, environment: Mapping[str, str], *, anonymous: bool = False) -> GatewaySection:
     table = _read(path, environment).get("gateway")
+    if anonymous:  # of rules only: nothing but the zone matters
+        table = _NOBODY | ({"timezone": table["timezone"]} if isinstance(table, dict) and "timezone" in table else {})
     problems: list[str] = []
     expanded = _expanded({"gateway": table}, "", lambda text, key: _expand(text, key, environment, problems, set()))
     if problems:
         raise ConfigError([f"{path}: {problem}" for problem in problems])
     anchored = _anchored(expanded, path)
     try:
-        return GatewaySection.model_validate(anchored["gateway"]).state_dir
+        return GatewaySection.model_validate(anchored["gateway"])
     except ValidationError as error:
         raise ConfigError([f"{path}: {line}" for line in validation_problems(error, "gateway")]) from None
 

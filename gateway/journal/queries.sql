@@ -302,6 +302,14 @@ DELETE FROM ROLLUPS WHERE sensor = ?1 AND time < min(?2, ?3 + (SELECT min(time) 
 -- name: alerts_of_sensor
 SELECT alert FROM alerts WHERE sensor_id = ?1 AND opened < ?2 ORDER BY opened DESC LIMIT ?3;
 
+-- name: ids_that_begin
+SELECT id FROM events WHERE id >= ?1 AND id < ?1 || char(1114111)
+UNION SELECT id FROM outbox WHERE id >= ?1 AND id < ?1 || char(1114111) ORDER BY 1 LIMIT 2;
+
+-- name: readings_that_begin
+SELECT DISTINCT event_id FROM readings INDEXED BY readings_key
+WHERE event_id >= ?1 AND event_id < ?1 || char(1114111) ORDER BY 1 LIMIT 2;
+
 -- name: reading_with_id
 -- No index is kept for ids, which come in no order: this walks along the index in event time, the newest first.
 SELECT event_us, sensor FROM readings INDEXED BY readings_key WHERE event_id = ? ORDER BY event_us DESC LIMIT 1;

@@ -329,7 +329,7 @@ class Planner:
         if pending and not case.acknowledged:
             self._tell(case, pending, now_ns)
         elif not pending:
-            if before.by == "shelve":
+            if before.by == "shelve" and not case.acknowledged:
                 self._follow_up.unshelved(case, before.until_ns, now_ns)
             self._follow_up.resume(case, now_ns)
         self._desk.keep(case)

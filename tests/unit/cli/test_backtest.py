@@ -94,7 +94,7 @@ def test_the_shipped_rules_hold_without_a_configuration(run: Run, file: Path, mo
 def test_a_table_for_people(run: Run, file: Path, rules: Path) -> None:
     result = run("backtest", *csv(file), "--feature", "kurt=S1:kurtosis", "--state", "state", "-c", rules)
     assert result.code == 0
-    assert "17 readings, 1 sensor(s), 2026-01-01T00:00:00.000Z to 2026-01-01T00:00:16.000Z" in result.out
+    assert "17 readings, 1 sensor(s), 2026-01-01 00:00:00 UTC to 2026-01-01 00:00:16 UTC" in result.out
     assert "mail     escalated         1" in result.out
 
 

@@ -41,7 +41,7 @@ def test_the_figures_are_those_of_the_span(run: Run) -> None:
 @pytest.mark.usefixtures("eventful")
 def test_a_table_for_people(run: Run) -> None:
     out = run("stats", "--alerts", *DAY).out
-    assert "2 alerts from 2026-03-01T00:00:00.000Z to 2026-03-02T00:00:00.000Z" in out
+    assert "2 alerts from 2026-03-01 00:00:00 UTC to 2026-03-02 00:00:00 UTC" in out
     assert re.search(r"announcements an hour +0.125  about 6, at most 12  ok", out)
     assert "1 of 2, half within 0:01:30" in out
     assert "33 %, 67 %" in out

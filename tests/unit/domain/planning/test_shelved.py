@@ -49,6 +49,12 @@ def test_on_the_shelf_nobody_else_is_told_and_after_it_those_who_know(shelf: She
     assert shelf.seen.messages[-1].reason.startswith("Not shelved any more, and still active: ")
 
 
+def test_after_the_shelf_nobody_is_told_of_what_somebody_has_acknowledged(shelf: Shelf) -> None:
+    shelf.tell(shelf.plant.ack(shelf.alert))
+    shelf.pass_until(2 * HOUR)
+    assert shelf.told() == [("mail", "raised")]
+
+
 def test_after_the_shelf_the_time_to_acknowledge_begins_anew(shelf: Shelf) -> None:
     shelf.pass_until(HOUR)
     shelf.pass_until(HOUR + 29 * MINUTE)
