@@ -169,14 +169,12 @@ class RouteTable:
             if route.matchers.overlap(matchers)
         ]
 
-    def leads(self, name: str, handlers: Sequence[str]) -> bool:
-        """Tell whether a route is still there, and still leads to these handlers."""
-        route = self.by_name.get(name)
-        if route is None:
-            return False
-        named = {one for one in route.handlers if one not in self._rotas}
-        named.update(one for rota in route.handlers if rota in self._rotas for one in self._rotas[rota].handlers)
-        return named.issuperset(handlers)
+    def reach(self, name: str) -> set[str]:
+        """Return every handler that a route may ever lead to: everybody of a rota, and of its escalation."""
+        route = self.by_name[name]
+        named = {*route.handlers, *(one for step in route.steps for one in step.handlers)}
+        rotas = [self._rotas[one] for one in named if one in self._rotas]
+        return (named - self._rotas.keys()).union(*(rota.handlers for rota in rotas))
 
     def next_after(self, name: str, handler: str, now_ns: int) -> tuple[str, ...]:
         """Return whom to tell what a handler has refused for good: the fallback, else the steps of the escalation."""

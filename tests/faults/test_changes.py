@@ -1,12 +1,13 @@
 """Changes while readings come in: reloads under load, dead letters that are taken again, and what gets too old."""
 
 import signal
+import time
 from functools import partial
 from pathlib import Path
 
 from tests.faults.conftest import Make
 from tests.faults.gateways import MortalGateway
-from tests.faults.messages import BASELINE, event, series, topic
+from tests.faults.messages import BASELINE, CRITICAL, event, series, topic
 from tests.programs import report, simulating
 from tests.servers.influxdb import Influx
 from tests.servers.mosquitto import Mosquitto
@@ -52,6 +53,31 @@ def test_reloads_under_load_lose_nothing(make: Make, mosquitto: Mosquitto, influ
     assert not ledger.dead_letters
     assert gateway.pid == pid
     assert open_files(gateway) <= files + 2, "what the old ones had open stays open"  # two: connections to InfluxDB
+
+
+def test_what_was_to_follow_is_taken_out_of_a_route_while_an_alert_waits_for_it(
+    make: Make, mosquitto: Mosquitto
+) -> None:
+    """Nobody else is told, nobody is reminded, and the gateway goes on: when the time comes, and after a restart."""
+    follow = 'escalation = [{after = "5s", handlers = ["boss"]}]\nrepeat = "1m"\n'
+    route = {"name": "r", "severity": "warning", "handlers": ["me"], "group_by": "none"}
+    handlers = {"me": {"type": "log"}, "boss": {"type": "log"}}
+    gateway = make(changes={"handlers": handlers, "routes": [route], "detection": {"on_readings": 1}})
+    without = gateway.config.read_text()
+    gateway.config.write_text(without.replace('name = "r"\n', f'name = "r"\n{follow}'))
+    gateway.start()
+    mosquitto.publish_all([*series("S-1", [BASELINE] * 10), *series("S-1", [CRITICAL], start=20)])
+    until(lambda: gateway.metric("notifications_total{me,sent}") == 1, 20, "the message")
+    told_at = time.monotonic()
+    gateway.config.write_text(without)
+    reload(gateway)
+    until(lambda: time.monotonic() > told_at + 65, 70, "the times of both to pass")
+    for _ in range(2):
+        assert gateway.running
+        assert gateway.answers("/-/ready")
+        assert gateway.rows("SELECT handler, kind, state FROM outbox") == [("me", "raised", "sent")]
+        gateway.stop()
+        gateway.start()
 
 
 def test_dead_letters_are_taken_again_with_another_configuration(make: Make, mosquitto: Mosquitto) -> None:

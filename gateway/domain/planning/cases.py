@@ -68,9 +68,10 @@ class Notice(Struct, omit_defaults=True):
 
 
 class Stopped(Struct, omit_defaults=True):
-    """That a machine has stopped, and since when."""
+    """That a machine has stopped, since when, and the state that says so, in small letters."""
 
     since_ns: int
+    state: str = ""
 
 
 class Clock(Struct, omit_defaults=True):
@@ -137,6 +138,25 @@ class Book:
         ]
         self._touched.clear()
         return found
+
+
+def shift(book: Book, by_ns: int) -> None:
+    """Move the times of everything that waits."""
+    for key, hold in book.all(Hold):
+        hold.due_ns, hold.since_ns = hold.due_ns + by_ns, hold.since_ns + by_ns
+        book.put(key, hold)
+    for key, traffic in book.all(Traffic):
+        traffic.times = [time + by_ns for time in traffic.times]
+        traffic.digest_ns += by_ns if traffic.digest_ns else 0
+        book.put(key, traffic)
+    for key, flaps in book.all(Flaps):
+        flaps.times = [time + by_ns for time in flaps.times]
+        book.put(key, flaps)
+    for key, case in book.all(Case):
+        for leg in case.legs.values():
+            leg.escalate_ns = None if leg.escalate_ns is None else leg.escalate_ns + by_ns
+            leg.remind_ns = None if leg.remind_ns is None else leg.remind_ns + by_ns
+        book.put(key, case)
 
 
 def _kind(type_: type[Struct]) -> str:

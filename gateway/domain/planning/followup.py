@@ -28,7 +28,7 @@ class FollowUp:
         route = self._desk.table.by_name[name]
         due: dict[int, list[Told]] = defaultdict(list)
         for case, leg in self._found(name, alert_ids):
-            if leg.escalate_ns is None or leg.escalate_ns > now_ns:
+            if leg.escalate_ns is None or leg.escalate_ns > now_ns or leg.step >= len(route.steps):
                 continue
             quiet_ns = _quiet_until(route, case, now_ns)
             if quiet_ns is not None:
@@ -50,6 +50,8 @@ class FollowUp:
     def remind(self, name: str, alert_ids: Iterable[str], now_ns: int) -> None:
         """Remind of what is still active; what would follow soon goes with it."""
         route = self._desk.table.by_name[name]
+        if not route.repeat_ns:
+            return
         if not any(leg.remind_ns is not None and leg.remind_ns <= now_ns for _, leg in self._found(name, alert_ids)):
             return
         soon_ns = now_ns + route.repeat_ns // 10

@@ -88,7 +88,9 @@ class Gathering:
         shown = []
         cases = [case for alert_id in members if (case := self._desk.book.get(Case, alert_id))]
         for case in sorted(cases, key=lambda case: case.number):
-            leg = case.legs[hold.route]
+            leg = case.legs.get(hold.route)
+            if leg is None or not leg.held:
+                continue
             item = _as_one(leg)
             if item.kind == "cleared" and hold.kind == "group" and not route.resolved:
                 self._desk.withhold(

@@ -41,6 +41,19 @@ class Mutes:
             return _by_silence(*found)
         return self._inhibited(item) if self._inhibit else None
 
+    def holds(self, mute: Mute, item: Item, now_ns: int) -> bool:
+        """Tell whether what has muted an item still does, for as long: what is configured may be something else now."""
+        sort, _, name = mute.key.partition("/")
+        if sort == "silence":
+            silence = self.silences.get(name)
+            until_ns = None if silence is None else silence.mute(item, now_ns)
+            return until_ns is not None and until_ns >= (mute.until_ns or 0)
+        if sort == "inhibit":
+            machine = machine_of(item)
+            causes = {*self._critical.get(machine, {}), *({machine} & self._stopped), *([BROKER] if self._deaf else [])}
+            return self._inhibit and name in causes
+        return True
+
     def begin(self, item: Item) -> None:
         """Let what follows from an alert that people are told of be muted."""
         if item.alert_kind == "gateway" and item.sensor_id == BROKER:

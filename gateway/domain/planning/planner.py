@@ -13,12 +13,13 @@ from datetime import datetime
 from gateway.domain import silences
 from gateway.domain.alerts import CLEARED, ESCALATED, RAISED
 from gateway.domain.events import Fact, microseconds
-from gateway.domain.planning.cases import Case, Clock, Hold, Leg, Notice, Stopped
+from gateway.domain.planning import renewal
+from gateway.domain.planning.cases import Case, Clock, Hold, Leg, Notice, Stopped, shift
 from gateway.domain.planning.desk import Desk, Plan
 from gateway.domain.planning.followup import FollowUp
 from gateway.domain.planning.gathering import Gathering
 from gateway.domain.planning.muting import Mute, Mutes, machine_key
-from gateway.domain.planning.noise import Flaps, Noise, Traffic
+from gateway.domain.planning.noise import Flaps, Noise
 from gateway.domain.routing import RouteTable
 from gateway.domain.signals import MACHINE_STATE
 from gateway.domain.silences import Silence, Silences
@@ -42,9 +43,7 @@ class Planner:
     def restore(self, rows: Iterable[tuple[str, str, bytes]], added: Iterable[Silence], now_ns: int) -> int:
         """Take up the records of an earlier planner and the silences that people have added.
 
-        Return how many records this program cannot read and leaves out.
-
-        What was held back on a route that is no longer configured takes the routes there are now.
+        Return how many this program cannot read. What was on a route that is gone takes the routes there are now.
         """
         book = self._desk.book
         unreadable = book.restore(rows)
@@ -53,16 +52,13 @@ class Planner:
         clock = book.get(Clock, "")
         if clock is not None and now_ns < clock.now_ns - _SECOND_NS:
             self.shift(now_ns - clock.now_ns)
-        for machine, _ in book.all(Stopped):
-            self._mutes.stop(machine)
         for alert_id, case in book.all(Case):
             self._number = max(self._number, case.number)
             if case.mute is not None:
                 self._muted.setdefault(case.mute.key, {})[alert_id] = None
             if case.known and not case.over:
                 self._mutes.begin(case.item)
-        self._gathering.restore(book.all(Case))
-        self._drop_routes(now_ns)
+        self._renew(now_ns)
         for silence_id, _ in book.all(Notice):
             self._forget(silence_id, now_ns)
         self._set_timers()
@@ -145,22 +141,7 @@ class Planner:
 
     def shift(self, by_ns: int) -> None:
         """Move everything that waits, since our clock was set: what was to take ten minutes still does."""
-        book = self._desk.book
-        for key, hold in book.all(Hold):
-            hold.due_ns, hold.since_ns = hold.due_ns + by_ns, hold.since_ns + by_ns
-            book.put(key, hold)
-        for key, traffic in book.all(Traffic):
-            traffic.times = [time + by_ns for time in traffic.times]
-            traffic.digest_ns += by_ns if traffic.digest_ns else 0
-            book.put(key, traffic)
-        for key, flaps in book.all(Flaps):
-            flaps.times = [time + by_ns for time in flaps.times]
-            book.put(key, flaps)
-        for _, case in book.all(Case):
-            for leg in case.legs.values():
-                leg.escalate_ns = None if leg.escalate_ns is None else leg.escalate_ns + by_ns
-                leg.remind_ns = None if leg.remind_ns is None else leg.remind_ns + by_ns
-            self._desk.keep(case)
+        shift(self._desk.book, by_ns)
         self._set_timers()
 
     def _changed(self, fact: Fact, kind: ItemKind, now_ns: int) -> None:
@@ -181,9 +162,10 @@ class Planner:
     def _machine(self, fact: Fact, now_ns: int) -> None:
         """Take in that a machine runs or has stopped."""
         key = machine_key(fact.data["site"], fact.data["area"], fact.data["machine"])
-        if fact.data["state"].casefold() in self._desk.noise.stopped_states:
+        state = fact.data["state"].casefold()
+        if state in self._desk.noise.stopped_states:
             self._mutes.stop(key)
-            self._desk.book.put(key, Stopped(now_ns))
+            self._desk.book.put(key, Stopped(now_ns, state))
         else:
             self._desk.book.drop(Stopped, key)
             self._wake(self._mutes.start(key), now_ns)
@@ -230,13 +212,8 @@ class Planner:
     def _cleared(self, case: Case, item: Item, now_ns: int) -> None:
         case.over = True
         desk = self._desk
-        desk.withdraw(
-            case,
-            ("raised", "escalated", "reminder", "escalation"),
-            "over",
-            "it was over before it could be sent",
-            now_ns,
-        )
+        unsent: tuple[NotificationKind, ...] = ("raised", "escalated", "reminder", "escalation")
+        desk.withdraw(case, unsent, "over", "it was over before it could be sent", now_ns)
         self._unmute(case)
         for route, leg in list(case.legs.items()):
             leg.escalate_ns = leg.remind_ns = None
@@ -244,9 +221,7 @@ class Planner:
                 leg.handlers = leg.handlers if leg.held else leg.told
                 self._gathering.place(case, route, (item,), now_ns)
         desk.keep(case)
-        ended = self._mutes.end(case.item)
-        if ended is not None:
-            self._wake(ended, now_ns)
+        self._end(case, now_ns)
 
     def _refreshed(self, fact: Fact, now_ns: int) -> None:
         """Take in what people have done with an alert: acknowledged or shelved it, or ended either."""
@@ -302,6 +277,12 @@ class Planner:
         for alert_id in self._muted_by(key):
             self._look_again(alert_id, now_ns)
 
+    def _end(self, case: Case, now_ns: int) -> None:
+        """Let nothing follow from a case any more."""
+        ended = self._mutes.end(case.item)
+        if ended is not None:
+            self._wake(ended, now_ns)
+
     def _muted_by(self, key: str) -> list[str]:
         """Return what one thing has muted, in the order of the alerts: a restart knows no other."""
         cases = [case for alert_id in self._muted.get(key, {}) if (case := self._desk.book.get(Case, alert_id))]
@@ -349,28 +330,53 @@ class Planner:
         muted = self._muted_by(f"silence/{silence_id}")
         self._follow_up.notice(self._mutes.silences.get(silence_id), muted, now_ns)
 
-    def _drop_routes(self, now_ns: int) -> None:
-        """Forget the routes that are not configured any more; what they held back is told by those there are.
+    def _renew(self, now_ns: int) -> None:
+        """Let what was remembered go on with the routes, silences and noise there are now."""
+        book = self._desk.book
+        lost = renewal.fit(self._desk, now_ns)
+        for machine, _ in book.all(Stopped):
+            self._mutes.stop(machine)
+        self._gathering.restore(book.all(Case))
+        for case, legs in lost:
+            self._pass_on(case, legs, now_ns)
+        for _, case in sorted(book.all(Case), key=lambda entry: entry[1].number):
+            if case.mute is not None and not self._mutes.holds(case.mute, case.item, now_ns):
+                self._look_again(case.item.alert_id, now_ns)
 
-        So is what a hold kept back that could not be read.
-        """
-        desk, known = self._desk, self._desk.table.by_name
-        for key, hold in desk.book.all(Hold):
-            if hold.route not in known:
-                desk.book.drop(Hold, key)
-        for key, _ in desk.book.all(Traffic):
-            if key not in known:
-                desk.book.drop(Traffic, key)
-        for _, case in desk.book.all(Case):
-            gone = [
-                route
-                for route, leg in case.legs.items()
-                if not desk.table.leads(route, leg.handlers) or (leg.hold and desk.book.get(Hold, leg.hold) is None)
-            ]
-            held = {item.change: item for route in gone for item in case.legs[route].held}
-            case.legs = {route: leg for route, leg in case.legs.items() if route not in gone}
-            if held:
-                self._tell(case, tuple(held.values()), now_ns)
+    def _pass_on(self, case: Case, lost: dict[str, Leg], now_ns: int) -> None:
+        """Let the routes there are now take over what others did for a case; who knows of it is not told again."""
+        held = tuple({item.change: item for leg in lost.values() for item in leg.held}.values())
+        items = held or (() if case.over or case.acknowledged else (case.item,))
+        mute = case.mute or self._mutes.decide(case.item, case.shelved_until_ns, now_ns)
+        settled = {name for leg in case.legs.values() for name in (*leg.told, *leg.handlers)}
+        for route, handlers in self._desk.table.match(case.item, now_ns):
+            leg = renewal.heir(lost, handlers)
+            new = tuple(one for one in handlers if one not in settled and (held or one not in leg.told))
+            if route in case.legs or not (leg.told or (new and items and mute is None)):
+                continue
+            case.legs[route] = leg
+            renewal.follow(self._desk, case, route, now_ns)
+            if new and items and mute is None:
+                leg.handlers = new
+                self._gathering.place(case, route, items, now_ns)
+        if mute is not None and not case.over and (held or not case.legs):
+            self._put_aside(case, items, mute, now_ns)
+        elif items and not case.legs:
+            self._leave_untold(case, items, now_ns)
+        self._desk.keep(case)
+
+    def _put_aside(self, case: Case, items: tuple[Item, ...], mute: Mute, now_ns: int) -> None:
+        """Keep changes for the end of what mutes a case."""
+        fresh = tuple(item for item in items if item not in case.pending)
+        self._desk.withhold(case, fresh, mute.by, mute.reason, now_ns, until_ns=mute.until_ns)
+        case.pending = (*fresh, *case.pending)
+        self._mute(case, mute, now_ns)
+
+    def _leave_untold(self, case: Case, items: tuple[Item, ...], now_ns: int) -> None:
+        """Take down that no route is left for a case; nothing follows from what nobody is told of."""
+        self._desk.withhold(case, items, "routes", self._desk.table.why_not(case.item, now_ns), now_ns)
+        case.known = False
+        self._end(case, now_ns)
 
     def _set_timers(self) -> None:
         desk = self._desk
