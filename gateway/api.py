@@ -9,7 +9,7 @@ loaded only when the configuration names them. The entry point is a class, or an
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import tzinfo
+from datetime import UTC, tzinfo
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct
@@ -108,13 +108,13 @@ def _no_address(_alert_id: str, _person: str) -> str:
 class Context(Struct, frozen=True):
     """What the gateway offers to a handler that asks for it by having a method `attach`.
 
-    `timezone` is for times in messages; None is the system's own. `trend(sensor_id, since_ns, until_ns)` gives the
+    `timezone` is for times in messages. `trend(sensor_id, since_ns, until_ns)` gives the
     readings with since <= time < until, or the newest of them where there are very many.
     `acknowledge_url(alert_id, person)` gives the address of a page on which that person, and whoever is handed the
     address, can acknowledge; it is empty where the gateway has no public address.
     """
 
-    timezone: tzinfo | None = None
+    timezone: tzinfo = UTC
     trend: Callable[[str, int, int], Awaitable[Trend]] = _no_trend
     acknowledge_url: Callable[[str, str], str] = _no_address
 

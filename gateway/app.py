@@ -24,6 +24,7 @@ from gateway.config import (
     route_table,
     rules_for,
     standing_silences,
+    zone_of,
 )
 from gateway.consumers.announcer import Announcer
 from gateway.consumers.dispatch import NAME as NOTIFIER
@@ -284,7 +285,7 @@ async def _serve(  # noqa: PLR0917 - it hands over what it is given
         warning_ratio=config.detection.warning_ratio,
         critical_ratio=config.detection.critical_ratio,
         hosts=frozenset({public.host}) if public and public.host else frozenset(),
-        timezone=config.gateway.timezone,
+        timezone=zone_of(config),
     )
     try:
         async with asyncio.TaskGroup() as group:

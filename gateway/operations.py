@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.api import Context, Trend
-from gateway.config import Config
+from gateway.config import Config, zone_of
 from gateway.domain.alerts import describe
 from gateway.domain.baseline_history import described
 from gateway.domain.events import Fact, rfc3339
@@ -105,11 +105,17 @@ class Operations:
         return describe_now(ended, now_ns)
 
     async def replay(self, numbers: Sequence[int]) -> Mapping[str, Any]:
-        """Take dead letters (all, if no numbers are given) through the pipeline again."""
-        letters = await self._journal.call(self._journal.dead_letters, numbers)
-        replayed = await self._journal.call(self._pipeline.replay, letters, time.time_ns())
-        self._announce()
-        return {"asked": len(letters), "replayed": replayed}
+        """Take dead letters (all, if no numbers are given) through the pipeline again.
+
+        In slices, between which batches are written; those that come in meanwhile are not asked for.
+        """
+        journal, end = self._journal, self._journal.next_seq
+        asked, replayed, after = 0, list[int](), 0
+        while letters := await journal.call(journal.dead_letters, numbers, after, end):
+            replayed += await journal.call(self._pipeline.replay, letters, time.time_ns())
+            self._announce()
+            asked, after = asked + len(letters), letters[-1][0]
+        return {"asked": asked, "replayed": replayed}
 
     def _announce(self) -> None:
         if self._stream is not None:
@@ -164,4 +170,4 @@ def handler_context(config: Config, journal: Journal, pipeline: Pipeline, questi
         signed = sign(AckLink(alert_id, person, time.time_ns() + VALID_NS), key)
         return f"{str(public).rstrip('/')}/ack/{signed}"
 
-    return Context(config.gateway.timezone, trend, acknowledge_url)
+    return Context(zone_of(config), trend, acknowledge_url)

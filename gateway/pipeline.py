@@ -163,20 +163,23 @@ class Pipeline:
         self._ahead = True
         batch = Batch(next_seq=self._store.next_seq, recorded_ns=recorded_ns)
         for number, message in letters:
-            tags = self._templates.match(message.topic)
-            items = decode(message.payload, tags)
             refused = len(batch.dead_letters)
-            for item in items:
-                if isinstance(item, Rejected):
-                    self._reject(message, item, batch)
-                else:
-                    self._record(message, item, tags or {}, batch)
+            if not self._is_outdated(message):
+                self._take(message, batch)
             if len(batch.dead_letters) == refused:
                 batch.replayed.append(number)
             batch.drop_dead_letters(refused)
         self._unwritten.append(batch)
         self._flush()
         return batch.replayed
+
+    def _is_outdated(self, message: Message) -> bool:
+        """Tell whether a message says how a machine or a sensor was, and how it is has been said meanwhile."""
+        signal = self._signals.read(message) if self._templates.match(message.topic) is None else None
+        if isinstance(signal, MachineState):
+            return signal.place in self._engine.machines.states
+        sensor = self._engine.sensors.get(signal.sensor_id) if isinstance(signal, SensorStatus) else None
+        return sensor is not None and sensor.state.status != ""
 
     def _flush(self) -> None:
         """Write what is not written yet, in order."""

@@ -73,6 +73,7 @@ class Plant:
     rules: Rules | Callable[[Sensor], Rules] = FIXED
     templates: TopicTemplates = field(default_factory=lambda: TopicTemplates([TEMPLATE]))
     lateness_ns: int = 0
+    signals: Signals = SIGNALS
 
     def __post_init__(self) -> None:
         self.directory.mkdir(exist_ok=True)
@@ -120,7 +121,7 @@ class Plant:
     def _pipeline(self) -> Pipeline:
         rules = self.rules
         rules_for = rules if callable(rules) else lambda _: rules
-        return Pipeline(self.journal, self.templates, rules_for, DAY_NS, self.lateness_ns, signals=SIGNALS)
+        return Pipeline(self.journal, self.templates, rules_for, DAY_NS, self.lateness_ns, signals=self.signals)
 
 
 @contextmanager

@@ -90,7 +90,8 @@ def show(config_path: Path, output: str, seq: int) -> None:
 def replay(config_path: Path, output: str, numbers: tuple[int, ...], *, everything: bool) -> None:
     """Take dead letters through the gateway again, after what was wrong has been mended.
 
-    Those that are readings now leave the dead letters; the others stay as they are.
+    Those that can be used now leave the dead letters; the others stay as they are. What a machine or a sensor said of
+    itself counts only if it has said nothing since.
     """
     if bool(numbers) == everything:
         raise click.UsageError("name dead letters by their numbers, or say --all")
@@ -105,9 +106,7 @@ def replay(config_path: Path, output: str, numbers: tuple[int, ...], *, everythi
     if output == "json":
         print_json(outcome)
     else:
-        click.echo(
-            f"{len(outcome['replayed'])} of {outcome['asked']} are readings now; 'deadletters list' shows the rest"
-        )
+        click.echo(f"{len(outcome['replayed'])} of {outcome['asked']} could be used; 'deadletters list' shows the rest")
 
 
 def _readable(letter: dict[str, Any]) -> dict[str, Any]:

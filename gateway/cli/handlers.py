@@ -11,7 +11,7 @@ import click
 from gateway.api import Context, DeliveryError, Notification
 from gateway.cli.output import config_option, output_option, print_json, print_table
 from gateway.cli.tables import inert
-from gateway.config import Config, load, masked
+from gateway.config import Config, load, masked, zone_of
 from gateway.domain.events import derived_id
 from gateway.errors import GatewayError
 from gateway.handlers import attach, build_handler
@@ -58,7 +58,7 @@ def test(config_path: Path, name: str) -> None:
     handler = build_handler(name, table.type, table.settings)
 
     async def send() -> object:
-        attach(handler, Context(config.gateway.timezone))
+        attach(handler, Context(zone_of(config)))
         async with asyncio.timeout(table.timeout / 1e9):
             return await handler.send(_test_notification(config))
 

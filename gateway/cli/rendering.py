@@ -10,7 +10,7 @@ import click
 from gateway.api import Context, Notification, Trend
 from gateway.cli.output import print_json
 from gateway.cli.tables import inert
-from gateway.config import Config
+from gateway.config import Config, zone_of
 from gateway.domain.alerts import Alert
 from gateway.domain.events import derived_id
 from gateway.errors import GatewayError
@@ -40,7 +40,7 @@ def render(config: Config, reader: Reader, alert: Alert, name: str) -> Mapping[s
         return f"{str(public).rstrip('/')}/ack/…" if public else ""
 
     async def ask() -> Mapping[str, str]:
-        attach(handler, Context(config.gateway.timezone, trend, acknowledge_url))
+        attach(handler, Context(zone_of(config), trend, acknowledge_url))
         parts: Mapping[str, str] = await preview(_notification(alert, config))
         return parts
 

@@ -1,6 +1,6 @@
 """The configuration: TOML -> frozen models. Unknown keys are refused, secrets are never printed."""
 
-from gateway.config.planning import noise_of, route_table, standing_silences
+from gateway.config.planning import noise_of, route_table, standing_silences, zone_of
 from gateway.config.problems import readable, validation_problems
 from gateway.config.reading import load, load_rules, load_state_dir, load_zone, masked, read_toml
 from gateway.config.rules import expected_sensors, rules_for
@@ -43,4 +43,5 @@ __all__ = [
     "rules_for",
     "standing_silences",
     "validation_problems",
+    "zone_of",
 ]

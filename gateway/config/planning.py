@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from gateway.config.sections import Config
 from gateway.config.telling import HoursSection, MatcherSection, RouteSection, SilenceSection
-from gateway.config.values import parse_timezone
+from gateway.config.values import system_zone
 from gateway.domain.events import microseconds
 from gateway.domain.planning.noise import Noise
 from gateway.domain.routing import Matchers, Route, RouteTable, Step
 from gateway.domain.schedule import Hours, Rota
 from gateway.domain.silences import Silence
-
-_LOCALTIME = Path("/etc/localtime")
 
 
 def route_table(config: Config) -> RouteTable:
@@ -52,17 +48,6 @@ def standing_silences(config: Config) -> list[Silence]:
 def zone_of(config: Config) -> ZoneInfo:
     """Return the time zone of a table that names none: the configured one, else the system's."""
     return config.gateway.timezone or system_zone()
-
-
-def system_zone() -> ZoneInfo:
-    """Return the time zone of this computer."""
-    try:
-        if name := os.environ.get("TZ", "").removeprefix(":"):
-            return parse_timezone(name)
-        with _LOCALTIME.open("rb") as file:
-            return ZoneInfo.from_file(file, "localtime")
-    except (OSError, ValueError):
-        return ZoneInfo("UTC")
 
 
 def _route(section: RouteSection, zone: ZoneInfo) -> Route:

@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from gateway.config.planning import system_zone
 from gateway.config.problems import blamed, validation_problems
 from gateway.config.sections import Config, GatewaySection
+from gateway.config.values import system_zone
 from gateway.errors import ConfigError
 
 ENVIRONMENT_PREFIX = "VIBRATION_GATEWAY__"

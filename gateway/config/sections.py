@@ -28,7 +28,7 @@ from gateway.config.telling import (
     RouteSection,
     SilenceSection,
 )
-from gateway.config.values import Duration, Host, Name, Port, Rate, Size, Timezone, Token
+from gateway.config.values import Duration, Host, Name, Port, Rate, Size, Timezone, Token, system_zone
 from gateway.domain.rules import Feature
 from gateway.domain.topics import TopicTemplates
 
@@ -343,6 +343,14 @@ class Config(Section):
             _known(f"routes.{number}.fallback", [route.fallback] if route.fallback else [], known)
             for step, section in enumerate(route.escalation):
                 _known(f"routes.{number}.escalation.{step}.handlers", section.handlers, known)
+        return self
+
+    @model_validator(mode="after")
+    def _silences_end(self) -> Self:
+        zone = self.gateway.timezone or system_zone()
+        for number, silence in enumerate(self.silences):
+            if not silence.ends_after_it_starts(zone):
+                raise ValueError(f"silences.{number}.until: it must be after starts")
         return self
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import AnyHttpUrl, ConfigDict, Field, SecretStr, field_validator, model_validator
 
@@ -94,13 +95,14 @@ class SilenceSection(MatcherSection):
             raise ValueError("it must name a site, an area, a machine, a sensor or a kind; it does not mute everything")
         if self.until is None and self.hours is None:
             raise ValueError("it needs an end (until), or hours in which it comes back")
-        if self.starts is not None and self.until is not None and _plain(self.starts) >= _plain(self.until):
-            raise ValueError("until must be after starts")
         return self
 
-
-def _plain(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=None) if moment.utcoffset() is None else moment.astimezone().replace(tzinfo=None)
+    def ends_after_it_starts(self, zone: ZoneInfo) -> bool:
+        """Tell whether `until`, if there is one, is after `starts`; `zone` is that of a time that names none."""
+        if self.starts is None or self.until is None:
+            return True
+        starts, until = (each if each.tzinfo else each.replace(tzinfo=zone) for each in (self.starts, self.until))
+        return starts.timestamp() < until.timestamp()
 
 
 class NoiseSection(Section):

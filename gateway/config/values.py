@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 from ipaddress import ip_address
 from math import isfinite
+from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from gateway.domain.schedule import DAY_MINUTES, DAYS
+
+_LOCALTIME = Path("/etc/localtime")
 
 _UNITS_NS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9, "w": 604800 * 10**9}
 LONGEST = 36_500 * _UNITS_NS["d"]
@@ -97,6 +101,17 @@ def parse_timezone(name: object) -> ZoneInfo:
     except (KeyError, ValueError, OSError):  # not known, not a name, or a folder of them such as "Europe"
         pass
     raise ValueError("a time zone is a name such as 'Europe/Stockholm' or 'UTC', and must be known to this system")
+
+
+def system_zone() -> ZoneInfo:
+    """Return the time zone of this device; UTC if it says none."""
+    try:
+        if name := os.environ.get("TZ", "").removeprefix(":"):
+            return parse_timezone(name)
+        with _LOCALTIME.open("rb") as file:
+            return ZoneInfo.from_file(file, "localtime")
+    except (OSError, ValueError):
+        return ZoneInfo("UTC")
 
 
 Timezone = Annotated[ZoneInfo, BeforeValidator(parse_timezone)]

@@ -1,4 +1,4 @@
-"""Times as people read them, in a time zone; a zone of None is the system's own."""
+"""Times as people read them, in a time zone."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from datetime import UTC, datetime, timedelta, tzinfo
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def moment(ns: int, zone: tzinfo | None) -> str:
+def moment(ns: int, zone: tzinfo) -> str:
     """Return a time in ns since 1970 to the minute, always with its zone: `2023-09-29 18:30 CEST`."""
     time = local(ns, zone)
     return f"{time:%Y-%m-%d %H:%M} {zone_name(time)}"
 
 
-def short_moment(ns: int, now_ns: int, zone: tzinfo | None) -> str:
+def short_moment(ns: int, now_ns: int, zone: tzinfo) -> str:
     """Return a time without its date, if that is the one of now: `18:30 CEST`, `28 Sep 18:30 CEST`."""
     time, now = local(ns, zone), local(now_ns, zone)
     day = "" if time.date() == now.date() else f"{time.day} {time:%b} "
     return f"{day}{time:%H:%M} {zone_name(time)}"
 
 
-def local(ns: int, zone: tzinfo | None) -> datetime:
+def local(ns: int, zone: tzinfo) -> datetime:
     """Return a time in its zone; one that no calendar holds becomes a day at its end."""
     try:
         return (_EPOCH + timedelta(microseconds=ns // 1000)).astimezone(zone)

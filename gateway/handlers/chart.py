@@ -45,7 +45,7 @@ class Span(NamedTuple):
     until_ns: int
     opened_ns: int
     severity: str
-    zone: tzinfo | None
+    zone: tzinfo
     unit: str
 
 
@@ -189,7 +189,7 @@ def _value_ticks(scale: _Scale) -> list[float]:
     return [tick * step for tick in range(int(first), int(scale.highest / step) + 1)]
 
 
-def _time_ticks(scale: _Scale, zone: tzinfo | None) -> list[tuple[int, str]]:
+def _time_ticks(scale: _Scale, zone: tzinfo) -> list[tuple[int, str]]:
     """Return (time, text) of round times in the zone, few enough to be read."""
     length = scale.until_ns - scale.since_ns
     step = next((step for step in _STEPS_NS if length / step <= MOST_TICKS + 2), length)

@@ -38,7 +38,7 @@ class Page(NamedTuple):
     """What a mail shows. `body` is the text below its heading; `acknowledge_url` is empty where there is none."""
 
     notification: Notification
-    zone: tzinfo | None
+    zone: tzinfo
     body: str
     acknowledge_url: str = ""
     picture: Picture | None = None

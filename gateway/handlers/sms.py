@@ -141,7 +141,7 @@ class SmsHandler:
         return answer(text, [token, credentials])
 
 
-def compose(notification: Notification, zone: tzinfo | None, template: Template | None = None) -> str:
+def compose(notification: Notification, zone: tzinfo, template: Template | None = None) -> str:
     """Return the message in the basic alphabet of GSM 03.38, one SMS long, with what matters most in front.
 
     The link is whole or left out. Details follow for as long as there is room; the last one is cut at a word.

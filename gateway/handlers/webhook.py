@@ -187,7 +187,7 @@ class WebhookHandler:
         return answer(text, [secret.get_secret_value() for secret in (settings.secret, *settings.headers.values())])
 
 
-def payload(notification: Notification, zone: tzinfo | None) -> bytes:
+def payload(notification: Notification, zone: tzinfo) -> bytes:
     """Return the body: what it is about, a summary, and every field; texts are single lines of bounded length."""
     fields = _plain(msgspec.to_builtins(notification))
     event = {

@@ -62,7 +62,7 @@ def answer(text: str, secrets: Iterable[str]) -> str:
     return one_line(redact(text, secrets), LONGEST_ANSWER)
 
 
-def summary(notification: Notification, zone: tzinfo | None) -> str:
+def summary(notification: Notification, zone: tzinfo) -> str:
     """Return what everybody must know, the essential first.
 
     `CRITICAL: P-101 VB-42345 at 3.1 × baseline, since 18:30 CEST`
@@ -79,7 +79,7 @@ def summary(notification: Notification, zone: tzinfo | None) -> str:
     return f"{label(notification)}: {_what(notification, notification.occurred_ns, zone)}"
 
 
-def items(notification: Notification, zone: tzinfo | None) -> list[str]:
+def items(notification: Notification, zone: tzinfo) -> list[str]:
     """Return a line for each alert of a message about several, the worst first, and how many more there are."""
     shown = notification.grouped[:MOST_ITEMS]
     more = notification.count - len(shown)
@@ -111,7 +111,7 @@ def place(notification: Notification) -> str:
     return one_line(notification.location, 120) or one_line(_site(notification), 120)
 
 
-def lead(notification: Notification, zone: tzinfo | None) -> str:
+def lead(notification: Notification, zone: tzinfo) -> str:
     """Return the sentence that opens a longer message."""
     opened = moment(notification.opened_ns, zone)
     return _LEADS[notification.kind].format(opened=opened, count=notification.count)
@@ -149,7 +149,7 @@ def details(notification: Notification) -> list[str]:
     return [detail for detail in known if detail]
 
 
-def facts(notification: Notification, zone: tzinfo | None) -> list[tuple[str, str]]:
+def facts(notification: Notification, zone: tzinfo) -> list[tuple[str, str]]:
     """Return what is known, as (name, value), the most important first; what is not known is left out."""
     values = fields(notification, zone)
     one = notification.kind not in {"notice", "test"} and not notification.grouped
@@ -170,7 +170,7 @@ def facts(notification: Notification, zone: tzinfo | None) -> list[tuple[str, st
     return [(name, value) for name, value in known if name and value]
 
 
-def fields(notification: Notification, zone: tzinfo | None) -> dict[str, str]:
+def fields(notification: Notification, zone: tzinfo) -> dict[str, str]:
     """Return every field that a template can name; all are inert single lines."""
     texts = {
         "alert": notification.alert_id,
@@ -216,7 +216,7 @@ def safe_url(url: str) -> str:
     return url if usable else ""
 
 
-def _what(told: Told, now_ns: int, zone: tzinfo | None) -> str:
+def _what(told: Told, now_ns: int, zone: tzinfo) -> str:
     """Return what is wrong, how much, and since when."""
     since = "" if told.kind == "cleared" else f", since {short_moment(told.opened_ns, now_ns, zone)}"
     return f"{subject(told)}{_measure(told)}{since}"

@@ -269,7 +269,13 @@ DELETE FROM alerts WHERE id IN (
 );
 
 -- name: dead_letter_messages
-SELECT seq, topic, payload, received, retained FROM dead_letters WHERE reason <> 'influxdb_refused' ORDER BY seq;
+SELECT seq, topic, payload, received, retained FROM dead_letters
+WHERE seq > ? AND seq < ? AND reason <> 'influxdb_refused' ORDER BY seq LIMIT ?;
+
+-- name: dead_letter_messages_with_numbers
+SELECT seq, topic, payload, received, retained FROM dead_letters
+WHERE seq IN (SELECT value FROM json_each(?)) AND seq > ? AND seq < ? AND reason <> 'influxdb_refused'
+ORDER BY seq LIMIT ?;
 
 -- name: summaries
 -- The mean is kept between the extremes: the sum of very large levels is beyond every number.

@@ -45,6 +45,10 @@ JSON = msgspec.json.Encoder()
 _ROWS = 50
 """Readings that one statement inserts; more take as long each."""
 
+_LETTERS, _LETTERS_BYTES = 500, 4_000_000
+"""Dead letters in one slice: its transaction takes some 20 ms of the journal's thread."""
+_END = 2**63 - 1
+
 RollupRow = tuple[int, int, float, float, float, int]
 """sensor key, beginning in seconds, lowest, mean and highest level, number of readings."""
 
@@ -174,14 +178,26 @@ class Journal:
     def _snapshot_seq(self) -> int:
         return int(self.note(SNAPSHOT_SEQ) or 0)
 
-    def dead_letters(self, numbers: Sequence[int]) -> list[tuple[int, Message]]:
-        """Return (number, the message as it came in) of the dead letters with these numbers; all, if none is given."""
-        rows = self._db.execute(self._sql["dead_letter_messages"]).fetchall()
-        return [
-            (seq, Message(topic, payload, received, retained=bool(retained)))
-            for seq, topic, payload, received, retained in rows
-            if not numbers or seq in numbers
-        ]
+    def dead_letters(self, numbers: Sequence[int], after: int = 0, before: int = _END) -> list[tuple[int, Message]]:
+        """Return (number, the message as it came in) of dead letters, the oldest first; of all without numbers.
+
+        They are the first ones with after < number < before: a slice of a bounded number and size.
+        """
+        bounds = (after, before, _LETTERS)
+        if numbers:
+            wanted = JSON.encode(numbers).decode()
+            rows = self._db.execute(self._sql["dead_letter_messages_with_numbers"], (wanted, *bounds))
+        else:
+            rows = self._db.execute(self._sql["dead_letter_messages"], bounds)
+        found: list[tuple[int, Message]] = []
+        size = 0
+        for seq, topic, payload, received, retained in rows:
+            found.append((seq, Message(topic, payload, received, retained=bool(retained))))
+            size += len(payload)
+            if size > _LETTERS_BYTES:
+                break
+        rows.close()
+        return found
 
     def save_detector(self, sensors: Iterable[Sensor], machines: Mapping[Place, str], seq: int) -> None:
         """Save the state of `sensors`, and those of all machines, as they are after `seq`."""

@@ -93,7 +93,7 @@ def create_actions(actions: Actions, permission: Permission) -> APIRouter:
 
     @router.post("/deadletters/replay")
     async def replay(body: Numbers) -> dict[str, Any]:
-        """Take dead letters through the gateway again; those that are readings now are dead letters no longer."""
+        """Take dead letters through the gateway again; those that can be used now are dead letters no longer."""
         return dict(await actions.replay(body.numbers))
 
     return router

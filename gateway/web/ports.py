@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import UTC, tzinfo
 from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry
@@ -145,7 +145,7 @@ class Services:
 class PageSettings:
     """What the page shows of the configuration, and `hosts`: further names under which browsers may ask for it.
 
-    `timezone` is for times that the gateway itself writes into a page; None is the system's.
+    `timezone` is for times that the gateway itself writes into a page.
     """
 
     gateway_id: str
@@ -153,4 +153,4 @@ class PageSettings:
     warning_ratio: float = 1.6
     critical_ratio: float = 2.5
     hosts: frozenset[str] = frozenset()
-    timezone: tzinfo | None = None
+    timezone: tzinfo = UTC

@@ -87,6 +87,21 @@ until = 2026-08-01T00:00:00Z
     assert (silence.id, silence.starts_ns, silence.owner) == ("shutdown", begin, "anna")
 
 
+def test_a_silence_may_end_before_noon_somewhere_else(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    config = read("""
+[[silences]]
+name = "shutdown"
+areas = ["hall-2"]
+owner = "anna"
+reason = "summer"
+starts = 2026-07-01T12:00:00
+until = 2026-07-01T11:00:00Z
+""")
+    (silence,) = standing_silences(config)
+    assert silence.ends_ns == silence.starts_ns + 3600 * 10**9
+
+
 def test_without_a_zone_it_is_the_systems(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(globals(), "BASE", BASE.replace('timezone = "Europe/Stockholm"\n', ""))
     monkeypatch.setenv("TZ", ":America/New_York")
@@ -125,6 +140,10 @@ SILENCE = '[[silences]]\nname = "s"\nowner = "anna"\nreason = ""\n'
         (SILENCE + "until = 2026-01-01T00:00:00Z", "it must name a site, an area"),
         (SILENCE + 'machines = ["m"]', "it needs an end (until), or hours"),
         (SILENCE + 'machines = ["m"]\nstarts = 2026-02-01T00:00:00Z\nuntil = 2026-01-01T00:00:00Z', "must be after"),
+        (
+            SILENCE + 'machines = ["m"]\nstarts = 2026-07-01T12:00:00Z\nuntil = 2026-07-01T13:30:00',
+            "silences #1.until: it must be after starts",
+        ),
         ("[noise]\nflood_end = 11", "noise: flood_end is above flood_count"),
         ('[heartbeat]\nurl = "nowhere"', "heartbeat.url"),
         ('[heartbeat]\nurl = "http://x/"\nevery = "10ms"', "heartbeat.every"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config import Config
+from gateway.domain.events import Message
 from gateway.domain.topics import TopicTemplates
 from gateway.errors import ConflictError, NotFoundError
 from gateway.journal import Stream
@@ -94,6 +95,30 @@ class TestReplaying:
         assert await operations.replay([]) == {"asked": 1, "replayed": []}
         assert len(here.contents()["readings"]) == 2
         assert stream.last_seq == here.journal.next_seq - 1
+
+    async def test_many_go_in_slices_with_batches_in_between(
+        self, here: Plant, stream: Stream, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        here.take(*(message(event(second), topic="elsewhere") for second in range(1200)))
+        here.templates = TopicTemplates([TEMPLATE, "elsewhere"])
+        here.crash()
+        slices, replay = list[int](), here.pipeline.replay
+
+        def watched(letters: list[tuple[int, Message]], recorded_ns: int) -> list[int]:
+            slices.append(len(letters))
+            here.take(message(b"{", topic="vibration/plant-1/hall-2/pump-7/VB-2/reading"))
+            return replay(letters, recorded_ns)
+
+        monkeypatch.setattr(here.pipeline, "replay", watched)
+        outcome = await Operations(here.journal, here.pipeline, stream).replay([])
+        assert (outcome["asked"], len(outcome["replayed"])) == (1200, 1200)
+        assert slices == [500, 500, 200]
+        assert here.contents()["dead letters"] == {"not_json": 3}
+
+    def test_a_slice_is_small_however_large_the_letters_are(self, here: Plant) -> None:
+        here.take(*(message(event(second, note="x" * 200_000), topic="elsewhere") for second in range(50)))
+        assert len(here.journal.dead_letters([])) == 20
+        assert [number for number, _ in here.journal.dead_letters([7, 9, 30], after=8)] == [9, 30]
 
 
 def config(folder: Path, token: str | None = None) -> Config:

@@ -8,7 +8,7 @@ import pytest
 from gateway import pipeline as pipeline_module
 from gateway.domain.alerts import ACTIVE, CLEARED, RAISED, STALE
 from gateway.domain.events import Message
-from gateway.domain.signals import MACHINE_STATE, SENSOR_STATUS
+from gateway.domain.signals import MACHINE_STATE, SENSOR_STATUS, Signals
 from gateway.domain.watch import Reception
 from tests.readings import NOON_NS, SECOND, Plant, event, message, plant, reading
 
@@ -83,6 +83,19 @@ class TestAMachinesState:
         letters = here.journal.dead_letters([])
         assert here.pipeline.replay(letters, NOON_NS) == []
 
+    def test_one_that_could_not_be_used_can_be_later_unless_there_is_a_newer_one(
+        self, here: Plant, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        there, new, newer = (state("running", topic=f"vibration/plant-1/hall-2/pump-{name}/state") for name in "123")
+        with monkeypatch.context() as patch:
+            patch.setattr(pipeline_module, "MAX_MACHINES", 1)
+            here.take(there, new, newer)
+        here.take(state("stopped", topic=newer.topic))
+        assert here.pipeline.replay(here.journal.dead_letters([]), NOON_NS) == [2, 3]
+        said = [(data["machine"], data["state"]) for data in facts(here, MACHINE_STATE)]
+        assert said == [("pump-1", "running"), ("pump-3", "stopped"), ("pump-2", "running")]
+        assert here.contents()["dead letters"] == {}
+
     def test_strangers_cannot_make_us_remember_without_bounds(
         self, here: Plant, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -92,6 +105,27 @@ class TestAMachinesState:
         here.take(state("stopped", topic="vibration/plant-1/hall-2/pump-0/state"))
         assert len(facts(here, MACHINE_STATE)) == 3
         assert here.contents()["dead letters"] == {"too_many": 2}
+
+
+class TestAnOldStatus:
+    @pytest.fixture
+    def letters(self, here: Plant) -> list[tuple[int, Message]]:
+        """Return the dead letter of a status, from before its topic was configured."""
+        here.take(reading(0), status("offline", 1, topic="said/VB-1"))
+        here.signals = Signals([], ["said/{sensor}"])
+        here.crash()
+        return here.journal.dead_letters([])
+
+    def test_it_counts_if_the_sensor_has_said_nothing_since(
+        self, here: Plant, letters: list[tuple[int, Message]]
+    ) -> None:
+        assert len(here.pipeline.replay(letters, NOON_NS)) == 1
+        assert [data["status"] for data in facts(here, SENSOR_STATUS)] == ["offline"]
+
+    def test_it_does_not_if_it_has(self, here: Plant, letters: list[tuple[int, Message]]) -> None:
+        here.take(status("offline", 2, topic="said/VB-1"), status("online", 3, topic="said/VB-1"))
+        assert len(here.pipeline.replay(letters, NOON_NS)) == 1
+        assert [data["status"] for data in facts(here, SENSOR_STATUS)] == ["offline", "online"]
 
 
 class TestASensorsStatus:

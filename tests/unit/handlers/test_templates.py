@@ -1,5 +1,6 @@
 import re
 from contextlib import suppress
+from datetime import UTC
 
 import pytest
 from hypothesis import given
@@ -48,7 +49,7 @@ def test_anything_else_is_refused_by_name(template: str, problem: str) -> None:
 
 
 def test_every_field_has_a_value() -> None:
-    assert wording.fields(notification(), None).keys() == wording.FIELDS
+    assert wording.fields(notification(), UTC).keys() == wording.FIELDS
 
 
 @given(st.text())
