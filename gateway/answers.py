@@ -89,7 +89,9 @@ class Answers:
         handlers = {name: {"name": name, "type": table.type} for name, table in self._config.handlers.items()}
         return {
             "lastEntry": last,
-            "consumers": [{"name": name, "behind": last - seq} for name, seq in sorted(reader.cursors().items())],
+            "consumers": [
+                {"name": name, "at": seq, "behind": last - seq} for name, seq in sorted(reader.cursors().items())
+            ],
             "handlers": [
                 {**handler, "messages": {state: count for owner, state, count in counts if owner == name}}
                 for name, handler in handlers.items()

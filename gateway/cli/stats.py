@@ -24,10 +24,13 @@ from gateway.cli.tables import shown
 from gateway.domain.alerts import ALERT_FACTS
 from gateway.domain.events import rfc3339
 from gateway.domain.kpis import DAY_NS, AlertEvent, alert_event, assess, kpis
-from gateway.journal import Reader
+from gateway.journal import Reader, rollups
 
 SPAN_NS = 30 * DAY_NS
 """What ISA-18.2's figures are meant for, at least."""
+
+_ROLLUPS = {each.table for each in rollups.RESOLUTIONS}
+"""Consumers that are always up to a minute, or an hour, behind: nothing is wrong then."""
 
 
 @click.command()
@@ -122,7 +125,11 @@ def _show_journal(reader: Reader, output: str) -> None:
         }
     )
     click.echo()
-    consumers = [(name, where["cursor"], where["behind"]) for name, where in facts["consumers"].items()]
+    consumers = [
+        (name, where["cursor"] or "not reached yet", where["behind"])
+        for name, where in facts["consumers"].items()
+        if name not in _ROLLUPS
+    ]
     print_table(("consumer", "is at", "behind"), consumers, empty="No consumer has run yet.")
     click.echo()
     told = [(row["handler"], row["state"], row["count"]) for row in facts["notifications"]]

@@ -45,12 +45,15 @@ class Source(Protocol):
 
 
 class Cursor:
-    """A consumer's place. It is saved every two seconds at most: what was done since is done again after a crash."""
+    """A consumer's place. It is saved every two seconds at most: what was done since is done again after a crash.
+
+    That of a consumer that has never had anything is not known to the journal before it is saved for the first time.
+    """
 
     def __init__(self, source: Source, name: str, seq: int) -> None:
         self.seq = seq
         self._source, self._name = source, name
-        self._saved = seq
+        self._saved: int | None = seq or None
         self._saved_at = time.monotonic()
 
     async def wait(self) -> None:
@@ -104,6 +107,7 @@ async def follow(name: str, consumer: Consumer, source: Source, *, readings: boo
     One that keeps up is handed something `every` so many seconds at most.
     """
     cursor = Cursor(source, name, await patiently(partial(source.cursor, name)))
+    await cursor.save()  # a new consumer that never gets anything through is seen to be behind
     try:
         while True:
             await cursor.wait()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -50,13 +51,15 @@ _AT_ONCE = 2500
 _TOO_LARGE = 413
 _BAD_DATA = (400, 422)
 _REFUSED = (401, 403, 404)
+_TELL_AFTER = 300.0
+"""Seconds without an answer until people are told: a restart of the database is nothing to see to."""
 
 
 class InfluxWriter:
     """A consumer that writes to InfluxDB. A point that the database refuses goes to `quarantine`, with the reason.
 
     `written` is called with the number of points of each successful write; `report` with the reason when the database
-    does not let us in, and with None when it does.
+    does not let us in, or has not taken anything for five minutes, and with None when it does.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class InfluxWriter:
         self._written = written
         self._report = report
         self._is_taking = True
+        self._tell_at: float | None = None
 
     def close(self) -> None:
         """Close the connections."""
@@ -93,7 +97,17 @@ class InfluxWriter:
                     chunk = readings[start : start + _AT_ONCE], entries if start == 0 else ()
                     writing.create_task(self._write(await asyncio.to_thread(to_lines, *chunk)))
         except BaseExceptionGroup as errors:
+            if isinstance(errors.exceptions[0], DeliveryError):
+                await self._note_failure(str(errors.exceptions[0]))
             raise errors.exceptions[0] from None
+
+    async def _note_failure(self, reason: str) -> None:
+        """Report what keeps us from writing, once it has lasted."""
+        now = time.monotonic()
+        if self._tell_at is None:
+            self._tell_at = now + _TELL_AFTER
+        if now >= self._tell_at:
+            await self._report(reason)
 
     async def put(self, lines: list[bytes]) -> None:
         """Write lines that nobody will miss, once: what cannot be written now is out of date later.
@@ -113,11 +127,13 @@ class InfluxWriter:
         if error is None:
             self._is_taking = True
             self._written(len(lines))
+            self._tell_at = None
             await self._report(None)
             return
         reason = f"InfluxDB answered {error.status}: {_text(error)}"
         if error.status in _REFUSED:
-            await self._report(f"{reason}; check [influxdb] in the configuration")
+            reason += "; check [influxdb] in the configuration"
+            self._tell_at = time.monotonic()
         if error.status not in {_TOO_LARGE, *_BAD_DATA}:
             raise DeliveryError(reason, retry_after=_retry_after(error))
         if len(lines) > 1:
@@ -138,7 +154,8 @@ class InfluxWriter:
         except ApiException as error:
             return error
         except urllib3.exceptions.HTTPError as error:
-            raise DeliveryError(f"no answer from InfluxDB at {self._section.url}: {error}") from error
+            reason = getattr(error, "reason", None) or error
+            raise DeliveryError(f"no answer from InfluxDB at {self._section.url}: {reason}") from error
         return None
 
 

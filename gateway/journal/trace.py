@@ -147,6 +147,8 @@ def _influx(reader: Reader, reading: StoredReading) -> Line:
         return _line("influxdb", None, "none is configured: the journal keeps the history", state="none")
     if cursor >= reading.seq:
         return _line("influxdb", None, "written, or refused as a dead letter", state="passed")
+    if cursor == 0:
+        return _line("influxdb", None, "not yet: it has not been reached yet", state="waiting")
     return _line("influxdb", None, f"not yet: it is at entry {cursor}", state="waiting")
 
 

@@ -140,6 +140,7 @@ class Follower(BaseModel):
     """A consumer of the journal, and how many entries it has not had yet."""
 
     name: str
+    at: int = Field(description="the last entry that it is done with; 0 if it has never had any")
     behind: int
 
 

@@ -11,6 +11,7 @@ from playwright.async_api import Browser, Page, expect
 from gateway.domain.events import rfc3339
 from tests.browser.gateway import DESK, PHONE, Gateway, opened
 from tests.plant import SECOND, alert_entry, alert_of, stored
+from tests.unit.web.conftest import CONDITION
 from tests.unit.web.test_actions import TOKEN
 
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
@@ -94,10 +95,13 @@ async def test_no_part_needs_sideways_scrolling(
 ) -> None:
     long = {**alert_of("N" * 128, reason="r" * 400), "tags": {"machine": "m" * 99}}
     await busy.live.consume([stored("N" * 128, machine="machine-00")], [alert_entry(long)])
+    busy.journal.alerts.append({**long, "state": "cleared"})
+    inner = "[...document.querySelectorAll('.wide:has(.closed)')].every(e => e.scrollWidth <= e.clientWidth)"
     for part in PARTS:
         async with opened(browser, busy, complaints, part, width=width) as page:
             await drawn(page)
             assert await page.evaluate("document.scrollingElement.scrollWidth <= innerWidth"), part
+            assert await page.evaluate(inner), part
 
 
 async def test_a_sensor_has_its_history_limits_features_and_alerts(
@@ -212,6 +216,19 @@ async def test_how_the_gateway_is(browser: Browser, busy: Gateway, complaints: l
         values = ["yes", "connected", "12 entries", "1 failed", "2", "5.00 MB", "20.0 GB free"]
         await expect(tiles.locator("strong")).to_have_text(values)
         await expect(page.locator("table").first).to_contain_text("mail")
+
+
+async def test_a_database_that_was_never_reached_is_no_healthy_one(
+    browser: Browser, busy: Gateway, complaints: list[str]
+) -> None:
+    consumers = [{"name": "influx", "at": 0, "behind": 685}, {"name": "rollups_1m", "at": 900, "behind": 100}]
+    busy.journal.condition_now = {**CONDITION, "consumers": consumers}
+    async with opened(browser, busy, complaints, "#/gateway") as page:
+        tile = page.locator(".tile", has=page.get_by_role("heading", name="InfluxDB"))
+        await expect(tile).to_have_text("InfluxDB685 entriesbehind the journal: it has not been reached yet")
+        await expect(tile).to_have_attribute("data-state", "warning")
+        rows = page.locator("section", has=page.get_by_role("heading", name="Consumers")).locator("tbody tr")
+        await expect(rows).to_have_text(["influx685, not reached yet"])
 
 
 async def test_a_life_is_traced(browser: Browser, busy: Gateway, complaints: list[str]) -> None:

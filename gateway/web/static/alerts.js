@@ -3,6 +3,7 @@
 import { $, element, icon, link, place, setAttribute, setIcon, setText, table } from "./dom.js";
 import { acknowledge, shelve, unshelve } from "./asking.js";
 import { present } from "./model.js";
+import { cell } from "./row.js";
 import { capital, lasting, moment, where, whole } from "./words.js";
 
 const MOST_CLOSED = 200;
@@ -160,15 +161,15 @@ export function closedTable(alerts) {
   const rows = alerts.slice(0, MOST_CLOSED).map((alert) =>
     element(
       "tr",
-      { "data-severity": alert.severity },
-      element("td", {}, capital(alert.severity)),
-      element("th", { scope: "row" }, alert.kind === "gateway" ? alert.sensorId : link(["sensor", alert.sensorId], alert.sensorId)),
-      element("td", {}, whole(alert.openedAt)),
-      element("td", {}, alert.clearedAt ? lasting(new Date(alert.clearedAt) - new Date(alert.openedAt)) : "open"),
-      element("td", {}, alert.reason),
-      element("td", {}, link(["trace", alert.id], "Trace")),
+      { role: "row", "data-severity": alert.severity }, // roles, as style.css makes cards of rows
+      cell("severity", capital(alert.severity)),
+      element("th", { role: "rowheader", scope: "row", class: "sensor-of" }, alert.kind === "gateway" ? alert.sensorId : link(["sensor", alert.sensorId], alert.sensorId)),
+      cell("opened", whole(alert.openedAt)),
+      cell("lasted", alert.clearedAt ? lasting(new Date(alert.clearedAt) - new Date(alert.openedAt)) : "open"),
+      cell("reason", alert.reason),
+      cell("more", link(["trace", alert.id], "Trace")),
     ),
   );
-  const body = element("tbody", {}, ...rows);
-  return table({ class: "plain closed" }, ["Severity", "Sensor", "Opened", "Lasted", "Reason", "Why"], body);
+  const body = element("tbody", { role: "rowgroup" }, ...rows);
+  return table({ class: "plain closed", role: "table" }, ["Severity", "Sensor", "Opened", "Lasted", "Reason", "Why"], body);
 }

@@ -44,7 +44,7 @@ function tile(name, isWell, value, more) {
   return element("div", { class: "tile", "data-state": state }, element("h3", {}, name), element("strong", {}, value), element("p", {}, more));
 }
 
-function tiles({ broker, influxdb, consumers, handlers, deadLetters, disk, reasons }) {
+function tiles({ broker, influxdb, lastEntry, consumers, handlers, deadLetters, disk, reasons }) {
   const influx = consumers.find(({ name }) => name === "influx");
   const failed = handlers.reduce((sum, { messages }) => sum + (messages.failed ?? 0), 0);
   const waiting = handlers.reduce((sum, { messages }) => sum + (messages.pending ?? 0) + (messages.uncertain ?? 0), 0);
@@ -53,9 +53,7 @@ function tiles({ broker, influxdb, consumers, handlers, deadLetters, disk, reaso
   return [
     tile("Ready", !reasons.length, reasons.length ? "no" : "yes", reasons.join("; ") || "readings come in and are stored"),
     tile("Broker", broker.connected, broker.connected ? "connected" : "away", broker.problems.join("; ") || "connected and subscribed"),
-    influxdb
-      ? tile("InfluxDB", (influx?.behind ?? 0) < BEHIND, count(influx?.behind ?? 0, "entry").replace("entrys", "entries"), "behind the journal")
-      : tile("InfluxDB", true, "none", "the journal keeps the history"),
+    influxdb ? influxTile(influx ?? { at: 0, behind: lastEntry }) : tile("InfluxDB", true, "none", "the journal keeps the history"),
     tile("Messages", !failed, failed ? `${failed} failed` : "none failed", `${waiting} waiting to be sent`),
     tile("Dead letters", !letters, String(letters), letters ? "messages that could not be used" : "everything could be used"),
     tile("Journal", disk.journal < 0.9 * disk.journalLimit, bytes(disk.journal), `of ${bytes(disk.journalLimit)} that it may become`),
@@ -63,11 +61,22 @@ function tiles({ broker, influxdb, consumers, handlers, deadLetters, disk, reaso
   ];
 }
 
+function influxTile(consumer) {
+  const entries = count(consumer.behind, "entry").replace("entrys", "entries");
+  const isWell = consumer.behind < BEHIND && !isUnreached(consumer);
+  return tile("InfluxDB", isWell, entries, isUnreached(consumer) ? "behind the journal: it has not been reached yet" : "behind the journal");
+}
+
+function isUnreached({ at, behind }) {
+  return at === 0 && behind > 0;
+}
+
 function sections({ handlers, consumers, deadLetters }) {
   const sums = [["sent", "sent"], ["waiting", "pending", "sending"], ["uncertain", "uncertain"], ["failed", "failed"]];
   const row = (name, ...cells) => element("tr", {}, element("th", { scope: "row" }, name), ...cells.map((text) => element("td", {}, text)));
   const told = handlers.map(({ name, type, messages }) => row(name, ...sums.map(([, ...states]) => String(states.reduce((sum, state) => sum + (messages[state] ?? 0), 0))), type));
-  const behind = consumers.map(({ name, behind: entries }) => row(name, String(entries)));
+  const followers = consumers.filter(({ name }) => !name.startsWith("rollups_")); // they wait for their minute, or hour, to end
+  const behind = followers.map((each) => row(each.name, `${each.behind}${isUnreached(each) ? ", not reached yet" : ""}`));
   const refused = Object.entries(deadLetters).map(([reason, amount]) => row(reason, String(amount)));
   return [
     section("Handlers", ["Handler", ...sums.map(([state]) => capital(state)), "Type"], told, "None are configured: nobody is told anything."),

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -308,6 +309,16 @@ class TestSensorsAndStats:
         assert stats["consumers"] == {"influx": {"cursor": 5, "behind": 18}}
         assert stats["journalBytes"] > 0
         assert "16" in run("stats").out
+
+    def test_what_has_never_been_reached_is_listed_and_what_is_behind_by_design_is_not(
+        self, run: Run, eventful: Plant
+    ) -> None:
+        for consumer in ("influx", "rollups_1h"):
+            eventful.journal.move_cursor(consumer, 0)
+        assert answer(run, "stats")["consumers"]["influx"] == {"cursor": 0, "behind": 23}
+        shown = run("stats").out
+        assert re.search(r"influx +not reached yet +23", shown)
+        assert "rollups" not in shown
 
     @pytest.mark.usefixtures("here")
     def test_an_empty_journal_has_words_for_everything(self, run: Run) -> None:

@@ -284,3 +284,22 @@ async def test_a_database_that_does_not_take_anything_is_tried_later(
     assert (caught.value.retry, caught.value.retry_after) == (True, pause)
     assert database.refused == []
     assert bool(database.reports) == (status == 401)
+
+
+async def test_people_are_told_of_a_database_that_stays_away_once_it_has_lasted(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = {"now": 0.0}
+    monkeypatch.setattr("time.monotonic", lambda: clock["now"])
+    database.failure = answer(503, "starting")
+    for clock["now"], reports in ((1000.0, []), (1299.0, []), (1300.0, ["InfluxDB answered 503: starting"])):
+        with pytest.raises(DeliveryError):
+            await database.consume([stored()], [])
+        assert database.reports == reports
+    database.failure = None
+    await database.consume([stored()], [])
+    assert database.reports[1:] == [None]
+    database.failure = answer(503, "again")
+    with pytest.raises(DeliveryError):
+        await database.consume([stored()], [])
+    assert len(database.reports) == 2

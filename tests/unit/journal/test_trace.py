@@ -75,6 +75,8 @@ def test_an_alert_and_a_message_lead_to_the_reading_that_began_them(here: Plant)
 
 def test_one_that_changed_nothing_and_that_influxdb_does_not_have_yet(here: Plant) -> None:
     here.take(reading(0), reading(1))
+    here.journal.move_cursor("influx", 0)
+    assert steps(here, "VB-1@1")["influxdb"] == "not yet: it has not been reached yet"
     here.journal.move_cursor("influx", 1)
     what = steps(here, "VB-1@1")
     assert what["evaluated"] == "1.00 × the configured baseline 4: nothing changed"

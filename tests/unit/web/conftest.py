@@ -22,7 +22,7 @@ CONDITION = {
     "broker": {"connected": True, "problems": []},
     "influxdb": True,
     "lastEntry": 1000,
-    "consumers": [{"name": "influx", "behind": 12}, {"name": "notifier", "behind": 0}],
+    "consumers": [{"name": "influx", "at": 988, "behind": 12}, {"name": "notifier", "at": 1000, "behind": 0}],
     "handlers": [{"name": "mail", "type": "email", "messages": {"sent": 3, "failed": 1}}],
     "deadLetters": {"invalid": 2},
     "disk": {"journal": 5_000_000, "journalLimit": 8_000_000_000, "free": 20_000_000_000, "reserve": 32_000_000},
@@ -39,6 +39,7 @@ class Journal:
     past: dict[str, Any] = field(default_factory=dict)
     known_baselines: list[dict[str, Any]] = field(default_factory=list)
     traces: dict[str, dict[str, Any]] = field(default_factory=dict)
+    condition_now: Mapping[str, Any] = field(default_factory=lambda: CONDITION)
     error: Exception | None = None
     asked: list[tuple[str, int, int, int]] = field(default_factory=list)
     answering: asyncio.Event = field(default_factory=asyncio.Event)
@@ -63,7 +64,7 @@ class Journal:
         return [{"id": "s1", "state": state} for state in ("active", "over") if everything or state == "active"]
 
     async def condition(self) -> Mapping[str, Any]:
-        return CONDITION
+        return self.condition_now
 
     async def list_alerts(self, every: bool, limit: int, after: str | None) -> Sequence[Mapping[str, Any]]:  # noqa: FBT001 - as `Answers` has it
         ids = [alert["id"] for alert in self.alerts]
