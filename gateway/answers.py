@@ -8,13 +8,17 @@ from typing import Any
 
 from gateway.api import StoredReading
 from gateway.config import Config, standing_silences
-from gateway.domain.alerts import describe
+from gateway.domain.alerts import RAISED, Alert, describe, fact_data
 from gateway.domain.baseline_history import current
+from gateway.domain.events import Fact
 from gateway.domain.silences import describe_now
+from gateway.domain.telling import Item, item_of
 from gateway.journal import Questions, Reader, account_of, level_history, life_of, newest_readings, rollups
 from gateway.journal.silences import all_silences
 from gateway.journal.upkeep import disk_free
 from gateway.operations import Operations
+
+_MUTED_AMONG = 1000
 
 
 class Answers:
@@ -68,10 +72,24 @@ class Answers:
         return current(await self._questions.ask(Reader.baseline_facts, sensor_id))
 
     async def silences(self, everything: bool) -> Sequence[Mapping[str, Any]]:  # noqa: FBT001 - the shape that web asks for
-        """Return the silences that hold or will, or all; those of the configuration come first."""
+        """Return the silences that hold or will, or all; those of the configuration come first.
+
+        `mutes` are the ids of the open alerts, of the worst thousand, that nobody is told of for that reason now.
+        """
         now_ns = time.time_ns()
-        added = await self._questions.ask(lambda reader: all_silences(reader, 0 if everything else now_ns))
-        return [describe_now(silence, now_ns) for silence in (*standing_silences(self._config), *added)]
+        return await self._questions.ask(self._silences, 0 if everything else now_ns, now_ns)
+
+    def _silences(self, reader: Reader, after_ns: int, now_ns: int) -> Sequence[Mapping[str, Any]]:
+        found = [*standing_silences(self._config), *all_silences(reader, after_ns)]
+        is_quiet = any(silence.until(now_ns) is not None for silence in found)
+        items = [_item(alert) for alert in reader.alerts(everything=False, limit=_MUTED_AMONG)] if is_quiet else []
+        return [
+            {
+                **describe_now(silence, now_ns),
+                "mutes": [item.alert_id for item in items if silence.mute(item, now_ns) is not None],
+            }
+            for silence in found
+        ]
 
     async def condition(self) -> Mapping[str, Any]:
         """Return how the gateway itself is: who follows how far behind, who was told, what was refused, what room."""
@@ -109,3 +127,9 @@ class Answers:
 def _alert(reader: Reader, alert_id: str) -> Mapping[str, Any] | None:
     found = reader.find_alert(alert_id)
     return None if found is None else {**describe(found), **account_of(reader, found.id)}
+
+
+def _item(alert: Alert) -> Item:
+    """Return an alert as it stands in the shape that silences look at."""
+    data = fact_data(alert, alert.reason)
+    return item_of(Fact(alert.id, RAISED, alert.opened_ns, alert.sensor_id, alert.id, alert.id, data), "raised")

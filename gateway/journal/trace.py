@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from gateway.api import Entry, StoredReading
+from gateway.domain.alerts import ALERT_FACTS, RAISED
 from gateway.domain.baseline_facts import BASELINE_LEARNED
 from gateway.domain.events import FLAG_NAMES, Fact, Flag, rfc3339
+from gateway.domain.telling import DEFERRED, FAILED, SENT, SUPPRESSED
 from gateway.domain.traceparent import is_valid
 from gateway.journal.reader import Reader
 
 INFLUX = "influx"
 _NOTIFICATION = "Notification"
+_WITHHELD = {SUPPRESSED: "suppressed", DEFERRED: "deferred"}
 _MOST = 50
 _ANSWERS = 5
 
@@ -125,20 +128,41 @@ def _baseline(reader: Reader, reading: StoredReading) -> dict[str, Any] | None:
 
 
 def _of_fact(reader: Reader, entry: Entry) -> Iterator[Line]:
-    """Yield a fact, who was told of it, and what followed from it."""
+    """Yield a fact, who was told of it, and what followed from it; of an alert that it raises all later changes."""
+    fact = entry.fact
+    yield from _told(reader, entry)
+    for follower in reader.entries_caused_by(fact.id, _MOST):
+        if follower.fact.id != fact.id and not follower.fact.type.startswith(_NOTIFICATION):
+            yield from _of_fact(reader, follower)
+    if fact.type == RAISED:
+        for later in reader.alert_events(fact.data["id"]):
+            if later.fact.type in ALERT_FACTS and later.fact.causation_id not in {fact.id, fact.causation_id}:
+                yield from _told(reader, later)
+
+
+def _told(reader: Reader, entry: Entry) -> Iterator[Line]:
+    """Yield a fact, who was told of it with what outcome, and who was not and why."""
     fact = entry.fact
     data = fact.data
     said = data.get("finding") or data.get("said") or data.get("reason") or ""
     yield _line(fact.type, rfc3339(fact.time_ns), str(said), id=fact.id, alertId=data.get("id"))
-    followers = [each for each in reader.entries_caused_by(fact.id, _MOST) if each.fact.id != fact.id]
-    settled = {each.fact.data["handler"]: each for each in followers if each.fact.type.startswith(_NOTIFICATION)}
+    followers = [each.fact for each in reader.entries_caused_by(fact.id, _MOST)]
+    settled = {each.data["handler"]: each for each in followers if each.type in {SENT, FAILED}}
     for handler, state, attempts, answer in reader.outbox_of(fact.id):
-        at = rfc3339(settled[handler].fact.time_ns) if handler in settled else None
+        at = rfc3339(settled[handler].time_ns) if handler in settled else None
         what = f"{handler}: {state} after {attempts} attempt{'s' * (attempts != 1)}"
         yield _line("notification", at, f"{what}{f': {answer}' * bool(answer)}", handler=handler, state=state)
-    for follower in followers:
-        if not follower.fact.type.startswith(_NOTIFICATION):
-            yield from _of_fact(reader, follower)
+    yield from (_withheld(each) for each in followers if each.type in _WITHHELD)
+
+
+def _withheld(fact: Fact) -> Line:
+    """Return the decision not to tell somebody, or not yet."""
+    data = fact.data
+    what = (
+        f"{data['handler'] or data['route'] or 'everybody'}: {_WITHHELD[fact.type]} by {data['by']}: {data['reason']}"
+    )
+    until = f", until {data['until']}" if data["until"] else ""
+    return _line("not told", rfc3339(fact.time_ns), what + until, handler=data["handler"], state=_WITHHELD[fact.type])
 
 
 def _influx(reader: Reader, reading: StoredReading) -> Line:

@@ -77,7 +77,10 @@ class Answers(Protocol):
         ...
 
     async def silences(self, everything: bool) -> Sequence[Mapping[str, Any]]:  # noqa: FBT001 - one word
-        """Return the silences that hold or will, or all, as `gateway.domain.silences.describe_now` gives them."""
+        """Return the silences that hold or will, or all, as `gateway.domain.silences.describe_now` gives them.
+
+        Also `mutes`: the ids of the open alerts that each mutes now.
+        """
         ...
 
     async def condition(self) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page, expect
 from gateway.domain.events import rfc3339
 from tests.browser.gateway import DESK, PHONE, Gateway, opened
 from tests.plant import SECOND, alert_entry, alert_of, stored
-from tests.unit.web.conftest import CONDITION
+from tests.unit.web.conftest import CONDITION, silence
 from tests.unit.web.test_actions import TOKEN
 
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
@@ -20,6 +20,7 @@ PARTS = [
     "#/alerts",
     "#/sensor/VB-001",
     "#/machine/plant-1/hall-2/machine-00",
+    "#/alert/alert-VB-003-1",
     "#/gateway",
     "#/trace/VB-1@2",
 ]
@@ -57,6 +58,20 @@ def life() -> dict[str, Any]:
     }
 
 
+def told() -> dict[str, Any]:
+    """Return the past of an alert: a mail that went, and an SMS that did not, for it was silenced."""
+    at, sent = "2026-03-01T12:00:02Z", {"state": "sent", "attempts": 1, "said": "250 ok"}
+    changes = {"AlertRaised": HOSTILE, "AlertEscalated": "Level 12", "AlertAcknowledged": "Acknowledged by Ada"}
+    history = [
+        {"at": at, "change": type_, "who": None, "why": why, "cause": "x", "told": []} for type_, why in changes.items()
+    ]
+    history[0]["told"] = [{"handler": "mail", **sent}]
+    common = {"at": at, "route": "day", "alerts": 1, "until": None, "id": None}
+    went = {**common, **sent, "handler": "mail", "kind": "raised", "by": None, "why": None}
+    muted = {"state": "suppressed", "attempts": 0, "said": None, "by": "silence", "why": "bearing change"}
+    return {"history": history, "messages": [went, {**common, **muted, "handler": "sms", "kind": "escalated"}]}
+
+
 @pytest.fixture
 async def busy(gateway: Gateway) -> Gateway:
     """Return a gateway with something to show everywhere."""
@@ -64,7 +79,7 @@ async def busy(gateway: Gateway) -> Gateway:
     await gateway.live.consume([], [alert_entry(alert_of("VB-001", "critical")), alert_entry(alert_of("VB-005"))])
     gateway.journal.past = past()
     gateway.journal.traces["VB-1@2"] = gateway.journal.traces["n1"] = life()
-    gateway.journal.alerts = [alert_of("VB-003", state="cleared", reason=HOSTILE)]
+    gateway.journal.alerts = [{**alert_of("VB-003", state="cleared", reason=HOSTILE), **told()}]
     features = {"kurtosis": 3.1, "velocityRms": 2.2}
     gateway.journal.readings = [stored("VB-001", 4.0, second=second, data=features) for second in range(20)]
     return gateway
@@ -229,6 +244,37 @@ async def test_a_database_that_was_never_reached_is_no_healthy_one(
         await expect(tile).to_have_attribute("data-state", "warning")
         rows = page.locator("section", has=page.get_by_role("heading", name="Consumers")).locator("tbody tr")
         await expect(rows).to_have_text(["influx685, not reached yet"])
+
+
+async def test_a_silence_is_said_beside_what_it_mutes_and_on_the_page_of_the_gateway(
+    browser: Browser, busy: Gateway, complaints: list[str]
+) -> None:
+    busy.journal.known_silences = [silence("active", "alert-VB-001-1")]
+    async with opened(browser, busy, complaints, "#/alerts") as page:
+        muted = page.locator("#alert-alert-VB-001-1")
+        words = re.compile(r"^silenced by Ada until 26 Nov 2035 \d\d:00: bearing change$")
+        await expect(muted.locator(".notes")).to_have_text(words)
+        await expect(muted).to_have_attribute("data-quiet", "")
+        await expect(page.locator("#alert-alert-VB-005-1 .notes")).to_have_text("")
+        await page.get_by_role("link", name="Gateway", exact=True).click()
+        await expect(page.locator(".silences li")).to_contain_text(["Ada"])
+        await expect(page.locator(".silences strong")).to_have_text("machine pump-7")
+        await expect(page.locator(".silences p")).to_contain_text("Open alerts that nobody is told of: 1.")
+
+
+async def test_an_alert_has_a_page_with_its_changes_and_who_was_told(
+    browser: Browser, busy: Gateway, complaints: list[str]
+) -> None:
+    async with opened(browser, busy, complaints, "#/alerts") as page:
+        await page.locator(".closed").get_by_role("link", name="Details").click()
+        lives = page.locator(".life")
+        await expect(lives.first.locator("strong")).to_have_text(["Raised", "Escalated", "Acknowledged"])
+        await expect(lives.first.locator("p").first).to_have_text(HOSTILE)
+        await expect(lives.first.locator("p").nth(1)).to_have_text("mail: sent after 1 attempt: 250 ok")
+        await expect(lives.last.locator("strong")).to_have_text(["mail", "sms"])
+        withheld = "Escalated: suppressed by silence: bearing change"
+        await expect(lives.last.locator("p")).to_have_text(["Raised: sent after 1 attempt: 250 ok", withheld])
+        await expect(page.locator("main script, main img")).to_have_count(0)
 
 
 async def test_a_life_is_traced(browser: Browser, busy: Gateway, complaints: list[str]) -> None:

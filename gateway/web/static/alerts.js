@@ -1,9 +1,10 @@
 // Open alerts as a list, with what can be done about each; and all there ever were, as a table.
 
-import { $, element, icon, link, place, setAttribute, setIcon, setText, table } from "./dom.js";
+import { $, address, element, icon, link, place, setAttribute, setIcon, setText, table } from "./dom.js";
 import { acknowledge, shelve, unshelve } from "./asking.js";
 import { present } from "./model.js";
 import { cell } from "./row.js";
+import { inWords } from "./silences.js";
 import { capital, lasting, moment, where, whole } from "./words.js";
 
 const MOST_CLOSED = 200;
@@ -38,6 +39,7 @@ export class AlertList {
     if (!this.items.has(alert.id)) this.items.set(alert.id, createItem(alert));
     const parts = this.items.get(alert.id);
     if (parts.alert !== alert) drawItem(parts, alert);
+    drawNotes(parts, alert);
     setText(parts.lasting, lasting(Date.now() - new Date(alert.openedAt)));
     return parts.item;
   }
@@ -74,17 +76,20 @@ function drawItem(parts, alert) {
   const path = where(alert.tags);
   setAttribute(parts.item, "data-severity", alert.severity);
   setAttribute(parts.item, "data-alert-state", alert.state);
-  parts.item.toggleAttribute("data-quiet", alert.acknowledged || isShelved(alert));
   setIcon(parts.icon, alert.severity);
   setText(parts.word, capital(alert.severity));
   setText(parts.machine, path.pop() ?? (alert.location || capital(alert.kind)));
   setText(parts.place, path.join(" › "));
   parts.sensor.replaceChildren(alert.kind === "gateway" ? alert.sensorId : link(["sensor", alert.sensorId], alert.sensorId));
   setText(parts.reason, alert.reason);
-  setText(parts.notes, notes(alert));
   setAttribute(parts.time, "datetime", alert.openedAt);
   setText(parts.opened, `since ${moment(alert.openedAt)}`);
   parts.buttons.replaceChildren(...buttons(alert));
+}
+
+function drawNotes(parts, alert) {
+  parts.item.toggleAttribute("data-quiet", alert.acknowledged || isShelved(alert) || present.muted.has(alert.id));
+  setText(parts.notes, notes(alert));
 }
 
 function isShelved(alert) {
@@ -95,7 +100,8 @@ function notes(alert) {
   return [
     alert.state === "stale" && "no reading since: this is not recovery",
     alert.acknowledged && `acknowledged${alert.acknowledgedBy ? ` by ${alert.acknowledgedBy}` : ""}`,
-    isShelved(alert) && `shelved until ${moment(alert.shelvedUntil)}`,
+    isShelved(alert) && `shelved${alert.shelvedBy ? ` by ${alert.shelvedBy}` : ""} until ${moment(alert.shelvedUntil)}`,
+    present.muted.has(alert.id) && inWords(present.muted.get(alert.id)),
   ].filter(Boolean).join(" · ");
 }
 
@@ -106,6 +112,7 @@ function buttons(alert) {
   if (can.includes("ack") && !alert.acknowledged) found.push(button("Acknowledge", about, () => acknowledge(alert)));
   if (can.includes("shelve") && !isShelved(alert)) found.push(button("Shelve", about, () => shelve(alert)));
   if (can.includes("unshelve") && isShelved(alert)) found.push(button("Unshelve", about, () => unshelve(alert)));
+  found.push(element("a", { href: address(["alert", alert.id]), "aria-label": `Details of the ${about}` }, "Details"));
   found.push(element("a", { href: `#/trace/${encodeURIComponent(alert.id)}`, "aria-label": `Trace the ${about}` }, "Trace"));
   return found;
 }
@@ -167,7 +174,7 @@ export function closedTable(alerts) {
       cell("opened", whole(alert.openedAt)),
       cell("lasted", alert.clearedAt ? lasting(new Date(alert.clearedAt) - new Date(alert.openedAt)) : "open"),
       cell("reason", alert.reason),
-      cell("more", link(["trace", alert.id], "Trace")),
+      cell("more", link(["alert", alert.id], "Details"), " ", link(["trace", alert.id], "Trace")),
     ),
   );
   const body = element("tbody", { role: "rowgroup" }, ...rows);

@@ -2,6 +2,7 @@
 
 import { AlertList } from "./alerts.js";
 import { element, table } from "./dom.js";
+import { list } from "./silences.js";
 import { bytes, capital, count } from "./words.js";
 
 const EVERY_MS = 5000;
@@ -79,6 +80,7 @@ function sections({ handlers, consumers, deadLetters }) {
   const behind = followers.map((each) => row(each.name, `${each.behind}${isUnreached(each) ? ", not reached yet" : ""}`));
   const refused = Object.entries(deadLetters).map(([reason, amount]) => row(reason, String(amount)));
   return [
+    element("section", {}, element("h2", {}, "Silences"), list()),
     section("Handlers", ["Handler", ...sums.map(([state]) => capital(state)), "Type"], told, "None are configured: nobody is told anything."),
     section("Consumers of the journal", ["Consumer", "Entries behind"], behind, "None has run yet."),
     section("Dead letters", ["Reason", "Messages"], refused, "None."),

@@ -4,7 +4,7 @@ const POINTS = 60;
 const FIELDS = ["id", "state", "level", "baseline", "unit", "time", "site", "area", "machine", "spark"];
 
 export const sensors = new Map(); // id -> { id, state, level, baseline, unit, time, site, area, machine, spark }
-export const present = { about: {}, counts: null, alerts: [], heardAt: Date.now() };
+export const present = { about: {}, counts: null, alerts: [], silences: [], muted: new Map(), heardAt: Date.now() };
 
 let changed = new Set(); // sensors
 let structure = true; // a sensor has come, gone, or has another state
@@ -40,6 +40,13 @@ export function take(data, isSnapshot) {
   }
   if (data.alerts) takeAlerts(data.alerts, isSnapshot);
   data.sensors.forEach(takeRow);
+  ask();
+}
+
+// `muted` is the id of an open alert -> the silence that mutes it.
+export function takeSilences(silences) {
+  present.silences = silences;
+  present.muted = new Map(silences.flatMap((silence) => silence.mutes.map((id) => [id, silence])));
   ask();
 }
 

@@ -1,6 +1,7 @@
 // The live page: which part of it the address names, and the counts at its head.
 // Texts come from sensors: they only ever become text nodes.
 
+import * as alert from "./alert.js";
 import * as alerts from "./alerts.js";
 import { keepConnected } from "./connection.js";
 import { $, element, icon, setAttribute, setIcon, setText } from "./dom.js";
@@ -10,9 +11,10 @@ import { present, sensors, whenChanged } from "./model.js";
 import * as overview from "./overview.js";
 import * as sensor from "./sensor.js";
 import * as trace from "./trace.js";
+import { keepAsking } from "./silences.js";
 import { SEVERITIES } from "./words.js";
 
-const VIEWS = { "": overview, alerts, gateway: health, machine, sensor, trace };
+const VIEWS = { "": overview, alert, alerts, gateway: health, machine, sensor, trace };
 const FIRST_STATES = [...SEVERITIES, "stale", "silent", "learning", "ok", "waiting"];
 
 let view = null;
@@ -21,8 +23,8 @@ let countsDrawn = "";
 
 // #/sensor/VB-1 -> [sensor, "VB-1"]; #alert=ID, as messages have it, -> the alert among the others.
 function route() {
-  const alert = location.hash.match(/^#alert=(.+)$/);
-  if (alert) return ["alerts", decoded(alert[1])];
+  const named = location.hash.match(/^#alert=(.+)$/);
+  if (named) return ["alerts", decoded(named[1])];
   const [first, ...rest] = location.hash.replace(/^#\/?/, "").split("/").map(decoded);
   return Object.hasOwn(VIEWS, first) ? [first, ...rest] : [""];
 }
@@ -94,3 +96,4 @@ whenChanged((news) => {
 });
 setAttribute($("view"), "tabindex", "-1");
 keepConnected();
+keepAsking();

@@ -115,7 +115,9 @@ class SensorView {
       else setText(this.featureNote, "The newest readings could not be looked up in time.");
     } catch (error) {
       if (this.closing.signal.aborted) return;
-      setText(this.caption, error.message);
+      this.figure.hidden = !this.facts.childElementCount; // nothing has ever been drawn
+      const more = this.figure.hidden ? [" What came and could not be used is counted on the page of the ", link(["gateway"], "gateway"), "."] : [];
+      this.caption.replaceChildren(error.message, ...more);
     }
     this.timer = setTimeout(() => this.look(), Math.min(Math.max(seconds / 50, 10), 300) * 1000);
   }
@@ -132,6 +134,7 @@ class SensorView {
     const to = Math.max(new Date(past.to) / 1000, 0);
     const window = [to - seconds, to];
     const marks = limits ? [limits.warning, limits.critical, limits.baseline] : [];
+    this.figure.hidden = false;
     this.chart.set({
       unit,
       window,

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from gateway.api import Notification, OutboxItem, Planning
-from gateway.domain.alerts import ACKNOWLEDGED, ALERT_FACTS, RAISED
+from gateway.domain.alerts import ACKNOWLEDGED, ALERT_FACTS, ESCALATED, RAISED
 from gateway.domain.events import derive
+from gateway.domain.telling import Withheld, fact_of, item_of
 from gateway.journal import life_of, traceparent_behind
 from gateway.journal.messages import Messages, Outcome
 from tests.readings import NOON_NS, Plant, event, message, plant, reading
@@ -71,6 +72,27 @@ def test_an_alert_and_a_message_lead_to_the_reading_that_began_them(here: Plant)
     alert = told(here)
     assert traced(here, alert)["eventId"] == "VB-1@2"
     assert traced(here, "n1")["eventId"] == "VB-1@2"
+
+
+def test_everything_that_became_of_an_alert_is_shown_and_who_was_not_told_of_it_and_why(here: Plant) -> None:
+    told(here)
+    here.take(*(reading(second, 12.0) for second in range(3, 6)))
+    (alert,) = here.journal.open_alerts()
+    with here.reader() as reader:
+        escalated = next(each.fact for each in reader.alert_events(alert.id) if each.fact.type == ESCALATED)
+    item = item_of(escalated, "escalated")
+    muted = Withheld(item, "VB-1@2", "escalated", "silence", "bearing change", NOON_NS, "calls", "sms", NOON_NS)
+    messages = Messages(here.journal)
+    messages.enqueue(Planning(0, facts=[fact_of(muted)]), "notifier", 9)
+    here.pipeline.attend(lambda alerts: alerts.acknowledge(alert.id, "Ada", "on my way", NOON_NS), NOON_NS)
+    here.take(*(reading(second, 4.0) for second in range(6, 9)))
+    for asked in ("VB-1@2", alert.id):
+        found = traced(here, asked)["steps"]
+        assert [line["step"] for line in found][4:-1] == [
+            "AlertRaised", "notification", "AlertEscalated", "not told", "AlertAcknowledged", "AlertCleared",
+        ]  # fmt: skip
+    assert steps(here, alert.id)["not told"].startswith("sms: suppressed by silence: bearing change, until 2026-")
+    assert [line["step"] for line in traced(here, "VB-1@5")["steps"]][4:-1] == ["AlertEscalated", "not told"]
 
 
 def test_one_that_changed_nothing_and_that_influxdb_does_not_have_yet(here: Plant) -> None:

@@ -10,6 +10,8 @@ from prometheus_client import CollectorRegistry
 
 from gateway.api import StoredReading
 from gateway.consumers.live import Live
+from gateway.domain.routing import Matchers
+from gateway.domain.silences import Silence, describe
 from gateway.web.app import about, create_app
 from gateway.web.ports import PageSettings, Services
 from gateway.web.stream import Stream
@@ -29,6 +31,12 @@ CONDITION = {
 }
 
 
+def silence(state: str, *muted: str) -> dict[str, Any]:
+    """Return a silence of pump-7 as the page gets it."""
+    of = Silence("s1", Matchers(machines=("pump-7",)), "Ada", "bearing change")
+    return {**describe(of), "state": state, "until": "2035-11-26T07:00:00Z", "mutes": list(muted)}
+
+
 @dataclass
 class Journal:
     """What the web part asks the rest of the gateway for."""
@@ -37,6 +45,7 @@ class Journal:
     alerts: list[dict[str, Any]] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     past: dict[str, Any] = field(default_factory=dict)
+    known_silences: list[dict[str, Any]] = field(default_factory=lambda: [silence("active"), silence("over")])
     known_baselines: list[dict[str, Any]] = field(default_factory=list)
     traces: dict[str, dict[str, Any]] = field(default_factory=dict)
     condition_now: Mapping[str, Any] = field(default_factory=lambda: CONDITION)
@@ -61,7 +70,7 @@ class Journal:
         return [row for row in self.known_baselines if sensor_id in {None, row["sensorId"]}]
 
     async def silences(self, everything: bool) -> Sequence[Mapping[str, Any]]:  # noqa: FBT001 - as `Answers` has it
-        return [{"id": "s1", "state": state} for state in ("active", "over") if everything or state == "active"]
+        return [silence for silence in self.known_silences if everything or silence["state"] == "active"]
 
     async def condition(self) -> Mapping[str, Any]:
         return self.condition_now
