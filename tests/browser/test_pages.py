@@ -62,7 +62,7 @@ def told() -> dict[str, Any]:
     """Return the past of an alert: a mail that went, and an SMS that did not, for it was silenced."""
     at, sent = "2026-03-01T12:00:02Z", {"state": "sent", "attempts": 1, "said": "250 ok"}
     changes = {"AlertRaised": HOSTILE, "AlertEscalated": "Level 12", "AlertAcknowledged": "Acknowledged by Ada"}
-    history = [
+    history: list[dict[str, Any]] = [
         {"at": at, "change": type_, "who": None, "why": why, "cause": "x", "told": []} for type_, why in changes.items()
     ]
     history[0]["told"] = [{"handler": "mail", **sent}]
