@@ -153,7 +153,8 @@ async def test_a_sensor_has_its_history_limits_features_and_alerts(
 
 async def test_an_unknown_sensor_says_so(browser: Browser, gateway: Gateway) -> None:
     async with opened(browser, gateway, [], "#/sensor/nobody") as page:
-        await expect(page.locator(".caption")).to_have_text("No reading of a sensor 'nobody' has ever come in.")
+        await expect(page.locator(".caption")).to_contain_text("No reading of a sensor 'nobody' has ever come in.")
+        await expect(page.locator(".chart")).to_be_hidden()
 
 
 async def test_of_very_many_readings_the_newest_show_the_features(browser: Browser, busy: Gateway) -> None:
