@@ -19,6 +19,7 @@ from gateway.journal import account_of, latest_changes
 from gateway.operations import Operations
 
 _MESSAGE = ("at", "handler", "route", "kind", "state", "said", "by", "why", "until")
+_WHOLE_ID = re.compile(r" [0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 _ELSEWHERE = {"tags", "faults", "acknowledged"}
 _TIMES = {"openedAt", "clearedAt", "returnedAt", "shelvedUntil"}
 _COLUMNS = ("severity", "state", "machine", "sensor", "since", "cleared", "reason", "id")
@@ -114,7 +115,7 @@ def history(config_path: Path, output: str, sensor_id: str | None, limit: int, a
 
 
 def _print_account(account: Mapping[str, Any]) -> None:
-    rows = [(at(row["at"]), row["change"], row["who"], row["why"], _told(row["told"])) for row in account["history"]]
+    rows = [(at(row["at"]), row["change"], row["who"], row["why"], _told(row)) for row in account["history"]]
     print_table(("at", "change", "who", "why", "told"), rows, empty="", below=["why", "told"])
     click.echo()
     messages = [
@@ -212,7 +213,13 @@ def _words(key: str) -> str:
     return re.sub(r"([A-Z])", lambda capital: f" {capital[0].lower()}", key).replace(" id", " ID")
 
 
-def _told(notifications: object) -> str | None:
-    if not isinstance(notifications, list):
-        return None
-    return ", ".join(f"{row['handler']} {row['state']} ({row['said']})" for row in notifications) or None
+def _told(change: Mapping[str, Any]) -> str | None:
+    """Return who was told of a change with what outcome, and who was not, and why."""
+    told = [f"{row['handler']} {row['state']} ({row['said']})" for row in change["told"]]
+    return "; ".join(dict.fromkeys([*told, *map(_untold, change["untold"])])) or None
+
+
+def _untold(row: Mapping[str, Any]) -> str:
+    why = _WHOLE_ID.sub("", row["why"])
+    until = "" if row["until"] is None or " until " in why else f" until {shown(at(row['until']))}"
+    return f"{row['handler'] or 'nobody'}: {why}{until}"

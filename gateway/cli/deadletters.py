@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ from gateway.config import load
 from gateway.domain.decoding import REASONS
 from gateway.domain.events import rfc3339
 from gateway.errors import GatewayError
+from gateway.journal import Reader
 
 _COLUMNS = ("seq", "received", "topic", "reason", "detail", "element", "bytes")
 
 
+_MOST_REASONS = 5
+_MOST_LOOKED_AT = 10_000
 _LONGEST = 18
 """Digits that a number of the journal can have."""
 
@@ -52,10 +56,11 @@ def count(config_path: Path) -> None:
 @config_option
 @output_option
 @click.option("--reason", type=click.Choice(sorted(REASONS)), help="For this reason only.")
+@click.option("--topic", help="Only with this in their topic: a sensor's name.")
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=100, show_default=True, help="The newest so many.")
-def list_(config_path: Path, output: str, reason: str | None, limit: int) -> None:
+def list_(config_path: Path, output: str, reason: str | None, topic: str | None, limit: int) -> None:
     """List dead letters, the newest first."""
-    found = [_readable(letter) for letter in open_reader(config_path).dead_letters(reason, limit)]
+    found = [_readable(letter) for letter in open_reader(config_path).dead_letters(reason, limit, topic)]
     if output == "json":
         print_json(found)
     else:
@@ -103,10 +108,21 @@ def replay(config_path: Path, output: str, numbers: tuple[int, ...], *, everythi
     )
     if outcome["asked"] < len(numbers):
         raise GatewayError("not all of these are dead letters that can be replayed; 'deadletters list' shows them")
+    left = _left(open_reader(config_path), set(numbers) - set(outcome["replayed"]), everything=everything)
     if output == "json":
         print_json(outcome)
     else:
-        click.echo(f"{len(outcome['replayed'])} of {outcome['asked']} could be used; 'deadletters list' shows the rest")
+        click.echo(f"{len(outcome['replayed'])} of {outcome['asked']} could be used")
+        for why, count in left.most_common(_MOST_REASONS):
+            click.echo(inert(f"{count} still cannot be used: {why}"))
+    if len(outcome["replayed"]) < outcome["asked"]:
+        raise click.exceptions.Exit(1)
+
+
+def _left(reader: Reader, numbers: set[int], *, everything: bool) -> Counter[str]:
+    """Return why dead letters still are: reason and detail -> how many."""
+    found = [letter for letter in reader.dead_letters(None, _MOST_LOOKED_AT) if everything or letter["seq"] in numbers]
+    return Counter(f"{letter['reason']}: {letter['detail']}" for letter in found)
 
 
 def _readable(letter: dict[str, Any]) -> dict[str, Any]:

@@ -64,8 +64,9 @@ def show(config_path: Path, output: str, sensor_id: str) -> None:
     """Show a sensor: where it is, what is normal for it, and its alerts."""
     reader = open_reader(config_path)
     sensor = next((known for known in reader.sensors() if known.id == sensor_id), None)
+    unused = _unused(reader, sensor_id)
     if sensor is None:
-        raise GatewayError(f"no sensor {sensor_id!r} has published yet")
+        raise GatewayError(f"no sensor {sensor_id!r} has published yet{unused and f', but {unused}'}")
     alerts = [describe(alert) for alert in reader.alerts(everything=True) if alert.sensor_id == sensor_id]
     (facts,) = _described(reader, [sensor])
     baselines = [entry.fact.data for entry in reader.entries(sensor_id, "BaselineLearned", None, None, 5)]
@@ -74,6 +75,8 @@ def show(config_path: Path, output: str, sensor_id: str) -> None:
         return
     times = {"last reading": at(facts["lastReading"]), "first seen": at(facts["firstSeen"])}
     print_facts({name: value for name, value in facts.items() if value and name not in _TIMES} | times)
+    if unused:
+        click.echo(inert(f"\nNot everything of it could be used: {unused}"))
     click.echo()
     print_table(
         ("version", "source", "level", "sigma", "readings", "from", "to"),
@@ -118,6 +121,16 @@ def forget(config_path: Path, output: str, by: str, reason: str, sensor_id: str)
         click.echo(
             inert(f"{sensor_id}: forgotten, as {by} wanted; its history stays, and its next reading brings it back")
         )
+
+
+def _unused(reader: Reader, sensor_id: str) -> str:
+    """Say what came on the topics of a sensor and could not be used; nothing if nothing did."""
+    letters = [letter for letter in reader.dead_letters(None, -1, sensor_id) if sensor_id in letter["topic"].split("/")]
+    if not letters:
+        return ""
+    newest = f"{letters[0]['reason']}, {letters[0]['detail']}"
+    command = f"'deadletters list --topic {sensor_id}'"
+    return f"dead letters came on its topic: {len(letters)}, the newest {newest}; see {command}"
 
 
 def _described(reader: Reader, known: Iterable[KnownSensor]) -> list[dict[str, Any]]:

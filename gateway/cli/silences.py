@@ -9,12 +9,15 @@ from typing import Any
 import click
 
 from gateway.cli.changing import by_option, change
-from gateway.cli.output import at, config_option, open_reader, output_option, print_json, print_table
+from gateway.cli.output import Moment, at, config_option, open_reader, output_option, print_json, print_table
 from gateway.cli.tables import Id, inert, shown
 from gateway.config import load, parse_duration, standing_silences
 from gateway.domain.events import SEVERITIES, rfc3339
-from gateway.domain.silences import KINDS, describe_now, wanted
+from gateway.domain.routing import Matchers
+from gateway.domain.signals import place_of
+from gateway.domain.silences import KINDS, Silence, describe_now, wanted
 from gateway.errors import GatewayError
+from gateway.journal import Reader
 from gateway.journal.silences import all_silences
 
 _COLUMNS = ("state", "what", "until", "owner", "reason", "id")
@@ -35,19 +38,27 @@ def silences() -> None:
 @click.option("--sensor", "sensors", multiple=True)
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS))
 @click.option("--severity", type=click.Choice(SEVERITIES), default="critical", show_default=True, help="And milder.")
-@click.option("--for", "length", required=True, help="How long: 30m, 2h, 3d.")
+@click.option("--for", "length", help="How long: 30m, 2h, 3d.")
+@click.option("--until", "until_ns", type=Moment(ahead=True), help="Or until when: 07:00 (the next), 2026-01-31T12:00.")
+@click.option("--starts", "starts_ns", type=Moment(ahead=True), help="From when on.  [default: now]")
 @by_option
 @click.option("--reason", required=True, help="Why.")
-def add(config_path: Path, output: str, length: str, by: str, reason: str, **matchers: Any) -> None:
+def add(  # noqa: PLR0917 - click hands them over by name
+    config_path: Path,
+    output: str,
+    length: str | None,
+    until_ns: int | None,
+    starts_ns: int | None,
+    by: str,
+    reason: str,
+    **matchers: Any,
+) -> None:
     """Tell nobody of what matches, for a while. What is still active at the end is told then."""
-    try:
-        length_ns = parse_duration(length)
-    except ValueError as error:
-        raise click.UsageError(f"--for: {error}") from error
     now_ns = time.time_ns()
-    parts = {**matchers, "until": rfc3339(now_ns + length_ns)}
+    ends_ns = _end(length, until_ns, now_ns if starts_ns is None else starts_ns)
+    parts = {**matchers, "until": rfc3339(ends_ns)} | ({} if starts_ns is None else {"starts": rfc3339(starts_ns)})
     try:
-        wanted(parts, by, reason, now_ns)
+        silence = wanted(parts, by, reason, now_ns)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     made = change(
@@ -56,10 +67,15 @@ def add(config_path: Path, output: str, length: str, by: str, reason: str, **mat
         {**parts, "by": by, "reason": reason},
         lambda operations: operations.add_silence(parts, by, reason),
     )
+    if not _is_of_any_sensor(silence, open_reader(config_path)):
+        click.echo(
+            "Warning: no sensor of it has ever published; is the name right? 'sensors list' shows them", err=True
+        )
     if output == "json":
         print_json(made)
     else:
-        click.echo(inert(f"{made['id'][:8]}: nobody is told of {_what(made)} until {shown(at(made['endsAt']))}"))
+        span = f"{_begin(starts_ns)} until {shown(at(made['endsAt']))}"
+        click.echo(inert(f"{made['id'][:8]}: nobody is told of {_what(made)}{span}"))
 
 
 @silences.command("list")
@@ -108,6 +124,28 @@ def expire(config_path: Path, output: str, by: str, silence_id: str) -> None:
         print_json(ended)
     else:
         click.echo(inert(f"{ended['id'][:8]}: ended; what it muted and is still active is told now"))
+
+
+def _end(length: str | None, until_ns: int | None, starts_ns: int) -> int:
+    if (length is None) == (until_ns is None):
+        raise click.UsageError("say how long by --for, or until when by --until")
+    try:
+        return starts_ns + parse_duration(length) if until_ns is None else until_ns
+    except ValueError as error:
+        raise click.UsageError(f"--for: {error}") from error
+
+
+def _begin(starts_ns: int | None) -> str:
+    return "" if starts_ns is None else f" from {shown(at(starts_ns))}"
+
+
+def _is_of_any_sensor(silence: Silence, reader: Reader) -> bool:
+    """Tell whether a silence may match an alert of a sensor that has published, or is about the gateway itself."""
+    if "gateway" in silence.matchers.kinds:
+        return True
+    places = [(sensor.id, place_of(sensor.tags)) for sensor in reader.sensors()]
+    known = [Matchers((site,), (area,), (machine,), (id_,)) for id_, (site, area, machine) in places]
+    return any(matchers.overlap(silence.matchers) for matchers in known)
 
 
 def _what(silence: Any) -> str:

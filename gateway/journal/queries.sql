@@ -92,6 +92,10 @@ SELECT min(due) FROM outbox WHERE handler = ? AND state IN ('pending', 'uncertai
 SELECT handler, state, attempts, said FROM told JOIN outbox ON outbox.id = told.outbox
 WHERE change = ? ORDER BY handler, created;
 
+-- name: told_of_alert
+SELECT DISTINCT change, handler, state, attempts, said, created FROM told JOIN outbox ON outbox.id = told.outbox
+WHERE told.alert = ? ORDER BY handler, created;
+
 -- name: messages_of_alert
 SELECT DISTINCT outbox.id, handler, route, kind, state, attempts, said, created,
        coalesce(json_extract(notification, '$.count'), 1)
@@ -219,7 +223,7 @@ SELECT reason, count(*) FROM dead_letters GROUP BY reason ORDER BY reason;
 
 -- name: dead_letters
 SELECT seq, received, topic, reason, detail, element, length(payload) FROM dead_letters
-WHERE (?1 IS NULL OR reason = ?1) ORDER BY seq DESC LIMIT ?2;
+WHERE (?1 IS NULL OR reason = ?1) AND (?3 IS NULL OR instr(topic, ?3)) ORDER BY seq DESC LIMIT ?2;
 
 -- name: dead_letter
 SELECT seq, received, topic, reason, detail, element, payload FROM dead_letters WHERE seq = ?;

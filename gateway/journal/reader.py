@@ -205,10 +205,10 @@ class Reader:
         """Return (handler, state, number of notifications)."""
         return self._db.execute(self._sql["count_outbox"]).fetchall()
 
-    def dead_letters(self, reason: str | None, limit: int) -> list[dict[str, Any]]:
-        """Return the newest dead letters, without their payloads."""
+    def dead_letters(self, reason: str | None, limit: int, topic: str | None = None) -> list[dict[str, Any]]:
+        """Return the newest dead letters, without their payloads; only those with `topic` in their topic."""
         names = ("seq", "received", "topic", "reason", "detail", "element", "bytes")
-        rows = self._db.execute(self._sql["dead_letters"], (reason, limit))
+        rows = self._db.execute(self._sql["dead_letters"], (reason, limit, topic))
         return [dict(zip(names, row, strict=True)) for row in rows]
 
     def dead_letter(self, seq: int) -> dict[str, Any] | None:

@@ -184,6 +184,16 @@ class Told(BaseModel):
     said: str = Field(description="by the other side, last")
 
 
+class Untold(BaseModel):
+    """The decision not to tell, or not yet."""
+
+    handler: str | None = Field(description="none: nobody is told")
+    state: str = Field(description="suppressed or deferred")
+    by: str = Field(description="what decided so: silence, quiet, …")
+    why: str
+    until: str | None
+
+
 class AlertChange(BaseModel):
     """A change of an alert: when, who (if it was a person), why, and who was told."""
 
@@ -193,6 +203,7 @@ class AlertChange(BaseModel):
     why: str
     cause: str
     told: list[Told]
+    untold: list[Untold] = Field(description="why somebody was not told of it, or not yet")
 
 
 class AlertMessage(BaseModel):

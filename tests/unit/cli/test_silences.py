@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.readings import plant
+from tests.readings import plant, reading
 from tests.unit.cli.conftest import Run
 
 TABLES = """
@@ -52,6 +52,12 @@ def answer(run: Run, *words: object) -> Any:
     return json.loads(done.out)
 
 
+def answer_with_warning(run: Run, *words: object) -> Any:
+    done = run(*words, "-o", "json")
+    assert (done.code, "no sensor of it" in done.err) == (0, True)
+    return json.loads(done.out)
+
+
 @pytest.mark.usefixtures("told", "closed")
 class TestSilences:
     def test_one_is_added_listed_ended_and_on_record(self, run: Run) -> None:
@@ -73,9 +79,30 @@ class TestSilences:
         assert "nobody is told of sensor VB-1 (warnings only) until" in done.out
         assert "sensor VB-1 (warnings only)" in run("silences", "list").out
 
+    def test_it_begins_and_ends_when_somebody_says(self, run: Run) -> None:
+        times = ("--starts", "2098-01-31T12:00:00Z", "--until", "2098-01-31T14:00:00+01:00")
+        made = answer_with_warning(run, "silences", "add", "--machine", "m", *times, "--reason", "x")
+        assert (made["startsAt"], made["endsAt"]) == ("2098-01-31T12:00:00.000Z", "2098-01-31T13:00:00.000Z")
+        long = ("--starts", "2098-01-31T12:00:00Z", "--for", "3h")
+        made = answer_with_warning(run, "silences", "add", "--machine", "m", *long, "--reason", "x")
+        assert made["endsAt"] == "2098-01-31T15:00:00.000Z"
+        assert "from 2098" in run("silences", "add", "--machine", "m", *long, "--reason", "y").out
+
+    def test_a_name_that_no_sensor_is_known_by_is_warned_of(self, run: Run, tmp_path: Path) -> None:
+        with plant(tmp_path / "state") as here:
+            here.take(reading())
+        add = ("silences", "add", "--for", "1h", "--reason", "x")
+        for known in (("--machine", "pump-*"), ("--sensor", "VB-1", "--site", "plant-1"), ("--kind", "gateway")):
+            assert run(*add, *known).err == ""
+        for unknown in (("--machine", "pimp-7"), ("--sensor", "VB-1", "--site", "plant-2"), ("--sensor", "VB-9")):
+            done = run(*add, *unknown)
+            assert (done.code, "no sensor of it has ever published" in done.err) == (0, True)
+
     @pytest.mark.parametrize(
         ("words", "problem"),
         [
+            (["--machine", "m", "--reason", "x"], "say how long by --for, or until when by --until"),
+            (["--machine", "m", "--for", "1h", "--until", "7h", "--reason", "x"], "say how long by --for, or until"),
             (["--for", "2h", "--reason", "x"], "it does not mute everything"),
             (["--machine", "m", "--for", "2 moons", "--reason", "x"], "--for: a duration is a number and a unit"),
             (["--machine", "m", "--for", "400d", "--reason", "x"], "a silence lasts for a year at most"),

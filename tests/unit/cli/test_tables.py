@@ -17,7 +17,7 @@ from gateway.cli import output
 from gateway.cli.output import Moment
 from gateway.cli.tables import Id, lines, short_time
 from gateway.domain.events import Message
-from tests.readings import Plant, event, message, reading, topic_of
+from tests.readings import Plant, event, message, plant, reading, topic_of
 from tests.unit.cli.conftest import Run
 
 ID = "3192026d-3d0a-5656-927f-825279d047c5"
@@ -192,3 +192,27 @@ class TestWords:
     def test_under_sudo_the_person_is_recorded(self, run: Run, alert: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SUDO_USER", "ada")
         assert run("alerts", "ack", alert).out.endswith("acknowledged by ada\n")
+
+
+class TestWhyNothingArrived:
+    @pytest.mark.usefixtures("alert")
+    def test_the_dead_letters_of_a_sensor_are_mentioned(self, run: Run) -> None:
+        result = run("sensors", "show", "VB-9")
+        assert (result.code, result.out) == (1, "")
+        assert (
+            "no sensor 'VB-9' has published yet, but dead letters came on its topic: 1, the newest not_json"
+            in result.err
+        )
+        assert "'deadletters list --topic VB-9'" in result.err
+        assert "dead letters" not in run("sensors", "show", "VB").err
+        assert "dead letters" not in run("sensors", "show", "FAN-02").out
+        found = json.loads(run("deadletters", "list", "--topic", "VB-9", "-o", "json").out)
+        assert [letter["reason"] for letter in found] == ["not_json"]
+        assert json.loads(run("deadletters", "list", "--topic", "VB-8", "-o", "json").out) == []
+
+    def test_a_replay_that_mends_nothing_has_failed_and_says_why(self, run: Run, tmp_path: Path) -> None:
+        with plant(tmp_path / "state") as here:
+            here.take(message(b"{"), message(b"["), message([1]))
+        result = run("deadletters", "replay", "--all")
+        assert result.code == 1
+        assert result.out.startswith("0 of 3 are readings now\n2 still cannot be used: not_json: ")

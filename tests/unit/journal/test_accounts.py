@@ -75,8 +75,11 @@ def test_what_was_not_sent_and_why(here: Plant) -> None:
     with here.journal.transaction():
         here.journal.append([(here.journal.next_seq, fact)], NOON_NS)
     with here.reader() as reader:
-        (untold,) = account_of(reader, id_)["messages"]
+        account = account_of(reader, id_)
+        (untold,) = account["messages"]
+        (reason,) = account["history"][0]["untold"]
         others = account_of(reader, "nobody")
+    assert (reason["by"], reason["why"], reason["state"]) == ("silence", "silenced by anna", "suppressed")
     assert (untold["by"], untold["why"], untold["route"], untold["handler"]) == (
         "silence", "silenced by anna", "day", None,
     )  # fmt: skip
@@ -162,3 +165,20 @@ def test_a_message_that_is_trimmed_takes_its_account_with_it(tmp_path: Path) -> 
         messages.settle(taken, Outcome("sent", 3, 3, "ok"), [])
         assert here.journal.trim("trim_outbox", 10, 10, 100) == 1
         assert here.journal.all("messages_of_alert", "a1") == here.journal.all("outbox_of_change", "c1") == []
+
+
+def test_what_follows_once_an_alert_is_off_the_shelf_follows_from_that(here: Plant) -> None:
+    id_ = first(here)
+    tell(here, id_, id_, "mail")
+    here.pipeline.attend(lambda alerts: alerts.shelve(id_, 3600 * 10**9, "anna", "ordered", NOON_NS), NOON_NS)
+    here.pipeline.attend(lambda alerts: alerts.unshelve(id_, "anna", "", NOON_NS + 5), NOON_NS + 5)
+    later = replace(CRITICAL, id="later", alert_id=id_, kind="notice")
+    after = OutboxItem("later", "sms", NOON_NS + 6, NOON_NS + 6, id_, "first", later, "", ((id_, id_),))
+    Messages(here.journal).enqueue(Planning(2, [after]), "notifier", NOON_NS + 6)
+    with here.reader() as reader:
+        history = account_of(reader, id_)["history"]
+        latest = [row["told"] for row in latest_changes(reader, None, 9) if row["alertId"] == id_]
+    assert latest == [row["told"] for row in history[::-1]]
+    assert [(row["change"], [told["handler"] for told in row["told"]]) for row in history] == [
+        ("AlertRaised", ["mail"]), ("AlertShelved", []), ("AlertUnshelved", ["sms"]),
+    ]  # fmt: skip
