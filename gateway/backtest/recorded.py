@@ -243,7 +243,8 @@ def parse_time(text: str) -> int:
     except ValueError:
         number = nan
     if isfinite(number):
-        moment = round(number * 1e3 if abs(number) >= _MILLISECONDS_FROM else number * 1e6)
+        epoch_us = number * 1e3 if abs(number) >= _MILLISECONDS_FROM else number * 1e6
+        moment = round(epoch_us) if isfinite(epoch_us) else LATEST_US + 1
     else:
         moment = microseconds(datetime.fromisoformat(text.strip()))
     if not EARLIEST_US <= moment <= LATEST_US:

@@ -29,8 +29,8 @@ _TEXTS = ("eventId", "timestamp", "receivedAt", "sensorId", "site", "area", "mac
 _READING = ("seq", *_TEXTS, "level", "baseline", "unit", *FEATURES, "operatingState", "flags")
 _FACT = ("seq", "eventId", "eventType", "timestamp", "recordedAt", "subject", "correlationId", "causationId", "data")
 _NUMBERS = {"level", "baseline", *FEATURES}
-_COMMANDS = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for a formula at the beginning of a text."""
+_COMMANDS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a spreadsheet takes for a formula at the beginning of a text; the last four are =, +, - and @ in full width."""
 
 
 class Writer(Protocol):

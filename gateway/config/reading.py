@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -19,6 +20,8 @@ from gateway.errors import ConfigError
 
 ENVIRONMENT_PREFIX = "VIBRATION_GATEWAY__"
 SHORTEST_SECRET = 4
+LARGEST_SECRET_FILE = 1_000_000  # bytes
+DEEPEST = 16  # tables and lists within each other; four are needed
 
 _NOT_JUDGING = {"gateway", "mqtt", "influxdb", "http", "retention", "handlers", "consumers", "heartbeat", "otel"}
 """Tables that neither judge a reading nor say who is told."""
@@ -114,7 +117,23 @@ def read_toml(path: Path) -> dict[str, Any]:
 def _read(path: Path, environment: Mapping[str, str]) -> dict[str, Any]:
     tables = read_toml(path)
     _override(tables, environment)
+    if key := _too_deep(tables):
+        raise ConfigError([f"{path}: {key}: is nested too deeply"])
     return tables
+
+
+def _too_deep(tables: dict[str, Any]) -> str | None:
+    """Return a key that lies too deep for what walks through the tables afterwards, or None."""
+    level = _parts(tables)
+    for _ in range(DEEPEST):
+        level = [(f"{key}.{name}", part) for key, value in level for name, part in _parts(value)]
+    return level[0][0] if level else None
+
+
+def _parts(value: Any) -> list[tuple[object, Any]]:
+    if isinstance(value, dict):
+        return list(value.items())
+    return list(enumerate(value)) if isinstance(value, list) else []
 
 
 def _anchored(tables: Any, path: Path) -> Any:
@@ -134,7 +153,7 @@ def masked(text: str, secrets: Iterable[str]) -> str:
 
 def _override(tables: dict[str, Any], environment: Mapping[str, str]) -> None:
     """Let VIBRATION_GATEWAY__MQTT__HOST replace mqtt.host; a value is plain text or a list in TOML."""
-    for name, value in environment.items():
+    for name, value in sorted(environment.items()):  # a table before what is in it, whatever the order they came in
         if not name.startswith(ENVIRONMENT_PREFIX):
             continue
         *path, last = name.removeprefix(ENVIRONMENT_PREFIX).split("__")
@@ -155,7 +174,8 @@ def overridden(tables: dict[str, Any], environment: Mapping[str, str]) -> dict[s
             keys: list[str] = []
             for part in name.removeprefix(ENVIRONMENT_PREFIX).split("__"):
                 keys.append(_spelling(table, part))
-                table = table.get(keys[-1]) if isinstance(table, dict) else None
+                table = table.get(keys[-1])
+                table = table if isinstance(table, dict) else {}
             found[".".join(keys)] = name
     return found
 
@@ -170,7 +190,7 @@ def _list_or_text(value: str) -> object:
     """Return a list if it is one. A number stays text: it may be a password, and a key that wants one reads it."""
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # as in read_toml
         return value
     return parsed if isinstance(parsed, list) else value
 
@@ -189,15 +209,8 @@ def _expand(text: str, key: str, environment: Mapping[str, str], problems: list[
     def found(match: re.Match[str]) -> str:
         try:
             value = _lookup(match, environment)
-        except (OSError, UnicodeDecodeError, KeyError) as error:
-            reason = (
-                error.strerror
-                if isinstance(error, OSError)
-                else "not set"
-                if isinstance(error, KeyError)
-                else "not text"
-            )
-            problems.append(f"{key}: {match[0]}: {reason}")
+        except (OSError, ValueError, KeyError) as error:
+            problems.append(f"{key}: {match[0]}: {_reason(error)}")
             return ""
         secrets.add(value)
         return value
@@ -215,9 +228,28 @@ def _expand(text: str, key: str, environment: Mapping[str, str], problems: list[
 
 def _lookup(match: re.Match[str], environment: Mapping[str, str]) -> str:
     if match["file"]:
-        return Path(match["file"]).read_text(encoding="utf-8").rstrip("\r\n")
+        return _secret_of(Path(match["file"]))
     if match["name"] in environment:
         return environment[match["name"]]
     if match["default"] is None:
         raise KeyError(match["name"])
     return match["default"].removeprefix(":-")
+
+
+def _secret_of(path: Path) -> str:
+    """Return a file's text. Raises ValueError for what may never end, or never begin, such as a pipe or a device."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("is not a regular file")
+    with path.open("rb") as file:
+        content = file.read(LARGEST_SECRET_FILE + 1)
+    if len(content) > LARGEST_SECRET_FILE:
+        raise ValueError("is larger than 1 MB")
+    return content.decode().rstrip("\r\n")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    if isinstance(error, KeyError):
+        return "not set"
+    return "not text" if isinstance(error, UnicodeDecodeError) else str(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
@@ -88,6 +88,16 @@ class SilenceSection(MatcherSection):
     starts: datetime | None = None
     until: datetime | None = None
     hours: HoursSection | None = None
+
+    @field_validator("starts", "until")
+    @classmethod
+    def _known(cls, moment: datetime | None) -> datetime | None:
+        try:
+            if moment is not None and moment.tzinfo:
+                moment.astimezone(UTC)
+        except OverflowError:
+            raise ValueError("it is before the year 1, or after 9999, in UTC") from None
+        return moment
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

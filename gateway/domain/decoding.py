@@ -18,7 +18,7 @@ REASONS = {
     "not_json": "the payload is not JSON in UTF-8",
     "too_deep": "the payload is nested too deeply",
     "too_many": "an array with more than 10,000 elements, or with more than 100 bad ones",
-    "too_large": "an event of more than 256 kB",
+    "too_large": "an event of more than 256 kB; or a message of more than 8 MB, of which only the beginning is kept",
     "invalid": "a required field is missing, or a field has the wrong type or range",
     "unknown_type": "the event type is not VibrationRecorded",
     "bad_id": "an id is empty, too long or has control characters",
@@ -32,6 +32,13 @@ MAX_ID = 128
 MAX_ELEMENTS = 10_000
 MAX_BAD_ELEMENTS = 100
 MAX_BYTES = 256 * 1024
+MAX_MESSAGE_BYTES = 8 * 1024 * 1024
+"""Of a whole payload: 10,000 elements of 800 bytes. To find out how many elements an array has takes up to 35 times its
+size in memory."""
+
+KEPT_BYTES = 64 * 1024
+"""Of a larger payload: enough to see who sent what."""
+
 MARGIN = 200
 """Python's stack bounds how deeply a payload may be nested. Where a stored one is read again, the stack may be fuller
 by as much as this."""
@@ -49,6 +56,8 @@ Decoded = tuple[VibrationRecorded, bytes]
 
 def decode(payload: bytes, tags: dict[str, str] | None) -> list[Decoded | Rejected]:
     """Return what `payload`, published on a topic that captured `tags`, holds: events and dead letters, in order."""
+    if rejected := too_large(payload):
+        return [rejected]
     if tags is None:
         return [Rejected("topic_mismatch", "no template of mqtt.topics fits this topic", payload)]
     if payload.startswith(b"{") or payload.lstrip(_SPACE)[:1] != b"[":  # nearly all begin so
@@ -66,6 +75,14 @@ def decode(payload: bytes, tags: dict[str, str] | None) -> list[Decoded | Reject
     if bad > MAX_BAD_ELEMENTS:
         found.append(Rejected("too_many", f"{bad} bad elements; the first {MAX_BAD_ELEMENTS} are kept apart", payload))
     return found
+
+
+def too_large(payload: bytes) -> Rejected | None:
+    """Return the dead letter that a payload becomes because of its size alone, before anything reads it."""
+    if len(payload) <= MAX_MESSAGE_BYTES:
+        return None
+    detail = f"{len(payload)} bytes; at most {MAX_MESSAGE_BYTES} make a message; only the first {KEPT_BYTES} are kept"
+    return Rejected("too_large", detail, payload[:KEPT_BYTES])
 
 
 def _elements(payload: bytes) -> list[msgspec.Raw] | Rejected:

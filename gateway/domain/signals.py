@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from gateway.domain.decoding import MAX_ID
+from gateway.domain.decoding import MAX_ID, too_large
 from gateway.domain.events import Fact, Message, Rejected, derived_id
 from gateway.domain.topics import TopicTemplates
 
@@ -84,9 +84,9 @@ class Signals:
         """Return what a message says, why it cannot be used, or None if its topic is none of these."""
         tags = self._states.match(message.topic)
         if tags is not None:
-            return _machine_state(message.payload, tags)
+            return too_large(message.payload) or _machine_state(message.payload, tags)
         tags = self._statuses.match(message.topic)
-        return None if tags is None else _sensor_status(message.payload, tags)
+        return None if tags is None else too_large(message.payload) or _sensor_status(message.payload, tags)
 
 
 def _machine_state(payload: bytes, tags: Mapping[str, str]) -> MachineState | Rejected:

@@ -10,6 +10,9 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from gateway.api import DeliveryError
 
 _NAT64 = IPv6Network("64:ff9b::/96")
+_NOT_PUBLIC = [IPv6Network(text) for text in ("::/96", "64:ff9b:1::/48", "3fff::/20", "5f00::/16", "fec0::/10")]
+"""What not every Python knows: IPv4-compatible, local NAT64 (RFC 8215), documentation (RFC 9637), segment routing
+(RFC 9602), site-local."""
 _MOST_ADDRESSES = 4
 _NOT_YET_VALID = 9  # X509_V_ERR_CERT_NOT_YET_VALID of OpenSSL
 
@@ -49,6 +52,8 @@ def is_public(address: str) -> bool:
     An IPv6 address that stands for an IPv4 one (mapped, 6to4, Teredo, NAT64) is judged by that one too.
     """
     ip = ip_address(address.partition("%")[0])
+    if any(ip in network for network in _NOT_PUBLIC):
+        return False
     return all(one.is_global and not one.is_multicast for one in (ip, *_inside(ip)))
 
 

@@ -155,6 +155,8 @@ class Mqtt5Subscriber:
             keep_alive=max(1, section.keepalive // _SECOND_NS),
             session_expiry_interval=min(section.session_expiry // _SECOND_NS, 0xFFFFFFFF),
             receive_max=section.receive_maximum,
+            # No Maximum Packet Size: the broker would drop what is larger, and nobody would hear of it. Here it becomes
+            # a dead letter.
         )
         try:
             async with asyncio.timeout(_PATIENCE):

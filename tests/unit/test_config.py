@@ -1,5 +1,6 @@
 """TOML -> models: every key, every mistake named, no secret shown."""
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -292,8 +293,49 @@ class TestExpansion:
         (tmp_path / "s").write_bytes(b"\xff")
         assert problems(write(LEAST + f'host = "${{FILE:{tmp_path}/s}}"'))[0].endswith("not text")
 
+    def test_a_secret_file_that_never_begins_or_never_ends_is_not_read(self, write: Write, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "s")
+        for path in (tmp_path / "s", "/dev/zero"):
+            (problem,) = problems(write(LEAST + f'host = "${{FILE:{path}}}"'))
+            assert problem == f"mqtt.host: ${{FILE:{path}}}: is not a regular file"
+
+    def test_a_secret_file_beyond_a_megabyte_is_refused(self, write: Write, tmp_path: Path) -> None:
+        (tmp_path / "s").write_bytes(b"x" * 1_000_001)
+        (problem,) = problems(write(LEAST + f'host = "${{FILE:{tmp_path}/s}}"'))
+        assert problem == f"mqtt.host: ${{FILE:{tmp_path}/s}}: is larger than 1 MB"
+
+    def test_a_path_that_cannot_be_one_is_named(self, write: Write) -> None:
+        (problem,) = problems(write(LEAST + r'host = "${FILE:/tmp/\u0000x}"'))
+        assert problem.startswith("mqtt.host: ${FILE:")
+        assert problem.endswith("embedded null byte")
+
+    @pytest.mark.parametrize("text", ["[x" + ".y" * 3000 + "]\na = 1\n", "[x]\na = " + "[" * 30 + "]" * 30])
+    def test_what_is_nested_too_deeply_is_named(self, write: Write, text: str) -> None:
+        (problem,) = problems(write(LEAST + text))
+        assert re.fullmatch(r"x\.[ay.0]{30,60}: is nested too deeply", problem)
+
 
 class TestTheEnvironment:
+    @pytest.mark.parametrize("names", [["A__B__C__D", "A__B"], ["A__B", "A__B__C__D"]])
+    def test_a_value_with_keys_below_it_is_named_in_any_order(self, write: Write, names: list[str]) -> None:
+        environment = {f"VIBRATION_GATEWAY__{name}": "x" for name in names}
+        with pytest.raises(ConfigError, match="VIBRATION_GATEWAY__A__B__C__D: b is not a table"):
+            load(write(LEAST), environment)
+
+    def test_a_value_that_replaces_a_table_is_named_whatever_else_is_wrong(self, write: Write) -> None:
+        environment = {
+            "VIBRATION_GATEWAY__a__b__c__d": "x",
+            "VIBRATION_GATEWAY__a__b-": "z",
+            "VIBRATION_GATEWAY__a__B": "y",
+        }
+        with pytest.raises(ConfigError):
+            load(write(LEAST), environment)
+
+    def test_brackets_without_end_are_text(self, write: Write) -> None:
+        assert load(
+            write(LEAST), {"VIBRATION_GATEWAY__MQTT__PASSWORD": "[" * 5000, "VIBRATION_GATEWAY__MQTT__USERNAME": "u"}
+        )
+
     def test_a_variable_replaces_or_adds_a_key(self, write: Write) -> None:
         environment = {
             "VIBRATION_GATEWAY__MQTT__HOST": "other",

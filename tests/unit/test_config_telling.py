@@ -144,6 +144,11 @@ SILENCE = '[[silences]]\nname = "s"\nowner = "anna"\nreason = ""\n'
             SILENCE + 'machines = ["m"]\nstarts = 2026-07-01T12:00:00Z\nuntil = 2026-07-01T13:30:00',
             "silences #1.until: it must be after starts",
         ),
+        (SILENCE + 'machines = ["m"]\nuntil = 0001-01-01T00:00:00+23:59', "silences #1.until: it is before the year 1"),
+        (
+            SILENCE + 'machines = ["m"]\nstarts = 0001-01-01T00:00:00+23:59\nuntil = 9999-12-31T23:59:59-23:59',
+            "silences #1.starts: it is before the year 1",
+        ),
         ("[noise]\nflood_end = 11", "noise: flood_end is above flood_count"),
         ('[heartbeat]\nurl = "nowhere"', "heartbeat.url"),
         ('[heartbeat]\nurl = "http://x/"\nevery = "10ms"', "heartbeat.every"),

@@ -7,6 +7,7 @@ import pytest
 
 from gateway import pipeline as pipeline_module
 from gateway.domain.alerts import ACTIVE, CLEARED, RAISED, STALE
+from gateway.domain.decoding import KEPT_BYTES, MAX_MESSAGE_BYTES
 from gateway.domain.events import Message
 from gateway.domain.signals import MACHINE_STATE, SENSOR_STATUS, Signals
 from gateway.domain.watch import Reception
@@ -95,6 +96,12 @@ class TestAMachinesState:
         said = [(data["machine"], data["state"]) for data in facts(here, MACHINE_STATE)]
         assert said == [("pump-1", "running"), ("pump-3", "stopped"), ("pump-2", "running")]
         assert here.contents()["dead letters"] == {}
+
+    def test_of_an_enormous_one_only_the_beginning_is_kept(self, here: Plant) -> None:
+        enormous = b"{" + b" " * MAX_MESSAGE_BYTES
+        here.take(Message(STATE, enormous, NOON_NS, 7), Message(STATUS, enormous, NOON_NS, 8))
+        assert here.contents()["dead letters"] == {"too_large": 2}
+        assert [len(message.payload) for _, message in here.journal.dead_letters([])] == [KEPT_BYTES] * 2
 
     def test_strangers_cannot_make_us_remember_without_bounds(
         self, here: Plant, monkeypatch: pytest.MonkeyPatch

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from pyarrow import parquet
 
 from gateway.cli.events import events
+from gateway.cli.exporting import Csv
 from gateway.journal import export
 from tests.readings import Plant, event, message, reading
 from tests.unit.cli.conftest import Run
@@ -91,6 +92,14 @@ def test_nothing_is_a_file_all_the_same(run: Run, here: Plant, tmp_path: Path) -
         assert run("events", "export", tmp_path / f"none.{suffix}").code == 0
     assert (tmp_path / "none.csv").read_text().startswith("seq,eventId,")
     assert parquet.read_table(tmp_path / "none.parquet").num_rows == 0
+
+
+@pytest.mark.parametrize("beginning", ["=", "+", "-", "@", "\t", "\r", "\n=", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
+def test_what_a_spreadsheet_takes_for_a_formula_has_a_quote_before_it(beginning: str) -> None:
+    stream = io.BytesIO()
+    Csv(stream, ["a"]).write([{"a": f"{beginning}1"}])
+    _, (text,) = csv.reader(io.StringIO(stream.getvalue().decode(), newline=""))
+    assert text == f"'{beginning}1"
 
 
 def test_no_text_is_a_formula(run: Run, here: Plant, tmp_path: Path) -> None:

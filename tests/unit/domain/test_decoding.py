@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.domain.decoding import EVENT, MARGIN, MAX_ID, REASONS, decode
+from gateway.domain.decoding import EVENT, KEPT_BYTES, MARGIN, MAX_ELEMENTS, MAX_ID, MAX_MESSAGE_BYTES, REASONS, decode
 from gateway.domain.events import Rejected, VibrationRecorded
 from tests.readings import event
 
@@ -125,6 +125,27 @@ def test_a_timestamp_is_a_time_in_rfc_3339(time: object) -> None:
 )  # fmt: skip
 def test_what_cannot_be_used_has_a_reason(payload: bytes, expected: str) -> None:
     assert reason(payload) == expected
+
+
+@pytest.mark.parametrize("tags", [TAGS, None])
+def test_of_a_message_beyond_the_bound_only_the_beginning_is_kept_and_nothing_is_parsed(
+    monkeypatch: pytest.MonkeyPatch, tags: dict[str, str] | None
+) -> None:
+    """15 million elements took 2.3 GB; the gateway was killed, and the message came again for ever."""
+    monkeypatch.delattr("gateway.domain.decoding._ARRAY")
+    payload = b"[" + b"1," * (MAX_MESSAGE_BYTES // 2) + b"1]"
+    found = only(payload, tags)
+    assert isinstance(found, Rejected)
+    assert (found.reason, found.payload) == ("too_large", payload[:KEPT_BYTES])
+    assert f"{len(payload)} bytes" in found.detail
+    assert f"only the first {KEPT_BYTES} are kept" in found.detail
+
+
+def test_as_many_elements_as_are_promised_fit_into_a_message() -> None:
+    body = encoded(extra="x" * 300)
+    payload = b"[" + b",".join([body] * MAX_ELEMENTS) + b"]"
+    assert MAX_MESSAGE_BYTES // 2 < len(payload) < MAX_MESSAGE_BYTES
+    assert len([item for item in decode(payload, TAGS) if not isinstance(item, Rejected)]) == MAX_ELEMENTS
 
 
 def test_a_topic_that_no_template_fits_is_named_first() -> None:

@@ -40,6 +40,7 @@ def test_an_address_of_the_internet_is_public(address: str) -> None:
             "64:ff9b::7f00:1",
             "64:ff9b::a9fe:a9fe",
         ],
+        *["fec0::1", "64:ff9b:1::7f00:1", "::7f00:1", "::5db8:d822", "5f00::1", "3fff::1", "3fff:fff::1"],
     ],
 )
 def test_an_address_inside_is_not_public(address: str) -> None:
