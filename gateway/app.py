@@ -71,6 +71,8 @@ _POINTS_EVERY = 0.2
 """Seconds. A request for each commit would be hundreds a second."""
 _OWN_METRICS_EVERY = 10.0
 _PASS_TIME_EVERY = 1.0
+_FROZEN_NS = 5 * 10**9
+"""A round that is so late was held up, and what the sensors sent meanwhile is still on its way."""
 _TRY_AGAIN = 1.0
 
 
@@ -363,9 +365,13 @@ def _gone(journal: Journal, config: Config) -> list[str]:
 async def _pass_time(journal: Journal, pipeline: Pipeline, stream: Stream, health: Health) -> None:
     """Let follow what follows from time alone. Nobody is silent while we are the ones who cannot hear."""
     since_ns: int | None = None
+    last_ns = time.monotonic_ns()
     while True:
         await asyncio.sleep(_PASS_TIME_EVERY)
         now_ns = time.monotonic_ns()
+        if now_ns - last_ns > _FROZEN_NS:  # a stopped process, a paused container, a closed lid
+            since_ns = None
+        last_ns = now_ns
         since_ns = None if health.reasons() else since_ns or now_ns
         with suppress(JournalUnavailableError):  # said where batches are written; it is tried again
             await journal.call(pipeline.pass_time, time.time_ns(), Reception(now_ns, since_ns))

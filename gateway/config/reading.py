@@ -127,7 +127,7 @@ def _too_deep(tables: dict[str, Any]) -> str | None:
     level = _parts(tables)
     for _ in range(DEEPEST):
         level = [(f"{key}.{name}", part) for key, value in level for name, part in _parts(value)]
-    return level[0][0] if level else None
+    return str(level[0][0]) if level else None
 
 
 def _parts(value: Any) -> list[tuple[object, Any]]:

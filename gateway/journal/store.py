@@ -63,11 +63,17 @@ class Journal:
         self._sql = load_queries()
         self._path = path
         self._db, self.salvaged = open_or_salvage(path)
+        self._file = _identity(path)
         one = self._sql["insert_reading"].removesuffix(";")
         self._insert_many = one + ("," + one.partition("VALUES")[2]) * (_ROWS - 1)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self.next_seq: int = self._one("last_seq")[0] + 1
         self.last_fact = self.next_seq - 1
+
+    @property
+    def is_in_place(self) -> bool:
+        """Tell whether the path still leads to the file that was opened: what is written to another one is lost."""
+        return _identity(self._path) == self._file
 
     async def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function` in the journal's thread, after everything asked for before."""
@@ -319,3 +325,12 @@ class Journal:
 def _sensor_row(sensor: Sensor) -> tuple[object, ...]:
     tags = JSON.encode(sensor.tags).decode()
     return sensor.key, sensor.id, tags, sensor.unit, sensor.location, sensor.first_seen_ns
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells this file from every other one that may get its name; None if there is none to be reached."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
 from gateway.config import RetentionSection
+from gateway.domain.events import Severity
 from gateway.errors import JournalError, JournalUnavailableError
 from gateway.journal import rollups
 from gateway.journal.reader import Reader
@@ -33,7 +35,12 @@ _ANY_AGE = 2**63 - 1
 _INSPECT_EVERY = 24 * 3600
 _BETWEEN_SLICES = 0.05
 
-Report = Callable[[str, str | None], Awaitable[None]]
+
+class Report(Protocol):
+    """Raises or clears an alert about a part of the gateway itself."""
+
+    async def __call__(self, subject: str, problem: str | None, severity: Severity = "warning", /) -> None:
+        """Say what is wrong with `subject`; None means that it is well."""
 
 
 class Ballast:
@@ -82,18 +89,26 @@ class Upkeep:
         self._section = section
         self._snapshot = snapshot
         self._ballast = Ballast(state_dir / "ballast", section.reserve)
-        self.problem: str | None = None
+        self._displaced: str | None = None
+        self._full: str | None = None
         self._room = asyncio.Event()
         self._room.set()
 
+    @property
+    def problem(self) -> str | None:
+        """Why nothing should be written, or None."""
+        return self._displaced or self._full
+
     async def room(self) -> None:
-        """Wait until there is room for more."""
+        """Wait until there is room for more, in the file that the next start will open."""
+        self._look_for_the_file()  # before each batch: what is acknowledged into a deleted file is lost
         await self._room.wait()
 
     async def run(self, consumers: Sequence[str], now_ns: Callable[[], int], report: Report) -> None:
         """Look after the journal for ever; what `consumers` have not had yet is kept as long as possible."""
         rounds = 0
         while True:
+            await self.check_file(report)
             await self.check_disk(report)
             if self.problem is None:
                 with suppress(JournalUnavailableError):
@@ -123,6 +138,30 @@ class Upkeep:
             await self._stream.read(Reader.check, table, after, min(after + SLICE, until))
             await asyncio.sleep(_BETWEEN_SLICES)
 
+    async def check_file(self, report: Report) -> None:
+        """Stop writing when the journal's file has been deleted or replaced, and go on when it is back."""
+        self._look_for_the_file()
+        await report("journal file", self._displaced, "critical")
+
+    def _look_for_the_file(self) -> None:
+        in_place = self._journal.is_in_place
+        if self._displaced is None and not in_place:
+            self._displaced = (
+                f"the journal's file in {self._state_dir} has been deleted or replaced while the gateway runs; nothing"
+                " is stored or acknowledged: stop the gateway, put the file back, start it"
+            )
+            log.error(self._displaced)
+        elif self._displaced is not None and in_place:
+            self._displaced = None
+            log.info("the journal's file is back")
+        self._open_or_close()
+
+    def _open_or_close(self) -> None:
+        if self.problem is None:
+            self._room.set()
+        else:
+            self._room.clear()
+
     async def check_disk(self, report: Report) -> None:
         """Stop writing before the disk is full, and go on when there is room again.
 
@@ -130,19 +169,18 @@ class Upkeep:
         """
         reserve = self._section.reserve
         left = disk_free(self._state_dir) + reserve * self._ballast.is_there
-        if self.problem is None and left < 2 * reserve:
-            self.problem = (
+        if self._full is None and left < 2 * reserve:
+            self._full = (
                 f"the disk of {self._state_dir} has less than retention.reserve ({reserve / 1e6:g} MB) left;"
                 " nothing is stored or acknowledged until there is room"
             )
-            self._room.clear()
-            log.error(self.problem)
+            log.error(self._full)
             self._ballast.give()  # so that the alert itself can be written
-        elif self.problem is not None and left > 3 * reserve:
-            self.problem = None
-            self._room.set()
+        elif self._full is not None and left > 3 * reserve:
+            self._full = None
             log.info("there is room on the disk again")
-        await report("disk", self.problem)  # every time: it may not have been possible to write it before
+        self._open_or_close()
+        await report("disk", self._full)  # every time: it may not have been possible to write it before
         if not self._ballast.is_there and left > 3 * reserve:
             with suppress(OSError):
                 self._ballast.take()

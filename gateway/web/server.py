@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Iterator
 
+import h11
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -21,8 +22,8 @@ SEND_BUFFER = 256 * 1024
 READER_TIMEOUT_MS = 30_000
 """A peer that has taken nothing for so long is cut off by the kernel, where it can (Linux)."""
 
-FIRST_REQUEST = 10.0
-"""Seconds that a peer has for the head of its first request."""
+PATIENCE = 10.0
+"""Seconds that a peer has for the head of a request, and for its body, before it is cut off; at most twice as long."""
 
 GRACE = 1.0
 LAST_RESORT = 5
@@ -33,12 +34,22 @@ class _Connection(H11Protocol):
         super().connection_made(transport)
         if len(self.connections) > MOST_CONNECTIONS:
             transport.abort()
-        self.loop.call_later(FIRST_REQUEST, self._abort_if_silent)
+        self.loop.call_later(PATIENCE, self._abort_if_still, self._awaited())
 
-    def _abort_if_silent(self) -> None:
-        """Cut a peer off that has not finished its first request's head by now: it only holds a place."""
-        if getattr(self, "cycle", None) is None and not self.transport.is_closing():
+    def _awaited(self) -> tuple[object, object] | None:
+        """Return which part of which request we wait for, or None if the peer waits for us."""
+        state = self.conn.their_state
+        return (state, getattr(self, "cycle", None)) if state in {h11.IDLE, h11.SEND_BODY} else None
+
+    def _abort_if_still(self, before: tuple[object, object] | None) -> None:
+        """Cut a peer off that we wait for as we did `before`: it only holds a place. An idle one uvicorn closes."""
+        if self.transport.is_closing():
+            return
+        awaited = self._awaited()
+        if awaited is not None and awaited == before:
             self.transport.abort()
+        else:
+            self.loop.call_later(PATIENCE, self._abort_if_still, awaited)
 
 
 class _Server(uvicorn.Server):

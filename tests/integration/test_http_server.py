@@ -1,7 +1,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import httpx
@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.consumers.live import SHOWN_SENSORS, Live
 from gateway.errors import GatewayError
+from gateway.web import server as server_module
 from gateway.web.app import create_app
 from gateway.web.ports import PageSettings, Services
 from gateway.web.server import GRACE, MOST_CONNECTIONS, listen, serve
@@ -144,3 +145,39 @@ async def test_more_connections_than_allowed_are_closed(server: Server) -> None:
     assert not any(reader.at_eof() for reader, _ in idle[:-1])
     for _, writer in idle:
         writer.transport.abort()
+
+
+HELD = {
+    "a head": b"GET / HT",
+    "a body": b"POST /api/v1/silences HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b"Content-Length: 10\r\n\r\n{",
+}
+
+
+@pytest.mark.parametrize("after_another", [False, True])
+@pytest.mark.parametrize("sent", HELD.values(), ids=HELD)
+async def test_a_peer_that_does_not_finish_its_request_is_cut_off(
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    sent: bytes,
+    after_another: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    monkeypatch.setattr(server_module, "PATIENCE", 0.3)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    if after_another:  # uvicorn's own time for idle connections ends with the first byte of the next request
+        writer.write(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await asyncio.wait_for(reader.readuntil(b"true}"), WAIT)
+    writer.write(sent)
+    with suppress(ConnectionResetError):
+        await asyncio.wait_for(reader.read(), 5)
+    writer.transport.abort()
+
+
+async def test_one_who_only_listens_is_not_cut_off(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "PATIENCE", 0.05)
+    async with following(server, limit=2**22) as reader:
+        await asyncio.wait_for(reader.readuntil(b"snapshot"), WAIT)
+        began = asyncio.get_running_loop().time()
+        while asyncio.get_running_loop().time() - began < 0.5:
+            await server.live.consume([stored("VB-1")], [])
+            await asyncio.wait_for(reader.readuntil(b"\n\n"), WAIT)

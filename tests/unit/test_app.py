@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from gateway import app
+from gateway.domain.watch import Reception
 from gateway.errors import JournalUnavailableError
 from gateway.journal import Journal
 from gateway.mqtt.subscriber import Subscriber
@@ -44,3 +45,28 @@ async def test_a_full_disk_does_not_end_what_notes_the_subscriptions(monkeypatch
     await asyncio.gather(running, return_exceptions=True)
     assert running.cancelled()
     assert journal.notes == [["a/+", "b/+"], ["a/+"]]
+
+
+@pytest.mark.parametrize(("rounds", "since"), [([0, 1, 2, 6, 7], 1), ([0, 1, 2, 30, 31], 30)])
+async def test_nobody_was_silent_while_we_were_frozen(
+    monkeypatch: pytest.MonkeyPatch, rounds: list[int], since: int
+) -> None:
+    """What the sensors sent meanwhile is still on its way to us: their silence counts from when we go on."""
+    clock: Iterator[int] = iter(rounds)
+    seen: list[Reception] = []
+
+    class Enough(Exception):  # noqa: N818 - it is no error
+        pass
+
+    async def call(_function: object, _now_ns: int, reception: Reception) -> None:
+        seen.append(reception)
+        if len(seen) == len(rounds) - 1:
+            raise Enough
+
+    monkeypatch.setattr(app, "_PASS_TIME_EVERY", 0)
+    stopwatch = SimpleNamespace(monotonic_ns=lambda: next(clock) * 10**9, time_ns=lambda: 0)
+    monkeypatch.setattr(app, "time", stopwatch)
+    fake: Any = SimpleNamespace(call=call, pass_time=None, announce=lambda _seq: None, next_seq=1, reasons=list)
+    with pytest.raises(Enough):
+        await app._pass_time(fake, fake, fake, fake)  # noqa: SLF001 - it never returns
+    assert seen[-1] == Reception(rounds[-1] * 10**9, since * 10**9)

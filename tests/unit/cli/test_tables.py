@@ -215,4 +215,4 @@ class TestWhyNothingArrived:
             here.take(message(b"{"), message(b"["), message([1]))
         result = run("deadletters", "replay", "--all")
         assert result.code == 1
-        assert result.out.startswith("0 of 3 are readings now\n2 still cannot be used: not_json: ")
+        assert result.out.startswith("0 of 3 could be used\n2 still cannot be used: not_json: ")

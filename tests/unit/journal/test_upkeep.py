@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -28,7 +29,7 @@ class Reports:
         self.said: list[tuple[str, bool]] = []
         self._log = log
 
-    async def __call__(self, subject: str, problem: str | None) -> None:
+    async def __call__(self, subject: str, problem: str | None, _severity: str = "warning", /) -> None:
         if (subject, problem is not None) not in self.said[-1:]:
             self.said.append((subject, problem is not None))
             self._log("alert" if problem else "well")
@@ -51,9 +52,9 @@ class Disk:
 
 
 def upkeep_of(folder: Path, **section: Any) -> Upkeep:
-    """Return one that has no journal: it is not needed for looking at the disk."""
-    nothing = cast("Any", None)
-    return Upkeep(nothing, nothing, folder, RetentionSection.model_validate({"reserve": RESERVE, **section}), nothing)
+    """Return one whose journal is only there: no more is needed for looking at the disk."""
+    nothing, journal = cast("Any", None), cast("Any", SimpleNamespace(is_in_place=True))
+    return Upkeep(journal, nothing, folder, RetentionSection.model_validate({"reserve": RESERVE, **section}), nothing)
 
 
 class TestTheDisk:
@@ -101,10 +102,27 @@ class TestTheDisk:
             assert ballast.stat().st_size == RESERVE
             ballast.write_bytes(b"cut")
 
+    async def test_room_on_the_disk_does_not_bring_a_lost_file_back(self, disk: Disk) -> None:
+        journal = SimpleNamespace(is_in_place=False)
+        nothing = cast("Any", None)
+        section = RetentionSection.model_validate({"reserve": RESERVE})
+        upkeep = Upkeep(cast("Any", journal), nothing, disk.folder, section, nothing)
+        disk.others_leave = int(1.9 * RESERVE)
+        await upkeep.check_file(Reports())
+        await upkeep.check_disk(Reports())
+        disk.others_leave = 10 * RESERVE
+        await upkeep.check_disk(Reports())
+        waiting = asyncio.ensure_future(upkeep.room())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        journal.is_in_place = True
+        await upkeep.check_file(Reports())
+        await asyncio.wait_for(waiting, 1)
+
     async def test_what_could_not_be_reported_is_reported_again(self, disk: Disk) -> None:
         upkeep, tries = upkeep_of(disk.folder), []
 
-        async def report(_subject: str, problem: str | None) -> None:
+        async def report(_subject: str, problem: str | None, _severity: str = "warning", /) -> None:
             tries.append(problem)
 
         disk.others_leave = 0
@@ -280,6 +298,30 @@ class TestAge:
              "data": {"sensorId": "VB-1", "vibrationLevel": 4.0}}
             for second in range(count)
         ]  # fmt: skip
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_nothing_is_taken_into_a_file_that_is_not_the_journal_any_more(tmp_path: Path, replaced: bool) -> None:  # noqa: FBT001 - a parameter
+    with plant(tmp_path) as here:
+        reports = Reports()
+        upkeep = Upkeep(here.journal, cast("Any", None), tmp_path, RetentionSection(), here.pipeline.snapshot)
+        await upkeep.check_file(reports)
+        await asyncio.wait_for(upkeep.room(), 1)
+
+        here.path.rename(tmp_path / "away")
+        if replaced:
+            here.path.write_bytes((tmp_path / "away").read_bytes())
+        waiting = asyncio.ensure_future(upkeep.room())
+        await asyncio.sleep(0)
+        assert not waiting.done(), "the next batch is not to wait for the next look"
+        await upkeep.check_file(reports)
+        assert "stop the gateway, put the file back, start it" in str(upkeep.problem)
+
+        (tmp_path / "away").replace(here.path)
+        await upkeep.check_file(reports)
+        await asyncio.wait_for(waiting, 1)
+        assert upkeep.problem is None
+    assert reports.said == [("journal file", False), ("journal file", True), ("journal file", False)]
 
 
 async def test_the_inspection_reports_damage_and_lets_the_next_start_look(
