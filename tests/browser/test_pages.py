@@ -63,7 +63,8 @@ def told() -> dict[str, Any]:
     at, sent = "2026-03-01T12:00:02Z", {"state": "sent", "attempts": 1, "said": "250 ok"}
     changes = {"AlertRaised": HOSTILE, "AlertEscalated": "Level 12", "AlertAcknowledged": "Acknowledged by Ada"}
     history: list[dict[str, Any]] = [
-        {"at": at, "change": type_, "who": None, "why": why, "cause": "x", "told": [], "untold": []} for type_, why in changes.items()
+        {"at": at, "change": type_, "who": None, "why": why, "cause": "x", "told": [], "untold": []}
+        for type_, why in changes.items()
     ]
     history[0]["told"] = [{"handler": "mail", **sent}]
     common = {"at": at, "route": "day", "alerts": 1, "until": None, "id": None}

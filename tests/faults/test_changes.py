@@ -141,7 +141,10 @@ def test_baselines_are_changed_while_it_runs_and_while_it_does_not(make: Make, m
     gateway.kill()
     assert [(row["level"], row["version"]) for row in gateway.ask("baselines", "list")] == [(9.5, made["version"])]
     nowhere = gateway.run("baselines", "relearn", "S-1", "--state", "elsewhere")
-    assert (nowhere.returncode, nowhere.stderr) == (1, "Error: no reading was in the state 'elsewhere'; states are ''\n")
+    assert (nowhere.returncode, nowhere.stderr) == (
+        1,
+        "Error: no reading was in the state 'elsewhere'; states are ''\n",
+    )
     gateway.start()
     mosquitto.publish_all(series("S-1", [BASELINE], start=60))
     until(lambda: gateway.readings() == 6, 10, "a reading")
