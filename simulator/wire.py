@@ -13,6 +13,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 CONNACK, PUBACK = 0x20, 0x40
 SHORTEST_CONNACK = 2  # bytes of its body: flags and reason
 DISCONNECT, PINGREQ = b"\xe0\x00", b"\xc0\x00"
+CLEAN = 0x02  # flag of a CONNECT: no session from before
 WILL = 0x2C  # flags of a CONNECT: a will, at QoS 1, retained
 FAILED = 0x80  # reason codes from here on are refusals
 CONTINUED = 0x80  # in a variable length: more bytes follow
@@ -49,9 +50,11 @@ def connect(  # noqa: PLR0917 - as they stand in the packet
     password: str | None,
     will: Will | None = None,
     keepalive: int = 0,
+    *,
+    clean: bool = True,
 ) -> bytes:
-    """Make the CONNECT packet: a clean session; without `keepalive` (s) the broker never misses us."""
-    flags = 0x02 | (0x80 if username is not None else 0) | (0x40 if password is not None else 0)
+    """Make the CONNECT packet: a clean session, or else a lasting one; without `keepalive` (s) we are never missed."""
+    flags = (CLEAN if clean else 0) | (0x80 if username is not None else 0) | (0x40 if password is not None else 0)
     left = b""
     if will is not None:
         flags |= WILL

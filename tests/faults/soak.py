@@ -24,8 +24,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
-import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
 from rich.console import Console
 from rich.table import Table
 
@@ -34,6 +32,7 @@ from tests.faults.gateways import MortalGateway
 from tests.faults.messages import BASELINE, CRITICAL, topic
 from tests.faults.proxy import FaultProxy
 from tests.faults.results import machine, megabytes
+from tests.faults.sender import CATCHING_UP, Sender
 from tests.servers.influxdb import Influx
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.processes import ServerMissingError
@@ -42,52 +41,8 @@ from tests.servers.waiting import until
 
 SENSORS = 100
 EXCEEDS_FOR, EXCEEDS_EVERY = 10, 20  # seconds in which one sensor after the other is above its limit
-TICK = 0.02  # seconds
 SAMPLE = 1.0  # seconds
-CATCHING_UP = 300.0  # seconds
 MOST_GROWTH = 5.0  # MB in the run after the warm-up
-
-
-class Sender:
-    """Publishes readings at a rate, for as long as it is open, and does not give up on one that the broker has not had.
-
-    `sent` and `acknowledged` count them.
-    """
-
-    def __init__(self, broker: Mosquitto, rate: float) -> None:
-        self.sent = 0
-        self.acknowledged = 0
-        self._rate = rate
-        self._stopping = threading.Event()
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="soak", clean_session=False)
-        self._client.max_inflight_messages_set(1000)
-        self._client.reconnect_delay_set(1, 2)
-        self._client.on_publish = self._count
-        self._client.connect(broker.host, broker.port)
-        self._thread = threading.Thread(target=self._send, daemon=True)
-
-    def start(self) -> None:
-        self._client.loop_start()
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Publish nothing new, and wait until the broker has had everything."""
-        self._stopping.set()
-        self._thread.join()
-        until(lambda: self.acknowledged == self.sent, CATCHING_UP, "the broker to have had everything")
-        self._client.disconnect()
-        self._client.loop_stop()
-
-    def _count(self, *_: object) -> None:
-        self.acknowledged += 1
-
-    def _send(self) -> None:
-        began = time.monotonic()
-        while not self._stopping.wait(TICK):
-            seconds = time.monotonic() - began
-            for number in range(self.sent, int(seconds * self._rate)):
-                self._client.publish(*_reading(number, seconds), qos=1)
-                self.sent += 1
 
 
 def _reading(number: int, seconds: float) -> tuple[str, str]:
@@ -272,7 +227,7 @@ class Report:
 def soak(here: Plant, minutes: float, rate: float, seed: int) -> Report:
     """Run it all and count."""
     draw = random.Random(seed)
-    sender = Sender(here.broker, rate)
+    sender = Sender(here.broker.port, rate, _reading)
     sender.start()
     began = time.monotonic()
     faults = torment(here, draw, began + minutes * 20, {**FAULTS, **DEADLY})
