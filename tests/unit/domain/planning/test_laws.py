@@ -59,10 +59,12 @@ class Plant:
         elif what == "shelve" and alert:
             seen.take(shelved(alert, self.now_ns, self.now_ns + HOUR, **self._where(sensor)))
         elif what == "silence":
-            matchers = Matchers(machines=(f"m{sensor % 2 + 1}",))
-            seen.silence(Silence("s", matchers, "bo", "", self.now_ns, self.now_ns + HOUR), self.now_ns)
-        elif what == "expire" and "s" in seen.added:
-            seen.unsilence("s", self.now_ns)
+            machine = f"m{sensor % 2 + 1}"
+            id_ = f"{machine} at {self.now_ns}"  # its content's, as in the gateway
+            silence = Silence(id_, Matchers(machines=(machine,)), "bo", "", self.now_ns, self.now_ns + HOUR)
+            seen.silence(silence, self.now_ns)
+        elif what == "expire" and (holding := [id_ for id_, one in seen.added.items() if one.until(self.now_ns)]):
+            seen.unsilence(holding[-1], self.now_ns)
         elif what == "restart" and restarts:
             seen.pass_until(self.now_ns)
             seen.restart()
