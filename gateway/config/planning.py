@@ -6,11 +6,11 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from gateway.config.sections import Config
-from gateway.config.telling import HoursSection, MatcherSection, RouteSection, SilenceSection
+from gateway.config.telling import HoursSection, RouteSection, SilenceSection
 from gateway.config.values import system_zone
 from gateway.domain.events import microseconds
 from gateway.domain.planning.noise import Noise
-from gateway.domain.routing import Matchers, Route, RouteTable, Step
+from gateway.domain.routing import Route, RouteTable, Step
 from gateway.domain.schedule import Hours, Rota
 from gateway.domain.silences import Silence
 
@@ -55,7 +55,7 @@ def _route(section: RouteSection, zone: ZoneInfo) -> Route:
         section.severity,
         section.handlers,
         name=section.name or "",
-        matchers=_matchers(section),
+        matchers=section.matchers,
         times=_hours(section.times, zone),
         quiet=_hours(section.quiet, zone),
         resolved=section.resolved,
@@ -70,7 +70,7 @@ def _route(section: RouteSection, zone: ZoneInfo) -> Route:
 def _silence(section: SilenceSection, zone: ZoneInfo) -> Silence:
     return Silence(
         id=section.name,
-        matchers=_matchers(section),
+        matchers=section.matchers,
         owner=section.owner,
         reason=section.reason,
         starts_ns=0 if section.starts is None else _ns(section.starts, zone),
@@ -78,10 +78,6 @@ def _silence(section: SilenceSection, zone: ZoneInfo) -> Silence:
         severity=section.severity,
         hours=_hours(section.hours, zone),
     )
-
-
-def _matchers(section: MatcherSection) -> Matchers:
-    return Matchers(section.sites, section.areas, section.machines, section.sensors, section.kinds)
 
 
 def _hours(section: HoursSection | None, zone: ZoneInfo) -> Hours | None:

@@ -12,7 +12,9 @@ from pydantic import AnyHttpUrl, ConfigDict, Field, SecretStr, field_validator, 
 from gateway.config.section import Section
 from gateway.config.values import ClockTime, Days, Duration, Handover, Name, Patterns, Timezone
 from gateway.domain.events import AlertKind, Severity
+from gateway.domain.routing import Matchers
 from gateway.domain.schedule import DAY_MINUTES, EVERY_DAY
+from gateway.domain.silences import mutes_everything
 
 _MINUTE = 60 * 10**9
 
@@ -42,6 +44,11 @@ class MatcherSection(Section):
     machines: Patterns = ()
     sensors: Patterns = ()
     kinds: tuple[AlertKind, ...] = ()
+
+    @property
+    def matchers(self) -> Matchers:
+        """What it speaks of."""
+        return Matchers(self.sites, self.areas, self.machines, self.sensors, self.kinds)
 
 
 class StepSection(Section):
@@ -101,7 +108,7 @@ class SilenceSection(MatcherSection):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if not any((self.sites, self.areas, self.machines, self.sensors, self.kinds)):
+        if mutes_everything(self.matchers):
             raise ValueError("it must name a site, an area, a machine, a sensor or a kind; it does not mute everything")
         if self.until is None and self.hours is None:
             raise ValueError("it needs an end (until), or hours in which it comes back")

@@ -160,10 +160,16 @@ def wanted(parts: Mapping[str, Any], owner: str, reason: str, now_ns: int) -> Si
     return checked(Silence("", matchers, owner, reason, starts_ns, _moment(parts["until"]), severity))
 
 
+def mutes_everything(matchers: Matchers) -> bool:
+    """Tell whether there is no alert that these do not match: all that they name is a star alone, or every kind."""
+    places = (matchers.sites, matchers.areas, matchers.machines, matchers.sensors)
+    return all(not names or "*" in names for names in places) and set(matchers.kinds) in (set(), set(KINDS))
+
+
 def checked(silence: Silence) -> Silence:
     """Return a silence that somebody asks for, with its id. Raises ValueError for one that cannot be."""
     matchers, ends_ns = silence.matchers, silence.ends_ns
-    if matchers == Matchers():
+    if mutes_everything(matchers):
         raise ValueError("a silence names a site, an area, a machine, a sensor or a kind; it does not mute everything")
     if ends_ns is None or ends_ns <= silence.starts_ns:
         raise ValueError("a silence ends after it begins")

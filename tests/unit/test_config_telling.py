@@ -138,6 +138,7 @@ SILENCE = '[[silences]]\nname = "s"\nowner = "anna"\nreason = ""\n'
         (ROUTE + 'machines = ["*-pump"]', "a star stands at the end only"),
         (ROUTE + 'group_by = "colour"', "routes #1.group_by"),
         (SILENCE + "until = 2026-01-01T00:00:00Z", "it must name a site, an area"),
+        (SILENCE + 'machines = ["*"]\nuntil = 2026-01-01T00:00:00Z', "it must name a site, an area"),
         (SILENCE + 'machines = ["m"]', "it needs an end (until), or hours"),
         (SILENCE + 'machines = ["m"]\nstarts = 2026-02-01T00:00:00Z\nuntil = 2026-01-01T00:00:00Z', "must be after"),
         (

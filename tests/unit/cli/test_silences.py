@@ -104,6 +104,8 @@ class TestSilences:
             (["--machine", "m", "--reason", "x"], "say how long by --for, or until when by --until"),
             (["--machine", "m", "--for", "1h", "--until", "7h", "--reason", "x"], "say how long by --for, or until"),
             (["--for", "2h", "--reason", "x"], "it does not mute everything"),
+            (["--machine", "*", "--for", "2h", "--reason", "x"], "it does not mute everything"),
+            (["--machine", "**", "--for", "2h", "--reason", "x"], "a star stands at the end only"),
             (["--machine", "m", "--for", "2 moons", "--reason", "x"], "--for: a duration is a number and a unit"),
             (["--machine", "m", "--for", "400d", "--reason", "x"], "a silence lasts for a year at most"),
             (["--machine", "*-m", "--for", "2h", "--reason", "x"], "a star stands at the end only"),
