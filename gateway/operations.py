@@ -6,7 +6,6 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,10 @@ from gateway.domain.alerts import describe
 from gateway.domain.baseline_history import described
 from gateway.domain.events import Fact, rfc3339
 from gateway.domain.limits import Limits
-from gateway.domain.links import VALID_NS, AckLink, sign
+from gateway.domain.links import SHORTEST_KEY, VALID_NS, AckLink, sign
 from gateway.domain.open_alerts import Change, OpenAlerts
 from gateway.domain.silences import describe_now, wanted
+from gateway.errors import ConfigError, GatewayError
 from gateway.journal import Journal, Questions, Reader, Stream
 from gateway.journal.messages import Messages
 from gateway.journal.silences import add, expire
@@ -131,22 +131,46 @@ def trend_of(rows: Sequence[tuple[int, float, float | None]], limits: Limits | N
 
 
 def http_token(config: Config) -> str:
-    """Return the token that changes need: the configured one, else one that is made once and kept in the state_dir."""
+    """Return the token that changes need: the configured one, else one that is made once and kept in the state_dir.
+
+    Raises ConfigError for a file that cannot be read, and GatewayError if none can be made.
+    """
     if config.http is not None and config.http.token is not None:
         return config.http.token.get_secret_value()
     return _kept_secret(config.gateway.state_dir / TOKEN_FILE)
 
 
 def link_key(config: Config) -> bytes:
-    """Return the key that acknowledge links are signed with; it is made once and kept in the state_dir."""
-    return _kept_secret(config.gateway.state_dir / LINK_KEY_FILE).encode()
+    """Return the key that acknowledge links are signed with; it is made once and kept in the state_dir.
+
+    Raises as `http_token`, and ConfigError for a key that is too short.
+    """
+    path = config.gateway.state_dir / LINK_KEY_FILE
+    key = _kept_secret(path).encode()
+    if len(key) < SHORTEST_KEY:
+        short = f"the key is shorter than {SHORTEST_KEY} bytes; remove the file, and the next start makes a new one"
+        raise ConfigError([f"{path}: {short}"])
+    return key
 
 
 def _kept_secret(path: Path) -> str:
     """Return the secret in a file that only its owner can read; a new one if there is none."""
-    with suppress(FileNotFoundError):
+    try:
         if secret := path.read_text(encoding="ascii").strip():
             return secret
+    except FileNotFoundError:
+        pass
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not plain ASCII"
+        mend = "run this as the gateway's user, or remove it, and the next start makes a new one"
+        raise ConfigError([f"{path}: the secret in it cannot be read: {reason}; {mend}"]) from error
+    try:
+        return _new_secret(path)
+    except OSError as error:
+        raise GatewayError(f"{path}: a secret cannot be kept in it: {error.strerror}") from error
+
+
+def _new_secret(path: Path) -> str:
     secret = secrets.token_urlsafe(32)
     new = path.with_name(f"{path.name}.{os.getpid()}")  # whole or not at all: a crash must not leave an empty one
     file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

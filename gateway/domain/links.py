@@ -13,6 +13,7 @@ VALID_NS = 3 * DAY_NS
 """For so long a link can be used: over a weekend."""
 
 LONGEST = 1000  # characters of a signed link
+SHORTEST_KEY = 16  # bytes; what is shorter might be guessed from a link that somebody has
 _DOMAIN = b"vibration-gateway acknowledge 1\n"
 """Signed along, so that the key can never vouch for anything else."""
 

@@ -10,9 +10,9 @@ import pytest
 from gateway.config import Config
 from gateway.domain.events import Message
 from gateway.domain.topics import TopicTemplates
-from gateway.errors import ConflictError, NotFoundError
+from gateway.errors import ConfigError, ConflictError, GatewayError, NotFoundError
 from gateway.journal import Stream
-from gateway.operations import TOKEN_FILE, Operations, http_token
+from gateway.operations import LINK_KEY_FILE, TOKEN_FILE, Operations, http_token, link_key
 from tests.readings import TEMPLATE, Plant, event, message, plant, reading
 
 
@@ -143,3 +143,27 @@ class TestTheToken:
     def test_a_configured_one_counts_and_nothing_is_made(self, tmp_path: Path) -> None:
         assert http_token(config(tmp_path, "a-token")) == "a-token"
         assert not (tmp_path / TOKEN_FILE).exists()
+
+    def test_what_cannot_be_read_is_named_with_what_to_do(self, tmp_path: Path) -> None:
+        (tmp_path / TOKEN_FILE).mkdir()
+        with pytest.raises(ConfigError, match=f"{TOKEN_FILE}: .* cannot be read: Is a directory; .* remove it"):
+            http_token(config(tmp_path))
+        (tmp_path / LINK_KEY_FILE).write_bytes(b"\xff" * 32)
+        with pytest.raises(ConfigError, match=f"{LINK_KEY_FILE}: .* cannot be read: not plain ASCII"):
+            link_key(config(tmp_path))
+
+    def test_what_cannot_be_made_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(GatewayError, match=f"{TOKEN_FILE}: a secret cannot be kept in it: No such file"):
+            http_token(config(tmp_path / "nowhere"))
+
+
+class TestTheKeyOfLinks:
+    def test_one_that_could_be_guessed_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / LINK_KEY_FILE).write_text("k" * 15 + "\n")
+        with pytest.raises(ConfigError, match="shorter than 16 bytes; remove the file, and the next start makes a new"):
+            link_key(config(tmp_path))
+        (tmp_path / LINK_KEY_FILE).write_text("k" * 16 + "\n")
+        assert link_key(config(tmp_path)) == b"k" * 16
+
+    def test_the_one_that_is_made_is_good(self, tmp_path: Path) -> None:
+        assert link_key(config(tmp_path)) == link_key(config(tmp_path))
