@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from gateway.config import (
 )
 from gateway.consumers.announcer import Announcer
 from gateway.consumers.dispatch import NAME as NOTIFIER
-from gateway.consumers.following import follow, watch
+from gateway.consumers.following import follow, patiently, watch
 from gateway.consumers.live import Live
 from gateway.consumers.notifier import Notifier, handler_subject
 from gateway.domain.alerts import describe
@@ -273,10 +274,9 @@ async def _serve(  # noqa: PLR0917 - it hands over what it is given
     live = Live()
     questions = Questions(config.gateway.state_dir / FILE_NAME)
     start = stream.last_seq
-    alerts = [describe(alert) for alert in await stream.read(Reader.alerts, everything=False)]
-    live.seed(await stream.read(Reader.sensors), alerts)
-    await live.consume(list((await stream.read(Reader.last_readings)).values()), [])
-
+    alerts = [describe(alert) for alert in await patiently(partial(stream.read, Reader.alerts, everything=False))]
+    live.seed(await patiently(partial(stream.read, Reader.sensors)), alerts)
+    await live.consume(list((await patiently(partial(stream.read, Reader.last_readings))).values()), [])
     public = config.http.public_url if config.http else None
     answers = Answers(config, questions, operations, lambda: health.broker_problems)
     token, key = http_token(config), link_key(config)
@@ -335,8 +335,8 @@ async def _export_traces(section: OtelSection, gateway_id: str, stream: Stream) 
     """Export what happens from the first start with it on. Retention does not wait for it."""
     from gateway.consumers.otel import Exporter, Lookups  # noqa: PLC0415 - an extra
 
-    if OTEL not in await stream.read(Reader.cursors):  # at 0 it would begin anew after a start that recorded nothing
-        await stream.move_cursor(OTEL, stream.last_seq)
+    if OTEL not in await patiently(partial(stream.read, Reader.cursors)):  # at 0 every start would be the first
+        await patiently(partial(stream.move_cursor, OTEL, stream.last_seq))
     lookups = Lookups(
         lambda fact: stream.read(Reader.reading_behind, fact), lambda id_: stream.read(Reader.entries_with_id, id_)
     )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from gateway.errors import TooMuchError
+from gateway.errors import JournalUnavailableError, TooMuchError
 from gateway.journal.reader import Reader
+from gateway.journal.salvage import passing_trouble
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -29,16 +29,19 @@ class Questions:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal-questions")
 
     async def ask(self, function: Callable[Concatenate[Reader, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a method of Reader. Raises TooMuchError if it takes longer than a question may."""
+        """Run a method of Reader. Raises TooMuchError if it takes longer than a question may.
+
+        Raises JournalUnavailableError if the journal cannot be read right now.
+        """
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, lambda: self._answer(lambda r: function(r, *args, **kwargs)))
 
     def _answer(self, question: Callable[[Reader], T]) -> T:
         end = time.monotonic() + self._longest
         try:
-            with self._reader.interrupted_if(lambda: time.monotonic() > end):
+            with passing_trouble(), self._reader.interrupted_if(lambda: time.monotonic() > end):
                 return question(self._reader)
-        except sqlite3.OperationalError as error:
+        except JournalUnavailableError as error:
             if "interrupted" not in str(error):
                 raise
             raise TooMuchError(

@@ -1,16 +1,25 @@
-"""What a start leaves behind that fails."""
+"""What a start leaves behind that fails, and what does not make one fail."""
 
+import asyncio
 import socket
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from itertools import count
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from gateway import app
-from gateway.config import load
+from gateway.config import Config, load
+from gateway.consumers import following
 from gateway.errors import JournalUnavailableError
-from gateway.journal import Outbox
+from gateway.journal import FILE_NAME, Outbox, Reader
 from tests.programs import to_toml
 from tests.servers.ports import HOST, free_port
+from tests.servers.waiting import until_async
 
 
 async def test_a_start_that_fails_gives_the_port_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,14 +28,53 @@ async def test_a_start_that_fails_gives_the_port_back(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(Outbox, "take_up", fail)
     port = free_port()
-    path = tmp_path / "gateway.toml"
-    tables = {
-        "gateway": {"id": "edge-1", "state_dir": str(tmp_path / "state")},
-        "mqtt": {"topics": ["vibration/{sensor}/reading"]},
-        "http": {"host": HOST, "port": port},
-    }
-    path.write_text(to_toml(tables))
     with pytest.raises(JournalUnavailableError) as caught:
-        await app.run(load(path, {}))
+        await app.run(config(tmp_path, port))
     with socket.create_server((HOST, port)):  # while the error, and with it everything it passed, is still held
         assert caught.value.retry
+
+
+async def test_first_reads_that_fail_for_now_are_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "_FIRST_PAUSE", 0.001)
+    for name in ("alerts", "sensors", "last_readings", "cursors"):
+        monkeypatch.setattr(Reader, name, failing_at_first(getattr(Reader, name)))
+    port = free_port()
+    started = asyncio.Event()
+    running = asyncio.ensure_future(app.run(config(tmp_path, port), lambda _: started.set()))
+    try:
+        await until_async(lambda: running.done() or started.is_set(), 20, "the gateway to start")
+        async with httpx.AsyncClient(trust_env=False) as client:
+            assert (await client.get(f"http://{HOST}:{port}/-/healthy", timeout=20)).status_code == 200
+        await until_async(lambda: running.done() or follows(tmp_path, "otel"), 20, "traces to be exported")
+        assert not running.done(), running.exception()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def config(folder: Path, port: int) -> Config:
+    path = folder / "gateway.toml"
+    tables = {
+        "gateway": {"id": "edge-1", "state_dir": str(folder / "state")},
+        "mqtt": {"topics": ["vibration/{sensor}/reading"], "port": free_port()},
+        "http": {"host": HOST, "port": port},
+        "otel": {"endpoint": f"http://{HOST}:{free_port()}"},
+    }
+    path.write_text(to_toml(tables))
+    return load(path, {})
+
+
+def failing_at_first(function: Callable[..., Any]) -> Callable[..., Any]:
+    attempts = count()
+
+    def fail(*arguments: object, **more: object) -> Any:
+        if next(attempts) < 10:
+            raise sqlite3.OperationalError("disk I/O error")
+        return function(*arguments, **more)
+
+    return fail
+
+
+def follows(folder: Path, consumer: str) -> bool:
+    with closing(sqlite3.connect(folder / "state" / FILE_NAME)) as db:
+        return db.execute("SELECT 1 FROM cursors WHERE consumer = ?", (consumer,)).fetchone() is not None

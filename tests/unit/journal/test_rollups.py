@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from gateway.config import RetentionSection
 from gateway.domain.batch import Batch
 from gateway.domain.signals import MachineState, state_changed
-from gateway.errors import TooMuchError
+from gateway.errors import JournalUnavailableError, TooMuchError
 from gateway.journal import Questions, Reader, Stream, level_history, rollups
 from gateway.journal.rollups import RESOLUTIONS, Resolution, ages, catch_up, choose
 from gateway.journal.store import RollupRow
@@ -204,6 +205,17 @@ async def test_a_question_that_takes_too_long_is_given_up(here: Plant) -> None:
     questions = Questions(here.path, longest=0)
     with pytest.raises(TooMuchError, match="ask for a shorter span"):
         await questions.ask(Reader.count, "VB-2", None, None)
+    questions.close()
+
+
+async def test_a_question_that_fails_for_now_says_that_a_retry_helps(here: Plant) -> None:
+    def fail(_reader: Reader) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    questions = Questions(here.path)
+    with pytest.raises(JournalUnavailableError, match="cannot be read: disk I/O error") as caught:
+        await questions.ask(fail)
+    assert caught.value.retry
     questions.close()
 
 
