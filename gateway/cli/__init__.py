@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 import sys
 from typing import Any
 
 import click
+import msgspec
 
 from gateway import __version__
 from gateway.errors import ConfigError, GatewayError
@@ -42,7 +44,7 @@ class _Commands(click.Group):
         """Run a command. Raises GatewayError, with the journal's path, for one that cannot be read."""
         try:
             return super().invoke(ctx)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, msgspec.MsgspecError) as error:
             where = ctx.meta.get(JOURNAL, "the journal")
             raise GatewayError(
                 f"{where} cannot be read: {error}; if it is damaged, make an empty file journal.db.suspect beside it"
@@ -55,6 +57,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         if cmd_name not in _COMMANDS:
             return None
+        if cmd_name == "run":  # whoever reloads it while it starts must not end it; it is told once it can listen
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         module, _, name = _COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(__import__(module, fromlist=[name]), name)
         return command

@@ -142,6 +142,7 @@ class Signals:
         self._loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             self._loop.add_signal_handler(number, self._take, number)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # one that came during the start comes now
 
     async def next_or(self, running: asyncio.Future[None]) -> int | None:
         """Return the next signal, or None when `running` has ended."""

@@ -3,6 +3,8 @@
 import asyncio
 import errno
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -206,6 +208,18 @@ def test_a_damaged_journal_is_one_line(run: Run, tmp_path: Path, command: list[s
     assert result.err.startswith(
         f"Error: {made.path} cannot be read: database disk image is malformed; if it is damaged,"
     )
+    assert result.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [["alerts", "list"], ["sensors", "list"]])
+def test_a_damaged_row_is_one_line(run: Run, here: Plant, command: list[str]) -> None:
+    here.take(*(reading(second, 8.0) for second in range(3)))
+    with closing(sqlite3.connect(here.path)) as db, db:
+        db.execute("UPDATE alerts SET alert = '[]'")
+        db.execute("UPDATE sensors SET tags = '[]'")
+    result = run(*command)
+    assert result.code == 1
+    assert result.err.startswith(f"Error: {here.path} cannot be read: Expected `object`, got `array`; if it is damaged,")
     assert result.err.count("\n") == 1
 
 

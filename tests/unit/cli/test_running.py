@@ -6,11 +6,12 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 from structlog.testing import capture_logs
 
 from gateway import app
-from gateway.cli import logs, running
+from gateway.cli import cli, logs, running
 from gateway.config import Config, load
 from gateway.errors import GatewayError
 from gateway.plugins import Plugins
@@ -40,6 +41,20 @@ def test_whatever_a_start_after_a_reload_fails_with_the_old_configuration_is_bac
     (line,) = (line for line in said if line["log_level"] == "error")
     assert line["event"] == "the new configuration cannot be used; the old one comes back"
     assert line["error"] == str(problem)
+
+
+def test_who_is_to_reload_while_it_starts_does_so_once_it_can() -> None:
+    async def listen() -> int | None:
+        return await running.Signals().next_or(asyncio.get_running_loop().create_future())
+
+    cli.get_command(click.Context(cli), "run")
+    try:
+        assert signal.SIGHUP in signal.pthread_sigmask(signal.SIG_BLOCK, [])  # else the next line ends the tests
+        signal.raise_signal(signal.SIGHUP)
+        assert asyncio.run(listen()) == signal.SIGHUP
+        assert signal.SIGHUP not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
 
 class Told:
