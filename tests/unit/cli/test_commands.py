@@ -219,7 +219,9 @@ def test_a_damaged_row_is_one_line(run: Run, here: Plant, command: list[str]) ->
         db.execute("UPDATE sensors SET tags = '[]'")
     result = run(*command)
     assert result.code == 1
-    assert result.err.startswith(f"Error: {here.path} cannot be read: Expected `object`, got `array`; if it is damaged,")
+    assert result.err.startswith(
+        f"Error: {here.path} cannot be read: Expected `object`, got `array`; if it is damaged,"
+    )
     assert result.err.count("\n") == 1
 
 
