@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 
 STEP_SIZE = 5000
 _SAVE_AFTER = 2.0
+_GLANCE = 0.05
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _LONGEST_REQUEST = 3600.0
 
@@ -129,7 +130,7 @@ async def watch(consumer: Consumer, source: Source, start: int) -> None:
         step = await patiently(partial(source.step, seq, STEP_SIZE, readings=True))
         await consumer.consume(step.readings, step.entries)
         seq = step.until
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0 if len(step.readings) > STEP_SIZE // 2 else _GLANCE)
 
 
 async def _hand_over(name: str, consumer: Consumer, step: Step) -> None:

@@ -101,13 +101,16 @@ class _Sensor(Struct, gc=False):
         self.level, self.baseline, self.time_ns = reading.level, reading.baseline, reading.time_ns
         self.tags = reading.tags  # it may have moved
         self.unit = intern(_BODY.decode(reading.body).data.unit)
-        if not self.points or not 0 <= reading.time_ns - self.point_ns < POINT_INTERVAL_NS:
-            self.point_ns = reading.time_ns
-            self.points += 1
-        if self.points > len(self.trend) < POINTS:
-            self.trend.append(reading.level)
+
+    def draw(self, time_ns: int, level: float) -> None:
+        points = self.points
+        if not points or not 0 <= time_ns - self.point_ns < POINT_INTERVAL_NS:
+            self.point_ns = time_ns
+            self.points = points = points + 1
+        if points > len(self.trend) < POINTS:
+            self.trend.append(level)
         else:
-            self.trend[(self.points - 1) % POINTS] = reading.level
+            self.trend[(points - 1) % POINTS] = level
 
     def now(self) -> dict[str, Any]:
         """Return what changes from reading to reading."""
@@ -163,8 +166,7 @@ class Live:
     async def consume(self, readings: Sequence[StoredReading], entries: Sequence[Entry]) -> None:
         """Take the readings and the alert facts of one step, and wake the viewers."""
         self._version += 1
-        for reading in readings:
-            self._take(reading)
+        self._take(readings)
         for entry in entries:
             if entry.fact.type in ALERT_FACTS:
                 self._change_alert(entry.fact.data)
@@ -216,12 +218,19 @@ class Live:
             return sensor.row()
         return sensor.whole_row(trend=len(self._shown) <= TRENDS or sensor.id in self._open)
 
-    def _take(self, reading: StoredReading) -> None:
-        sensor = self._sensors.get(reading.sensor_id) or self._add(reading.sensor_id, reading.tags)
-        if reading.flags & _NOT_JUDGED:
-            return
-        sensor.take(reading)
-        self._settle(sensor)
+    def _take(self, readings: Iterable[StoredReading]) -> None:
+        """Draw every reading, and show the last of each sensor."""
+        newest: dict[str, StoredReading] = {}
+        for reading in readings:
+            sensor_id = reading.sensor_id
+            sensor = self._sensors.get(sensor_id) or self._add(sensor_id, reading.tags)
+            if not reading.flags & _NOT_JUDGED:
+                newest[sensor_id] = reading
+                sensor.draw(reading.time_ns, reading.level)
+        for sensor_id, reading in newest.items():
+            sensor = self._sensors[sensor_id]
+            sensor.take(reading)
+            self._settle(sensor)
 
     def _forget(self, sensor: _Sensor) -> None:
         """Show a sensor as one of which nothing has come yet: nobody is to take its last level for the present."""

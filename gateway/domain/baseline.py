@@ -6,7 +6,8 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
-from math import inf, isfinite, log, sqrt
+from math import copysign, inf, isfinite, log, sqrt
+from operator import mul, sub
 from statistics import fmean, median
 from typing import Literal
 
@@ -30,6 +31,9 @@ SMALLEST = 1e-3
 
 SMOOTHING = 1 / 16
 """Weight of a new reading in the smoothed level."""
+
+FAR = 3.0
+"""Standard deviations. What is further away counts as this where readings are compared with their neighbours."""
 
 SPLIT = 0.25
 """Where readings fall into two groups, and the middle of the lower one is below this share of that of the upper one,
@@ -181,14 +185,15 @@ def spread_of(samples: Sequence[float]) -> Spread | None:
     centre = median(samples) if samples else 0.0
     if MEANINGFUL * centre <= 0:
         return None
-    logs = [log(max(sample, SMALLEST * centre) / centre) for sample in samples]
+    least = SMALLEST * centre
+    logs = [log((sample if sample > least else least) / centre) for sample in samples]  # noqa: FURB136 - as below
     ordered = sorted(logs)
-    step = min((high - low for low, high in pairwise(ordered) if high - low > MEANINGFUL), default=0.0)
+    step = min([gap for gap in map(sub, ordered[1:], ordered) if gap > MEANINGFUL], default=0.0)
     if step == 0.0:
         return None
     furthest = 3 * max(MAD_TO_SIGMA * median(map(abs, logs)), step / 2)
-    inside = [offset for offset in logs if abs(offset) <= furthest]
-    scatter = sqrt(max(0.0, fmean(offset * offset for offset in inside) - fmean(inside) ** 2))
+    inside = [offset for offset in logs if -furthest <= offset <= furthest]
+    scatter = sqrt(max(0.0, fmean([offset * offset for offset in inside]) - fmean(inside) ** 2))
     by_decile = ordered[int(0.9 * (len(ordered) - 1))] / (NINTH_DECILE * (1 + 2 / sqrt(len(ordered))))
     sigma = max(scatter, by_decile, step / 2)
     return Spread(centre, centre * sigma, _independent([offset / sigma for offset in logs]))
@@ -199,12 +204,13 @@ def _independent(scores: Sequence[float]) -> float:
 
     n (1 - r) / (1 + r), as for a first-order autoregressive process; outliers are brought in to three deviations.
     """
-    offsets = [max(-3.0, min(3.0, score)) for score in scores]
-    middle = fmean(offsets)
-    total = sum((offset - middle) ** 2 for offset in offsets)
+    bounded = [score if -FAR < score < FAR else copysign(FAR, score) for score in scores]
+    middle = fmean(bounded)
+    offsets = [score - middle for score in bounded]
+    total = sum(map(mul, offsets, offsets))
     if total <= 0:
         return float(len(scores))
-    correlation = sum((one - middle) * (two - middle) for one, two in pairwise(offsets)) / total
+    correlation = sum(map(mul, offsets, offsets[1:])) / total
     correlation = max(0.0, min(correlation, 0.999))
     return max(2.0, len(scores) * (1 - correlation) / (1 + correlation))
 
@@ -221,6 +227,8 @@ def running_from(samples: Sequence[float]) -> float:
     if zeros == len(ordered):
         return -inf
     lowest = ordered[zeros] if zeros else -inf
+    if ordered[zeros] >= SPLIT * ordered[-1]:  # then so it is for every split
+        return lowest
     positive = ordered[zeros:]
     at = zeros + _best_split([log(sample) for sample in positive])
     if at == 0:

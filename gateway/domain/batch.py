@@ -50,6 +50,12 @@ class Batch(Struct):
     clock_replaced: int = 0
     unused: int = 0
 
+    @property
+    def first_seq(self) -> int:
+        """The first of its sequence numbers; the last is the one before `next_seq`."""
+        rows = len(self.readings) + len(self.facts) + len(self.dead_letters) + self.unused
+        return self.next_seq - rows
+
     def take_seq(self) -> int:
         """Return the next sequence number."""
         seq = self.next_seq
@@ -76,8 +82,7 @@ class Batch(Struct):
 
     def start_at(self, seq: int) -> None:
         """Give the rows numbers from `seq` on: while this batch could not be written, something else was."""
-        rows = len(self.readings) + len(self.facts) + len(self.dead_letters) + self.unused
-        by = seq - (self.next_seq - rows)
+        by = seq - self.first_seq
         if by:
             self.readings = [(row[0] + by, *row[1:]) for row in self.readings]
             self.facts = [(number + by, fact) for number, fact in self.facts]

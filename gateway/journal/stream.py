@@ -13,10 +13,12 @@ import msgspec
 import structlog
 
 from gateway.api import Step
+from gateway.domain.batch import Batch
 from gateway.errors import JournalError, JournalUnavailableError
 from gateway.journal.reader import Reader
 from gateway.journal.salvage import passing_trouble, suspicion
 from gateway.journal.store import Journal
+from gateway.journal.tail import Tail
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,6 +33,7 @@ class Stream:
         self._journal = journal
         self._path = path
         self._reader = Reader(path)
+        self._tail = Tail(self._reader.name)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal-reader")
         self._last = journal.next_seq - 1
         self._news = asyncio.Event()
@@ -41,8 +44,11 @@ class Stream:
         """The newest sequence number that has been announced."""
         return self._last
 
-    def announce(self, seq: int) -> None:
-        """Wake everybody who waits: everything up to `seq` is on disk."""
+    def announce(self, seq: int, batch: Batch | None = None) -> None:
+        """Wake everybody who waits: everything up to `seq` is on disk, and `batch` is the end of it."""
+        if batch is not None:
+            self._reader.know(batch.sensors.values())
+            self._tail.add(batch)
         if seq > self._last:
             self._last = seq
             self._news.set()
@@ -81,7 +87,8 @@ class Stream:
         """Return what follows `after`."""
         if not readings and self._journal.last_fact <= after:  # as after most batches: nobody need look
             return Step([], [], self._last)
-        return await self.read(Reader.step, after, limit, readings=readings)
+        kept = self._tail.step(after, limit, readings=readings)
+        return await self.read(Reader.step, after, limit, readings=readings) if kept is None else kept
 
     async def cursor(self, consumer: str) -> int:
         """Return the last sequence number a consumer is done with."""

@@ -1,0 +1,108 @@
+"""The newest rows of the journal, still in memory: who keeps up need not read back what was just written."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from itertools import chain
+
+import msgspec
+from msgspec import Struct
+
+from gateway.api import Entry, Step, StoredReading
+from gateway.domain.batch import Batch, ReadingRow
+from gateway.domain.events import Fact
+
+MAX_BYTES = 6 * 1024 * 1024
+"""What is kept at most: a tenth of a second at the highest rate, and more at any other."""
+
+ROW_BYTES = 500
+"""What a row takes up beside its body."""
+
+LONGEST_NS = 1_000_000_000
+"""Who looks less often than once a second reads the file."""
+
+_JSON = msgspec.json.Encoder()
+
+Names = Callable[[int], tuple[str, dict[str, str]] | None]
+"""Number of a sensor -> its id and where it is, or None if that is not known here."""
+
+
+class _Chunk(Struct):
+    """What one transaction wrote: the sequence numbers `first` to `last`. `readings` are made when somebody asks."""
+
+    first: int
+    last: int
+    recorded_ns: int
+    size: int
+    rows: list[ReadingRow]
+    entries: list[Entry]
+    readings: list[StoredReading] | None = None
+
+
+class Tail:
+    """The last transactions without a gap between them. It gives exactly what the file would."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._chunks: deque[_Chunk] = deque()
+        self._size = 0
+
+    def add(self, batch: Batch) -> None:
+        """Take in what has been written; a gap before it, as another transaction leaves, ends what was kept so far."""
+        if batch.first_seq == batch.next_seq:
+            return
+        if self._chunks and batch.first_seq != self._chunks[-1].last + 1:
+            self.clear()
+        size = sum([len(row[-1]) for row in batch.readings]) + ROW_BYTES * (len(batch.readings) + len(batch.facts))
+        entries = [Entry(seq, _as_read(fact), batch.recorded_ns) for seq, fact in batch.facts]
+        last = batch.next_seq - 1
+        self._chunks.append(_Chunk(batch.first_seq, last, batch.recorded_ns, size, batch.readings, entries))
+        self._size += size
+        while self._size > MAX_BYTES or batch.recorded_ns - self._chunks[0].recorded_ns > LONGEST_NS:
+            self._size -= self._chunks.popleft().size
+            if not self._chunks:
+                return
+
+    def clear(self) -> None:
+        """Keep nothing."""
+        self._chunks.clear()
+        self._size = 0
+
+    def step(self, after: int, limit: int, *, readings: bool) -> Step | None:
+        """Return what follows `after` as `Reader.step` does, whole transactions; None if it is not all here."""
+        if not self._chunks or not self._chunks[0].first <= after + 1 <= self._chunks[-1].last:
+            return None
+        found: list[list[StoredReading]] = []
+        entries: list[Entry] = []
+        count, until = 0, after
+        for chunk in self._chunks:
+            if chunk.last <= after:
+                continue
+            count += len(chunk.rows) if readings else 0
+            if count > limit or len(entries) + len(chunk.entries) > limit:
+                break
+            if readings:
+                whole = self._readings(chunk)
+                if whole is None:
+                    return None
+                found.append(whole if chunk.first > after else [each for each in whole if each.seq > after])
+            entries += [entry for entry in chunk.entries if entry.seq > after]
+            until = chunk.last
+        return Step(list(chain.from_iterable(found)), entries, until) if until > after else None
+
+    def _readings(self, chunk: _Chunk) -> list[StoredReading] | None:
+        if chunk.readings is None:
+            names = {key: self._names(key) for key in {row[2] for row in chunk.rows}}
+            if None in names.values():
+                return None
+            chunk.readings = [
+                StoredReading(seq, time, *names[key], level, baseline, flags, id_, received, body)  # type: ignore[misc] # none is None
+                for seq, _, key, id_, time, received, level, baseline, flags, body in chunk.rows
+            ]
+        return chunk.readings
+
+
+def _as_read(fact: Fact) -> Fact:
+    """Return a fact as it comes out of the file, with lists for tuples and words for enums."""
+    return msgspec.structs.replace(fact, data=msgspec.json.decode(_JSON.encode(fact.data)))
