@@ -17,7 +17,7 @@ from mqtt5 import PubAckPacket
 
 from bench.figures import Figure, at_most
 from bench.plant import RESULTS
-from gateway.consumers.influx import to_lines
+from gateway.consumers.influx import Prefixes, to_lines
 from gateway.domain.batch import Batch
 from gateway.domain.decoding import EVENT, decode
 from gateway.domain.events import Message
@@ -138,4 +138,5 @@ def _history(file: Path) -> tuple[float, float]:
     steps = []
     with closing(Reader(file)) as reader:
         read = cost(range(BATCHES), lambda number: steps.append(reader.step(number * SIZE, SIZE)))
-    return read, cost(steps, lambda step: to_lines(step.readings, step.entries))
+    prefixes: Prefixes = {}
+    return read, cost(steps, lambda step: to_lines(step.readings, step.entries, prefixes))

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from math import isfinite
 from typing import Any, TypeVar, cast
 
 import msgspec
 import structlog
 import urllib3
+from msgspec.structs import astuple
 
 from gateway.api import DeliveryError, Entry, StoredReading
 from gateway.config import InfluxSection
@@ -44,6 +45,9 @@ class _Body(msgspec.Struct, gc=False):
 
 
 _BODY = msgspec.json.Decoder(_Body)
+_NO_FEATURES = _Features()
+_MOST_PREFIXES = 20_000
+_NO_PREFIX: tuple[Mapping[str, str], str] = ({}, "")
 
 _TIMEOUT_MS = 30_000
 _AT_ONCE = 2500
@@ -81,6 +85,7 @@ class InfluxWriter:
         self._quarantine = quarantine
         self._written = written
         self._report = report
+        self._prefixes: Prefixes = {}
         self._is_taking = True
         self._tell_at: float | None = None
 
@@ -94,7 +99,7 @@ class InfluxWriter:
         try:
             async with asyncio.TaskGroup() as writing:
                 for start in range(0, max(1, len(readings)), _AT_ONCE):
-                    chunk = readings[start : start + _AT_ONCE], entries if start == 0 else ()
+                    chunk = readings[start : start + _AT_ONCE], entries if start == 0 else (), self._prefixes
                     writing.create_task(self._write(await asyncio.to_thread(to_lines, *chunk)))
         except BaseExceptionGroup as errors:
             if isinstance(errors.exceptions[0], DeliveryError):
@@ -185,9 +190,17 @@ async def _in_daemon_thread(work: Callable[[], T]) -> T:
     return await done
 
 
-def to_lines(readings: Sequence[StoredReading], entries: Sequence[Entry]) -> list[bytes]:
-    """Return the points of a step as line protocol, times in ns."""
-    prefixes: dict[tuple[str, int], str] = {}
+Prefixes = dict[str, tuple[Mapping[str, str], str]]
+"""Sensor -> its tags, and how its lines begin with them: for a small batch that is the greater part of a line's cost."""
+
+
+def to_lines(
+    readings: Sequence[StoredReading], entries: Sequence[Entry], prefixes: Prefixes | None = None
+) -> list[bytes]:
+    """Return the points of a step as line protocol, times in ns. `prefixes` are those of the last step."""
+    prefixes = {} if prefixes is None else prefixes
+    if len(prefixes) > _MOST_PREFIXES:
+        prefixes.clear()
     lines = [_reading_line(reading, prefixes) for reading in readings]
     lines += [_alert_line(entry) for entry in entries if entry.fact.type in ALERT_FACTS]
     return lines
@@ -199,28 +212,32 @@ def to_gateway_line(gateway_id: str, labels: Mapping[str, str], values: Mapping[
     return f"gateway{_tags({'gateway': gateway_id, **labels})} {fields} {time_ns}".encode()
 
 
-def _reading_line(reading: StoredReading, prefixes: dict[tuple[str, int], str]) -> bytes:
-    known = (reading.sensor_id, id(reading.tags))
-    prefix = prefixes.get(known)
-    if prefix is None:
-        prefix = prefixes[known] = "vibration" + _tags({"sensor": reading.sensor_id, **reading.tags})
+def _reading_line(reading: StoredReading, prefixes: Prefixes) -> bytes:
+    tags, prefix = prefixes.get(reading.sensor_id, _NO_PREFIX)
+    if tags is not reading.tags:
+        prefix = "vibration" + _tags({"sensor": reading.sensor_id, **reading.tags})
+        prefixes[reading.sensor_id] = reading.tags, prefix
     level, baseline = reading.level, reading.baseline
     text = f"level={level!r}"
     if baseline:
-        text += (
-            _field("baseline", baseline) + _field("difference", level - baseline) + _field("ratio", level / baseline)
-        )
-    with suppress(msgspec.MsgspecError):  # a body that the disk has damaged; the level stands beside it
+        text += _compared(level, baseline)
+    try:
         data = _BODY.decode(reading.body).data
-        for name in FEATURES.values():
-            value = getattr(data, name)
+    except msgspec.MsgspecError:  # the disk has damaged it; the level stands beside it
+        data = _NO_FEATURES
+    if data != _NO_FEATURES:
+        for name, value in zip(FEATURES.values(), astuple(data), strict=True):
             if value is not None:
-                text += _field(name, value)
+                text += f",{name}={value!r}"
     return f"{prefix} {text} {reading.time_ns}".encode()
 
 
-def _field(name: str, value: float) -> str:
-    return f",{name}={value!r}" if math.isfinite(value) else ""
+def _compared(level: float, baseline: float) -> str:
+    difference, ratio = level - baseline, level / baseline
+    text = f",baseline={baseline!r}" if isfinite(baseline) else ""
+    if isfinite(difference):
+        text += f",difference={difference:.12g}"  # more digits are none of the sensor's, and take twice as long
+    return text + f",ratio={ratio:.12g}" if isfinite(ratio) else text
 
 
 def _alert_line(entry: Entry) -> bytes:
