@@ -123,6 +123,7 @@ class Pipeline:
             self._flush()
             self._ahead = True
             batch = Batch(next_seq=self._store.next_seq, recorded_ns=recorded_ns, messages=len(messages))
+            batch.size = sum([len(message.payload) for message in messages])
             for message in messages:
                 self._take(message, batch)
             self._prepared = batch

@@ -30,12 +30,13 @@ class Batch(Struct):
     """New rows in the order of their sequence numbers, and how many readings were known already or came late.
 
     `rejected` finds the dead letters by (digest, packet_id). `replayed` are the numbers of dead letters that are none
-    any more. The first `indexed` readings are in `bodies`, by (event_us, sensor key) and event id.
+    any more. `size` are the bytes of the messages. The first `indexed` readings are in `bodies`, by (event_us, sensor key) and event id.
     """
 
     next_seq: int
     recorded_ns: int = 0
     messages: int = 0
+    size: int = 0
     sensors: dict[int, Sensor] = field(default_factory=dict)
     readings: list[ReadingRow] = field(default_factory=list)
     facts: list[tuple[int, Fact]] = field(default_factory=list)

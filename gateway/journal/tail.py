@@ -54,7 +54,7 @@ class Tail:
             return
         if self._chunks and batch.first_seq != self._chunks[-1].last + 1:
             self.clear()
-        size = sum([len(row[-1]) for row in batch.readings]) + ROW_BYTES * (len(batch.readings) + len(batch.facts))
+        size = batch.size + ROW_BYTES * (len(batch.readings) + len(batch.facts))
         entries = [Entry(seq, _as_read(fact), batch.recorded_ns) for seq, fact in batch.facts]
         last = batch.next_seq - 1
         self._chunks.append(_Chunk(batch.first_seq, last, batch.recorded_ns, size, batch.readings, entries))
