@@ -191,7 +191,7 @@ async def _in_daemon_thread(work: Callable[[], T]) -> T:
 
 
 Prefixes = dict[str, tuple[Mapping[str, str], str]]
-"""Sensor -> its tags, and how its lines begin with them: for a small batch that is the greater part of a line's cost."""
+"""Sensor -> its tags, and how its lines begin with them: to make it is half of a line's cost."""
 
 
 def to_lines(

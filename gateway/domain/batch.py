@@ -30,7 +30,8 @@ class Batch(Struct):
     """New rows in the order of their sequence numbers, and how many readings were known already or came late.
 
     `rejected` finds the dead letters by (digest, packet_id). `replayed` are the numbers of dead letters that are none
-    any more. `size` are the bytes of the messages. The first `indexed` readings are in `bodies`, by (event_us, sensor key) and event id.
+    any more. `size` are the bytes of the messages. The first `indexed` readings are in `bodies`, by (event_us, sensor
+    key) and event id.
     """
 
     next_seq: int

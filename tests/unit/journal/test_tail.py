@@ -1,0 +1,155 @@
+"""The newest rows in memory: exactly what the file gives, or nothing."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from gateway.api import Entry, Step, StoredReading
+from gateway.domain.batch import Batch
+from gateway.domain.events import Fact
+from gateway.journal import Reader
+from gateway.journal import tail as tails
+from gateway.journal.tail import Names, Tail
+from tests.readings import NOON_NS, Plant, message, plant, reading
+
+SECOND = 10**9
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Plant]:
+    with plant(tmp_path) as made:
+        yield made
+
+
+def no_names(_key: int) -> None:
+    return None
+
+
+def names(key: int) -> tuple[str, dict[str, str]]:
+    return f"VB-{key}", {}
+
+
+def batch(first: int, count: int = 1, *, size: int = 0, at: int = 0) -> Batch:
+    made = Batch(next_seq=first, recorded_ns=at, size=size)
+    for _ in range(count):
+        seq = made.take_seq()
+        made.readings.append((seq, seq, 1, f"e{seq}", seq * 1000, seq, 4.0, None, 0, b"{}"))
+    return made
+
+
+def followed(source: Tail, reader: Reader, after: int, limit: int, *, readings: bool) -> tuple[Step, int]:
+    """Follow to the end, from memory where that answers; return all together, and how many steps came from memory."""
+    everything, last, kept = Step([], [], after), reader.last_seq(), 0
+    while everything.until < last:
+        step = source.step(everything.until, limit, readings=readings)
+        kept += step is not None
+        step = step or reader.step(everything.until, limit, readings=readings)
+        assert len(step.readings) <= limit
+        assert everything.until < step.until <= last
+        everything = Step(everything.readings + step.readings, everything.entries + step.entries, step.until)
+    return everything, kept
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_who_follows_sees_what_is_in_the_file(here: Plant, seed: int) -> None:
+    """Whatever is written, also behind its back, wherever one begins, and however much one takes at once."""
+    draw = random.Random(seed)
+    with here.reader() as reader:
+        tail = Tail(reader.name)
+        from_memory = 0
+        for second in range(12):
+            taken = here.take(
+                *(
+                    reading(second + index / 100, draw.choice([4.0, 4.0, 9.0]), draw.choice(["VB-1", "VB-2"]))
+                    for index in range(draw.randrange(6))
+                ),
+                *[message(b"{")] * draw.randrange(2),
+            )
+            if draw.random() < 0.8:  # else it is never announced, as what another writes
+                reader.know(taken.sensors.values())
+                tail.add(taken)
+            last = reader.last_seq()
+            for after in {0, last - 1, draw.randrange(last + 1)} - {last, -1}:
+                for readings in (True, False):
+                    found, kept = followed(tail, reader, after, draw.choice([7, 20, 1000]), readings=readings)
+                    assert found == reader.step(after, 1000, readings=readings)
+                    from_memory += kept
+        assert from_memory > 0
+
+
+def test_after_a_gap_it_begins_anew() -> None:
+    tail = Tail(names)
+    tail.add(batch(1, 3))
+    tail.add(batch(5))
+    assert tail.step(0, 100, readings=True) is None
+    step = tail.step(4, 100, readings=True)
+    assert step is not None
+    assert [each.seq for each in step.readings] == [5]
+
+
+def test_what_is_announced_once_more_is_there_once() -> None:
+    tail = Tail(names)
+    for _ in range(2):
+        tail.add(batch(1, 3))
+    step = tail.step(0, 100, readings=True)
+    assert step is not None
+    assert [each.seq for each in step.readings] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("after", "known"), [(3, names), (7, names), (0, no_names)])
+def test_it_says_nothing_of_what_it_does_not_know(after: int, known: Names) -> None:
+    """Nothing follows, what follows is not written yet, or the sensor is unknown."""
+    tail = Tail(known)
+    tail.add(batch(1, 3))
+    assert tail.step(after, 100, readings=True) is None
+
+
+def test_it_keeps_no_more_than_so_many_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tails, "MAX_BYTES", 10 * (1000 + tails.ROW_BYTES))
+    tail = Tail(names)
+    for number in range(1, 31):
+        tail.add(batch(number, size=1000))
+    assert tail.step(19, 100, readings=True) is None
+    step = tail.step(20, 100, readings=True)
+    assert step is not None
+    assert len(step.readings) == 10
+
+
+def test_one_batch_that_is_too_large_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tails, "MAX_BYTES", 1000)
+    tail = Tail(names)
+    tail.add(batch(1, size=2000))
+    assert tail.step(0, 100, readings=True) is None
+    tail.add(batch(2))
+    assert tail.step(1, 100, readings=True) is not None
+
+
+def test_it_keeps_nothing_for_long() -> None:
+    tail = Tail(names)
+    for number, at in enumerate((0, 0, 2 * SECOND), start=1):
+        tail.add(batch(number, at=at))
+    assert tail.step(1, 100, readings=True) is None
+    assert tail.step(2, 100, readings=True) is not None
+
+
+def test_a_fact_is_as_it_comes_out_of_the_file() -> None:
+    tail = Tail(names)
+    made = Batch(next_seq=1, recorded_ns=NOON_NS)
+    made.facts.append((made.take_seq(), fact := Fact("f1", "SensorFault", 1, "VB-1", "a", "b", {"pair": (1, 2)})))
+    tail.add(made)
+    step = tail.step(0, 100, readings=False)
+    assert step is not None
+    assert step.entries == [Entry(1, replace(fact, data={"pair": [1, 2]}), NOON_NS)]
+
+
+def test_readings_are_made_once_for_all() -> None:
+    tail = Tail(names)
+    tail.add(batch(1))
+    one, other = tail.step(0, 100, readings=True), tail.step(0, 100, readings=True)
+    assert one is not None
+    assert other is not None
+    assert one.readings[0] is other.readings[0]
+    assert one.readings == [StoredReading(1, 1000, "VB-1", {}, 4.0, None, 0, "e1", 1, b"{}")]
