@@ -207,10 +207,10 @@ def _independent(scores: Sequence[float]) -> float:
     bounded = [score if -FAR < score < FAR else copysign(FAR, score) for score in scores]
     middle = fmean(bounded)
     offsets = [score - middle for score in bounded]
-    total = sum(map(mul, offsets, offsets))
+    total: float = sum(map(mul, offsets, offsets))
     if total <= 0:
         return float(len(scores))
-    correlation = sum(map(mul, offsets, offsets[1:])) / total
+    correlation: float = sum(map(mul, offsets, offsets[1:])) / total
     correlation = max(0.0, min(correlation, 0.999))
     return max(2.0, len(scores) * (1 - correlation) / (1 + correlation))
 

@@ -93,12 +93,14 @@ class Tail:
 
     def _readings(self, chunk: _Chunk) -> list[StoredReading] | None:
         if chunk.readings is None:
-            names = {key: self._names(key) for key in {row[2] for row in chunk.rows}}
-            if None in names.values():
+            sensors = {row[2] for row in chunk.rows}
+            names = {key: name for key in sensors if (name := self._names(key)) is not None}
+            if len(names) < len(sensors):
                 return None
             chunk.readings = [
-                StoredReading(seq, time, *names[key], level, baseline, flags, id_, received, body)  # type: ignore[misc] # none is None
+                StoredReading(seq, time, name[0], name[1], level, baseline, flags, id_, received, body)
                 for seq, _, key, id_, time, received, level, baseline, flags, body in chunk.rows
+                for name in (names[key],)
             ]
         return chunk.readings
 
