@@ -130,7 +130,7 @@ async def watch(consumer: Consumer, source: Source, start: int) -> None:
         step = await patiently(partial(source.step, seq, STEP_SIZE, readings=True))
         await consumer.consume(step.readings, step.entries)
         seq = step.until
-        await asyncio.sleep(0 if len(step.readings) > STEP_SIZE // 2 else _GLANCE)
+        await asyncio.sleep(0 if len(step.readings) == STEP_SIZE else _GLANCE)
 
 
 async def _hand_over(name: str, consumer: Consumer, step: Step) -> None:

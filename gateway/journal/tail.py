@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from itertools import chain
 
 import msgspec
 from msgspec import Struct
@@ -70,26 +69,30 @@ class Tail:
         self._size = 0
 
     def step(self, after: int, limit: int, *, readings: bool) -> Step | None:
-        """Return what follows `after` as `Reader.step` does, whole transactions; None if it is not all here."""
+        """Return what follows `after` as `Reader.step` does; None if it is not here."""
         if not self._chunks or not self._chunks[0].first <= after + 1 <= self._chunks[-1].last:
             return None
-        found: list[list[StoredReading]] = []
+        found: list[StoredReading] = []
         entries: list[Entry] = []
-        count, until = 0, after
+        until = after
         for chunk in self._chunks:
             if chunk.last <= after:
                 continue
-            count += len(chunk.rows) if readings else 0
-            if count > limit or len(entries) + len(chunk.entries) > limit:
+            made = self._readings(chunk) if readings else []
+            if made is None:
+                return None
+            new = made if chunk.first > after else [each for each in made if each.seq > after]
+            room = limit - len(found)
+            end = chunk.last if len(new) <= room else new[room - 1].seq if room else until
+            facts = [entry for entry in chunk.entries if after < entry.seq <= end]
+            if len(entries) + len(facts) > limit:
                 break
-            if readings:
-                whole = self._readings(chunk)
-                if whole is None:
-                    return None
-                found.append(whole if chunk.first > after else [each for each in whole if each.seq > after])
-            entries += [entry for entry in chunk.entries if entry.seq > after]
-            until = chunk.last
-        return Step(list(chain.from_iterable(found)), entries, until) if until > after else None
+            found += new[:room]
+            entries += facts
+            until = end
+            if end < chunk.last:
+                break
+        return Step(found, entries, until) if until > after else None
 
     def _readings(self, chunk: _Chunk) -> list[StoredReading] | None:
         if chunk.readings is None:

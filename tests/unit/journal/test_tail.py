@@ -80,6 +80,17 @@ def test_who_follows_sees_what_is_in_the_file(here: Plant, seed: int) -> None:
         assert from_memory > 0
 
 
+@pytest.mark.parametrize(("after", "limit", "until"), [(0, 4, 4), (1, 4, 5), (2, 1, 3), (3, 100, 6), (0, 3, 3)])
+def test_a_step_is_as_large_as_it_may_be(after: int, limit: int, until: int) -> None:
+    """Who gets less than asked for takes it that there is no more, and rests."""
+    tail = Tail(names)
+    tail.add(batch(1, 3))
+    tail.add(batch(4, 3))
+    step = tail.step(after, limit, readings=True)
+    assert step is not None
+    assert (step.until, [each.seq for each in step.readings]) == (until, list(range(after + 1, until + 1)))
+
+
 def test_after_a_gap_it_begins_anew() -> None:
     tail = Tail(names)
     tail.add(batch(1, 3))
