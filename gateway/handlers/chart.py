@@ -126,8 +126,10 @@ def _scale(trend: Trend, span: Span) -> _Scale:
         if value <= 2 * max(top, 0) or top <= 0:
             top = max(top, value)
     lowest = min(0.0, *trend.levels) if min(trend.levels) < 0 else 0.0
-    highest = lowest + (top - lowest) * 1.12 or 1.0
-    return _Scale(lowest, highest, span.since_ns, max(span.until_ns, span.since_ns + _MINUTE))
+    height = (top - lowest) * 1.12
+    if height <= max(1e-9 * abs(lowest), 1 / _MAGNITUDE):  # nothing that could be told apart
+        height = max(1.0, abs(lowest))
+    return _Scale(lowest, lowest + height, span.since_ns, max(span.until_ns, span.since_ns + _MINUTE))
 
 
 def _draw_ground(pen: ImageDraw.ImageDraw, trend: Trend, span: Span, scale: _Scale) -> None:

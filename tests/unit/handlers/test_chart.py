@@ -105,6 +105,11 @@ def test_says_in_words_what_it_shows() -> None:
     )
 
 
+@pytest.mark.parametrize("level", [5e-324, 1e-310, 0.0, -5.0, -1e299])
+def test_levels_that_cannot_be_told_apart_make_a_picture(level: float) -> None:
+    assert chart.draw(trend(level, level), span()) is not None
+
+
 @settings(max_examples=15, deadline=None)
 @given(
     st.lists(st.floats() | st.floats(0, 20), min_size=1, max_size=30),
