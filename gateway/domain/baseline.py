@@ -218,9 +218,10 @@ def _independent(scores: Sequence[float]) -> float:
 def running_from(samples: Sequence[float]) -> float:
     """Return the level from which on a machine is running, minus infinity if it never stood still.
 
-    The readings are split where the two parts are most alike within themselves (Otsu's method, on the logarithm). The
-    split counts if the middle of the lower part is below `SPLIT` of that of the upper one, and the upper one is no mere
-    spikes: at least `RUNS_AT_LEAST` of all, and most of them next to one another in time.
+    It stood still wherever the level is zero. The other readings are split where the two parts are most alike within
+    themselves (Otsu's method, on the logarithm). The split counts if the middle of the lower part is below `SPLIT` of
+    that of the upper one, and the upper one is no mere spikes: at least `RUNS_AT_LEAST` of all, and most of them next
+    to one another in time.
     """
     ordered = sorted(samples)
     zeros = bisect_right(ordered, 0.0)
@@ -229,11 +230,10 @@ def running_from(samples: Sequence[float]) -> float:
     lowest = ordered[zeros] if zeros else -inf
     if ordered[zeros] >= SPLIT * ordered[-1]:  # then so it is for every split
         return lowest
-    positive = ordered[zeros:]
-    at = zeros + _best_split([log(sample) for sample in positive])
-    if at == 0:
+    at = zeros + _best_split([log(sample) for sample in ordered[zeros:]])
+    if at == zeros:
         return lowest
-    lower, upper = median(ordered[:at]), median(ordered[at:])
+    lower, upper = median(ordered[zeros:at]), median(ordered[at:])
     if lower >= SPLIT * upper or len(ordered) - at < RUNS_AT_LEAST * len(ordered):
         return lowest
     above = [sample >= ordered[at] for sample in samples]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from operator import attrgetter
 from pathlib import Path
@@ -16,7 +16,6 @@ from gateway.domain.alerts import Alert
 from gateway.domain.baseline_history import CHANGES
 from gateway.domain.events import Fact
 from gateway.domain.limits import Limits
-from gateway.domain.sensors import Sensor
 from gateway.domain.signals import Place, place_of
 from gateway.errors import GatewayError
 from gateway.journal.database import load_queries, open_for_reading
@@ -49,13 +48,6 @@ class Reader:
         """Close the connection."""
         self._db.close()
 
-    def know(self, sensors: Iterable[Sensor]) -> None:
-        """Take note of sensors that are new to the registry, or somewhere else now."""
-        for sensor in sensors:
-            now = sensor.id, sensor.tags
-            if self._sensors.get(sensor.key) != now:  # who was given the tags keeps them: they are there once
-                self._sensors[sensor.key] = now
-
     def name(self, key: int) -> tuple[str, dict[str, str]] | None:
         """Return the id and the tags of a sensor, or None if the registry has not been read since it was entered."""
         return self._sensors.get(key)
@@ -77,12 +69,13 @@ class Reader:
         """Return the highest sequence number there is."""
         return self._number("last_seq")
 
-    def step(self, after: int, limit: int, *, readings: bool = True) -> Step:
+    def step(self, after: int, limit: int, *, readings: bool = True, known: int = 0) -> Step:
         """Return what follows `after`, at most `limit` readings and `limit` facts, both complete up to `until`.
 
-        The readings are bounded in bytes as well: an event may be a thousand times as large as most are.
+        The readings are bounded in bytes as well: an event may be a thousand times as large as most are. Everything up
+        to `known` is on disk: after the last row there may be numbers that a replay of dead letters left unused.
         """
-        until = self.last_seq()
+        until = max(self.last_seq(), known)
         self._refresh_sensors()
         found: list[tuple[Any, ...]] = []
         if readings:

@@ -47,7 +47,6 @@ class Stream:
     def announce(self, seq: int, batch: Batch | None = None) -> None:
         """Wake everybody who waits: everything up to `seq` is on disk, and `batch` is the end of it."""
         if batch is not None:
-            self._reader.know(batch.sensors.values())
             self._tail.add(batch)
         if seq > self._last:
             self._last = seq
@@ -88,7 +87,9 @@ class Stream:
         if not readings and self._journal.last_fact <= after:  # as after most batches: nobody need look
             return Step([], [], self._last)
         kept = self._tail.step(after, limit, readings=readings)
-        return await self.read(Reader.step, after, limit, readings=readings) if kept is None else kept
+        if kept is not None:
+            return kept
+        return await self.read(Reader.step, after, limit, readings=readings, known=self._last)
 
     async def cursor(self, consumer: str) -> int:
         """Return the last sequence number a consumer is done with."""

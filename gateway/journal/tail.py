@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.api import Entry, Step, StoredReading
 from gateway.domain.batch import Batch, ReadingRow
-from gateway.domain.events import Fact
 
 MAX_BYTES = 6 * 1024 * 1024
 """What is kept at most: a tenth of a second at the highest rate, and more at any other."""
@@ -28,14 +28,17 @@ Names = Callable[[int], tuple[str, dict[str, str]] | None]
 
 
 class _Chunk(Struct):
-    """What one transaction wrote: the sequence numbers `first` to `last`. `readings` are made when somebody asks."""
+    """What one transaction wrote: the sequence numbers `first` to `last`. `readings` are made when somebody asks.
+
+    `facts` are beside their data as JSON: everybody is given data of his own, as from the file.
+    """
 
     first: int
     last: int
     recorded_ns: int
     size: int
     rows: list[ReadingRow]
-    entries: list[Entry]
+    facts: list[tuple[Entry, bytes]]
     readings: list[StoredReading] | None = None
 
 
@@ -48,15 +51,18 @@ class Tail:
         self._size = 0
 
     def add(self, batch: Batch) -> None:
-        """Take in what has been written; a gap before it, as another transaction leaves, ends what was kept so far."""
-        if batch.first_seq == batch.next_seq:
+        """Take in what has been written; a gap before it, as another transaction leaves, ends what was kept so far.
+
+        Nothing that changes the registry is kept: who comes past it reads the file, and with that the registry anew.
+        """
+        if batch.first_seq == batch.next_seq or batch.sensors:
             return
         if self._chunks and batch.first_seq != self._chunks[-1].last + 1:
             self.clear()
         size = batch.size + ROW_BYTES * (len(batch.readings) + len(batch.facts))
-        entries = [Entry(seq, _as_read(fact), batch.recorded_ns) for seq, fact in batch.facts]
+        facts = [(Entry(seq, fact, batch.recorded_ns), _JSON.encode(fact.data)) for seq, fact in batch.facts]
         last = batch.next_seq - 1
-        self._chunks.append(_Chunk(batch.first_seq, last, batch.recorded_ns, size, batch.readings, entries))
+        self._chunks.append(_Chunk(batch.first_seq, last, batch.recorded_ns, size, batch.readings, facts))
         self._size += size
         while self._size > MAX_BYTES or batch.recorded_ns - self._chunks[0].recorded_ns > LONGEST_NS:
             self._size -= self._chunks.popleft().size
@@ -84,7 +90,7 @@ class Tail:
             new = made if chunk.first > after else [each for each in made if each.seq > after]
             room = limit - len(found)
             end = chunk.last if len(new) <= room else new[room - 1].seq if room else until
-            facts = [entry for entry in chunk.entries if after < entry.seq <= end]
+            facts = [_as_read(entry, data) for entry, data in chunk.facts if after < entry.seq <= end]
             if len(entries) + len(facts) > limit:
                 break
             found += new[:room]
@@ -108,6 +114,6 @@ class Tail:
         return chunk.readings
 
 
-def _as_read(fact: Fact) -> Fact:
+def _as_read(entry: Entry, data: bytes) -> Entry:
     """Return a fact as it comes out of the file, with lists for tuples and words for enums."""
-    return msgspec.structs.replace(fact, data=msgspec.json.decode(_JSON.encode(fact.data)))
+    return replace(entry, fact=replace(entry.fact, data=msgspec.json.decode(data)))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from gateway.domain.baseline import CAPACITY, Baseline, Learning, learn
+from gateway.domain.baseline import CAPACITY, Baseline, Learning, learn, running_from
 from gateway.domain.detection import Change, Sample, choose_baseline, evaluate
 from gateway.domain.events import Level
 from gateway.domain.limits import limits
@@ -203,3 +203,14 @@ def test_a_sensors_own_baseline_may_change_and_counts_from_then_on() -> None:
     finding = evaluate(state, sample(7.0, 1, event_baseline=4.0), rules).finding
     assert finding is not None
     assert (finding.change, finding.baseline) == (Change.RAISE, 4.0)
+
+
+@pytest.mark.parametrize("high", [7.0, 20.0])
+def test_every_level_of_a_running_machine_counts_where_zero_says_that_it_stands_still(high: float) -> None:
+    """Zeros, however many, say nothing of how the levels of the running machine fall apart."""
+    running = [2.0 + (high - 2.0) * share / 40 for share in range(41)]
+    assert running_from([*[0.0] * 60, *running]) == 2.0
+
+
+def test_a_machine_that_stands_still_trembles_beside_zero() -> None:
+    assert running_from([*[0.0, 0.05] * 20, *[4.0, 4.1] * 20]) == 4.0

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -209,9 +210,9 @@ class TestFromTheEventLoop:
         looked = []
         original = Reader.step
 
-        def step(reader: Reader, after: int, limit: int, *, readings: bool = True) -> Step:
+        def step(reader: Reader, after: int, limit: int, **more: Any) -> Step:
             looked.append(after)
-            return original(reader, after, limit, readings=readings)
+            return original(reader, after, limit, **more)
 
         monkeypatch.setattr(Reader, "step", step)
         stream = Stream(here.journal, here.path)
@@ -248,6 +249,18 @@ class TestFromTheEventLoop:
             assert stream.last_seq == entry.seq + 1
             await stream.move_cursor("notifier", stream.last_seq)
             assert await stream.read(Reader.cursors) == {"notifier": stream.last_seq}
+        finally:
+            stream.close()
+
+    async def test_numbers_that_a_replay_left_unused_are_stepped_over(self, here: Plant) -> None:
+        """Else who follows the readings would ask again and again until the next row is written."""
+        here.take(message(b"{"))
+        stream = Stream(here.journal, here.path)
+        try:
+            assert here.pipeline.replay(here.journal.dead_letters([]), NOON_NS) == []
+            stream.announce(here.journal.next_seq - 1)
+            assert stream.last_seq == 2
+            assert (await stream.step(1, 100, readings=True)).until == 2
         finally:
             stream.close()
 

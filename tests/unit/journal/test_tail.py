@@ -1,6 +1,8 @@
 """The newest rows in memory: exactly what the file gives, or nothing."""
 
+import asyncio
 import random
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,10 +12,12 @@ from msgspec.structs import replace
 from gateway.api import Entry, Step, StoredReading
 from gateway.domain.batch import Batch
 from gateway.domain.events import Fact
-from gateway.journal import Reader
+from gateway.journal import Reader, Stream
+from gateway.journal import reader as reading_side
 from gateway.journal import tail as tails
+from gateway.journal.states import decode_tags
 from gateway.journal.tail import Names, Tail
-from tests.readings import NOON_NS, Plant, message, plant, reading
+from tests.readings import NOON_NS, Plant, event, message, plant, reading, topic_of
 
 SECOND = 10**9
 
@@ -69,7 +73,6 @@ def test_who_follows_sees_what_is_in_the_file(here: Plant, seed: int) -> None:
                 *[message(b"{")] * draw.randrange(2),
             )
             if draw.random() < 0.8:  # else it is never announced, as what another writes
-                reader.know(taken.sensors.values())
                 tail.add(taken)
             last = reader.last_seq()
             for after in {0, last - 1, draw.randrange(last + 1)} - {last, -1}:
@@ -164,3 +167,45 @@ def test_readings_are_made_once_for_all() -> None:
     assert other is not None
     assert one.readings[0] is other.readings[0]
     assert one.readings == [StoredReading(1, 1000, "VB-1", {}, 4.0, None, 0, "e1", 1, b"{}")]
+
+
+def test_nobody_changes_a_fact_for_the_others() -> None:
+    """A consumer may be foreign code, and it may write into what it is given."""
+    tail = Tail(names)
+    made = Batch(next_seq=1)
+    made.facts.append((made.take_seq(), Fact("f1", "SensorFault", 1, "VB-1", "a", "b", {"place": {"site": "north"}})))
+    tail.add(made)
+    for _ in range(2):
+        step = tail.step(0, 100, readings=True)
+        assert step is not None
+        assert step.entries[0].fact.data.pop("place") == {"site": "north"}
+
+
+async def test_a_reading_after_a_move_has_the_new_place(here: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though somebody was reading the registry, as it was before the move, while that was announced."""
+    stream = Stream(here.journal, here.path)
+    loop = asyncio.get_running_loop()
+
+    def take(second: float, machine: str) -> None:
+        taken = here.take(message(event(second), topic=topic_of(machine=machine)))
+        stream.announce(taken.next_seq - 1, taken)
+
+    def decode_late(encoded: str) -> dict[str, str]:
+        monkeypatch.setattr(reading_side, "decode_tags", decode_tags)
+        announced = threading.Event()
+        loop.call_soon_threadsafe(take, 1, "pump-8")
+        loop.call_soon_threadsafe(announced.set)
+        assert announced.wait(5)
+        return decode_tags(encoded)
+
+    try:
+        take(0, "pump-7")
+        monkeypatch.setattr(reading_side, "decode_tags", decode_late)
+        before = await stream.step(0, 100, readings=True)
+        take(2, "pump-8")
+        after = await stream.step(before.until, 100, readings=True)
+        assert [(each.seq, each.tags["machine"]) for each in after.readings] == [(2, "pump-8"), (3, "pump-8")]
+        after = await stream.step(2, 100, readings=True)
+        assert [(each.seq, each.tags["machine"]) for each in after.readings] == [(3, "pump-8")]
+    finally:
+        stream.close()
