@@ -22,7 +22,8 @@ HEAD = """# Reliability
 
 What was done to the gateway, and what became of its readings and alerts. Everything is a test against the running
 program and real servers; a figure is what a test counted, and a test has failed if anything acknowledged was missing
-or anything was there twice. Repeat it all with `make faults`, one test with the command below it.
+or anything was there twice. Repeat it all with `make faults`. The command for a single test is below its figures, or
+where it is named as a proof; it needs `make dev servers` before, once.
 
 Measured {dates}, on {machine}.
 """
@@ -53,8 +54,10 @@ def render(lines: list[Line], soak: Line | None = None) -> str:
 
 def _section(row: int, title: str, lines: list[Line], proofs: list[str]) -> str:
     measured = {str(line["test"]).partition("[")[0] for line in lines}
-    others = [f"- proven by `{test}`" for test in proofs if test not in measured]
-    return "\n".join([f"## {row}. {title}", "", *_table(lines), *others, *([""] if others else [])])
+    others = [test for test in proofs if test not in measured]
+    return "\n".join(
+        [f"## {row}. {title}", "", *_table(lines), *(["Proven by:", "", *_commands(others)] if others else [])]
+    )
 
 
 def _soak(report: Line) -> str:
@@ -86,8 +89,11 @@ def _table(lines: list[Line]) -> list[str]:
     heading = ["test", *(FIGURES[name] for name in names)]
     rows = [[str(line["test"]).rpartition("::")[2], *(_cell(line.get(name)) for name in names)] for line in lines]
     table = [_row(heading), _row(["---"] * len(heading)), *map(_row, rows)]
-    commands = [f".venv/bin/python -m pytest -m '' '{line['test']}'" for line in lines]
-    return [*table, "", "```sh", *commands, "```", ""]
+    return [*table, "", *_commands([str(line["test"]) for line in lines])]
+
+
+def _commands(tests: list[str]) -> list[str]:
+    return ["```sh", *(f".venv/bin/python -m pytest -m '' '{test}'" for test in tests), "```", ""]
 
 
 def _cell(value: Any) -> str:

@@ -31,6 +31,9 @@ def test_the_report_has_each_row_with_its_figures(tmp_path: Path) -> None:
     assert "| test_row_06_y | 6 |" in text
     for row, title in rows.TITLES.items():
         assert f"## {row}. {title}" in text
+    for test in (test for tests in rows.tests_of_rows().values() for test in tests):
+        assert f"\n.venv/bin/python -m pytest -m '' '{test}'\n" in text
+    assert "`make dev servers`" in text
 
 
 def test_the_last_result_of_a_test_counts(tmp_path: Path) -> None:
