@@ -6,19 +6,21 @@ import asyncio
 import contextlib
 import json
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import click
 
 from gateway import app
 from gateway.api import Notification
 from gateway.cli import logs
-from gateway.cli.running import run_until_signalled
 from gateway.cli.tables import inert
 from gateway.config import Config
 from gateway.errors import GatewayError
@@ -71,13 +73,66 @@ class Terminal:
 def demo(seconds: float, port: int | None, seed: int) -> None:
     """Watch a simulated machine get worse and an alert go out. Needs no broker, no database and no configuration."""
     logs.set_up(frozenset(), "warning")
-    with tempfile.TemporaryDirectory(prefix="vibration-demo-") as folder, contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
+        until_told = _UntilTold(stack)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vibration-demo-")))
         broker_port = _free_port()
-        protocol = stack.enter_context(_broker(Path(folder), broker_port))
-        config = _config(Path(folder), broker_port, protocol, _free_port(_PREFERRED_PORT) if port is None else port)
+        protocol = stack.enter_context(_broker(folder, broker_port))
+        config = _config(folder, broker_port, protocol, _free_port(_PREFERRED_PORT) if port is None else port)
         stack.enter_context(_process(_simulator(broker_port, protocol, seed)))
-        asyncio.run(run_until_signalled(_run(config, seconds)))
+        until_told.run(_run(config, seconds))
     click.echo("\nThe demo has ended, and nothing is left of it. Next: docs/getting-started.md, for your own sensors.")
+
+
+class _UntilTold:
+    """What the signals do: the first ends the gateway in order, the next ends the demo at once.
+
+    Either way `stack`, which holds everything that must not be left behind, is closed. While the demo starts and clears
+    up, a signal does not interrupt: it could come between a program's start and its place in the stack.
+    """
+
+    def __init__(self, stack: contextlib.ExitStack) -> None:
+        self._stack = stack
+        self._told = self._running = False
+        self._cancel: Callable[[], object] | None = None
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+                signal.signal(number, self._take)
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        self._running = True
+        try:
+            asyncio.run(self._run(work))
+        finally:
+            self._running = False
+
+    async def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        loop, running = asyncio.get_running_loop(), asyncio.ensure_future(work)
+        self._cancel = lambda: loop.call_soon_threadsafe(running.cancel)
+        if self._told:
+            running.cancel()
+        try:
+            await running
+        except asyncio.CancelledError:
+            if not self._told:
+                raise
+        finally:
+            self._cancel = None
+
+    def _take(self, number: int, _frame: FrameType | None) -> None:
+        if self._told and self._running:
+            self._end_at_once(number)
+        self._told = True
+        if self._cancel is not None:
+            self._cancel()
+
+    def _end_at_once(self, number: int) -> None:
+        self._running = False
+        try:
+            self._stack.close()
+        finally:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
 
 
 async def _run(config: Config, seconds: float) -> None:

@@ -7,7 +7,7 @@ import contextlib
 import ctypes
 import gc
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -113,15 +113,6 @@ async def _next_configuration(
 def _failure(running: asyncio.Future[None]) -> BaseException | None:
     """Return what ended the gateway, or None if it still runs."""
     return running.exception() if running.done() and not running.cancelled() else None
-
-
-async def run_until_signalled(work: Coroutine[Any, Any, None]) -> None:
-    """Run `work`; the first SIGTERM or SIGINT cancels it, the second ends the process."""
-    running = asyncio.ensure_future(work)
-    signals = Signals()
-    while await signals.next_or(running) == signal.SIGHUP:
-        pass
-    await _ended(running)
 
 
 async def _ended(running: asyncio.Future[None]) -> None:
