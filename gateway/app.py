@@ -267,7 +267,7 @@ def _listen(config: Config, stack: AsyncExitStack) -> tuple[Any, str | None]:
 async def _serve(  # noqa: PLR0917 - it hands over what it is given
     config: Config, listener: Any, stream: Stream, metrics: Metrics, health: Health, operations: Operations
 ) -> None:
-    from gateway.web.app import create_app  # noqa: PLC0415 - see _listen
+    from gateway.web.app import create_app, forget_endpoints  # noqa: PLC0415 - see _listen
     from gateway.web.ports import PageSettings, Services  # noqa: PLC0415 - as above
     from gateway.web.server import serve  # noqa: PLC0415 - as above
 
@@ -295,9 +295,7 @@ async def _serve(  # noqa: PLR0917 - it hands over what it is given
             group.create_task(serve(create_app(services, page), listener), name="http server")
     finally:
         questions.close()
-        # FastAPI keeps every endpoint in a cache for good, and what it refers to
-        for used in (services, answers, operations):
-            vars(used).clear()
+        forget_endpoints()
 
 
 async def _follow_influx(  # noqa: PLR0917 - it hands over what it is given

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.dependencies import models
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import FileResponse, JSONResponse
@@ -52,6 +53,13 @@ def create_app(services: Services, page: PageSettings, stream: Stream | None = N
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     app.add_middleware(Guard, hosts=page.hosts)
     return app
+
+
+def forget_endpoints() -> None:
+    """Empty FastAPI's caches: they would keep every endpoint for good, with all that it refers to, at every reload."""
+    for cached in vars(models).values():
+        if hasattr(cached, "cache_clear"):
+            cached.cache_clear()
 
 
 def about(page: PageSettings) -> dict[str, Any]:

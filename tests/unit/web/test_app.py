@@ -1,6 +1,8 @@
 import asyncio
+import gc
 import gzip
 import re
+import weakref
 from html.parser import HTMLParser
 from importlib.resources import files
 
@@ -9,7 +11,9 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from gateway.consumers.live import Live
+from gateway.web.app import create_app, forget_endpoints
 from gateway.web.guard import HEADERS
+from gateway.web.ports import PageSettings, Services
 from tests.plant import stored
 from tests.servers.waiting import until_async
 from tests.unit.web.conftest import Journal
@@ -180,3 +184,14 @@ def test_every_module_is_fetched_at_once() -> None:
     page = (STATIC / "index.html").read_text(encoding="utf-8")
     modules = {script.name for script in SCRIPTS} - {"page.js", "docs.js"}
     assert set(re.findall(r'rel="modulepreload" href="/static/([a-z]+\.js)"', page)) == modules
+
+
+def test_an_application_that_has_ended_is_forgotten(page: PageSettings, registry: CollectorRegistry) -> None:
+    """At every reload there is a new one, and what the page shows of a thousand sensors takes up a megabyte."""
+    live = Live()
+    create_app(Services(live, Journal(), list, registry), page)
+    ended = weakref.ref(live)
+    del live
+    forget_endpoints()
+    gc.collect()
+    assert ended() is None
