@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from gateway.cli.asking import warn
 from gateway.cli.changing import by_option, change, said
 from gateway.cli.output import at, config_option, open_reader, output_option, print_facts, print_json, print_table
 from gateway.cli.rendering import print_message, render
@@ -55,6 +56,7 @@ def list_(config_path: Path, output: str, *, everything: bool) -> None:
     ]
     empty = "There are no alerts." if everything else "No alert is open."
     print_table(_COLUMNS, rows, empty=empty, below=["reason"], spare=["machine"])
+    warn(config_path)
 
 
 @alerts.command()

@@ -13,6 +13,7 @@ import httpx
 
 from gateway.app import restored_pipeline
 from gateway.cli import logs
+from gateway.cli.asking import base_url
 from gateway.cli.output import journal_path
 from gateway.cli.tables import inert
 from gateway.config import Config
@@ -71,8 +72,7 @@ async def _alone(config: Config, make: Callable[[Operations], Awaitable[Mapping[
 def _ask(config: Config, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
     if config.http is None:
         raise GatewayError("the gateway is running without [http], so it cannot be asked; stop it, or configure [http]")
-    host = "127.0.0.1" if config.http.host in {"0.0.0.0", "::"} else config.http.host  # noqa: S104 - recognised, not bound
-    url = f"http://{f'[{host}]' if ':' in host else host}:{config.http.port}{path}"
+    url = base_url(config.http) + path
     try:
         answer = httpx.post(
             url, json=body, headers={"Authorization": f"Bearer {http_token(config)}"}, timeout=_TIMEOUT, trust_env=False

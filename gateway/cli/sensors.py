@@ -10,6 +10,7 @@ from urllib.parse import quote
 import click
 
 from gateway.api import StoredReading
+from gateway.cli.asking import warn
 from gateway.cli.changing import change, said
 from gateway.cli.output import at, config_option, open_reader, output_option, print_facts, print_json, print_table
 from gateway.cli.tables import Id, inert
@@ -54,6 +55,7 @@ def list_(config_path: Path, output: str) -> None:
     else:
         rows = [[*(sensor[name] for name in _COLUMNS[:-1]), at(sensor["lastReading"])] for sensor in found]
         print_table(_COLUMNS, rows, empty="No sensor has published yet.", spare=["site", "area", "baseline", "unit"])
+        warn(config_path)
 
 
 @sensors.command()

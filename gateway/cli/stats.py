@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from gateway.cli.asking import Condition, condition
 from gateway.cli.output import (
     at,
     config_option,
@@ -39,7 +40,7 @@ _ROLLUPS = {each.table for each in rollups.RESOLUTIONS}
 @click.option("--alerts", "of_alerts", is_flag=True, help="The load of alerts instead, beside what is recommended.")
 @window_options
 def stats(config_path: Path, output: str, since: int | None, until: int | None, *, of_alerts: bool) -> None:
-    """Show what the journal holds, how far the consumers are, and what became of the notifications.
+    """Show how the gateway is, what the journal holds, how far the consumers are, and what became of the notifications.
 
     With --alerts, show the figures of ISA-18.2 for the last 30 days, or for --since and --until.
     """
@@ -48,7 +49,8 @@ def stats(config_path: Path, output: str, since: int | None, until: int | None, 
     elif since is not None or until is not None:
         raise click.UsageError("--since and --until are for --alerts")
     else:
-        _show_journal(open_reader(config_path), output)
+        reader = open_reader(config_path)
+        _show_journal(reader, condition(config_path), output)
 
 
 def _show_alerts(reader: Reader, since: int | None, until: int | None, output: str) -> None:
@@ -95,10 +97,14 @@ def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.0f} %"
 
 
-def _show_journal(reader: Reader, output: str) -> None:
+def _show_journal(reader: Reader, gateway: Condition | None, output: str) -> None:
     last = reader.last_seq()
     open_alerts = reader.alerts(everything=False)
     facts: dict[str, Any] = {
+        "gateway": {
+            "answers": None if gateway is None else gateway.answers,
+            "reasons": [] if gateway is None else gateway.reasons,
+        },
         "sensors": len(reader.sensors()),
         "readings": reader.count_readings(),
         "deadLetters": reader.dead_letters_by_reason(),
@@ -117,6 +123,7 @@ def _show_journal(reader: Reader, output: str) -> None:
         return
     print_facts(
         {
+            **_in_words(gateway),
             "sensors": facts["sensors"],
             "readings": facts["readings"],
             "dead letters": ", ".join(f"{count} {reason}" for reason, count in facts["deadLetters"].items()) or "none",
@@ -134,3 +141,9 @@ def _show_journal(reader: Reader, output: str) -> None:
     click.echo()
     told = [(row["handler"], row["state"], row["count"]) for row in facts["notifications"]]
     print_table(("handler", "state", "messages"), told, empty="Nobody has been told anything yet.")
+
+
+def _in_words(gateway: Condition | None) -> dict[str, str]:
+    if gateway is None:
+        return {}
+    return {"gateway": str(gateway) if gateway.answers else f"{gateway}: what follows is what the journal holds"}

@@ -2,11 +2,12 @@
 
 from gateway.config.planning import noise_of, route_table, standing_silences, zone_of
 from gateway.config.problems import readable, validation_problems
-from gateway.config.reading import load, load_rules, load_state_dir, load_zone, masked, read_toml
+from gateway.config.reading import load, load_http, load_rules, load_state_dir, load_zone, masked, read_toml
 from gateway.config.rules import expected_sensors, rules_for
 from gateway.config.section import Section
 from gateway.config.sections import (
     Config,
+    HttpSection,
     InfluxSection,
     MqttSection,
     PluginSection,
@@ -20,6 +21,7 @@ __all__ = [
     "Config",
     "Duration",
     "HeartbeatSection",
+    "HttpSection",
     "InfluxSection",
     "MqttSection",
     "OtelSection",
@@ -30,6 +32,7 @@ __all__ = [
     "TlsSection",
     "expected_sensors",
     "load",
+    "load_http",
     "load_rules",
     "load_state_dir",
     "load_zone",

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from gateway.config.problems import blamed, validation_problems
-from gateway.config.sections import Config, GatewaySection
+from gateway.config.sections import Config, GatewaySection, HttpSection
 from gateway.config.values import system_zone
 from gateway.errors import ConfigError
 
@@ -87,6 +87,21 @@ def load_zone(path: Path | None, environment: Mapping[str, str] = os.environ) ->
     """Return a configuration's time zone in the same way; the system's without a file."""
     section = None if path is None else _gateway_section(path, environment, anonymous=True)
     return (section and section.timezone) or system_zone()
+
+
+def load_http(path: Path, environment: Mapping[str, str] = os.environ) -> HttpSection | None:
+    """Return where a configuration's gateway listens, without the token; None where it does not say so usably."""
+    problems: list[str] = []
+    try:
+        table = _read(path, environment).get("http")
+        if not isinstance(table, dict):
+            return None
+        where = {"http": {name: table[name] for name in ("host", "port") if name in table}}
+        expanded = _expanded(where, "", lambda text, key: _expand(text, key, environment, problems, set()))
+        section = HttpSection.model_validate(expanded["http"])
+    except (ConfigError, ValidationError):
+        return None
+    return None if problems else section
 
 
 def _gateway_section(path: Path, environment: Mapping[str, str], *, anonymous: bool = False) -> GatewaySection:
