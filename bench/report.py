@@ -59,6 +59,8 @@ def _on_paper(parts: Mapping[str, Part]) -> dict[str, str]:
         "chart": f"![Readings a second that each of them drains]({CHART.relative_to(PAGE.parent)})",
         "machine": "\n".join(f"- {name}: {value}" for name, value in machine.items()),
         "alerts": f"{ALERTS}",
+        "budget": f"{1e6 / (0.5 * rate[NULL]):.1f}",
+        "used": f"{rate[f'{ALONE}: processor time']:.1f}",
         "with_influx": f"{rate[WITH] / 2:,.0f}",
         "alone": f"{rate[ALONE] / 2:,.0f}",
         "sizes": "\n".join(_sizes(rate[WITH] / 2, size, kilobytes, grown["10 sensors: memory at its peak"])),
