@@ -231,8 +231,9 @@ def _judge(state: SensorState, limit: Limits, sample: Sample, rules: Rules) -> F
             return None
         return _raise(state, limit, sample, worst)
     finding = _clear(state, limit, sample) if worst is Level.NONE and state.severity is not Level.NONE else None
-    for kind in [kind for kind, tally in state.tallies.items() if tally.is_at_rest]:
-        del state.tallies[kind]
+    tallies = state.tallies
+    for kind in [kind for kind, tally in tallies.items() if not tally.on_warning and tally.severity is Level.NONE]:
+        del tallies[kind]
     return finding
 
 
@@ -271,6 +272,8 @@ def _worst(state: SensorState) -> Level:
                 shape = tally.severity
             else:
                 worst = tally.severity
+    if shape is Level.NONE:
+        return worst
     return max(worst, shape if worst is not Level.NONE else min(shape, Level.WARNING))
 
 

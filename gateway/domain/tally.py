@@ -47,9 +47,27 @@ class Tally(Struct):
 def step(tally: Tally, value: float, bounds: Bounds, time_ns: int, *, row: int, may_clear: bool) -> None:
     """Take in a reading. Its severity rises after the on-delay and falls only by clearing, if that `may` be.
 
-    `row` is how many readings in a row the on-delay takes.
+    `row` is how many readings in a row the on-delay takes. One above the critical limit counts for the warning too.
     """
-    _count(tally, value, bounds, time_ns, may_clear=may_clear)
+    tally.value = value
+    if value < bounds.critical:
+        tally.on_critical = 0
+    else:
+        if not tally.on_critical:
+            tally.on_critical_ns = time_ns
+        tally.on_critical += 1
+    if value < bounds.lowest:
+        tally.on_warning = 0
+    else:
+        if not tally.on_warning:
+            tally.on_warning_ns = time_ns
+        tally.on_warning += 1
+    if value >= bounds.clear or tally.severity is Level.NONE or not may_clear:
+        tally.off = 0
+    else:
+        if not tally.off:
+            tally.off_ns = time_ns
+        tally.off += 1
     delays = bounds.delays
     if tally.on_critical >= row and time_ns - tally.on_critical_ns >= delays.on_ns:
         tally.severity = Level.CRITICAL
@@ -57,26 +75,6 @@ def step(tally: Tally, value: float, bounds: Bounds, time_ns: int, *, row: int, 
         tally.severity = Level.WARNING
     elif tally.off >= delays.off_readings and time_ns - tally.off_ns >= delays.off_ns:
         tally.severity = Level.NONE
-
-
-def _count(tally: Tally, value: float, bounds: Bounds, time_ns: int, *, may_clear: bool) -> None:
-    """Count a reading; above the critical limit it counts for the warning too."""
-    tally.value = value
-    if value < bounds.critical:
-        tally.on_critical = 0
-    else:
-        tally.on_critical_ns = tally.on_critical_ns if tally.on_critical else time_ns
-        tally.on_critical += 1
-    if value < bounds.lowest:
-        tally.on_warning = 0
-    else:
-        tally.on_warning_ns = tally.on_warning_ns if tally.on_warning else time_ns
-        tally.on_warning += 1
-    if value >= bounds.clear or tally.severity is Level.NONE or not may_clear:
-        tally.off = 0
-    else:
-        tally.off_ns = tally.off_ns if tally.off else time_ns
-        tally.off += 1
 
 
 def row_against_chance(on_readings: int, share: float) -> int:
