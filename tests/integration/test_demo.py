@@ -16,6 +16,8 @@ from tests.servers.processes import find_program
 from tests.servers.waiting import until
 
 STARTING, ENDING = 30.0, 20.0  # seconds
+_HEARING_SIGHUP = ["env", "--default-signal=HUP"]
+"""Who runs the tests under nohup, or from a service, has it ignored, and a child inherits that."""
 
 
 class Demo:
@@ -29,7 +31,7 @@ class Demo:
         path = os.pathsep.join([environment["PATH"], str(Path(find_program("mosquitto")).parent)])
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [program("vibration-gateway"), "demo", "--port", str(self.port)],
+                [*_HEARING_SIGHUP, program("vibration-gateway"), "demo", "--port", str(self.port)],
                 env=environment | {"TMPDIR": str(folder), "PATH": path},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
