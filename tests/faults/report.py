@@ -64,8 +64,8 @@ def _soak(report: Line) -> str:
     what = (
         f"{report['minutes']:g} minutes at {report['rate']:g} readings a second with faults drawn from the seed "
         f"{report['seed']}. In the first third the gateway is killed, too; after that one process lives through "
-        "everything, and its memory (MB; by the line of least squares through a sample a second) and its open files "
-        "(after the first third, at the end) are watched. Repeat it with `make soak`."
+        "everything, and in the second half of the time its memory (MB; by the line of least squares through a sample "
+        "a second) and its open files (in its first and last tenth) are watched. Repeat it with `make soak`."
     )
     figures = {name: value for name, value in report.items() if name not in {"minutes", "rate", "seed", "problems"}}
     rows = [_row([name.replace("_", " "), _cell(value)]) for name, value in figures.items()]
