@@ -312,8 +312,7 @@ def points(here: Plant) -> int:
 
 def withdrawn(here: Plant) -> int:
     """Return how many messages did not go because the alert was over before the mail server was there again."""
-    ((count,),) = here.gateway.rows("SELECT count(*) FROM outbox WHERE state = 'withdrawn'")
-    return count
+    return int(here.gateway.rows("SELECT count(*) FROM outbox WHERE state = 'withdrawn'")[0][0])
 
 
 def mails(here: Plant) -> Counter[str]:
