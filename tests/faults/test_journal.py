@@ -1,7 +1,9 @@
 """A journal that is damaged while nobody looks, or found so in use: set aside, counted, kept, and the gateway runs."""
 
 import random
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -41,7 +43,8 @@ DAMAGES = [garbage_in_the_middle, truncated, header_destroyed]
 def damaged(gateway: MortalGateway, damage: Damage) -> Path:
     """Damage the journal of a gateway that is dead, and return the path of the journal."""
     path = gateway.state_dir / "journal.db"
-    with gateway.journal() as database:  # so that all of it is in the one file
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # so that all of it is in the one file
         assert database.execute("SELECT count(*) FROM readings").fetchone() == (READINGS,)
     damage(path)
     return path
@@ -76,7 +79,7 @@ def test_damage_after_a_power_cut(make: Make, mosquitto: Mosquitto, smtp: SmtpSe
     damaged(gateway, damage)
     gateway.start()
     kept = assert_set_aside(gateway, mosquitto, smtp)
-    assert kept > READINGS / 5 or damage is header_destroyed  # half of what the last checkpoint had put there
+    assert kept > READINGS / 3 or damage is header_destroyed
     gateway.stop()
     gateway.start()
     until(lambda: gateway.ask("alerts", "list") == [], 10, "the end of the alert after a start without damage")
