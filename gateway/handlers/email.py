@@ -197,10 +197,12 @@ class EmailHandler:
             async with asyncio.timeout(CHART_WITHIN):
                 trend = await self._context.trend(notification.sensor_id, span.since_ns, until_ns)
                 png = await asyncio.to_thread(chart.draw, trend, span)
+            return Picture(png, chart.describe(trend, span)) if png else None
         except (TimeoutError, GatewayError) as error:
             log.warning("a mail goes without its chart", handler=self.name, error=str(error) or "no time")
-            return None
-        return Picture(png, chart.describe(trend, span)) if png else None
+        except Exception:  # whatever is wrong with a picture, it must not cost the mail
+            log.exception("a mail goes without its chart", handler=self.name)
+        return None
 
     async def _connect(self, client: aiosmtplib.SMTP) -> None:
         """Connect step by step: when these fail inside `connect`, it lets go of a connection that is still open."""

@@ -246,7 +246,7 @@ async def test_the_trend_travels_in_the_mail(smtp: SmtpServer) -> None:
     assert "baseline 4.0, warning 6.4, critical 10.0" in page.get_content()
 
 
-@pytest.mark.parametrize("error", [TooMuchError("too much"), TimeoutError()])
+@pytest.mark.parametrize("error", [TooMuchError("too much"), TimeoutError(), ValueError("math domain error")])
 async def test_a_mail_goes_without_a_chart_that_cannot_be_had(smtp: SmtpServer, error: Exception) -> None:
     async def trend(_sensor_id: str, _since_ns: int, _until_ns: int) -> Trend:
         raise error
