@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from operator import attrgetter
 from pathlib import Path
@@ -16,7 +16,6 @@ from gateway.domain.alerts import Alert
 from gateway.domain.baseline_history import CHANGES
 from gateway.domain.events import Fact
 from gateway.domain.limits import Limits
-from gateway.domain.sensors import Sensor
 from gateway.domain.signals import Place, place_of
 from gateway.errors import GatewayError
 from gateway.journal.database import load_queries, open_for_reading
@@ -48,14 +47,6 @@ class Reader:
     def close(self) -> None:
         """Close the connection."""
         self._db.close()
-
-    def know(self, sensors: Iterable[Sensor]) -> None:
-        """Take note of sensors that are new to the registry: their places are in memory already, once is enough.
-
-        What is known stays: of one that has moved, a read that began before could put the old place back.
-        """
-        for sensor in sensors:
-            self._sensors.setdefault(sensor.key, (sensor.id, sensor.tags))
 
     def name(self, key: int) -> tuple[str, dict[str, str]] | None:
         """Return the id and the tags of a sensor, or None if the registry has not been read since it was entered."""

@@ -47,7 +47,6 @@ class Stream:
     def announce(self, seq: int, batch: Batch | None = None) -> None:
         """Wake everybody who waits: everything up to `seq` is on disk, and `batch` is the end of it."""
         if batch is not None:
-            self._reader.know(batch.sensors.values())
             self._tail.add(batch)
         if seq > self._last:
             self._last = seq
