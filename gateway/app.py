@@ -27,6 +27,7 @@ from gateway.config import (
     standing_silences,
     zone_of,
 )
+from gateway.config.values import local_url
 from gateway.consumers.announcer import Announcer
 from gateway.consumers.dispatch import NAME as NOTIFIER
 from gateway.consumers.following import follow, patiently, watch
@@ -260,8 +261,7 @@ def _listen(config: Config, stack: AsyncExitStack) -> tuple[Any, str | None]:
     stack.callback(listener.close)  # a start that fails later must not keep the port
     if config.http.public_url is not None:
         return listener, str(config.http.public_url)
-    host = "127.0.0.1" if config.http.host in {"0.0.0.0", "::"} else config.http.host  # noqa: S104 - recognised, not bound
-    return listener, f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}/"
+    return listener, f"{local_url(config.http.host, listener.getsockname()[1])}/"
 
 
 async def _serve(  # noqa: PLR0917 - it hands over what it is given

@@ -10,7 +10,8 @@ import click
 import msgspec
 
 from gateway.cli.tables import shown
-from gateway.config import HttpSection, load_http
+from gateway.config import load_http
+from gateway.config.values import local_url, reached_at
 
 PATIENCE = 1.0
 """Seconds for the whole answer. One that comes by the byte is none."""
@@ -39,28 +40,17 @@ class _Readiness(msgspec.Struct):
     reasons: list[str]
 
 
-def address(section: HttpSection) -> tuple[str, int]:
-    """Return where a gateway on this machine is reached: one that listens everywhere, at the loopback."""
-    host = "127.0.0.1" if section.host in {"0.0.0.0", "::"} else section.host  # noqa: S104 - recognised, not bound
-    return host, section.port
-
-
-def base_url(section: HttpSection) -> str:
-    """Return the same as the beginning of a URL."""
-    host, port = address(section)
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
-
-
 def condition(config_path: Path) -> Condition | None:
     """Ask the gateway how it is, for a second at most; None if its configuration does not say where to ask."""
     section = load_http(config_path)
     if section is None or section.port == 0:
         return None
     found: list[list[str]] = []
-    asking = Thread(target=_ask, args=(*address(section), found), daemon=True)
+    asking = Thread(target=_ask, args=(reached_at(section.host), section.port, found), daemon=True)
     asking.start()
     asking.join(PATIENCE)
-    return Condition(shown(base_url(section)), answers=bool(found), reasons=found[0] if found else [])
+    url = shown(local_url(section.host, section.port))
+    return Condition(url, answers=bool(found), reasons=found[0] if found else [])
 
 
 def warn(config_path: Path) -> None:

@@ -13,10 +13,10 @@ import httpx
 
 from gateway.app import restored_pipeline
 from gateway.cli import logs
-from gateway.cli.asking import base_url
 from gateway.cli.output import journal_path
 from gateway.cli.tables import inert
 from gateway.config import Config
+from gateway.config.values import local_url
 from gateway.domain.topics import TopicTemplates
 from gateway.errors import GatewayError, JournalInUseError
 from gateway.journal import Journal, StateLock
@@ -72,7 +72,7 @@ async def _alone(config: Config, make: Callable[[Operations], Awaitable[Mapping[
 def _ask(config: Config, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
     if config.http is None:
         raise GatewayError("the gateway is running without [http], so it cannot be asked; stop it, or configure [http]")
-    url = base_url(config.http) + path
+    url = local_url(config.http.host, config.http.port) + path
     try:
         answer = httpx.post(
             url, json=body, headers={"Authorization": f"Bearer {http_token(config)}"}, timeout=_TIMEOUT, trust_env=False

@@ -7,7 +7,6 @@ from gateway.config.rules import expected_sensors, rules_for
 from gateway.config.section import Section
 from gateway.config.sections import (
     Config,
-    HttpSection,
     InfluxSection,
     MqttSection,
     PluginSection,
@@ -21,7 +20,6 @@ __all__ = [
     "Config",
     "Duration",
     "HeartbeatSection",
-    "HttpSection",
     "InfluxSection",
     "MqttSection",
     "OtelSection",

@@ -83,6 +83,17 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
+def reached_at(host: str) -> str:
+    """Return where what listens on `host` is reached from this machine: what listens everywhere, at the loopback."""
+    return "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - recognised, not bound
+
+
+def local_url(host: str, port: int) -> str:
+    """Return the beginning of the URLs of what listens on `host` and `port`, as this machine reaches it."""
+    reached = reached_at(host)
+    return f"http://{f'[{reached}]' if ':' in reached else reached}:{port}"
+
+
 def _token(token: SecretStr) -> SecretStr:
     text = token.get_secret_value()
     if not text or not (text.isascii() and text.isprintable()) or " " in text:

@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from gateway.cli import asking
-from gateway.cli.asking import base_url, reasons_in
-from gateway.config import HttpSection, load_http
+from gateway.cli.asking import reasons_in
+from gateway.config import load_http
+from gateway.config.values import local_url
 from tests.unit.cli.conftest import Run
 
 READY = (200, b'{"ready": true, "reasons": []}')
@@ -169,7 +170,7 @@ class TestWhere:
         ],
     )
     def test_what_listens_everywhere_is_reached_here(self, host: str, url: str) -> None:
-        assert base_url(HttpSection(host=host, port=80)) == url
+        assert local_url(host, 80) == url
 
     @pytest.mark.parametrize(
         "text",
