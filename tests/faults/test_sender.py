@@ -1,7 +1,6 @@
 """The sender of the soak loses nothing, whatever happens to its connection."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -12,22 +11,6 @@ from tests.servers.waiting import until
 
 RATE = 2000.0
 TIMEOUT = 20.0
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    broker = Mosquitto(tmp_path)
-    broker.start()
-    yield broker
-    broker.stop()
-
-
-@pytest.fixture
-def proxy(broker: Mosquitto) -> Iterator[FaultProxy]:
-    proxy = FaultProxy(broker.port)
-    proxy.start()
-    yield proxy
-    proxy.stop()
 
 
 def restart(broker: Mosquitto, _proxy: FaultProxy, sender: Sender) -> None:
@@ -55,13 +38,13 @@ def wait_for_backlog(sender: Sender) -> None:
 
 @pytest.mark.parametrize("fail", [restart, cut, swallow])
 def test_delivers_everything_in_order(
-    broker: Mosquitto, proxy: FaultProxy, fail: Callable[[Mosquitto, FaultProxy, Sender], None]
+    mosquitto: Mosquitto, proxy: FaultProxy, fail: Callable[[Mosquitto, FaultProxy, Sender], None]
 ) -> None:
     sender = Sender(proxy.port, RATE, lambda number, _: ("soak", str(number)), patience=0.5)
-    with broker.record("soak") as recording:
+    with mosquitto.record("soak") as recording:
         sender.start()
         until(lambda: sender.acknowledged > 500, TIMEOUT, "the first messages")
-        fail(broker, proxy, sender)
+        fail(mosquitto, proxy, sender)
         before = sender.acknowledged
         until(lambda: sender.acknowledged > before + 500, TIMEOUT, "messages after the fault")
         sender.stop()
