@@ -134,6 +134,7 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
         )
         await journal.call(journal.begin)
         await report("journal", journal.salvaged, "critical")
+        await upkeep.check_disk(report)  # before anything comes in: what is acknowledged must have room
         for subject in await journal.call(_gone, journal, config):
             await report(subject, None)
         interrupted = await outbox.take_up(list(plugins.handlers))

@@ -16,7 +16,7 @@ from gateway import app
 from gateway.config import Config, load
 from gateway.consumers import following
 from gateway.errors import JournalUnavailableError
-from gateway.journal import FILE_NAME, Outbox, Reader
+from gateway.journal import FILE_NAME, Outbox, Reader, upkeep
 from tests.programs import to_toml
 from tests.servers.ports import HOST, free_port
 from tests.servers.waiting import until_async
@@ -47,6 +47,24 @@ async def test_first_reads_that_fail_for_now_are_tried_again(tmp_path: Path, mon
             assert (await client.get(f"http://{HOST}:{port}/-/healthy", timeout=20)).status_code == 200
         await until_async(lambda: running.done() or follows(tmp_path, "otel"), 20, "traces to be exported")
         assert not running.done(), running.exception()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_the_disk_is_looked_at_before_anything_comes_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def later(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(upkeep.Upkeep, "run", later)
+    monkeypatch.setattr(upkeep, "disk_free", lambda _: 0)
+    port = free_port()
+    started = asyncio.Event()
+    running = asyncio.ensure_future(app.run(config(tmp_path, port), lambda _: started.set()))
+    try:
+        await until_async(lambda: running.done() or started.is_set(), 20, "the gateway to start")
+        async with httpx.AsyncClient(trust_env=False) as client:
+            assert "retention.reserve" in (await client.get(f"http://{HOST}:{port}/-/ready", timeout=20)).text
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
