@@ -221,7 +221,7 @@ async def _report(journal: Journal, pipeline: Pipeline, stream: Stream, conditio
         log.warning(
             "what is wrong with the gateway itself could not be recorded", about=condition.subject, error=str(error)
         )
-    stream.announce(journal.next_seq - 1)
+    stream.announce()
 
 
 def signals_of(config: Config) -> Signals:
@@ -374,7 +374,7 @@ async def _pass_time(journal: Journal, pipeline: Pipeline, stream: Stream, healt
         since_ns = None if health.reasons() else since_ns or now_ns
         with suppress(JournalUnavailableError):  # said where batches are written; it is tried again
             await journal.call(pipeline.pass_time, time.time_ns(), Reception(now_ns, since_ns))
-        stream.announce(journal.next_seq - 1)
+        stream.announce()
 
 
 async def _gauges(config: Config, stream: Stream, metrics: Metrics, subscriber: Subscriber) -> None:

@@ -57,7 +57,7 @@ async def ingest(
         start = time.perf_counter()
         batch = await _process(journal, pipeline, messages, health)
         subscriber.acknowledge(messages)
-        stream.announce(batch.next_seq - 1, batch)
+        stream.announce()
         metrics.count_batch(batch, time.perf_counter() - start)
         for _, fact in batch.facts:
             if fact.type in ALERT_FACTS:

@@ -119,7 +119,7 @@ class Operations:
 
     def _announce(self) -> None:
         if self._stream is not None:
-            self._stream.announce(self._journal.next_seq - 1)
+            self._stream.announce()
 
 
 def trend_of(rows: Sequence[tuple[int, float, float | None]], limits: Limits | None) -> Trend:

@@ -59,6 +59,7 @@ class Pipeline:
             rules_for, Clocks(tolerance_ns // 1000, lateness_ns // 1000), expected, longest_shelving_ns
         )
         self._ids = RecentIds()
+        self._newest_key = 0
         self._changed: dict[int, Sensor] = {}
         self._since_snapshot = 0
         self._prepared: Batch | None = None
@@ -68,6 +69,7 @@ class Pipeline:
     def restore(self, saved: Saved) -> int:
         """Take up where the journal ends; return how many of its rows came after the last snapshot."""
         by_key = {sensor.key: sensor for sensor in saved.sensors}
+        self._newest_key = max(by_key, default=0)  # not their number: damage may have taken some
         self._engine.set_state(saved.sensors, saved.alerts, saved.machines)
         for key, event_us, received_ns, flags, event_id in saved.recent:
             self._ids.add(key, event_id, event_us)
@@ -359,8 +361,9 @@ class Pipeline:
         self._mark(sensor, judged)
 
     def _add_sensor(self, event: VibrationRecorded, tags: dict[str, str], received_ns: int, batch: Batch) -> Sensor:
+        self._newest_key += 1
         sensor = Sensor(
-            key=len(self._engine.sensors) + 1,
+            key=self._newest_key,
             id=intern(event.data.sensor_id),
             tags=tags,
             unit=intern(event.data.unit),
@@ -378,6 +381,7 @@ class Pipeline:
         if len(location) > MAX_LOCATION:
             location = location[:MAX_LOCATION]
         if sensor.unit != unit or sensor.location != location or (sensor.tags is not tags and sensor.tags != tags):
+            batch.is_move |= sensor.tags != tags
             sensor.tags, sensor.unit, sensor.location = tags, intern(unit), intern(location)
             self._engine.moved(sensor)
             batch.sensors[sensor.key] = sensor

@@ -31,7 +31,7 @@ class Batch(Struct):
 
     `rejected` finds the dead letters by (digest, packet_id). `replayed` are the numbers of dead letters that are none
     any more. `size` are the bytes of the messages. The first `indexed` readings are in `bodies`, by (event_us, sensor
-    key) and event id.
+    key) and event id. `is_move` says that one of the sensors was elsewhere before.
     """
 
     next_seq: int
@@ -51,6 +51,7 @@ class Batch(Struct):
     late: int = 0
     clock_replaced: int = 0
     unused: int = 0
+    is_move: bool = False
 
     @property
     def first_seq(self) -> int:

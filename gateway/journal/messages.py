@@ -38,17 +38,14 @@ class Messages:
     def enqueue(self, planning: Planning, consumer: str, seq: int) -> None:
         """Write what was planned, and move the cursor that led to it."""
         journal = self._journal
-        with journal.transaction():
+        with journal.appending(planning.time_ns) as facts:
             self._insert(planning.items)
-            facts = [*planning.facts, *self._withdraw(planning.withdrawals)]
-            numbered = list(enumerate(facts, start=journal.next_seq))
-            journal.append(numbered, planning.time_ns)
+            facts.extend([*planning.facts, *self._withdraw(planning.withdrawals)])
             kept = [(kind, key, record.decode()) for kind, key, record in planning.records if record is not None]
             journal.many("upsert_planner", kept)
             gone = [(kind, key) for kind, key, record in planning.records if record is None]
             journal.many("delete_planner", gone)
             journal.many("upsert_cursor", [(consumer, seq)])
-        journal.next_seq += len(numbered)
 
     def remembered(self) -> list[tuple[str, str, bytes]]:
         """Return what the planner remembers."""
@@ -61,10 +58,9 @@ class Messages:
     def write_silence(self, silence: Silence, fact: Fact, now_ns: int) -> None:
         """Keep a silence, new or ended, with the fact that says so."""
         journal = self._journal
-        with journal.transaction():
+        with journal.appending(now_ns) as facts:
             journal.many("upsert_silence", [(silence.id, silence.ends_ns, JSON.encode(silence).decode())])
-            journal.append([(journal.next_seq, fact)], now_ns)
-        journal.next_seq += 1
+            facts.append(fact)
 
     def take(self, handler: str, now_ns: int) -> OutboxItem | None:
         """Mark the next notification due for a handler as sending and return it."""
@@ -77,12 +73,11 @@ class Messages:
     ) -> None:
         """Write what became of an attempt, with the facts that say so, and what is to be sent instead."""
         journal = self._journal
-        with journal.transaction():
+        with journal.appending(outcome.time_ns) as appended:
+            appended.extend(facts)
             journal.many("settle_outbox", [(outcome.state, outcome.due_ns, outcome.said, item.id)])
-            journal.append(list(enumerate(facts, start=journal.next_seq)), outcome.time_ns)
             self._insert(instead)
             journal.many("copy_told", ((other.id, item.id) for other in instead))
-        journal.next_seq += len(facts)
 
     def waiting(self, handler: str, now_ns: int) -> list[OutboxItem]:
         """Return what is due for a handler and has certainly not gone."""
@@ -116,13 +111,10 @@ class Messages:
         What was for a handler that is not among `handlers` any more has failed, with a fact that says so.
         """
         journal = self._journal
-        with journal.transaction():
+        with journal.appending(now_ns) as facts:
             orphans = [_item(row) for row in journal.all("orphaned_outbox", GONE, JSON.encode(list(handlers)).decode())]
-            facts = [orphan.outcome(FAILED, GONE, now_ns) for orphan in orphans]
-            journal.append(list(enumerate(facts, start=journal.next_seq)), now_ns)
-            interrupted = journal.count("interrupted_outbox")
-        journal.next_seq += len(facts)
-        return interrupted
+            facts.extend(orphan.outcome(FAILED, GONE, now_ns) for orphan in orphans)
+            return journal.count("interrupted_outbox")
 
     def _insert(self, items: Iterable[OutboxItem]) -> None:
         rows, told = [], []

@@ -25,7 +25,7 @@ class Outbox:
     async def plan(self, consumer: str, planning: Planning, seq: int) -> None:
         """Write what was planned and move the cursor that led to it."""
         await self._journal.call(self._messages.enqueue, planning, consumer, seq)
-        self._stream.announce(self._journal.next_seq - 1)
+        self._stream.announce()
 
     async def remembered(self) -> tuple[list[tuple[str, str, bytes]], list[Silence]]:
         """Return what the planner remembers, and the silences that people have added and that still hold."""
@@ -48,7 +48,7 @@ class Outbox:
         """Write what became of an attempt, and what is to be sent instead."""
         outcome = Outcome(state, time.time_ns(), due_ns, said)
         await self._journal.call(self._messages.settle, item, outcome, facts, instead)
-        self._stream.announce(self._journal.next_seq - 1)
+        self._stream.announce()
 
     async def waiting(self, handler: str) -> list[OutboxItem]:
         """Return what is due for a handler and has certainly not gone."""
@@ -76,5 +76,5 @@ class Outbox:
         What was for a handler that is not among `handlers` any more has failed.
         """
         interrupted = await self._journal.call(self._messages.resume, handlers, time.time_ns())
-        self._stream.announce(self._journal.next_seq - 1)
+        self._stream.announce()
         return interrupted

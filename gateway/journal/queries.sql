@@ -146,6 +146,9 @@ SELECT max(
 -- name: sensors
 SELECT key, id, tags, unit, location, first_seen FROM sensors ORDER BY key;
 
+-- name: names
+SELECT key, id, tags FROM sensors WHERE key > ? ORDER BY key;
+
 -- name: detectors
 SELECT sensor, state FROM detector;
 

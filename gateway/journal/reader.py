@@ -42,7 +42,8 @@ class Reader:
         self._sql = load_queries()
         self._db = open_for_reading(path)
         self._sensors: dict[int, tuple[str, dict[str, str]]] = {}
-        self._sensors_as_of: tuple[str] | None = ("never read",)
+        self._newest_sensor = 0
+        self._moved: tuple[str] | None = None
 
     def close(self) -> None:
         """Close the connection."""
@@ -76,7 +77,7 @@ class Reader:
         to `known` is on disk: after the last row there may be numbers that a replay of dead letters left unused.
         """
         until = max(self.last_seq(), known)
-        self._refresh_sensors()
+        self._look_for_moves()
         found: list[tuple[Any, ...]] = []
         if readings:
             found, complete = self._up_to_size(after, until, limit)
@@ -309,7 +310,8 @@ class Reader:
 
     def place(self, sensor_id: str) -> Place:
         """Return the site, area and machine of a sensor; empty where they are not known."""
-        self._refresh_sensors()
+        self._look_for_moves()
+        self._read_names(after=self._newest_sensor)
         _, tags = self._sensors.get(self._key(sensor_id), ("", {}))
         return place_of(tags)
 
@@ -391,20 +393,24 @@ class Reader:
                 return found, False
         return found, len(found) < limit
 
-    def _refresh_sensors(self) -> None:
-        """Read the registry again if it has changed: a sensor may have moved to another machine."""
-        changed = self._db.execute(self._sql["note"], (REGISTRY_SEQ,)).fetchone()
-        if changed != self._sensors_as_of:
-            for key, id_, tags, *_ in self._db.execute(self._sql["sensors"]):
-                now = intern(id_), decode_tags(tags)
-                if self._sensors.get(key) != now:  # who was given the tags keeps them: they are there once
-                    self._sensors[key] = now
-            self._sensors_as_of = changed
+    def _look_for_moves(self) -> None:
+        """Read again where the sensors are if one has moved to another machine."""
+        moved = self._db.execute(self._sql["note"], (REGISTRY_SEQ,)).fetchone()
+        if moved != self._moved:
+            self._read_names(after=0)
+            self._moved = moved
+
+    def _read_names(self, after: int) -> None:
+        for key, id_, tags in self._db.execute(self._sql["names"], (after,)):
+            now = intern(id_), decode_tags(tags)
+            if self._sensors.get(key) != now:  # who was given the tags keeps them: they are there once
+                self._sensors[key] = now
+            self._newest_sensor = key
 
     def _reading(self, row: tuple[Any, ...]) -> StoredReading:
         seq, time, key, level, baseline, flags, event_id, received, body = row
         if key not in self._sensors:
-            self._refresh_sensors()
+            self._read_names(after=self._newest_sensor)
         sensor_id, tags = self._sensors[key]
         return StoredReading(seq, time, sensor_id, tags, level, baseline, flags, event_id, received, body)
 

@@ -18,7 +18,7 @@ MACHINES = "machines"
 """The note of the machines' operating states, as they were then."""
 
 REGISTRY_SEQ = "registry_seq"
-"""The note that says when the registry of sensors last changed."""
+"""The note that says when a sensor was last found to have moved."""
 
 
 class KnownSensor(msgspec.Struct, frozen=True):

@@ -57,6 +57,7 @@ class Journal:
     """The writing side. Its methods run in its thread: `await journal.call(journal.write, batch)`.
 
     `salvaged` says what happened if the file was found damaged when it was opened. There is no fact after `last_fact`.
+    `on_written` is called, in the journal's thread, with everything numbered that has come to be on disk.
     """
 
     def __init__(self, path: Path) -> None:
@@ -69,6 +70,7 @@ class Journal:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self.next_seq: int = self._one("last_seq")[0] + 1
         self.last_fact = self.next_seq - 1
+        self.on_written: Callable[[Batch], None] = lambda _: None
 
     @property
     def is_in_place(self) -> bool:
@@ -102,9 +104,10 @@ class Journal:
         with self.transaction():
             if batch.sensors:
                 self.many("insert_sensor", (_sensor_row(sensor) for sensor in batch.sensors.values()))
+            if batch.is_move:
                 self._db.execute(self._sql["upsert_note"], (REGISTRY_SEQ, str(batch.next_seq)))
             self._insert_readings(batch.readings)
-            self.append(batch.facts, batch.recorded_ns)
+            self._insert_facts(batch)
             self.many(
                 "insert_dead_letter",
                 (
@@ -131,7 +134,7 @@ class Journal:
                     for alert in batch.alerts.values()
                 ),
             )
-        self.next_seq = batch.next_seq
+        self._written(batch)
 
     def find_reading(self, event_us: int, sensor: int, event_id: str) -> bytes | None:
         """Return the body of the reading with this key, or None."""
@@ -261,14 +264,27 @@ class Journal:
             pages, free, size = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
         return (pages - free) * size  # type: ignore[no-any-return] # numbers, by SQLite's documentation
 
-    def append(self, facts: Iterable[tuple[int, Fact]], recorded_ns: int) -> None:
-        """Append facts with their numbers, within a transaction."""
-        for seq, fact in facts:
+    @contextmanager
+    def appending(self, recorded_ns: int) -> Iterator[list[Fact]]:
+        """Write all of the block and the facts that are put into the list, or nothing; raises as `transaction`."""
+        batch, facts = Batch(next_seq=self.next_seq, recorded_ns=recorded_ns), list[Fact]()
+        with self.transaction():
+            yield facts
+            batch.facts = [(batch.take_seq(), fact) for fact in facts]
+            self._insert_facts(batch)
+        self._written(batch)
+
+    def _written(self, batch: Batch) -> None:
+        self.next_seq = batch.next_seq
+        self.on_written(batch)
+
+    def _insert_facts(self, batch: Batch) -> None:
+        for seq, fact in batch.facts:
             self.last_fact = seq  # too soon, should the transaction fail, only makes somebody look in vain
             self._db.execute(
                 self._sql["insert_event"],
                 (
-                    seq, fact.id, fact.type, fact.time_ns, recorded_ns, fact.subject, fact.correlation_id,
+                    seq, fact.id, fact.type, fact.time_ns, batch.recorded_ns, fact.subject, fact.correlation_id,
                     fact.causation_id, JSON.encode(fact.data).decode(),
                     fact.data.get("id" if fact.type in ALERT_FACTS else "alertId"),
                 ),

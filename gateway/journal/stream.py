@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -36,6 +37,8 @@ class Stream:
         self._tail = Tail(self._reader.name)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal-reader")
         self._last = journal.next_seq - 1
+        self._written: deque[Batch] = deque()
+        journal.on_written = self._written.append
         self._news = asyncio.Event()
         self._is_readable = True
 
@@ -44,12 +47,13 @@ class Stream:
         """The newest sequence number that has been announced."""
         return self._last
 
-    def announce(self, seq: int, batch: Batch | None = None) -> None:
-        """Wake everybody who waits: everything up to `seq` is on disk, and `batch` is the end of it."""
-        if batch is not None:
-            self._tail.add(batch)
-        if seq > self._last:
-            self._last = seq
+    def announce(self) -> None:
+        """Wake everybody who waits, if anything has been written."""
+        last = self._journal.next_seq - 1
+        while self._written:
+            self._tail.add(self._written.popleft())
+        if last > self._last:
+            self._last = last
             self._news.set()
             self._news = asyncio.Event()
 

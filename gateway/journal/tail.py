@@ -53,12 +53,14 @@ class Tail:
     def add(self, batch: Batch) -> None:
         """Take in what has been written; a gap before it, as another transaction leaves, ends what was kept so far.
 
-        Nothing that changes the registry is kept: who comes past it reads the file, and with that the registry anew.
+        No move of a sensor is kept: who comes past it reads the file, and with that where every sensor is.
         """
-        if batch.first_seq == batch.next_seq or batch.sensors:
+        if batch.first_seq == batch.next_seq:
             return
-        if self._chunks and batch.first_seq != self._chunks[-1].last + 1:
+        if batch.is_move or (self._chunks and batch.first_seq != self._chunks[-1].last + 1):
             self.clear()
+        if batch.is_move:
+            return
         size = batch.size + ROW_BYTES * (len(batch.readings) + len(batch.facts))
         facts = [(Entry(seq, fact, batch.recorded_ns), _JSON.encode(fact.data)) for seq, fact in batch.facts]
         last = batch.next_seq - 1

@@ -44,7 +44,7 @@ class SqliteJournal(Stream, Outbox):
         batch = Batch(next_seq=self.journal.next_seq)
         batch.facts = [(batch.take_seq(), entry.fact) for entry in entries]
         self.journal.write(batch)
-        self.announce(self.journal.next_seq - 1)
+        self.announce()
 
     def resume(self) -> object:
         return Messages(self.journal).resume(["mail", "sms"], 0)

@@ -3,6 +3,7 @@
 import asyncio
 import stat
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -83,18 +84,17 @@ class TestAcknowledging:
 
 
 class TestReplaying:
-    async def test_it_says_how_many_were_asked_for_and_which_are_none_any_more(
-        self, here: Plant, stream: Stream
-    ) -> None:
+    async def test_it_says_how_many_were_asked_for_and_which_are_none_any_more(self, here: Plant) -> None:
         here.take(message(b"{"), *(message(event(second), topic="elsewhere") for second in range(2)))
         here.templates = TopicTemplates([TEMPLATE, "elsewhere"])
         here.crash()
-        operations = Operations(here.journal, here.pipeline, stream)
-        assert await operations.replay([2, 77]) == {"asked": 1, "replayed": [2]}
-        assert await operations.replay([]) == {"asked": 2, "replayed": [3]}
-        assert await operations.replay([]) == {"asked": 1, "replayed": []}
-        assert len(here.contents()["readings"]) == 2
-        assert stream.last_seq == here.journal.next_seq - 1
+        with closing(Stream(here.journal, here.path)) as stream:
+            operations = Operations(here.journal, here.pipeline, stream)
+            assert await operations.replay([2, 77]) == {"asked": 1, "replayed": [2]}
+            assert await operations.replay([]) == {"asked": 2, "replayed": [3]}
+            assert await operations.replay([]) == {"asked": 1, "replayed": []}
+            assert len(here.contents()["readings"]) == 2
+            assert stream.last_seq == here.journal.next_seq - 1
 
     async def test_many_go_in_slices_with_batches_in_between(
         self, here: Plant, stream: Stream, monkeypatch: pytest.MonkeyPatch

@@ -169,6 +169,18 @@ def test_what_a_restart_has_restored_is_in_the_next_snapshot(here: Plant) -> Non
     assert here.changes() == [(RAISED, "warning")]
 
 
+def test_a_new_sensor_never_takes_the_number_of_another(here: Plant) -> None:
+    """Damage may have taken a sensor in the middle, of which nothing else is left."""
+    here.take(reading(0), reading(0, sensor="VB-2"), reading(0, sensor="VB-3"))
+    with here.journal.transaction():
+        here.journal._db.execute("DELETE FROM sensors WHERE id = 'VB-2'")  # noqa: SLF001 - what damage does
+        here.journal._db.execute("DELETE FROM readings WHERE sensor = 2")  # noqa: SLF001 - as above
+    here.crash()
+    here.take(reading(1, sensor="VB-4"), reading(1, sensor="VB-3"))
+    found = [(row.sensor_id, row.event_id) for row in here.contents()["readings"]]
+    assert found == [("VB-1", "VB-1@0"), ("VB-3", "VB-3@0"), ("VB-4", "VB-4@1"), ("VB-3", "VB-3@1")]
+
+
 def test_a_snapshot_bounds_what_is_replayed(here: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline_module, "SNAPSHOT_READINGS", 10)
     for second in range(0, 40, 5):

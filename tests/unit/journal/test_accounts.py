@@ -72,8 +72,8 @@ def test_what_was_not_sent_and_why(here: Plant) -> None:
         "handler": None, "until": None,
     }  # fmt: skip
     fact = Fact("f", SUPPRESSED, NOON_NS, "VB-1", "c", id_, data)
-    with here.journal.transaction():
-        here.journal.append([(here.journal.next_seq, fact)], NOON_NS)
+    with here.journal.appending(NOON_NS) as facts:
+        facts.append(fact)
     with here.reader() as reader:
         account = account_of(reader, id_)
         (untold,) = account["messages"]

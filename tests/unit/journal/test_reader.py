@@ -16,6 +16,8 @@ from gateway.api import Step
 from gateway.domain.events import Flag
 from gateway.errors import GatewayError, JournalUnavailableError
 from gateway.journal import Reader, Stream, newest_readings
+from gateway.journal import reader as reading_side
+from gateway.journal.states import decode_tags
 from tests.readings import NOON_NS, SECOND, Plant, event, message, plant, reading, topic_of
 
 DAY = 86_400
@@ -89,6 +91,24 @@ def test_a_step_of_a_sensor_that_has_moved_says_where_it_is_now(here: Plant, rea
     assert reader.step(0, 10).readings[0].tags["machine"] == "pump-7"
     here.take(reading_of(1, "pump-8"))
     assert reader.step(1, 10).readings[0].tags["machine"] == "pump-8"
+
+
+def test_of_a_registry_only_what_is_new_is_read(here: Plant, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plant may have a hundred thousand sensors, and new ones come one by one."""
+    read: list[str] = []
+
+    def decode(encoded: str) -> dict[str, str]:
+        read.append(encoded)
+        return decode_tags(encoded)
+
+    monkeypatch.setattr(reading_side, "decode_tags", decode)
+    for number in range(4):
+        here.take(reading(number, sensor=f"VB-{number}"))
+        assert [row.sensor_id for row in reader.step(number, 10).readings] == [f"VB-{number}"]
+    assert len(read) == 4
+    here.take(message(event(9, sensor="VB-0"), topic=topic_of("VB-0", "pump-8")))
+    assert reader.place("VB-0")[2] == "pump-8"
+    assert len(read) == 8
 
 
 def reading_of(second: float, machine: str) -> Any:

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from gateway.api import Notification, OutboxItem, OutboxState, Planning, Step
 from gateway.domain.alerts import Alert
 from gateway.domain.batch import Batch
 from gateway.domain.events import Fact
+from gateway.domain.routing import Matchers
+from gateway.domain.silences import Silence
 from gateway.errors import JournalUnavailableError
 from gateway.journal import FILE_NAME, Journal, Outbox, Reader, Stream
 from gateway.journal.messages import Messages, Outcome
 from tests.notifications import CRITICAL
-from tests.readings import NOON_NS, Plant, message, plant, reading
+from tests.readings import NOON_NS, SECOND, Plant, message, plant, reading
 
 
 @pytest.fixture
@@ -203,37 +206,57 @@ class TestTheOutbox:
             assert reader.outbox_of("fact-1") == [("mail", "sent", 1, "250 ok")]
 
 
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Where in the file it was looked for what follows."""
+    looked: list[int] = []
+    original = Reader.step
+
+    def step(reader: Reader, after: int, limit: int, **more: Any) -> Step:
+        looked.append(after)
+        return original(reader, after, limit, **more)
+
+    monkeypatch.setattr(Reader, "step", step)
+    return looked
+
+
 class TestFromTheEventLoop:
-    async def test_who_wants_facts_does_not_look_where_there_are_none(
-        self, here: Plant, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        looked = []
-        original = Reader.step
-
-        def step(reader: Reader, after: int, limit: int, **more: Any) -> Step:
-            looked.append(after)
-            return original(reader, after, limit, **more)
-
-        monkeypatch.setattr(Reader, "step", step)
-        stream = Stream(here.journal, here.path)
-        try:
-            for levels, after, facts in (([4.0] * 3, 0, 0), ([8.0] * 3, 3, 1), ([8.0] * 2, 7, 0)):
-                batch = here.take(*(reading(after + second, level) for second, level in enumerate(levels)))
-                stream.announce(batch.next_seq - 1)
-                found = await stream.step(after, 100, readings=False)
+    async def test_who_wants_facts_does_not_look_where_there_are_none(self, here: Plant, looked: list[int]) -> None:
+        for levels, after, facts in (([4.0] * 3, 0, 0), ([8.0] * 3, 3, 1), ([8.0] * 2, 7, 0)):
+            batch = here.take(*(reading(after + second, level) for second, level in enumerate(levels)))
+            with closing(Stream(here.journal, here.path)) as late:
+                found = await late.step(after, 100, readings=False)
                 assert (found.until, len(found.entries)) == (batch.next_seq - 1, facts)
-            assert looked == [3]
-        finally:
-            stream.close()
+        assert looked == [3]
+
+    async def test_who_keeps_up_looks_into_the_file_for_nothing(self, here: Plant, looked: list[int]) -> None:
+        """Whoever has written it: between two batches the outbox writes, and so do people."""
+        with closing(Stream(here.journal, here.path)) as stream:
+            here.take(reading(0), reading(1))
+            stream.announce()
+            await stream.step(0, 100, readings=True)
+            assert looked == [0]  # of that sensor nobody had heard
+            silence = Silence("s1", Matchers(), "vb", "x", NOON_NS, NOON_NS + SECOND)
+            Messages(here.journal).write_silence(silence, fact(1), NOON_NS)
+            Messages(here.journal).enqueue(Planning(NOON_NS, [item()], facts=[fact(2)]), "notifier", 1)
+            here.take(reading(2))
+            Messages(here.journal).settle(item(), Outcome("sent", NOON_NS, 0, ""), [fact(3), fact(4)])
+            here.take(reading(3, 8.0), reading(4, 8.0), reading(5, 8.0))
+            stream.announce()
+            found = await stream.step(2, 100, readings=True)
+            assert looked == [0]
+            with here.reader() as reader:
+                assert found == reader.step(2, 100)
+            assert (len(found.readings), len(found.entries)) == (4, 5)
 
     async def test_the_outbox_and_the_stream_work_together(self, here: Plant) -> None:
         stream = Stream(here.journal, here.path)
         outbox = Outbox(here.journal, stream)
         try:
             waiting = asyncio.ensure_future(stream.wait(0))
-            batch = await here.journal.call(here.take, *(reading(second, 8.0) for second in range(3)))
+            await here.journal.call(here.take, *(reading(second, 8.0) for second in range(3)))
             assert not waiting.done()
-            stream.announce(batch.next_seq - 1)
+            stream.announce()
             await asyncio.wait_for(waiting, 5)
             (entry,) = (await stream.step(0, 10, readings=False)).entries
             message = OutboxItem(
@@ -258,18 +281,18 @@ class TestFromTheEventLoop:
         stream = Stream(here.journal, here.path)
         try:
             assert here.pipeline.replay(here.journal.dead_letters([]), NOON_NS) == []
-            stream.announce(here.journal.next_seq - 1)
+            stream.announce()
             assert stream.last_seq == 2
             assert (await stream.step(1, 100, readings=True)).until == 2
         finally:
             stream.close()
 
-    async def test_what_is_announced_twice_or_late_wakes_nobody(self, here: Plant) -> None:
+    async def test_what_is_announced_twice_wakes_nobody(self, here: Plant) -> None:
         here.take(reading(0), reading(1))
         stream = Stream(here.journal, here.path)
         try:
             assert stream.last_seq == 2
-            stream.announce(1)
+            stream.announce()
             assert stream.last_seq == 2
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.01):
