@@ -1,8 +1,10 @@
 """A reload: what cannot be started with changes nothing."""
 
 import asyncio
+import gc
 import os
 import signal
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,6 +43,31 @@ def test_whatever_a_start_after_a_reload_fails_with_the_old_configuration_is_bac
     (line,) = (line for line in said if line["log_level"] == "error")
     assert line["event"] == "the new configuration cannot be used; the old one comes back"
     assert line["error"] == str(problem)
+
+
+def test_a_reload_leaves_nothing_of_the_old_one_behind(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the collector has been told to spare what stays."""
+    left: list[weakref.ref[Told]] = []
+
+    async def run(_config: Config, ready: Callable[[str | None], None], _plugins: Plugins) -> None:
+        before = [reference() for reference in left]
+        left.append(weakref.ref(here := Told(signal.SIGTERM if before else signal.SIGHUP)))
+        here.itself = here
+        ready(None)
+        async with asyncio.timeout(10):
+            while not gc.get_freeze_count():
+                await asyncio.sleep(0.001)
+        assert before in ([], [None])
+        await here.wait_until_told()
+
+    monkeypatch.setattr(app, "run", run)
+    monkeypatch.setattr(logs, "set_up", lambda *_: None)
+    monkeypatch.setattr(running, "_SETTLING", 0.0)
+    try:
+        asyncio.run(running.run_and_reload(config, load(config), Plugins({}, {}), "info"))
+        assert len(left) == 2
+    finally:
+        gc.unfreeze()
 
 
 def test_who_is_to_reload_while_it_starts_does_so_once_it_can() -> None:
