@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
 from math import copysign, inf, isfinite, log, sqrt
 from operator import mul, sub
-from statistics import fmean, median
+from statistics import median
 from typing import Literal
 
 from msgspec import Struct, field
@@ -148,14 +148,20 @@ def learn(
     the machine was running in (`running_from`). Returns None as long as they are not so many, or their level is not
     above zero.
     """
-    threshold = running_from(learning.samples)
-    running = [index for index, sample in enumerate(learning.samples) if sample >= threshold]
-    share = len(running) / len(learning.samples)
-    levels = [learning.samples[index] for index in running]
-    centre = median(levels)
+    levels: Sequence[float] = learning.samples
+    smoothed: Sequence[float] = learning.smoothed
+    ordered = sorted(levels)
+    threshold = running_from(levels, ordered)
+    still = bisect_left(ordered, threshold)
+    if still:
+        smoothed = [beside for level, beside in zip(levels[1::2], smoothed, strict=True) if level >= threshold]
+        levels = [level for level in levels if level >= threshold]
+        ordered = ordered[still:]
+    share = len(levels) / len(learning.samples)
+    centre = median(ordered)
     if learning.count * share < readings or MEANINGFUL * centre <= 0 or not isfinite(centre):
         return None
-    spread = spread_of(levels)
+    spread = spread_of(levels, ordered)
     return Baseline(
         level=centre,
         source="learned" if complete else "provisional",
@@ -166,64 +172,65 @@ def learn(
         to_ns=time_ns,
         state=state,
         independent=spread.count if spread else 1e9,
-        smoothed=spread_of([learning.smoothed[index // 2] for index in running if index % 2]) if complete else None,
-        high=sorted(levels)[int(0.98 * (len(levels) - 1))],
+        smoothed=spread_of(smoothed, sorted(smoothed)) if complete else None,
+        high=ordered[int(0.98 * (len(ordered) - 1))],
         velocity=median(learning.velocities) if learning.velocities else None,
-        running_from=threshold if share < 1 else None,
+        running_from=threshold if still else None,
     )
 
 
-def spread_of(samples: Sequence[float]) -> Spread | None:
+def spread_of(samples: Sequence[float], ordered: Sequence[float]) -> Spread | None:
     """Return how far samples, in the order of their time, scatter upwards, or None if they do not.
 
-    None too if most of them are not above zero.
+    None too if most of them are not above zero. `ordered` are the same in the order of their size.
 
     The larger of two robust estimates: the standard deviation of what lies within three (by the median absolute
     deviation) of the middle, and the ninth decile, which sees a tail, or a second level, that is part of the machine's
     life; the decile less twice its own error. At least half a step of the sensor's resolution.
     """
-    centre = median(samples) if samples else 0.0
+    centre = median(ordered) if ordered else 0.0
     if MEANINGFUL * centre <= 0:
         return None
     least = SMALLEST * centre
     logs = [log((sample if sample > least else least) / centre) for sample in samples]  # noqa: FURB136 - as below
-    ordered = sorted(logs)
-    step = min([gap for gap in map(sub, ordered[1:], ordered) if gap > MEANINGFUL], default=0.0)
+    offsets = sorted(logs)
+    step = min([gap for gap in map(sub, offsets[1:], offsets) if gap > MEANINGFUL], default=0.0)
     if step == 0.0:
         return None
-    furthest = 3 * max(MAD_TO_SIGMA * median(map(abs, logs)), step / 2)
-    inside = [offset for offset in logs if -furthest <= offset <= furthest]
-    scatter = sqrt(max(0.0, fmean([offset * offset for offset in inside]) - fmean(inside) ** 2))
-    by_decile = ordered[int(0.9 * (len(ordered) - 1))] / (NINTH_DECILE * (1 + 2 / sqrt(len(ordered))))
+    furthest = 3 * max(MAD_TO_SIGMA * median(map(abs, offsets)), step / 2)
+    inside = offsets[bisect_left(offsets, -furthest) : bisect_right(offsets, furthest)]
+    scatter = sqrt(max(0.0, sum(map(mul, inside, inside)) / len(inside) - (sum(inside) / len(inside)) ** 2))
+    by_decile = offsets[int(0.9 * (len(offsets) - 1))] / (NINTH_DECILE * (1 + 2 / sqrt(len(offsets))))
     sigma = max(scatter, by_decile, step / 2)
-    return Spread(centre, centre * sigma, _independent([offset / sigma for offset in logs]))
+    far = FAR * sigma
+    if not -far < offsets[0] <= offsets[-1] < far:
+        logs = [offset if -far < offset < far else copysign(far, offset) for offset in logs]
+    return Spread(centre, centre * sigma, _independent(logs))
 
 
-def _independent(scores: Sequence[float]) -> float:
+def _independent(samples: Sequence[float]) -> float:
     """Return as how many independent samples these count, from the correlation of each with the next.
 
-    n (1 - r) / (1 + r), as for a first-order autoregressive process; outliers are brought in to three deviations.
+    n (1 - r) / (1 + r), as for a first-order autoregressive process.
     """
-    bounded = [score if -FAR < score < FAR else copysign(FAR, score) for score in scores]
-    middle = fmean(bounded)
-    offsets = [score - middle for score in bounded]
+    middle = sum(samples) / len(samples)
+    offsets = [sample - middle for sample in samples]
     total: float = sum(map(mul, offsets, offsets))
     if total <= 0:
-        return float(len(scores))
+        return float(len(samples))
     correlation: float = sum(map(mul, offsets, offsets[1:])) / total
     correlation = max(0.0, min(correlation, 0.999))
-    return max(2.0, len(scores) * (1 - correlation) / (1 + correlation))
+    return max(2.0, len(samples) * (1 - correlation) / (1 + correlation))
 
 
-def running_from(samples: Sequence[float]) -> float:
+def running_from(samples: Sequence[float], ordered: Sequence[float]) -> float:
     """Return the level from which on a machine is running, minus infinity if it never stood still.
 
     It stood still wherever the level is zero. The other readings are split where the two parts are most alike within
     themselves (Otsu's method, on the logarithm). The split counts if the middle of the lower part is below `SPLIT` of
     that of the upper one, and the upper one is no mere spikes: at least `RUNS_AT_LEAST` of all, and most of them next
-    to one another in time.
+    to one another in time. `ordered` are the samples in the order of their size.
     """
-    ordered = sorted(samples)
     zeros = bisect_right(ordered, 0.0)
     if zeros == len(ordered):
         return -inf

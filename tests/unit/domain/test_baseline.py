@@ -209,8 +209,10 @@ def test_a_sensors_own_baseline_may_change_and_counts_from_then_on() -> None:
 def test_every_level_of_a_running_machine_counts_where_zero_says_that_it_stands_still(high: float) -> None:
     """Zeros, however many, say nothing of how the levels of the running machine fall apart."""
     running = [2.0 + (high - 2.0) * share / 40 for share in range(41)]
-    assert running_from([*[0.0] * 60, *running]) == 2.0
+    levels = [*[0.0] * 60, *running]
+    assert running_from(levels, levels) == 2.0
 
 
 def test_a_machine_that_stands_still_trembles_beside_zero() -> None:
-    assert running_from([*[0.0, 0.05] * 20, *[4.0, 4.1] * 20]) == 4.0
+    levels = [*[0.0, 0.05] * 20, *[4.0, 4.1] * 20]
+    assert running_from(levels, sorted(levels)) == 4.0
