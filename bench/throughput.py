@@ -13,6 +13,7 @@ from typing import Any
 from bench.figures import Figure, at_least, at_most
 from bench.plant import ROOT, Plant, ended, plant, running
 from bench.watching import PATIENCE, wait_for_readings
+from gateway.pipeline import SNAPSHOT_READINGS
 from tests.programs import Gateway, simulate
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.processes import find_program
@@ -178,10 +179,11 @@ def backlog() -> Iterator[Figure]:
         size = sum(file.stat().st_size for file in gateway.state_dir.glob("journal.db*"))
         yield Figure("journal, bytes for each reading", size / HUGE, "bytes")
         yield _start(gateway, "ready after an orderly end", f"{HUGE:,} readings in the journal")
-        simulate(servers.broker, "load", "--rate", "5000", "--count", "19000", timeout=PATIENCE)
-        until(lambda: gateway.stored() >= 19_000, PATIENCE, "the readings that are to be replayed")
+        replayed = SNAPSHOT_READINGS - 1000
+        simulate(servers.broker, "load", "--rate", "10000", "--count", str(replayed), timeout=PATIENCE)
+        until(lambda: gateway.stored() >= replayed, PATIENCE, "the readings that are to be replayed")
         gateway.kill()
-        yield _start(gateway, "ready after a crash", "about 19,000 readings replayed")
+        yield _start(gateway, "ready after a crash", f"about {replayed:,} readings replayed")
         gateway.stop(timeout=30)
 
 

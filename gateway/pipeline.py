@@ -33,7 +33,7 @@ from gateway.errors import JournalUnavailableError, NotFoundError
 MAX_LOCATION = 200
 """Characters of `sensorLocation` that are shown; the event itself is kept whole."""
 
-SNAPSHOT_READINGS = 20_000
+SNAPSHOT_READINGS = 50_000
 """So many readings, or ten for each sensor, are replayed at most after a crash."""
 
 
@@ -380,8 +380,10 @@ class Pipeline:
         unit, location = event.data.unit, event.sensor_location or sensor.location
         if len(location) > MAX_LOCATION:
             location = location[:MAX_LOCATION]
-        if sensor.unit != unit or sensor.location != location or (sensor.tags is not tags and sensor.tags != tags):
-            batch.is_move |= sensor.tags != tags
+        if sensor.tags is not tags and sensor.tags == tags:
+            sensor.tags = tags  # its topic's own: they are there once, and need not be compared again
+        if sensor.unit != unit or sensor.location != location or sensor.tags is not tags:
+            batch.is_move |= sensor.tags is not tags
             sensor.tags, sensor.unit, sensor.location = tags, intern(unit), intern(location)
             self._engine.moved(sensor)
             batch.sensors[sensor.key] = sensor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import exp, inf
 
 from msgspec import Struct, structs
@@ -78,7 +79,7 @@ def limits(baseline: Baseline | None, rules: Rules) -> Limits:
 
     A level that is often reached when all is well is not critical: `critical_ratio` counts from the warning limit up.
     """
-    delays = Delays(rules.on_readings, rules.on_delay_ns, rules.off_readings, rules.off_delay_ns)
+    delays = _delays(rules.on_readings, rules.on_delay_ns, rules.off_readings, rules.off_delay_ns)
     features = _features(baseline, rules, delays)
     if baseline is None:
         nothing = Bounds(*NEVER, inf, delays, inf)
@@ -86,9 +87,15 @@ def limits(baseline: Baseline | None, rules: Rules) -> Limits:
     warning = _warning(baseline, rules)
     critical = max(baseline.level * rules.critical_ratio, warning if baseline.sigma is not None else 0.0)
     level = _bounds(warning, critical, baseline.level, rules.hysteresis, delays)
-    slow = structs.replace(delays, on_readings=max(rules.on_readings, SMOOTHED_READINGS))
+    slow = _delays(max(rules.on_readings, SMOOTHED_READINGS), *structs.astuple(delays)[1:])
     drift = _bounds(_drift(baseline, rules), inf, baseline.level, rules.hysteresis, slow)
     return Limits(baseline, level, drift, level.lowest, drift.warning, baseline.level * rules.stopped_ratio, features)
+
+
+@lru_cache
+def _delays(on_readings: int, on_ns: int, off_readings: int, off_ns: int) -> Delays:
+    """Return delays that all sensors with the same share: a hundred thousand have no more than a few."""
+    return Delays(on_readings, on_ns, off_readings, off_ns)
 
 
 def _warning(baseline: Baseline, rules: Rules) -> float:
