@@ -96,8 +96,7 @@ def _learned(state_dir: Path, sensors: int) -> None:
         for sensor in known:
             _settle(sensor.state, now_ns)
         journal.save_detector(known, {}, journal.next_seq - 1)
-        for resolution in rollups.RESOLUTIONS:
-            journal.add_rollups(resolution.table, [], journal.next_seq - 1)
+        journal.add_rollups({each.table: [] for each in rollups.RESOLUTIONS}, journal.next_seq - 1)
 
 
 def _settle(state: SensorState, now_ns: int) -> None:

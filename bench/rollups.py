@@ -54,7 +54,7 @@ def _fill(journal: Journal, resolution: Resolution, start: int, end: int) -> Non
             for number in range(_AT_ONCE):
                 level = chance.random()
                 rows.append((sensor, begin + number * resolution.step, level, level + 0.1, level + 0.2, 10))
-        journal.add_rollups(resolution.table, rows, 1)
+        journal.add_rollups({resolution.table: rows}, 1)
 
 
 def _ask(reader: Reader, days: float, now: int) -> float:

@@ -245,11 +245,12 @@ class Journal:
         with self.transaction():
             return self._db.execute(self._sql[query], (seq, limit, before_ns)).rowcount
 
-    def add_rollups(self, table: str, rows: Sequence[RollupRow], seq: int) -> None:
-        """Let readings count in a table of rollups, and move the cursor of that name, in one transaction."""
+    def add_rollups(self, tables: Mapping[str, Iterable[RollupRow]], seq: int) -> None:
+        """Let readings count in tables of rollups, and move the cursors of these names, in one transaction."""
         with self.transaction():
-            self._db.executemany(self._sql["add_rollup"].replace("ROLLUPS", table), rows)
-            self._db.execute(self._sql["upsert_cursor"], (table, seq))
+            for table, rows in tables.items():
+                self._db.executemany(self._sql["add_rollup"].replace("ROLLUPS", table), rows)
+                self._db.execute(self._sql["upsert_cursor"], (table, seq))
 
     def trim_rollups(self, table: str, sensor: int, before: int, most: int) -> int:
         """Delete rows of a sensor from before a time, those of `most` seconds at once; return how many went."""

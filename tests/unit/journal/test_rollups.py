@@ -4,7 +4,7 @@ import asyncio
 import random
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 from tempfile import TemporaryDirectory
@@ -37,8 +37,7 @@ def here(tmp_path: Path) -> Iterator[Plant]:
 
 async def roll_up(here: Plant) -> None:
     stream = Stream(here.journal, here.path)
-    for resolution in RESOLUTIONS:
-        await catch_up(here.journal, stream, resolution)
+    await catch_up(here.journal, stream)
     stream.close()
 
 
@@ -92,6 +91,22 @@ async def test_a_late_reading_amends_its_row(here: Plant) -> None:
     assert rows(here, HOUR) == [(0, 4.0, 5.0, 6.0, 3)]
 
 
+async def test_tables_that_are_not_equally_far_become_so(here: Plant) -> None:
+    """As an older program leaves them, which was stopped between two."""
+    here.take(reading(0, 4.0), reading(70, 5.0))
+    here.journal.add_rollups({HOUR.table: [(1, NOON_S, 4.0, 4.5, 5.0, 2)]}, 2)
+    for seconds in (90, 3700):
+        here.take(reading(seconds, 6.0))
+        await roll_up(here)
+    assert rows(here, TEN_SECONDS) == [
+        (at, level, level, level, 1) for at, level in ((0, 4.0), (70, 5.0), (90, 6.0), (3700, 6.0))
+    ]
+    assert rows(here, MINUTE) == [(0, 4.0, 4.0, 4.0, 1), (60, 5.0, 5.5, 6.0, 2), (3660, 6.0, 6.0, 6.0, 1)]
+    assert rows(here, HOUR) == [(0, 4.0, 5.0, 6.0, 3), (3600, 6.0, 6.0, 6.0, 1)]
+    with here.reader() as reader:
+        assert set(reader.cursors().values()) == {4}
+
+
 async def test_levels_beyond_what_can_be_summed_up_stay_numbers(here: Plant) -> None:
     here.take(*(reading(second, 1.7e308) for second in range(3)))
     await roll_up(here)
@@ -109,9 +124,9 @@ async def test_slices_stay_small(here: Plant, monkeypatch: pytest.MonkeyPatch) -
     written: list[int] = []
     add = here.journal.add_rollups
 
-    def noted(table: str, found: Sequence[RollupRow], seq: int) -> None:
-        written.append(len(found))
-        add(table, found, seq)
+    def noted(tables: Mapping[str, Sequence[RollupRow]], seq: int) -> None:
+        written.extend(map(len, tables.values()))
+        add(tables, seq)
 
     monkeypatch.setattr(here.journal, "add_rollups", noted)
     await roll_up(here)
@@ -228,7 +243,7 @@ async def test_a_year_of_a_hundred_sensors_is_small_and_quick(tmp_path: Path) ->
         for start in range(0, 60_480 * 10, 600):
             levels = [sorted(chance.random() for _ in range(3)) for _ in range(60)]
             some = [(1, NOON_S + start + 10 * n, *levels[n], 10) for n in range(60)]
-            here.journal.add_rollups("rollups_10s", cast("list[RollupRow]", some), 1)
+            here.journal.add_rollups({"rollups_10s": cast("list[RollupRow]", some)}, 1)
             written += 60
         assert (here.journal.used_bytes() - before) / written < 50  # 19.9 million rows in 1 GB
         start_time = time.perf_counter()
