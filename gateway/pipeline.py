@@ -165,6 +165,7 @@ class Pipeline:
         self._flush()  # what is not on disk yet could not be recognised as a duplicate
         self._ahead = True
         batch = Batch(next_seq=self._store.next_seq, recorded_ns=recorded_ns)
+        batch.size = sum([len(message.payload) for _, message in letters])
         for number, message in letters:
             refused = len(batch.dead_letters)
             if not self._is_outdated(message):

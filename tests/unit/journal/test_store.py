@@ -16,11 +16,12 @@ from gateway.domain.batch import Batch
 from gateway.domain.events import Fact
 from gateway.domain.routing import Matchers
 from gateway.domain.silences import Silence
+from gateway.domain.topics import TopicTemplates
 from gateway.errors import JournalUnavailableError
-from gateway.journal import FILE_NAME, Journal, Outbox, Reader, Stream
+from gateway.journal import FILE_NAME, Journal, Outbox, Reader, Stream, tail
 from gateway.journal.messages import Messages, Outcome
 from tests.notifications import CRITICAL
-from tests.readings import NOON_NS, SECOND, Plant, message, plant, reading
+from tests.readings import NOON_NS, SECOND, TEMPLATE, Plant, event, message, plant, reading
 
 
 @pytest.fixture
@@ -248,6 +249,24 @@ class TestFromTheEventLoop:
             with here.reader() as reader:
                 assert found == reader.step(2, 100)
             assert (len(found.readings), len(found.entries)) == (4, 5)
+
+    async def test_what_is_replayed_counts_by_its_size(
+        self, here: Plant, looked: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Dead letters may be as large as a broker lets them be, and they are replayed faster than they came."""
+        monkeypatch.setattr(tail, "MAX_BYTES", 50_000)
+        here.templates = TopicTemplates(["elsewhere"])
+        here.crash()
+        here.take(*(message(event(second, note="x" * 20_000)) for second in range(4)))
+        here.templates = TopicTemplates([TEMPLATE])
+        here.crash()
+        here.take(reading(9))
+        with closing(Stream(here.journal, here.path)) as stream:
+            await stream.read(Reader.place, "VB-1")
+            assert here.pipeline.replay(here.journal.dead_letters([]), NOON_NS) == [1, 2, 3, 4]
+            stream.announce()
+            found = await stream.step(5, 100, readings=True)
+            assert (len(found.readings), looked) == (4, [5])
 
     async def test_the_outbox_and_the_stream_work_together(self, here: Plant) -> None:
         stream = Stream(here.journal, here.path)
