@@ -147,6 +147,7 @@ class Reader:
 
     def reading_behind(self, fact: Fact) -> StoredReading | None:
         """Return the reading that a fact about its sensor followed from, or None; quick, unlike `find_reading`."""
+        self._look_for_moves()  # who follows facts alone has not come past them
         event_id, sensor = fact.causation_id, self._key(fact.subject)
         row = self._db.execute(self._sql["replaced_reading"], (fact.time_ns, sensor, event_id)).fetchone()
         return self._with_key((fact.time_ns // 1000, sensor), event_id) if row is None else self._reading(row)

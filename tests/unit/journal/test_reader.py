@@ -93,6 +93,18 @@ def test_a_step_of_a_sensor_that_has_moved_says_where_it_is_now(here: Plant, rea
     assert reader.step(1, 10).readings[0].tags["machine"] == "pump-8"
 
 
+def test_the_reading_behind_an_alert_of_a_sensor_that_has_moved_says_where_it_is_now(
+    here: Plant, reader: Reader
+) -> None:
+    """Who follows alone what happens, as the exporter of traces does, need not come past a move in the file."""
+    for start, level, machine in ((0, 12.0, "pump-7"), (10, 4.0, "pump-8")):
+        topic = topic_of(machine=machine)
+        taken = here.take(*(message(event(start + second, level), topic=topic) for second in range(9)))
+        found = reader.reading_behind(next(fact for _, fact in taken.facts))
+        assert found is not None
+        assert found.tags["machine"] == machine
+
+
 def test_of_a_registry_only_what_is_new_is_read(here: Plant, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     """A plant may have a hundred thousand sensors, and new ones come one by one."""
     read: list[str] = []
