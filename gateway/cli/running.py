@@ -87,13 +87,13 @@ async def run_and_reload(config_path: Path, config: Config, plugins: Plugins, lo
                 "the new configuration cannot be used; the old one comes back", error=str(failure), exc_info=details
             )
             config, plugins, old = old, build_plugins(old), None
+            del running, failure, details  # the error knows where it happened, and with that all that was there
+            await _clear_away()
             logs.set_up(config.secrets, log_level)
             continue
         await _ended(running)
         del running
-        await asyncio.sleep(0)  # until then the loop holds the task that it has just woken us from
-        gc.unfreeze()
-        gc.collect()  # what ended refers to itself, with its sockets and its sensors: two at once need twice the memory
+        await _clear_away()
         old, (config, plugins) = config, reloaded
         logs.set_up(config.secrets, log_level)
 
@@ -112,6 +112,13 @@ async def _next_configuration(
         log.info("starting anew with the configuration as it is now", config=str(config_path))
         return loaded
     return None
+
+
+async def _clear_away() -> None:
+    """Collect what has ended. It refers to itself, with all its sensors, and two at once need twice the memory."""
+    await asyncio.sleep(0)  # until then the loop holds the task that it has just woken us from
+    gc.unfreeze()
+    gc.collect()
 
 
 def _failure(running: asyncio.Future[None]) -> BaseException | None:

@@ -75,6 +75,26 @@ def test_a_reload_leaves_nothing_of_the_old_one_behind(config: Path, monkeypatch
         gc.unfreeze()
 
 
+def test_a_start_that_fails_after_a_reload_leaves_nothing_behind(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It fails with all its sensors there, as with a port that is taken; the old one then runs for months."""
+    left: list[weakref.ref[Told]] = []
+
+    async def run(_config: Config, ready: Callable[[str | None], None], _plugins: Plugins) -> None:
+        here = Told(signal.SIGTERM if left else signal.SIGHUP)
+        here.others.append(here)  # only the collector can end that
+        left.append(weakref.ref(here))
+        if len(left) == 2:
+            raise GatewayError("port 80 is taken")
+        assert [reference() for reference in left[:-1]] == [None] * (len(left) - 1)
+        ready(None)
+        await here.wait_until_told()
+
+    monkeypatch.setattr(app, "run", run)
+    monkeypatch.setattr(logs, "set_up", lambda *_: None)
+    asyncio.run(running.run_and_reload(config, load(config), Plugins({}, {}), "info"))
+    assert len(left) == 3
+
+
 def test_who_is_to_reload_while_it_starts_does_so_once_it_can() -> None:
     async def listen() -> int | None:
         return await running.Signals().next_or(asyncio.get_running_loop().create_future())
