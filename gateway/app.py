@@ -68,6 +68,8 @@ log = structlog.get_logger(__name__)
 ANNOUNCER = "announcer"
 OTEL = "otel"
 SUBSCRIPTIONS = "subscriptions"
+_SENSORS_AT_ONCE = 10_000
+"""Sensors whose newest readings are held at once for the page: of a hundred thousand they are 60 MB."""
 _GAUGES_EVERY = 2.0
 _POINTS_EVERY = 0.2
 """Seconds. A request for each commit would be hundreds a second."""
@@ -100,6 +102,7 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
         templates = TopicTemplates(list(config.mqtt.topics))
         filters = [*templates.filters, *signals_of(config).filters]
         pipeline = restored_pipeline(config, journal, templates)
+        stream.know(pipeline.sensors)
         stack.push_async_callback(_last_snapshot, journal, pipeline)
 
         client_id = config.mqtt.client_id or f"vibration-gateway-{config.gateway.id}"
@@ -276,8 +279,12 @@ async def _serve(  # noqa: PLR0917 - it hands over what it is given
     questions = Questions(config.gateway.state_dir / FILE_NAME)
     start = stream.last_seq
     alerts = [describe(alert) for alert in await patiently(partial(stream.read, Reader.alerts, everything=False))]
-    live.seed(await patiently(partial(stream.read, Reader.sensors)), alerts)
-    await live.consume(list((await patiently(partial(stream.read, Reader.last_readings))).values()), [])
+    sensors = await patiently(partial(stream.read, Reader.sensors))
+    live.seed(sensors, alerts)
+    for after in range(0, sensors[-1].key if sensors else 0, _SENSORS_AT_ONCE):
+        slice_ = partial(Reader.last_readings, after=after, until=after + _SENSORS_AT_ONCE)
+        await live.consume(list((await patiently(partial(stream.read, slice_))).values()), [])
+    del sensors
     public = config.http.public_url if config.http else None
     answers = Answers(config, questions, operations, lambda: health.broker_problems)
     token, key = http_token(config), link_key(config)

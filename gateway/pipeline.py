@@ -5,7 +5,7 @@ Everything here runs in the journal's thread, which alone owns the sensors' stat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from sys import intern
@@ -65,6 +65,11 @@ class Pipeline:
         self._prepared: Batch | None = None
         self._unwritten: list[Batch] = []
         self._ahead = False
+
+    @property
+    def sensors(self) -> Collection[Sensor]:
+        """The registry."""
+        return self._engine.sensors.values()
 
     def restore(self, saved: Saved) -> int:
         """Take up where the journal ends; return how many of its rows came after the last snapshot."""
@@ -343,7 +348,7 @@ class Pipeline:
         seq = batch.take_seq()
         judged: Sequence[Judged] = ()
         if not flags & NOT_JUDGED:
-            self._bring_up_to_date(sensor, event, tags, batch)
+            self._bring_up_to_date(sensor, event, message.topic, tags, batch)
             judged = engine.judge(sensor, event, event_us, time_ns, received_ns=received_ns, flags=flags)
         baseline = engine.baseline_level(sensor)
         level = event.data.vibration_level
@@ -376,13 +381,16 @@ class Pipeline:
         batch.sensors[sensor.key] = sensor
         return sensor
 
-    def _bring_up_to_date(self, sensor: Sensor, event: VibrationRecorded, tags: dict[str, str], batch: Batch) -> None:
+    def _bring_up_to_date(
+        self, sensor: Sensor, event: VibrationRecorded, topic: str, tags: dict[str, str], batch: Batch
+    ) -> None:
         """Let the registry know what a reading in order says of its sensor; an old one may come from where it was."""
         unit, location = event.data.unit, event.sensor_location or sensor.location
         if len(location) > MAX_LOCATION:
             location = location[:MAX_LOCATION]
         if sensor.tags is not tags and sensor.tags == tags:
-            sensor.tags = tags  # its topic's own: they are there once, and need not be compared again
+            self._templates.keep(topic, sensor.tags)
+            tags = sensor.tags
         if sensor.unit != unit or sensor.location != location or sensor.tags is not tags:
             batch.is_move |= sensor.tags is not tags
             sensor.tags, sensor.unit, sensor.location = tags, intern(unit), intern(location)

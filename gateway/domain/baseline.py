@@ -56,7 +56,7 @@ class Spread(Struct, frozen=True, gc=False):
     count: float
 
 
-class Baseline(Struct, frozen=True, gc=False):
+class Baseline(Struct, frozen=True, gc=False, omit_defaults=True):
     """The normal level of a sensor in one operating state and, once learned, its spread; both in the sensor's unit.
 
     `sigma` is a robust standard deviation, which `independent` readings tell; `smoothed` is that of the smoothed level.

@@ -71,7 +71,7 @@ def _whole_numbers() -> array:  # type: ignore[type-arg] # not generic before 3.
     return array("q")
 
 
-class SensorState(Struct, gc=False):
+class SensorState(Struct, gc=False, omit_defaults=True):
     """Everything the gateway must remember of a sensor to judge its next reading. It is what a snapshot keeps.
 
     `newest_us` is the newest believable time, `seen_us` the newest of all: beyond it nothing can be a duplicate.
@@ -108,7 +108,7 @@ class SensorState(Struct, gc=False):
     learned: Baseline | None = None
     event_baseline: float | None = None
     limits: Limits | None = field(default=None, name="bounds")
-    waiting: list[Waiting] = []
+    waiting: tuple[Waiting, ...] = ()
     released_us: int | None = None
     operating_state: str = ""
     others: dict[str, Known] = {}
@@ -226,10 +226,12 @@ def place(
 
 def hold(state: SensorState, reading: Waiting) -> None:
     """Let a reading wait for the watermark."""
-    insort(state.waiting, reading, key=_order)
+    waiting = [*state.waiting]
+    insort(waiting, reading, key=_order)
+    state.waiting = tuple(waiting)
 
 
-def release(state: SensorState, until_us: int) -> list[Waiting]:
+def release(state: SensorState, until_us: int) -> tuple[Waiting, ...]:
     """Return the waiting readings up to a time, in the order of their time; they wait no longer."""
     count = bisect_right(state.waiting, until_us, key=lambda reading: reading.event_us)
     released = state.waiting[:count]

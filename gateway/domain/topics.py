@@ -37,6 +37,11 @@ class TopicTemplates:
                 self._known[topic] = found
             return found
 
+    def keep(self, topic: str, tags: dict[str, str]) -> None:
+        """Have `match` give these tags from now on: equal ones that somebody holds already, so they are there once."""
+        if topic in self._known:
+            self._known[topic] = tags
+
     def _search(self, segments: list[str]) -> dict[str, str] | None:
         for template in self._templates:
             if len(template) == len(segments) and all(

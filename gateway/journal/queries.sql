@@ -149,8 +149,12 @@ SELECT key, id, tags, unit, location, first_seen FROM sensors ORDER BY key;
 -- name: names
 SELECT key, id, tags FROM sensors WHERE key > ? ORDER BY key;
 
+-- name: sensors_with_states
+SELECT key, id, tags, unit, location, first_seen, state
+FROM sensors LEFT JOIN detector ON detector.sensor = key ORDER BY key;
+
 -- name: detectors
-SELECT sensor, state FROM detector;
+SELECT sensor, state FROM detector WHERE sensor > ? AND sensor <= ?;
 
 -- name: note
 SELECT value FROM notes WHERE name = ?;
@@ -233,7 +237,9 @@ SELECT seq, received, topic, reason, detail, element, payload FROM dead_letters 
 
 -- name: newest_since
 SELECT seq, time, sensor, level, baseline, flags, event_id, received, body FROM readings
-WHERE seq IN (SELECT max(seq) FROM readings WHERE seq > ? AND NOT flags & 5 GROUP BY sensor);
+WHERE seq IN (
+    SELECT max(seq) FROM readings WHERE seq > ? AND sensor > ? AND sensor <= ? AND NOT flags & 5 GROUP BY sensor
+);
 
 -- name: newest_known
 SELECT seq, time, sensor, level, baseline, flags, event_id, received, body FROM readings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from operator import attrgetter
 from pathlib import Path
@@ -16,6 +16,7 @@ from gateway.domain.alerts import Alert
 from gateway.domain.baseline_history import CHANGES
 from gateway.domain.events import Fact
 from gateway.domain.limits import Limits
+from gateway.domain.sensors import Sensor
 from gateway.domain.signals import Place, place_of
 from gateway.errors import GatewayError
 from gateway.journal.database import load_queries, open_for_reading
@@ -52,6 +53,13 @@ class Reader:
     def name(self, key: int) -> tuple[str, dict[str, str]] | None:
         """Return the id and the tags of a sensor, or None if the registry has not been read since it was entered."""
         return self._sensors.get(key)
+
+    def know(self, sensors: Iterable[Sensor]) -> None:
+        """Take over the registry from who has just read it: what it says of a sensor is in memory once."""
+        self._moved = self._db.execute(self._sql["note"], (REGISTRY_SEQ,)).fetchone()
+        for sensor in sensors:
+            self._sensors[sensor.key] = sensor.id, sensor.tags
+            self._newest_sensor = max(self._newest_sensor, sensor.key)
 
     @contextmanager
     def interrupted_if(self, enough: Callable[[], bool]) -> Iterator[None]:
@@ -316,15 +324,15 @@ class Reader:
         _, tags = self._sensors.get(self._key(sensor_id), ("", {}))
         return place_of(tags)
 
-    def last_readings(self) -> dict[int, StoredReading]:
-        """Return sensor key -> its newest reading.
+    def last_readings(self, after: int = 0, until: int = _ALL) -> dict[int, StoredReading]:
+        """Return sensor key -> its newest reading, for the keys after < key <= until.
 
         Those since the last snapshot are looked through; of the other sensors the snapshot knows the newest time.
         """
         snapshot = self._db.execute(self._sql["note"], (SNAPSHOT_SEQ,)).fetchone()
-        recent = self._db.execute(self._sql["newest_since"], (int(snapshot[0]) if snapshot else 0,))
+        recent = self._db.execute(self._sql["newest_since"], (int(snapshot[0]) if snapshot else 0, after, until))
         found = {row[2]: self._reading(row) for row in recent}
-        for key, encoded in self._db.execute(self._sql["detectors"]):
+        for key, encoded in self._db.execute(self._sql["detectors"], (after, until)):
             if key not in found:
                 state = decode_state(encoded)
                 row = self._db.execute(self._sql["newest_known"], (key, state.newest_us, state.replaced_ns)).fetchone()

@@ -151,7 +151,6 @@ class Journal:
 
     def sensors(self) -> list[Sensor]:
         """Return the registry, each sensor with its state as the last snapshot has it."""
-        states = dict(self._db.execute(self._sql["detectors"]))
         return [
             Sensor(
                 key,
@@ -160,9 +159,9 @@ class Journal:
                 intern(unit),
                 intern(location),
                 first_seen,
-                decode_state(states.get(key)),
+                decode_state(state),
             )
-            for key, id_, tags, unit, location, first_seen in self._db.execute(self._sql["sensors"])
+            for key, id_, tags, unit, location, first_seen, state in self._db.execute(self._sql["sensors_with_states"])
         ]
 
     def open_alerts(self) -> list[Alert]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -15,6 +15,7 @@ import structlog
 
 from gateway.api import Step
 from gateway.domain.batch import Batch
+from gateway.domain.sensors import Sensor
 from gateway.errors import JournalError, JournalUnavailableError
 from gateway.journal.reader import Reader
 from gateway.journal.salvage import passing_trouble, suspicion
@@ -41,6 +42,10 @@ class Stream:
         journal.on_written = self._written.append
         self._news = asyncio.Event()
         self._is_readable = True
+
+    def know(self, sensors: Iterable[Sensor]) -> None:
+        """Take over the registry from who has just read it, before anything is asked."""
+        self._reader.know(sensors)
 
     @property
     def last_seq(self) -> int:

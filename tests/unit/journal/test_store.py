@@ -21,7 +21,7 @@ from gateway.errors import JournalUnavailableError
 from gateway.journal import FILE_NAME, Journal, Outbox, Reader, Stream, tail
 from gateway.journal.messages import Messages, Outcome
 from tests.notifications import CRITICAL
-from tests.readings import NOON_NS, SECOND, TEMPLATE, Plant, event, message, plant, reading
+from tests.readings import NOON_NS, SECOND, TEMPLATE, Plant, event, message, plant, reading, topic_of
 
 
 @pytest.fixture
@@ -267,6 +267,23 @@ class TestFromTheEventLoop:
             stream.announce()
             found = await stream.step(5, 100, readings=True)
             assert (len(found.readings), looked) == (4, [5])
+
+    async def test_a_place_is_in_memory_once(self, here: Plant, looked: list[int]) -> None:
+        """Though the registry, the topics and whoever follows know it: a plant may have a hundred thousand."""
+        here.take(reading(0))
+        here.crash()
+        with closing(Stream(here.journal, here.path)) as stream:
+            stream.know(here.pipeline.sensors)
+            here.take(reading(1))
+            stream.announce()
+            (found,) = (await stream.step(1, 10, readings=True)).readings
+            (sensor,) = here.pipeline.sensors
+            assert found.tags is sensor.tags is here.templates.match(reading(1).topic)
+            assert looked == []
+            here.take(message(event(2), topic=topic_of(machine="pump-8")))
+            stream.announce()
+            (moved,) = (await stream.step(2, 10, readings=True)).readings
+            assert (found.tags["machine"], moved.tags["machine"]) == ("pump-7", "pump-8")
 
     async def test_the_outbox_and_the_stream_work_together(self, here: Plant) -> None:
         stream = Stream(here.journal, here.path)
