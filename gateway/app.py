@@ -30,7 +30,7 @@ from gateway.config import (
 from gateway.config.values import local_url
 from gateway.consumers.announcer import Announcer
 from gateway.consumers.dispatch import NAME as NOTIFIER
-from gateway.consumers.following import follow, patiently, watch
+from gateway.consumers.following import Foreign, follow, patiently, watch
 from gateway.consumers.live import Live
 from gateway.consumers.notifier import Notifier, handler_subject
 from gateway.domain.alerts import describe
@@ -160,7 +160,7 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
         if config.otel is not None:
             tasks.start("otel", _export_traces(config.otel, config.gateway.id, stream))
         for name, consumer in plugins.consumers.items():
-            tasks.start(f"consumer {name}", follow(f"consumer.{name}", consumer, stream))
+            tasks.start(f"consumer {name}", follow(f"consumer.{name}", Foreign(consumer), stream))
         if listener is not None:
             tasks.start("http", _serve(config, listener, stream, metrics, health, operations))
         tasks.start("rollups", rollups.follow_journal(journal, stream))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
 
 import structlog
+from msgspec.structs import replace
 
-from gateway.api import Consumer, Step
+from gateway.api import Consumer, Entry, Step, StoredReading
 from gateway.errors import DeliveryError, GatewayError, JournalError, JournalUnavailableError
 
 T = TypeVar("T")
@@ -120,6 +121,17 @@ async def follow(name: str, consumer: Consumer, source: Source, *, readings: boo
                 await asyncio.sleep(every)
     finally:
         await asyncio.shield(cursor.save())
+
+
+class Foreign:
+    """Somebody else's consumer: the places it is handed are its own, whatever it does with them."""
+
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+
+    async def consume(self, readings: Sequence[StoredReading], entries: Sequence[Entry]) -> None:
+        """Hand it everything."""
+        await self._consumer.consume([replace(each, tags={**each.tags}) for each in readings], entries)
 
 
 async def watch(consumer: Consumer, source: Source, start: int) -> None:

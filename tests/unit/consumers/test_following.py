@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from gateway.api import DeliveryError, Entry, Step, StoredReading
 from gateway.consumers import following
-from gateway.consumers.following import follow, watch
+from gateway.consumers.following import Foreign, follow, watch
 from gateway.errors import JournalError, JournalUnavailableError
 from tests.plant import alert_entry, alert_of, stored
 from tests.unit.consumers.journal import MemoryJournal, eventually
@@ -43,7 +43,7 @@ def journal() -> MemoryJournal:
 
 @asynccontextmanager
 async def followed(
-    consumer: Consumer, journal: MemoryJournal, *, readings: bool = True
+    consumer: Consumer | Foreign, journal: MemoryJournal, *, readings: bool = True
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Let a consumer follow; leave it stopped, as an orderly end of the gateway does."""
     task = asyncio.create_task(follow("influx", consumer, journal, readings=readings))
@@ -64,6 +64,20 @@ async def test_everything_is_handed_over_once_and_the_place_is_kept(journal: Mem
     async with followed(consumer, journal):
         journal.add(stored(second=3))
         await eventually(lambda: consumer.seen == [1, 2, 3, 4, 5])
+
+
+async def test_what_somebody_elses_consumer_does_with_a_place_is_its_own_affair(journal: MemoryJournal) -> None:
+    class Careless(Consumer):
+        async def consume(self, readings: Sequence[StoredReading], entries: Sequence[Entry]) -> None:
+            await super().consume(readings, entries)
+            for reading in readings:
+                reading.tags.clear()
+
+    careless = Careless()
+    before = [{**each.tags} for each in (await journal.step(0, 10, readings=True)).readings]
+    async with followed(Foreign(careless), journal):
+        await eventually(lambda: careless.seen == [1, 2, 3])
+    assert [each.tags for each in (await journal.step(0, 10, readings=True)).readings] == before != [{}, {}]
 
 
 async def test_who_wants_facts_only_gets_facts_only(journal: MemoryJournal) -> None:
