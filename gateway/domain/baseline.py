@@ -29,6 +29,8 @@ MEANINGFUL = 1e-9
 SMALLEST = 1e-3
 """As a share of the middle: what is lower, such as a dropout, counts as this."""
 
+MILLISECOND_NS = 1_000_000
+
 SMOOTHING = 1 / 16
 """Weight of a new reading in the smoothed level."""
 
@@ -124,7 +126,9 @@ class Learning(Struct):
     def is_due(self, readings: int, *, complete: bool) -> bool:
         """Tell whether it is time to look: at `readings`, 2, 4, 8, ... times as many, and when the time is `complete`.
 
-        Then, if the readings are not enough, again and again after a quarter more of them.
+        Sensors that began together look again some readings later, up to a quarter of `readings`, by the millisecond in
+        which each began: a thousand looks at once would keep everything waiting for a tenth of a second. When complete,
+        if the readings are not enough, again and again after a quarter more of them.
         """
         if self.count < readings:
             return False
@@ -132,10 +136,11 @@ class Learning(Struct):
             due = self.count >= 1.25 * self.looked
             self.looked = self.count if due else self.looked
             return due
-        if self.count % readings:
-            return False
-        times = self.count // readings
-        return times & (times - 1) == 0
+        if self.count == readings:
+            return True
+        later = self.first_ns // MILLISECOND_NS % max(1, readings // 4)
+        times, beyond = divmod(self.count - later, readings)
+        return beyond == 0 and times > 1 and times & (times - 1) == 0
 
 
 def learn(

@@ -216,3 +216,13 @@ def test_every_level_of_a_running_machine_counts_where_zero_says_that_it_stands_
 def test_a_machine_that_stands_still_trembles_beside_zero() -> None:
     levels = [*[0.0, 0.05] * 20, *[4.0, 4.1] * 20]
     assert running_from(levels, sorted(levels)) == 4.0
+
+
+@pytest.mark.parametrize(("first_ns", "later"), [(0, 0), (3_000_000_000, 0), (7_000_000, 7), (32_999_999, 7)])
+def test_sensors_that_began_together_do_not_all_look_together(first_ns: int, later: int) -> None:
+    learning, looks = Learning(first_ns), []
+    for count in range(1, 900):
+        learning.add(4.0)
+        if learning.is_due(100, complete=False):
+            looks.append(count)
+    assert looks == [100, *(100 * times + later for times in (2, 4, 8))]
