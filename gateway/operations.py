@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from gateway.api import Context, Trend
 from gateway.config import Config, zone_of
 from gateway.domain.alerts import describe
@@ -25,6 +27,8 @@ from gateway.journal.messages import Messages
 from gateway.journal.silences import add, expire
 from gateway.pipeline import Pipeline
 
+log = structlog.get_logger(__name__)
+
 TOKEN_FILE = "http-token"  # noqa: S105 - the name of a file
 LINK_KEY_FILE = "link-key"
 
@@ -39,46 +43,49 @@ class Operations:
 
     async def acknowledge(self, alert_id: str, by: str, reason: str) -> Mapping[str, Any]:
         """Acknowledge an alert and return it. Raises NotFoundError or ConflictError."""
-        return await self._attend(lambda alerts, now_ns: alerts.acknowledge(alert_id, by, reason, now_ns))
+        alert = await self._attend(lambda alerts, now_ns: alerts.acknowledge(alert_id, by, reason, now_ns))
+        self._announce("acknowledged", alert=alert["id"], sensor=alert["sensorId"], by=by, reason=reason)
+        return alert
 
     async def set_baseline(self, sensor_id: str, level: float, state: str, by: str, reason: str) -> Mapping[str, Any]:
         """Set what is normal for a sensor, and return that. Raises NotFoundError or ConflictError."""
-        return await self._change_baseline(
+        fact = await self._change(
             partial(self._pipeline.set_baseline, sensor_id, level, state=state, by=by, reason=reason)
         )
+        self._announce("baseline set", sensor=sensor_id, level=level, state=state, by=by, reason=reason)
+        return described(fact)
 
     async def relearn(self, sensor_id: str, state: str | None, by: str, reason: str) -> Mapping[str, Any]:
         """Have it learned anew, in an operating state or in all; return who wanted it. Raises as `set_baseline`."""
-        return await self._change_baseline(
-            partial(self._pipeline.relearn, sensor_id, state=state, by=by, reason=reason)
-        )
-
-    async def _change_baseline(self, change: Callable[..., Fact]) -> Mapping[str, Any]:
-        return described(await self._change(change))
+        fact = await self._change(partial(self._pipeline.relearn, sensor_id, state=state, by=by, reason=reason))
+        self._announce("baseline to be learned anew", sensor=sensor_id, state=state, by=by, reason=reason)
+        return described(fact)
 
     async def forget(self, sensor_id: str, by: str, reason: str) -> Mapping[str, Any]:
         """Let nobody wait for a sensor any more, and return who wanted that and when. Raises NotFoundError."""
         fact = await self._change(partial(self._pipeline.forget, sensor_id, by=by, reason=reason))
+        self._announce("sensor forgotten", sensor=sensor_id, by=by, reason=reason)
         return {"at": rfc3339(fact.time_ns), **fact.data}
 
     async def _change(self, change: Callable[..., Fact]) -> Fact:
-        fact = await self._journal.call(partial(change, time_ns=time.time_ns()))
-        self._announce()
-        return fact
+        return await self._journal.call(partial(change, time_ns=time.time_ns()))
 
     async def shelve(self, alert_id: str, duration_ns: int, by: str, reason: str) -> Mapping[str, Any]:
         """Shelve an alert for a while and return it. Raises NotFoundError or RefusedError."""
-        return await self._attend(lambda alerts, now_ns: alerts.shelve(alert_id, duration_ns, by, reason, now_ns))
+        alert = await self._attend(lambda alerts, now_ns: alerts.shelve(alert_id, duration_ns, by, reason, now_ns))
+        until = alert["shelvedUntil"]
+        self._announce("shelved", alert=alert["id"], sensor=alert["sensorId"], until=until, by=by, reason=reason)
+        return alert
 
     async def unshelve(self, alert_id: str, by: str, reason: str) -> Mapping[str, Any]:
         """Take an alert off the shelf and return it. Raises NotFoundError or ConflictError."""
-        return await self._attend(lambda alerts, now_ns: alerts.unshelve(alert_id, by, reason, now_ns))
+        alert = await self._attend(lambda alerts, now_ns: alerts.unshelve(alert_id, by, reason, now_ns))
+        self._announce("unshelved", alert=alert["id"], sensor=alert["sensorId"], by=by, reason=reason)
+        return alert
 
     async def _attend(self, ask: Callable[[OpenAlerts, int], Sequence[Change]]) -> Mapping[str, Any]:
         now_ns = time.time_ns()
-        alert = await self._journal.call(self._pipeline.attend, lambda alerts: ask(alerts, now_ns), now_ns)
-        self._announce()
-        return describe(alert)
+        return describe(await self._journal.call(self._pipeline.attend, lambda alerts: ask(alerts, now_ns), now_ns))
 
     async def limits(self, sensor_id: str) -> Mapping[str, Any] | None:
         """Return what a sensor's next reading will be compared with, or None without a baseline."""
@@ -94,14 +101,15 @@ class Operations:
         now_ns = time.time_ns()
         silence = wanted(parts, by, reason, now_ns)
         await self._journal.call(add, Messages(self._journal), silence, now_ns)
-        self._announce()
-        return describe_now(silence, now_ns)
+        described_now = describe_now(silence, now_ns)
+        self._announce("silence added", silence=silence.id, until=described_now["endsAt"], by=by, reason=reason)
+        return described_now
 
     async def expire_silence(self, silence_id: str, by: str) -> Mapping[str, Any]:
         """End a silence now and return it. Raises NotFoundError or ConflictError."""
         now_ns = time.time_ns()
         ended = await self._journal.call(expire, Messages(self._journal), silence_id, by, now_ns)
-        self._announce()
+        self._announce("silence ended", silence=ended.id, by=by)
         return describe_now(ended, now_ns)
 
     async def replay(self, numbers: Sequence[int]) -> Mapping[str, Any]:
@@ -113,13 +121,17 @@ class Operations:
         asked, replayed, after = 0, list[int](), 0
         while letters := await journal.call(journal.dead_letters, numbers, after, end):
             replayed += await journal.call(self._pipeline.replay, letters, time.time_ns())
-            self._announce()
             asked, after = asked + len(letters), letters[-1][0]
+            self._announce()
+        self._announce("dead letters replayed", asked=asked, replayed=len(replayed))
         return {"asked": asked, "replayed": replayed}
 
-    def _announce(self) -> None:
+    def _announce(self, done: str = "", **what: object) -> None:
+        """Wake who follows the journal, and have the log say what somebody has done; a command has neither."""
         if self._stream is not None:
             self._stream.announce()
+            if done:
+                log.info(done, **{name: value for name, value in what.items() if value not in {None, ""}})
 
 
 def trend_of(rows: Sequence[tuple[int, float, float | None]], limits: Limits | None) -> Trend:

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.config import Config
 from gateway.domain.events import Message
@@ -53,6 +54,21 @@ class TestAcknowledging:
             "AlertAcknowledged", winner["acknowledgedBy"], "on my way",
         )  # fmt: skip
         assert len(here.contents()["facts"]) == 2
+
+    async def test_the_log_says_who_did_what_but_not_to_who_does_it_on_the_command_line(
+        self, here: Plant, stream: Stream, alert: str
+    ) -> None:
+        with capture_logs() as said:
+            await Operations(here.journal, here.pipeline, stream).acknowledge(alert, "anna", "on my way")
+            await Operations(here.journal, here.pipeline, stream).forget("VB-1", "anna", "")
+            await Operations(here.journal, here.pipeline).forget("VB-1", "bert", "")
+        assert said == [
+            {
+                "event": "acknowledged", "log_level": "info", "alert": alert, "sensor": "VB-1", "by": "anna",
+                "reason": "on my way",
+            },
+            {"event": "sensor forgotten", "log_level": "info", "sensor": "VB-1", "by": "anna"},
+        ]  # fmt: skip
 
     async def test_who_follows_the_journal_is_woken(self, here: Plant, stream: Stream, alert: str) -> None:
         before = stream.last_seq
