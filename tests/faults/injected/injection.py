@@ -137,7 +137,7 @@ def kill_in_commit(number: int) -> None:
 def kill_in_transaction(number: int) -> None:
     """Kill while the `number`-th batch is being written, its readings in the transaction and its facts not yet."""
     pull = countdown(number)
-    write, append = Journal.write, Journal.append
+    write, insert_facts = Journal.write, Journal._insert_facts
     state = {"writing": False}
 
     def writing(journal: Any, batch: Any) -> None:
@@ -145,12 +145,12 @@ def kill_in_transaction(number: int) -> None:
         write(journal, batch)
         state["writing"] = False
 
-    def appending(journal: Any, *arguments: Any) -> None:
+    def inserting(journal: Any, batch: Any) -> None:
         if state["writing"]:
             pull()
-        append(journal, *arguments)
+        insert_facts(journal, batch)
 
-    Journal.write, Journal.append = writing, appending
+    Journal.write, Journal._insert_facts = writing, inserting
 
 
 def kill_at(point: str, number: int) -> None:
