@@ -69,7 +69,7 @@ ANNOUNCER = "announcer"
 OTEL = "otel"
 SUBSCRIPTIONS = "subscriptions"
 _SENSORS_AT_ONCE = 10_000
-"""Sensors whose newest readings are held at once for the page: of a hundred thousand they are 60 MB."""
+"""Sensors whose newest readings are held at once for the page: there may be a hundred thousand."""
 _GAUGES_EVERY = 2.0
 _POINTS_EVERY = 0.2
 """Seconds. A request for each commit would be hundreds a second."""

@@ -179,7 +179,7 @@ def _announce(config: Config, started: asyncio.Event) -> Callable[[str | None], 
 def _spare_what_stays() -> None:
     """Have what is there once the gateway has started looked through for garbage no more.
 
-    It is nearly all that there is, and each time everything stood still: for 80 ms with a thousand sensors.
+    It is nearly all that there is, and while it is looked through nothing else happens.
     """
     gc.collect()
     gc.freeze()

@@ -3,8 +3,8 @@
 import asyncio
 import socket
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,19 @@ from gateway.journal import FILE_NAME, Outbox, Reader, upkeep
 from tests.programs import to_toml
 from tests.servers.ports import HOST, free_port
 from tests.servers.waiting import until_async
+
+
+@asynccontextmanager
+async def started(loaded: Config) -> AsyncIterator[asyncio.Future[None]]:
+    """Run a gateway for the length of the block, once it has started."""
+    ready = asyncio.Event()
+    running = asyncio.ensure_future(app.run(loaded, lambda _: ready.set()))
+    try:
+        await until_async(lambda: running.done() or ready.is_set(), 20, "the gateway to start")
+        yield running
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_a_start_that_fails_gives_the_port_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,17 +52,11 @@ async def test_first_reads_that_fail_for_now_are_tried_again(tmp_path: Path, mon
     for name in ("alerts", "sensors", "last_readings", "cursors"):
         monkeypatch.setattr(Reader, name, failing_at_first(getattr(Reader, name)))
     port = free_port()
-    started = asyncio.Event()
-    running = asyncio.ensure_future(app.run(config(tmp_path, port), lambda _: started.set()))
-    try:
-        await until_async(lambda: running.done() or started.is_set(), 20, "the gateway to start")
+    async with started(config(tmp_path, port)) as running:
         async with httpx.AsyncClient(trust_env=False) as client:
             assert (await client.get(f"http://{HOST}:{port}/-/healthy", timeout=20)).status_code == 200
         await until_async(lambda: running.done() or follows(tmp_path, "otel"), 20, "traces to be exported")
         assert not running.done(), running.exception()
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_the_disk_is_looked_at_before_anything_comes_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,15 +66,8 @@ async def test_the_disk_is_looked_at_before_anything_comes_in(tmp_path: Path, mo
     monkeypatch.setattr(upkeep.Upkeep, "run", later)
     monkeypatch.setattr(upkeep, "disk_free", lambda _: 0)
     port = free_port()
-    started = asyncio.Event()
-    running = asyncio.ensure_future(app.run(config(tmp_path, port), lambda _: started.set()))
-    try:
-        await until_async(lambda: running.done() or started.is_set(), 20, "the gateway to start")
-        async with httpx.AsyncClient(trust_env=False) as client:
-            assert "retention.reserve" in (await client.get(f"http://{HOST}:{port}/-/ready", timeout=20)).text
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+    async with started(config(tmp_path, port)), httpx.AsyncClient(trust_env=False) as client:
+        assert "retention.reserve" in (await client.get(f"http://{HOST}:{port}/-/ready", timeout=20)).text
 
 
 def config(folder: Path, port: int) -> Config:
