@@ -39,6 +39,7 @@ class Plant:
     def __init__(self) -> None:
         self.now_ns = NOON
         self.open: dict[int, tuple[str, Severity]] = {}
+        self.acknowledged: set[str] = set()
         self.count = 0
 
     def apply(self, seen: Watched, what: str, sensor: int, seconds: int, *, restarts: bool) -> None:
@@ -50,14 +51,17 @@ class Plant:
             self._take(seen, "raised", sensor)
         elif what == "escalate" and alert and severity == "warning":
             self.open[sensor] = alert, "critical"
+            self.acknowledged.discard(alert)
             self._take(seen, "escalated", sensor)
         elif what == "clear" and alert:
             self._take(seen, "cleared", sensor)
             del self.open[sensor]
         elif what == "ack" and alert:
+            self.acknowledged.add(alert)
             self._take(seen, "acknowledged", sensor)
         elif what == "shelve" and alert:
-            seen.take(shelved(alert, self.now_ns, self.now_ns + HOUR, **self._where(sensor)))
+            known = {"acknowledged": alert in self.acknowledged, **self._where(sensor)}
+            seen.take(shelved(alert, self.now_ns, self.now_ns + HOUR, **known))
         elif what == "silence":
             machine = f"m{sensor % 2 + 1}"
             id_ = f"{machine} at {self.now_ns}"  # its content's, as in the gateway
