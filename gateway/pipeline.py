@@ -60,7 +60,6 @@ class Pipeline:
         )
         self._ids = RecentIds()
         self._newest_key = 0
-        self._changed: dict[int, Sensor] = {}
         self._since_snapshot = 0
         self._prepared: Batch | None = None
         self._unwritten: list[Batch] = []
@@ -98,7 +97,7 @@ class Pipeline:
     def _reading_again(self, sensor: Sensor, row: TailRow) -> None:
         """Move the state on by a reading of the journal, as it was moved when that was written."""
         key, event_us, received_ns, flags, event_id, body = row
-        self._changed[key] = sensor
+        sensor.is_changed = True
         self._ids.add(key, event_id, event_us)
         time_ns, _ = self._engine.place(sensor, event_us, received_ns, retained=bool(flags & Flag.RETAINED))
         if not flags & NOT_JUDGED:
@@ -111,14 +110,13 @@ class Pipeline:
         """Have the next snapshot save a sensor and the others of its machine: they may have shifted with it."""
         if sensor := self._engine.sensors.get(sensor_id):
             for each in (sensor, *self._engine.machines.sensors_of(place_of(sensor.tags))):
-                self._changed[each.key] = each
+                each.is_changed = True
 
     def _mark(self, sensor: Sensor, judged: Iterable[Judged]) -> None:
         """Have the next snapshot save a sensor, and those of its machine that have shifted with it."""
-        self._changed[sensor.key] = sensor
+        sensor.is_changed = True
         for shift in (shift for each in judged for shift in each.evaluation.shifts):
-            other = self._engine.sensors[shift.sensor_id]
-            self._changed[other.key] = other
+            self._engine.sensors[shift.sensor_id].is_changed = True
 
     def process(self, messages: Sequence[Message], recorded_ns: int) -> Batch:
         """Store what `messages` hold and everything that follows from it; then they may be acknowledged.
@@ -249,7 +247,7 @@ class Pipeline:
         changes = ask(sensor, time_ns=time_ns, **said)
         self._write_now(changes, time_ns)
         self._engine.again(changes[0].fact)
-        self._changed[sensor.key] = sensor
+        sensor.is_changed = True
         return changes[0].fact
 
     def limits(self, sensor_id: str) -> Limits | None:
@@ -273,9 +271,13 @@ class Pipeline:
 
         Not while the state is ahead of the journal: readings that could not be written come again.
         """
-        if self._changed and not self._ahead:
-            self._store.save_detector(self._changed.values(), self._engine.machines.states, self._store.next_seq - 1)
-            self._changed.clear()
+        if self._ahead:
+            return
+        changed = [sensor for sensor in self.sensors if sensor.is_changed]
+        if changed:
+            self._store.save_detector(changed, self._engine.machines.states, self._store.next_seq - 1)
+            for sensor in changed:
+                sensor.is_changed = False
             self._since_snapshot = 0
 
     def _take(self, message: Message, batch: Batch) -> None:
@@ -305,7 +307,7 @@ class Pipeline:
         for change in self._engine.signal(signal, message.received_ns, again=message.retained or message.duplicate):
             batch.add(change)
         if isinstance(signal, SensorStatus) and (sensor := self._engine.sensors.get(signal.sensor_id)):
-            self._changed[sensor.key] = sensor
+            sensor.is_changed = True
 
     def _reject(self, message: Message, rejected: Rejected, batch: Batch) -> None:
         identity = f"{message.topic}\x00{rejected.element}\x00".encode() + rejected.payload
@@ -353,7 +355,7 @@ class Pipeline:
         baseline = engine.baseline_level(sensor)
         level = event.data.vibration_level
         batch.readings.append((seq, event_us, key, event_id, time_ns, received_ns, level, baseline, flags, body))
-        self._changed[key] = sensor
+        sensor.is_changed = True
         if sensor.is_silent and not flags & Flag.RETAINED:
             for change in engine.watch.heard(sensor, event, received_ns):
                 batch.add(change)

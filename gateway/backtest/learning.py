@@ -13,7 +13,7 @@ def why_not_learned(state: SensorState, rules: Rules) -> str | None:
     """Return why a sensor has no learned baseline in any operating state, or None if it has one or needs none."""
     if rules.baseline is not None or any(baseline.source in SETTLED for baseline in known_baselines(state)):
         return None
-    all_states = [state.learning, *(known.learning for known in state.others.values())]
+    all_states = [state.learning, *(known.learning for known in (state.others or {}).values())]
     learnings = [learning for learning in all_states if learning is not None]
     if not learnings:
         return "there was no reading to learn from: the machine stood still, had just started, or was above its limits"

@@ -167,25 +167,31 @@ def _has_stopped(state: SensorState, sample: Sample, rules: Rules) -> None:
 
 
 def _end_series(state: SensorState) -> None:
-    for kind, tally in list(state.tallies.items()):
+    for tally in (state.tallies or {}).values():
         tally.end_series()
-        if tally.is_at_rest:
-            del state.tallies[kind]
+    _let_rest(state)
+
+
+def _let_rest(state: SensorState) -> None:
+    """Forget the indicators that are at rest."""
+    kept = {kind: tally for kind, tally in (state.tallies or {}).items() if not tally.is_at_rest}
+    state.tallies = kept or None
 
 
 def forget_raised(state: SensorState) -> None:
     """Let nothing have been raised: there is no alert. The series that are on their way stay."""
-    for tally in state.tallies.values():
+    for tally in (state.tallies or {}).values():
         tally.severity, tally.off = Level.NONE, 0
-    state.tallies = {kind: tally for kind, tally in state.tallies.items() if not tally.is_at_rest}
+    _let_rest(state)
 
 
 def current_limits(state: SensorState, rules: Rules) -> Limits:
     """Return what the next sample will be compared with, worked out anew if what it follows from has changed."""
     if state.limits is None:
         state.limits = limits(choose_baseline(state, rules), rules)
-        judged = {LEVEL, DRIFT, RISE, *(each.feature for each in state.limits.features)}
-        state.tallies = {kind: tally for kind, tally in state.tallies.items() if kind in judged}
+        if state.tallies:
+            judged = {LEVEL, DRIFT, RISE, *(each.feature for each in state.limits.features)}
+            state.tallies = {kind: tally for kind, tally in state.tallies.items() if kind in judged} or None
     return state.limits
 
 
@@ -209,31 +215,31 @@ def next_version(state: SensorState) -> int:
 
 
 def _judge(state: SensorState, limit: Limits, sample: Sample, rules: Rules) -> Finding | None:
-    if state.severity is not Level.NONE and not state.tallies:  # the alert is known, its details are not
-        state.tallies[LEVEL] = Tally(severity=state.severity)
+    tallies = state.tallies = state.tallies or {}
+    if state.severity is not Level.NONE and not tallies:  # the alert is known, its details are not
+        tallies[LEVEL] = Tally(severity=state.severity)
     may_clear = not (state.alert_state and state.operating_state and state.alert_state != state.operating_state)
     for kind, value, bounds in _indicators(state, limit, sample, rules):
-        tally = state.tallies.get(kind)
+        tally = tallies.get(kind)
         if tally is None:
             if value < bounds.lowest:
                 continue
-            tally = state.tallies[kind] = Tally()
+            tally = tallies[kind] = Tally()
         row = bounds.delays.on_readings
         if kind is LEVEL:
             row = row_against_chance(row, state.spikes)
             if tally.severity is Level.NONE and value < bounds.lowest:  # a row that has led to nothing
                 state.spikes += FORGETTING * tally.on_warning
         step(tally, value, bounds, sample.time_ns, row=row, may_clear=may_clear)
-    worst = _worst(state)
+    worst = _worst(tallies)
     if worst > state.severity:
         if _is_first_start(state, limit, sample):
             _begin_anew(state)
             return None
-        return _raise(state, limit, sample, worst)
-    finding = _clear(state, limit, sample) if worst is Level.NONE and state.severity is not Level.NONE else None
-    tallies = state.tallies
-    for kind in [kind for kind, tally in tallies.items() if not tally.on_warning and tally.severity is Level.NONE]:
-        del tallies[kind]
+        return _raise(state, limit, sample, worst, tallies)
+    is_over = worst is Level.NONE and state.severity is not Level.NONE
+    finding = _clear(state, limit, sample, tallies) if is_over else None
+    _let_rest(state)
     return finding
 
 
@@ -263,10 +269,10 @@ def _rise(state: SensorState, limit: Limits, baseline: float, time_ns: int, rule
     return Bounds(warning, inf, limit.level.clear, limit.level.delays, warning)
 
 
-def _worst(state: SensorState) -> Level:
+def _worst(tallies: Mapping[str, Tally]) -> Level:
     """Return the severity of all indicators together: one of the wave's shape needs another one to be critical."""
     worst = shape = Level.NONE
-    for kind, tally in state.tallies.items():
+    for kind, tally in tallies.items():
         if tally.severity > (shape if kind in SHAPE else worst):
             if kind in SHAPE:
                 shape = tally.severity
@@ -293,16 +299,15 @@ def _lacks_comparison(state: SensorState, limit: Limits) -> bool:
 
     That is so after a relearn, or when the configured baseline was taken out. Only then is anything learned meanwhile.
     """
-    kinds = (LEVEL, DRIFT, RISE)
+    tallies = state.tallies or {}
     return limit.baseline is None and any(
-        state.tallies[kind].severity is not Level.NONE for kind in kinds if kind in state.tallies
+        tallies[kind].severity is not Level.NONE for kind in (LEVEL, DRIFT, RISE) if kind in tallies
     )
 
 
 def _begin_anew(state: SensorState) -> None:
     """Forget a first look that was at a machine standing still."""
-    state.learned = state.learning = state.limits = state.smooth = None
-    state.tallies = {}
+    state.learned = state.learning = state.limits = state.smooth = state.tallies = None
 
 
 def _reading(state: SensorState, limit: Limits, sample: Sample) -> Reading:
@@ -311,19 +316,18 @@ def _reading(state: SensorState, limit: Limits, sample: Sample) -> Reading:
                    sample.crest_factor, sample.kurtosis)  # fmt: skip
 
 
-def _raise(state: SensorState, limit: Limits, sample: Sample, severity: Level) -> Finding:
+def _raise(state: SensorState, limit: Limits, sample: Sample, severity: Level, tallies: Mapping[str, Tally]) -> Finding:
     change = Change.RAISE if state.severity is Level.NONE else Change.ESCALATE
     state.severity, state.alert_state = severity, state.operating_state
-    reason = raised(_reading(state, limit, sample), state.tallies, limit)
+    reason = raised(_reading(state, limit, sample), tallies, limit)
     baseline = limit.baseline.level if limit.baseline else None
     return Finding(change, "critical" if severity is Level.CRITICAL else "warning", sample.level, baseline, reason)
 
 
-def _clear(state: SensorState, limit: Limits, sample: Sample) -> Finding:
+def _clear(state: SensorState, limit: Limits, sample: Sample, tallies: Mapping[str, Tally]) -> Finding:
     severity: Severity = "critical" if state.severity is Level.CRITICAL else "warning"
-    reason = recovered(_reading(state, limit, sample), state.tallies, limit)
-    state.severity, state.alert_state = Level.NONE, ""
-    state.tallies = {}
+    reason = recovered(_reading(state, limit, sample), tallies, limit)
+    state.severity, state.alert_state, state.tallies = Level.NONE, "", None
     return Finding(Change.CLEAR, severity, sample.level, limit.baseline.level if limit.baseline else None, reason)
 
 

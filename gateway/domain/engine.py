@@ -82,7 +82,6 @@ class Engine:
         self.machines = Machines()
         self.stopwatch_ns = 0
         self._rules_for = rules_for
-        self._rules: dict[int, Rules] = {}
         self._alike: dict[Rules, Rules] = {}
         self._clocks = clocks
         self._is_waiting = clocks.lateness_us > 0
@@ -175,7 +174,7 @@ class Engine:
 
     def _evaluate(self, sensor: Sensor, sample: Sample, *, replaced: bool = False) -> Evaluation:
         """Examine the sensor and judge a sample, and its machine's other sensors with it if they have all shifted."""
-        state, rules = sensor.state, self._rules.get(sensor.key) or self.rules_of(sensor)
+        state, rules = sensor.state, sensor.rules or self.rules_of(sensor)
         faults = None
         if (
             state.odd
@@ -365,16 +364,15 @@ class Engine:
 
     def rules_of(self, sensor: Sensor) -> Rules:
         """Return the rules of a sensor."""
-        rules = self._rules.get(sensor.key)
-        if rules is None:
+        if sensor.rules is None:
             found = self._rules_for(sensor)
-            rules = self._rules[sensor.key] = self._alike.setdefault(found, found)  # equal ones take up memory once
+            sensor.rules = self._alike.setdefault(found, found)  # equal ones take up memory once
             sensor.state.limits = None
-        return rules
+        return sensor.rules
 
     def moved(self, sensor: Sensor) -> None:
         """Take note that a sensor is somewhere else now: other rules may be its own, and another machine's state."""
-        self._rules.pop(sensor.key, None)
+        sensor.rules = None
         self.machines.settle(sensor)
         sensor.state.limits = None
 

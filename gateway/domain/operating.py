@@ -89,7 +89,7 @@ def enter(state: SensorState, name: str) -> bool:
 
     A state that nothing is known in leaves nothing behind.
     """
-    others = state.others
+    others = state.others or {}
     if name not in others and len(others) >= MAX_STATES:
         name = OTHER
     if name == state.operating_state:
@@ -97,7 +97,7 @@ def enter(state: SensorState, name: str) -> bool:
     if state.learned is not None or state.learning is not None:
         others[state.operating_state] = Known(state.learned, state.learning, state.smooth)
     known = others.pop(name, None) or Known()
-    state.operating_state = name
+    state.operating_state, state.others = name, others or None
     state.learned, state.learning, state.smooth = known.learned, known.learning, known.smooth
     state.limits = state.rise_ns = None
     return True
@@ -105,14 +105,14 @@ def enter(state: SensorState, name: str) -> bool:
 
 def known_baselines(state: SensorState) -> list[Baseline]:
     """Return the baselines of all states, in the order of the states' names."""
-    known = {**state.others, state.operating_state: Known(state.learned)}
+    known = {**(state.others or {}), state.operating_state: Known(state.learned)}
     return [baseline for _, each in sorted(known.items()) if (baseline := each.learned) is not None]
 
 
 def name_of_known(state: SensorState, name: str) -> str:
     """Return a state's name as it is kept. Raises NotFoundError if nothing is known of the sensor in it."""
     wanted = name.strip().casefold()
-    known = {state.operating_state, *state.others}
+    known = {state.operating_state, *(state.others or {})}
     if wanted not in known:
         raise NotFoundError(f"no reading was in the state {wanted!r}; states are {', '.join(map(repr, sorted(known)))}")
     return wanted
@@ -124,7 +124,7 @@ def put_baseline(state: SensorState, baseline: Baseline) -> None:
     if baseline.state == state.operating_state:
         state.learned, state.learning, state.limits = baseline, None, None
     else:
-        state.others[baseline.state] = Known(baseline)
+        state.others = {**(state.others or {}), baseline.state: Known(baseline)}
 
 
 def forget_baselines(state: SensorState, name: str | None) -> None:
@@ -137,8 +137,9 @@ def forget_baselines(state: SensorState, name: str | None) -> None:
         state.learned, state.learning, state.limits = None, None, None
     if name is None:
         state.alert_state = ""
-    for other in [*state.others] if name is None else [name]:
-        state.others.pop(other, None)
+    if state.others:
+        kept = {other: known for other, known in state.others.items() if name is not None and other != name}
+        state.others = kept or None
 
 
 def _band(value: float, step: float, last: int | None) -> int | None:

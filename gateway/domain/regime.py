@@ -40,7 +40,7 @@ def begin_anew(machine: Collection[Sensor], shifts: Collection[Shift]) -> None:
         if sensor.id in shifted:
             state = sensor.state
             forget_baselines(state, state.operating_state)
-            state.severity, state.alert_state, state.tallies, state.smooth = Level.NONE, "", {}, None
+            state.severity, state.alert_state, state.tallies, state.smooth = Level.NONE, "", None, None
 
 
 def describe(sensor: Sensor, shifts: Collection[Shift]) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def _is_learned(state: SensorState) -> bool:
 
 
 def _has_shifted(state: SensorState, readings: int) -> bool:
-    tally = state.tallies.get(LEVEL)
+    tally = (state.tallies or {}).get(LEVEL)
     return (
         bool(state.fresh)
         and _is_learned(state)
@@ -89,6 +89,6 @@ def _has_shifted(state: SensorState, readings: int) -> bool:
 
 
 def _shift(sensor: Sensor) -> Shift:
-    learned = sensor.state.learned
-    assert learned is not None  # noqa: S101 - asked for above
-    return Shift(sensor.id, learned, sensor.state.tallies[LEVEL].value)
+    learned, tallies = sensor.state.learned, sensor.state.tallies
+    assert learned is not None and tallies is not None  # noqa: S101, PT018 - asked for above
+    return Shift(sensor.id, learned, tallies[LEVEL].value)

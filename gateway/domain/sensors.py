@@ -12,6 +12,7 @@ from gateway.domain.baseline import Baseline, Learning
 from gateway.domain.clock import FUTURE_TOLERANCE_US
 from gateway.domain.events import Flag, Level
 from gateway.domain.limits import Limits
+from gateway.domain.rules import Rules
 from gateway.domain.tally import Tally
 
 EARLIEST_US, LATEST_US = -9_200_000_000_000_000, 9_200_000_000_000_000
@@ -103,7 +104,7 @@ class SensorState(Struct, gc=False, omit_defaults=True):
     seen_us: int | None = None
     replaced_ns: int = 0
     severity: Level = Level.NONE
-    tallies: dict[str, Tally] = {}
+    tallies: dict[str, Tally] | None = None
     learning: Learning | None = None
     learned: Baseline | None = None
     event_baseline: float | None = None
@@ -111,7 +112,7 @@ class SensorState(Struct, gc=False, omit_defaults=True):
     waiting: tuple[Waiting, ...] = ()
     released_us: int | None = None
     operating_state: str = ""
-    others: dict[str, Known] = {}
+    others: dict[str, Known] | None = None
     versions: int = 0
     rpm_band: int | None = None
     load_band: int | None = None
@@ -150,7 +151,7 @@ class SensorState(Struct, gc=False, omit_defaults=True):
 def forget(state: SensorState) -> None:
     """Let nobody wait for a sensor any more, nor for the end of what was wrong. What is normal for it stays known."""
     state.offline = state.forgotten = True
-    state.severity, state.alert_state, state.tallies, state.faults = Level.NONE, "", {}, 0
+    state.severity, state.alert_state, state.tallies, state.faults = Level.NONE, "", None, 0
 
 
 def hear(state: SensorState, time_ns: int, received_ns: int) -> None:
@@ -254,7 +255,8 @@ class Sensor(Struct, gc=False):
     """An entry of the registry: a sensor, where it is, and what is known of it. `key` is its number in the journal.
 
     `last_heard_ns` is by the stopwatch that silence is measured with, `machine_state` the operating state that the
-    machine itself reports. What has a default is not in the journal's registry.
+    machine itself reports, `rules` are known once they have been asked for, and `is_changed` says that the next
+    snapshot is to save the state. What has a default is not in the journal's registry.
     """
 
     key: int
@@ -267,3 +269,5 @@ class Sensor(Struct, gc=False):
     last_heard_ns: int = 0
     is_silent: bool = False
     machine_state: str | None = None
+    rules: Rules | None = None
+    is_changed: bool = False

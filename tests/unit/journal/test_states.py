@@ -65,7 +65,7 @@ def test_a_snapshot_of_version_0_1_can_be_read() -> None:
     del fields["learning"]["smoothed"]
     fields |= {"on_warning": 3, "limits": {"baseline": baseline, "warning": 6.4, "critical": 10.0, "clear": 5.76}}
     found = decode_state(msgspec.msgpack.encode(fields))
-    assert (found.severity, found.limits, found.tallies) == (Level.CRITICAL, None, {})
+    assert (found.severity, found.limits, found.tallies) == (Level.CRITICAL, None, None)
     assert found.learning is not None
     assert found.learning.smoothed == found.learning.samples[1::2]
 
