@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.online import ALERTS, SENSORS
+from bench.online import ALERTS, MANY_ALERTS, SENSORS
 from bench.plant import ROOT
 from bench.throughput import ALONE, NULL, OLD, PAHO, WAY, WITH
 
@@ -59,6 +59,7 @@ def _on_paper(parts: Mapping[str, Part]) -> dict[str, str]:
         "chart": f"![Readings a second that each of them drains]({CHART.relative_to(PAGE.parent)})",
         "machine": "\n".join(f"- {name}: {value}" for name, value in machine.items()),
         "alerts": f"{ALERTS}",
+        "many": f"{MANY_ALERTS}",
         "budget": f"{1e6 / (0.5 * rate[NULL]):.1f}",
         "used": f"{rate[f'{ALONE}: processor time']:.1f}",
         "with_influx": f"{rate[WITH] / 2:,.0f}",
