@@ -23,7 +23,11 @@ class OurClock:
 
     def set_off(self, seconds: float) -> None:
         """Let the clock be so many seconds ahead."""
-        (self.folder / OFFSET).write_text(f"{round(seconds):+0{DIGITS}d}")
+        file = os.open(self.folder / OFFSET, os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            os.pwrite(file, b"%+0*d" % (DIGITS, round(seconds)), 0)  # over what is there: it is never seen empty
+        finally:
+            os.close(file)
 
     def set_to(self, moment: datetime) -> None:
         """Let the clock be there now."""
