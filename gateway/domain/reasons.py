@@ -47,6 +47,8 @@ def raised(reading: Reading, tallies: Mapping[str, Tally], limit: Limits) -> str
     for kind, tally in tallies.items():
         if tally.severity is Level.NONE or (kind == DRIFT and is_level):  # the smoothed level follows the level
             continue
+        if limit.baseline is None and kind in {LEVEL, DRIFT, RISE}:  # nothing to compare it with, after a relearn
+            continue
         critical = tally.severity is Level.CRITICAL and tally.on_critical
         count, since_ns = (
             (tally.on_critical, tally.on_critical_ns) if critical else (tally.on_warning, tally.on_warning_ns)
@@ -78,7 +80,7 @@ def _beyond(kind: str, reading: Reading, limit: Limits) -> str:
     if baseline and kind == LEVEL:
         text = f"RMS {number(reading.level)} {reading.unit}, {_compared(reading.level, baseline)}"
         return text if baseline.sigma is None else f"{text}, normal up to {number(limit.level.warning)}"
-    each = next(each for each in limit.features if each.feature == kind)
+    (each,) = (each for each in limit.features if each.feature == kind)
     value = reading.features[kind]
     critical = value is not None and value >= each.bounds.critical
     bound = each.bounds.critical if critical else each.bounds.warning

@@ -79,8 +79,14 @@ class Journal:
 
     async def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function` in the journal's thread, after everything asked for before."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, lambda: function(*args, **kwargs))
+
+        def run() -> T:
+            try:
+                return function(*args, **kwargs)
+            except StopIteration as error:  # no future takes it: whoever awaits would do so for ever
+                raise RuntimeError(f"{function} ended an iteration that is not its own") from error
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, run)
 
     def begin(self) -> None:
         """Note that a gateway runs; found at a start, it says that the last one did not stop in order."""

@@ -32,9 +32,10 @@ log = structlog.get_logger(__name__)
 _PATIENCE = 10.0
 """Seconds that a connection may take, with TLS handshake and the broker's answer."""
 _SECOND_NS = 1_000_000_000
-_PACE = 5e-6
-"""Seconds between two batches for each message that may be under way: 10 ms for 2000 of them. A commit for each message
-would cost many times what the message does, and wear the disk. At rest nothing waits, and the broker never has to."""
+_PACE, _LONGEST_PACE = 5e-6, 0.01
+"""Seconds between two batches for each message that may be under way, and at most: 10 ms for 2000 of them. A commit
+for each message would cost many times what the message does, and wear the disk. At rest nothing waits. Nor does the
+broker, unless it allows fewer messages under way than we ask for."""
 _UNSUBSCRIBE_ID, _SUBSCRIBE_ID = 1, 2
 _FAILED = 0x80  # reason codes from here on are refusals
 
@@ -91,7 +92,7 @@ class Mqtt5Subscriber:
         loop = asyncio.get_running_loop()
         early = self._next_batch_at - loop.time()
         await asyncio.sleep(early)
-        self._next_batch_at = loop.time() + _PACE * self._section.receive_maximum
+        self._next_batch_at = loop.time() + min(_PACE * self._section.receive_maximum, _LONGEST_PACE)
         messages = self._inbox.take()
         if self._connection is not None:
             if early > 0:  # who is ahead reads what comes meanwhile at once, instead of packet by packet

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from gateway.domain.alerts import CLEARED, RAISED
-from gateway.domain.rules import Rules
+from gateway.domain.alerts import CLEARED, ESCALATED, RAISED
+from gateway.domain.rules import Rules, Threshold
 from gateway.errors import ConflictError, JournalUnavailableError, NotFoundError
 from tests.readings import FIXED, NOON_NS, Plant, plant, reading
 
@@ -59,6 +60,23 @@ def test_an_alert_that_is_open_at_a_relearn_ends_when_the_level_is_normal_again(
     assert here.changes() == [(RAISED, "warning")]
     here.take(*(reading(30 + second, 8.0 + 0.01 * (second % 3)) for second in range(4)))
     assert here.changes() == [(RAISED, "warning"), (CLEARED, "warning")]
+
+
+@pytest.mark.parametrize("crashes", [False, True], ids=["running", "restarted"])
+def test_an_alert_that_is_open_at_a_relearn_can_still_escalate_by_another_limit(
+    tmp_path: Path, *, crashes: bool
+) -> None:
+    """What it was raised for says no more about it: there is nothing to compare the level with."""
+    with plant(tmp_path, msgspec.structs.replace(LEARNING, thresholds=(Threshold("velocity_rms", 2.0, 4.0),))) as here:
+        here.take(*(reading(second, 4.0 + 0.01 * (second % 3)) for second in range(6)))
+        here.take(*(reading(10 + second, 9.0 + 0.01 * (second % 3)) for second in range(3)))
+        here.pipeline.relearn("VB-1", by="Ada", time_ns=NOON_NS)
+        if crashes:
+            here.crash()
+        here.take(*(reading(20 + second, 9.0 + 0.01 * (second % 3), velocityRms=5.0) for second in range(3)))
+        assert here.changes() == [(RAISED, "warning"), (ESCALATED, "critical")]
+        (escalated,) = [fact for _, fact in here.contents()["facts"] if fact.type == ESCALATED]
+        assert escalated.data["finding"] == "velocity RMS 5.0 mm/s, critical limit 4.0, for 3 readings in 2 s"
 
 
 def test_it_may_end_in_any_state_after_all_are_learned_anew(here: Plant) -> None:

@@ -49,6 +49,11 @@ def outcomes(here: Plant) -> list[tuple[str, str, int]]:
         return reader.outbox_counts()
 
 
+async def test_what_ends_an_iteration_is_an_error_and_no_endless_wait(journal: Journal) -> None:
+    with pytest.raises(RuntimeError, match="iteration"):
+        await asyncio.wait_for(journal.call(next, iter(())), 5)
+
+
 def test_a_cursor_never_goes_back(journal: Journal) -> None:
     """Who is stopped while a transaction moves the cursor saves an older place after it."""
     journal.move_cursor("notifier", 25)
