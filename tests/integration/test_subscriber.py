@@ -74,9 +74,11 @@ class TestAtTheBroker:
             await publish(mosquitto, [b"15"])
             await taker.until(16)
         async with taking(kind, mosquitto.port) as taker:
-            again = await taker.until(11)
+            await taker.until_different({*numbered(16)[5:]})
             await publish(mosquitto, [b"last"])
-            await taker.until(12)
+            await taker.until_different({b"last"})
+        again = [message for message in taker.taken if message.payload not in numbered(5)]
+        assert len(taker.taken) - len(again) < 5, "nothing was acknowledged; the last ones may not have got there"
         assert [message.payload for message in again] == [*numbered(16)[5:], b"last"]
         assert [message.duplicate for message in again] == [True] * 11 + [False]
         assert [message.packet_id for message in again[:11]] == [message.packet_id for message in first[5:]]
