@@ -76,7 +76,7 @@ def _on_paper(parts: Mapping[str, Part]) -> dict[str, str]:
 
 def _sizes(planned: float, size: float, kilobytes: float, base: float) -> Iterator[str]:
     """Tell what plants would need: of the planned rate, in memory (MB for the program itself, kB a sensor), on disk."""
-    yield "| sensors | a reading every | readings/s | of the planned | memory | journal of 30 days |"
+    yield "| sensors | a reading every | readings/s | of the planned, with InfluxDB | memory | journal of 30 days |"
     yield "|--:|--:|--:|--:|--:|--:|"
     for sensors, interval in PLANTS:
         load = sensors / interval
