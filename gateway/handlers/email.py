@@ -142,7 +142,7 @@ class EmailHandler:
         client = self._client()
         try:
             picture, _ = await asyncio.gather(self._picture(notification), self._connect(client))
-            letters = await asyncio.to_thread(self._letters, notification, picture)  # some 3 ms each
+            letters = await asyncio.to_thread(self._letters, notification, picture)
             outcomes = [await self._deliver(client, notification, letter) for letter in letters]
             with suppress(aiosmtplib.SMTPException, OSError):
                 await client.execute_command(b"QUIT", timeout=QUIT_TIMEOUT)

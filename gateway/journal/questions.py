@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from gateway.errors import JournalUnavailableError, TooMuchError
 from gateway.journal.reader import Reader
 from gateway.journal.salvage import passing_trouble
+from gateway.journal.threads import ask
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,8 +33,7 @@ class Questions:
 
         Raises JournalUnavailableError if the journal cannot be read right now.
         """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, lambda: self._answer(lambda r: function(r, *args, **kwargs)))
+        return await ask(self._thread, lambda: self._answer(lambda r: function(r, *args, **kwargs)))
 
     def _answer(self, question: Callable[[Reader], T]) -> T:
         end = time.monotonic() + self._longest

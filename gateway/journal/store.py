@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +33,7 @@ from gateway.journal.states import (
     encode_machines,
     encode_state,
 )
+from gateway.journal.threads import ask
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -79,14 +79,7 @@ class Journal:
 
     async def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function` in the journal's thread, after everything asked for before."""
-
-        def run() -> T:
-            try:
-                return function(*args, **kwargs)
-            except StopIteration as error:  # no future takes it: whoever awaits would do so for ever
-                raise RuntimeError(f"{function} ended an iteration that is not its own") from error
-
-        return await asyncio.get_running_loop().run_in_executor(self._thread, run)
+        return await ask(self._thread, lambda: function(*args, **kwargs))
 
     def begin(self) -> None:
         """Note that a gateway runs; found at a start, it says that the last one did not stop in order."""

@@ -21,6 +21,7 @@ from gateway.journal.reader import Reader
 from gateway.journal.salvage import passing_trouble, suspicion
 from gateway.journal.store import Journal
 from gateway.journal.tail import Tail
+from gateway.journal.threads import ask
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -72,10 +73,9 @@ class Stream:
 
         Raises JournalUnavailableError if it cannot be read right now; the log says so once.
         """
-        loop = asyncio.get_running_loop()
         try:
             with passing_trouble():
-                found = await loop.run_in_executor(self._thread, lambda: function(self._reader, *args, **kwargs))
+                found = await ask(self._thread, lambda: function(self._reader, *args, **kwargs))
         except JournalUnavailableError as error:
             if self._is_readable:
                 log.warning("the journal cannot be read right now; trying again", error=str(error))
