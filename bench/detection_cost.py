@@ -17,10 +17,12 @@ from bench.figures import Figure, at_least, at_most
 from gateway.backtest.recorded import Columns, Problems, Recorded, read_csv
 from gateway.backtest.running import run_config
 from gateway.config import load_rules, rules_for
-from gateway.domain.decoding import EVENT
-from gateway.domain.engine import Engine
-from gateway.domain.events import ReadingData, VibrationRecorded, microseconds, rfc3339
-from gateway.domain.sensors import Clocks, Sensor, SensorState
+from gateway.domain.detection.state import Sensor, SensorState
+from gateway.domain.detection.timeline import Clocks
+from gateway.domain.engine.engine import Engine
+from gateway.domain.inputs.native import EVENT
+from gateway.domain.model.reading import ReadingData, VibrationRecorded
+from gateway.domain.model.timefmt import microseconds, rfc3339
 
 SENSORS = 20
 MEASURED = 5_000  # readings in one round

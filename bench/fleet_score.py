@@ -21,7 +21,7 @@ from bench.plant import CONSOLE
 from gateway.backtest.recorded import Columns, Problems, read_csv
 from gateway.backtest.running import Outcome, run_config
 from gateway.config import Config, load_rules
-from gateway.domain.events import rfc3339
+from gateway.domain.model.timefmt import rfc3339
 from simulator.grades import Grades, grade
 from simulator.offline import column_names
 from simulator.replay import FEATURES

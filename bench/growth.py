@@ -14,13 +14,14 @@ from bench.plant import RESULTS, ended, plant
 from bench.stages import DAY_NS, SIZE, TEMPLATES, cost, pipeline_cost, received, streams
 from bench.throughput import QUEUE
 from bench.watching import PATIENCE
-from gateway.domain.baseline import Baseline, Spread
-from gateway.domain.events import Message
-from gateway.domain.health import FEWEST_CHANGES
-from gateway.domain.rules import Rules
-from gateway.domain.sensors import GAPS, SensorState
-from gateway.journal import FILE_NAME, Journal, rollups
-from gateway.pipeline import Pipeline
+from gateway.domain.detection.baseline import Baseline, Spread
+from gateway.domain.detection.rules import Rules
+from gateway.domain.detection.sensor_faults import FEWEST_CHANGES
+from gateway.domain.detection.state import GAPS, SensorState
+from gateway.domain.model.events import Message
+from gateway.ingest.processor import Pipeline
+from gateway.journal import FILE_NAME, Journal
+from gateway.journal.queries.resolutions import RESOLUTIONS
 from simulator.load import BASELINE, Load, payloads
 from tests.programs import simulate
 from tests.servers.waiting import until
@@ -96,7 +97,7 @@ def _learned(state_dir: Path, sensors: int) -> None:
         for sensor in known:
             _settle(sensor.state, now_ns)
         journal.save_detector(known, {}, journal.next_seq - 1)
-        journal.add_rollups({each.table: [] for each in rollups.RESOLUTIONS}, journal.next_seq - 1)
+        journal.add_rollups({each.table: [] for each in RESOLUTIONS}, journal.next_seq - 1)
 
 
 def _settle(state: SensorState, now_ns: int) -> None:

@@ -14,8 +14,9 @@ from tempfile import TemporaryDirectory
 
 from gateway.config import RetentionSection
 from gateway.journal import Journal, Reader, level_history
-from gateway.journal.rollups import RESOLUTIONS, SECOND_NS, Resolution, ages
-from gateway.journal.store import RollupRow
+from gateway.journal.maintenance.rollups import ages
+from gateway.journal.queries.resolutions import RESOLUTIONS, SECOND_NS, Resolution
+from gateway.journal.sqlite.writer import RollupRow
 
 SENSORS = 100
 DAY = 86_400

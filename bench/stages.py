@@ -17,16 +17,16 @@ from mqtt5 import PubAckPacket
 
 from bench.figures import Figure, at_most
 from bench.plant import RESULTS
-from gateway.consumers.influx import Prefixes, to_lines
-from gateway.domain.batch import Batch
-from gateway.domain.decoding import EVENT, decode
-from gateway.domain.events import Message
-from gateway.domain.rules import Rules
-from gateway.domain.saved import Store
-from gateway.domain.topics import TopicTemplates
+from gateway.consumers.influx.writer import Prefixes, to_lines
+from gateway.domain.detection.rules import Rules
+from gateway.domain.engine.checkpoint import Store
+from gateway.domain.engine.unit_of_work import Batch
+from gateway.domain.inputs.native import EVENT, decode
+from gateway.domain.inputs.topics import TopicTemplates
+from gateway.domain.model.events import Message
+from gateway.ingest.processor import Pipeline
 from gateway.journal import FILE_NAME, Journal, Reader
 from gateway.mqtt.mqtt5_connection import Connection
-from gateway.pipeline import Pipeline
 from simulator import wire
 from simulator.load import Load, payloads
 

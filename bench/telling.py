@@ -10,9 +10,10 @@ from tempfile import TemporaryDirectory
 from paho.mqtt.client import Client
 
 from bench.online import publishing
-from gateway.domain.routing import Matchers, Route, RouteTable
-from gateway.domain.silences import Silence, Silences
-from gateway.domain.telling import Item
+from gateway.domain.notification.matching import Matchers
+from gateway.domain.notification.model import Item
+from gateway.domain.notification.routing import Route, RouteTable
+from gateway.domain.notification.silences import Silence, Silences
 from tests.programs import Gateway
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.smtp import SmtpServer

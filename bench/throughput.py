@@ -13,7 +13,7 @@ from typing import Any
 from bench.figures import Figure, at_least, at_most
 from bench.plant import ROOT, Plant, ended, plant, running
 from bench.watching import PATIENCE, wait_for_readings
-from gateway.pipeline import SNAPSHOT_READINGS
+from gateway.ingest.processor import SNAPSHOT_READINGS
 from tests.programs import Gateway, simulate
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.processes import find_program

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, tzinfo
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 
-from gateway.domain.decoding import EVENT
-from gateway.domain.events import AlertKind, Fact, Severity, VibrationRecorded, derive
-from gateway.domain.telling import Item, NotificationKind, Withdrawal
+from gateway.domain.engine.event_log import Entry, StoredReading
+from gateway.domain.model.events import Fact
+from gateway.domain.notification.model import Item, Notification, NotificationKind
 from gateway.errors import DeliveryError
 
 __all__ = [
@@ -35,40 +35,6 @@ __all__ = [
     "StoredReading",
     "Trend",
 ]
-
-
-class Notification(Struct, frozen=True, rename="camel"):
-    """One message to be told through one handler. Its texts come from sensors: show them, never interpret them.
-
-    `id` is the same at every attempt, so that the receiving side can recognise a repetition. Times are nanoseconds
-    since 1970. `level` and `baseline` are in `unit`; `ratio` is level / baseline.
-
-    A message about several alerts (`count` of them) lists them in `grouped`, the worst first, a thousand at most; its
-    own fields are then those of the worst one, `reason` says in a sentence what they are, and `machine`, `area` and
-    `site` are empty where they differ. `escalated` says that it is worse, `escalation` that nobody has acknowledged.
-    """
-
-    id: str
-    kind: NotificationKind
-    alert_id: str
-    alert_kind: AlertKind
-    severity: Severity
-    sensor_id: str
-    reason: str
-    occurred_ns: int
-    opened_ns: int
-    gateway_id: str
-    site: str = ""
-    area: str = ""
-    machine: str = ""
-    location: str = ""
-    level: float | None = None
-    baseline: float | None = None
-    ratio: float | None = None
-    unit: str = ""
-    page_url: str = ""
-    grouped: tuple[Item, ...] = ()
-    count: int = 1
 
 
 class Handler(Protocol):
@@ -136,95 +102,6 @@ class Attached(Handler, Protocol):
 
 
 HandlerFactory = Callable[[str, Mapping[str, Any]], Handler]
-
-
-class StoredReading(Struct, frozen=True, gc=False):
-    """A reading in the journal: `time_ns` is when it was measured, `baseline` what it was compared with."""
-
-    seq: int
-    time_ns: int
-    sensor_id: str
-    tags: dict[str, str]
-    level: float
-    baseline: float | None
-    flags: int
-    event_id: str
-    received_ns: int
-    body: bytes
-
-    def event(self) -> VibrationRecorded:
-        """Decode the whole event, as the sensor published it."""
-        return EVENT.decode(self.body)
-
-
-class Entry(Struct, frozen=True):
-    """A derived event in the journal with its place in the sequence."""
-
-    seq: int
-    fact: Fact
-    recorded_ns: int
-
-
-class Step(Struct, frozen=True):
-    """What a follower is handed at once: everything after its cursor up to and including `until`."""
-
-    readings: list[StoredReading]
-    entries: list[Entry]
-    until: int
-
-
-OutboxState = Literal["pending", "sent", "uncertain", "failed", "withdrawn"]
-"""What an attempt leaves a notification in; `sending` is the state during one. One that is not to go any more before it
-has gone is withdrawn."""
-
-
-class OutboxItem(Struct, frozen=True):
-    """A notification on its way out through `handler`, by the choice of `route`.
-
-    `cause` is the id of the first fact it tells of; `changes` are all of them, as (alert, fact).
-    """
-
-    id: str
-    handler: str
-    attempts: int
-    created_ns: int
-    cause: str
-    correlation: str
-    notification: Notification
-    route: str = ""
-    changes: tuple[tuple[str, str], ...] = ()
-
-    def outcome(self, type_: str, said: str, time_ns: int) -> Fact:
-        """Return the fact of what became of it."""
-        data = {
-            "alertId": self.notification.alert_id,
-            "notificationId": self.id,
-            "handler": self.handler,
-            "kind": self.notification.kind,
-            "attempts": self.attempts,
-            "said": said,
-        }
-        return derive(
-            type_,
-            self.notification.sensor_id,
-            time_ns,
-            cause=self.cause,
-            correlation=self.correlation,
-            data=data,
-        )
-
-
-class Planning(Struct, frozen=True):
-    """What the notifier has decided up to a place in the journal, to be written in one transaction.
-
-    `records` are what the planner remembers: (kind, key, JSON), or None for what it has forgotten.
-    """
-
-    time_ns: int
-    items: Sequence[OutboxItem] = ()
-    facts: Sequence[Fact] = ()
-    withdrawals: Sequence[Withdrawal] = ()
-    records: Sequence[tuple[str, str, bytes | None]] = ()
 
 
 class Consumer(Protocol):

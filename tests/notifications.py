@@ -2,7 +2,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from gateway.api import Notification
+from gateway.domain.notification.model import Notification
 
 CRITICAL = Notification(
     id="5f2d3f0e-1c86-5a3d-8a35-0d3b9d1f2a11",

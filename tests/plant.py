@@ -4,9 +4,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.api import Entry, StoredReading
-from gateway.domain.alerts import CLEARED, ESCALATED, RAISED, Alert, describe
-from gateway.domain.events import AlertState, Fact, Severity
+from gateway.domain.alerting.alert import CLEARED, ESCALATED, RAISED, Alert, describe
+from gateway.domain.engine.event_log import Entry, StoredReading
+from gateway.domain.model.events import AlertState, Fact, Severity
 
 SECOND = 1_000_000_000
 NOON_NS = 1_696_000_000 * SECOND

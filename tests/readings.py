@@ -8,15 +8,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from gateway.domain.batch import Batch
-from gateway.domain.events import Message
-from gateway.domain.recent import LOOK_BACK
-from gateway.domain.rules import DAY_NS, Rules
-from gateway.domain.sensors import Sensor
-from gateway.domain.signals import Signals, state_topics, status_topics
-from gateway.domain.topics import TopicTemplates
+from gateway.domain.detection.rules import DAY_NS, Rules
+from gateway.domain.detection.state import Sensor
+from gateway.domain.engine.id_window import LOOK_BACK
+from gateway.domain.engine.unit_of_work import Batch
+from gateway.domain.inputs.status import Signals, state_topics, status_topics
+from gateway.domain.inputs.topics import TopicTemplates
+from gateway.domain.model.events import Message
+from gateway.ingest.processor import Pipeline
 from gateway.journal import Journal, Reader
-from gateway.pipeline import Pipeline
 
 SECOND = 1_000_000_000
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

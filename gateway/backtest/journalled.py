@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from operator import attrgetter
 from typing import Protocol
 
-from gateway.api import Entry, Step, StoredReading
 from gateway.backtest.passing import HAPPENS
 from gateway.backtest.recorded import Recorded
-from gateway.domain.events import Fact, Flag, microseconds
-from gateway.domain.signals import MACHINE_STATE
+from gateway.domain.engine.event_log import Entry, Step, StoredReading
+from gateway.domain.model.assets import MACHINE_STATE
+from gateway.domain.model.events import Fact
+from gateway.domain.model.reading import Flag
+from gateway.domain.model.timefmt import microseconds
 
 _STEP = 5_000
 

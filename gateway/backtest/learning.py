@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from gateway.domain.detection import SETTLED
-from gateway.domain.events import in_words
-from gateway.domain.operating import known_baselines
-from gateway.domain.rules import Rules
-from gateway.domain.sensors import SensorState
+from gateway.domain.detection.detector import SETTLED
+from gateway.domain.detection.operating_state import known_baselines
+from gateway.domain.detection.rules import Rules
+from gateway.domain.detection.state import SensorState
+from gateway.domain.model.timefmt import in_words
 
 
 def why_not_learned(state: SensorState, rules: Rules) -> str | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.domain.baseline_facts import BASELINE_RELEARN, BASELINE_SET
-from gateway.domain.engine import Engine
-from gateway.domain.events import Fact
-from gateway.domain.open_alerts import Change
-from gateway.domain.sensors import Sensor
-from gateway.domain.signals import MACHINE_STATE, SENSOR_STATUS
-from gateway.domain.watch import SENSOR_FORGOTTEN, TIME_PASSED, Reception
+from gateway.domain.alerting.liveness import SENSOR_FORGOTTEN, TIME_PASSED, Reception
+from gateway.domain.alerting.open_alerts import Change
+from gateway.domain.detection.baseline_events import BASELINE_RELEARN, BASELINE_SET
+from gateway.domain.detection.state import Sensor
+from gateway.domain.engine.engine import Engine
+from gateway.domain.model.assets import MACHINE_STATE, SENSOR_STATUS
+from gateway.domain.model.events import Fact
 
 HAPPENS = (TIME_PASSED, MACHINE_STATE, SENSOR_STATUS, BASELINE_SET, BASELINE_RELEARN, SENSOR_FORGOTTEN)
 """Types of the facts that follow from no reading."""

@@ -17,8 +17,10 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
-from gateway.domain.events import FEATURES, Fact, ReadingData, VibrationRecorded, microseconds
-from gateway.domain.sensors import EARLIEST_US, LATEST_US
+from gateway.domain.detection.timeline import EARLIEST_US, LATEST_US
+from gateway.domain.model.events import FEATURES, Fact
+from gateway.domain.model.reading import ReadingData, VibrationRecorded
+from gateway.domain.model.timefmt import microseconds
 from gateway.errors import GatewayError
 
 NAMED_PROBLEMS = 20

@@ -11,10 +11,10 @@ from gateway.backtest.comparing import Comparison, Shift
 from gateway.backtest.recorded import Problems
 from gateway.backtest.running import AlertEntry, Outcome
 from gateway.config import Config, noise_of, route_table, standing_silences
-from gateway.domain.events import rfc3339
-from gateway.domain.kpis import Kpis, alert_event, kpis
-from gateway.domain.planning import history
-from gateway.domain.telling import Planned
+from gateway.domain.alerting.kpis import Kpis, alert_event, kpis
+from gateway.domain.model.timefmt import rfc3339
+from gateway.domain.notification import dry_run as history
+from gateway.domain.notification.model import Planned
 
 
 class Run(msgspec.Struct, frozen=True):

@@ -15,8 +15,10 @@ from gateway.backtest.recorded import Recorded
 from gateway.backtest.running import AlertEntry, run_config
 from gateway.backtest.series import parse_series
 from gateway.config import Config, Duration, Section, read_toml, readable, validation_problems
-from gateway.domain.decoding import MAX_ID
-from gateway.domain.events import FEATURES, AlertKind, ReadingData, Severity, VibrationRecorded, microseconds
+from gateway.domain.inputs.native import MAX_ID
+from gateway.domain.model.events import FEATURES, AlertKind, Severity
+from gateway.domain.model.reading import ReadingData, VibrationRecorded
+from gateway.domain.model.timefmt import microseconds
 from gateway.errors import ConfigError
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)

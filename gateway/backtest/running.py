@@ -11,12 +11,14 @@ from gateway.backtest.learning import why_not_learned
 from gateway.backtest.passing import Clock, happen
 from gateway.backtest.recorded import Recorded
 from gateway.config import Config, rules_for
-from gateway.domain.alerts import ALERT_FACTS
-from gateway.domain.engine import NOT_JUDGED, Engine
-from gateway.domain.events import AlertKind, Fact, Flag, Severity
-from gateway.domain.open_alerts import Change
-from gateway.domain.rules import Rules
-from gateway.domain.sensors import Clocks, Sensor, SensorState
+from gateway.domain.alerting.alert import ALERT_FACTS
+from gateway.domain.alerting.open_alerts import Change
+from gateway.domain.detection.rules import Rules
+from gateway.domain.detection.state import Sensor, SensorState
+from gateway.domain.detection.timeline import Clocks
+from gateway.domain.engine.engine import NOT_JUDGED, Engine
+from gateway.domain.model.events import AlertKind, Fact, Severity
+from gateway.domain.model.reading import Flag
 
 RulesFor = Callable[[Sensor], Rules]
 

@@ -18,9 +18,9 @@ JOURNAL = "gateway.journal"
 """Where a command leaves the path of the journal that it reads, in click's `meta`."""
 
 _COMMANDS = {
-    "run": "gateway.cli.running:run",
-    "check": "gateway.cli.running:check",
-    "backup": "gateway.cli.running:backup",
+    "run": "gateway.cli.run:run",
+    "check": "gateway.cli.run:check",
+    "backup": "gateway.cli.run:backup",
     "demo": "gateway.cli.demo:demo",
     "stats": "gateway.cli.stats:stats",
     "events": "gateway.cli.events:events",

@@ -9,15 +9,15 @@ from typing import Any
 
 import click
 
-from gateway.cli.asking import warn
-from gateway.cli.changing import by_option, change, said
+from gateway.cli.commands import by_option, change, said
+from gateway.cli.gateway_status import warn
 from gateway.cli.output import at, config_option, open_reader, output_option, print_facts, print_json, print_table
-from gateway.cli.rendering import print_message, render
+from gateway.cli.preview import print_message, render
 from gateway.cli.tables import Id, inert, shown
+from gateway.commands import Operations
 from gateway.config import load, parse_duration
-from gateway.domain.alerts import Alert, describe
+from gateway.domain.alerting.alert import Alert, describe
 from gateway.journal import account_of, latest_changes
-from gateway.operations import Operations
 
 _MESSAGE = ("at", "handler", "route", "kind", "state", "said", "by", "why", "until")
 _WHOLE_ID = re.compile(r" [0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")

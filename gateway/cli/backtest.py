@@ -28,9 +28,9 @@ from gateway.cli.output import (
 )
 from gateway.cli.tables import inert, shown
 from gateway.config import Config, load_rules, parse_duration
-from gateway.domain.decoding import MAX_ID
-from gateway.domain.events import FEATURES
-from gateway.domain.kpis import assess
+from gateway.domain.alerting.kpis import assess
+from gateway.domain.inputs.native import MAX_ID
+from gateway.domain.model.events import FEATURES
 from gateway.errors import GatewayError
 
 _COLUMNS = ("severity", "kind", "sensor", "opened", "cleared", "row", "reason")

@@ -10,12 +10,12 @@ from urllib.parse import quote
 
 import click
 
-from gateway.cli.changing import change, said
+from gateway.cli.commands import change, said
 from gateway.cli.output import at, config_option, open_reader, output_option, print_json, print_table
 from gateway.cli.tables import inert, shown
 from gateway.config import load, load_rules, rules_for
-from gateway.domain.baseline_history import current, described
-from gateway.domain.events import in_words
+from gateway.domain.detection.baseline_events import current, described
+from gateway.domain.model.timefmt import in_words
 from gateway.errors import NotFoundError
 
 _COLUMNS = ("sensor", "state", "level", "sigma", "unit", "source", "version", "readings", "from", "to", "by")

@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
-from gateway.cli.changing import change
+from gateway.cli.commands import change
 from gateway.cli.output import at, config_option, open_reader, output_option, print_facts, print_json, print_table
 from gateway.cli.tables import inert
 from gateway.config import load
-from gateway.domain.decoding import REASONS
-from gateway.domain.events import rfc3339
+from gateway.domain.inputs.native import REASONS
+from gateway.domain.model.timefmt import rfc3339
 from gateway.errors import GatewayError
 from gateway.journal import Reader
 

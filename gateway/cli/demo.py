@@ -18,13 +18,13 @@ from typing import Any
 
 import click
 
-from gateway import app
-from gateway.api import Notification
+from gateway.app import run as app
 from gateway.cli import logs
 from gateway.cli.tables import inert
 from gateway.config import Config
+from gateway.domain.notification.model import Notification
 from gateway.errors import GatewayError
-from gateway.plugins import Plugins
+from gateway.plugins.registry import Plugins
 
 _PREFERRED_PORT = 8080
 _HOST = "127.0.0.1"

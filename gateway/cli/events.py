@@ -8,13 +8,14 @@ from typing import Any
 import click
 import msgspec
 
-from gateway.api import Entry, StoredReading
-from gateway.cli.exporting import export_command, fact_row
+from gateway.cli.export import export_command, fact_row
 from gateway.cli.output import at, config_option, open_reader, output_option, print_json, print_table, window_options
 from gateway.cli.tables import Id
-from gateway.domain.events import FLAG_NAMES, rfc3339
-from gateway.domain.fact_types import FACT_TYPES
-from gateway.domain.silences import ADDED, EXPIRED
+from gateway.domain.engine.event_log import Entry, StoredReading
+from gateway.domain.engine.event_types import FACT_TYPES
+from gateway.domain.model.reading import FLAG_NAMES
+from gateway.domain.model.timefmt import rfc3339
+from gateway.domain.notification.silences import ADDED, EXPIRED
 from gateway.journal import READINGS, Reader
 
 _TYPES = (READINGS, *FACT_TYPES)

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import click
 
-from gateway.api import Context, DeliveryError, Notification
+from gateway.api import Context, DeliveryError
 from gateway.cli.output import config_option, output_option, print_json, print_table
 from gateway.cli.tables import inert
 from gateway.config import Config, load, masked, zone_of
-from gateway.domain.events import derived_id
+from gateway.domain.model.events import derived_id
+from gateway.domain.notification.model import Notification
 from gateway.errors import GatewayError
-from gateway.handlers import attach, build_handler
+from gateway.plugins.registry import attach, build_handler
 
 _COLUMNS = ("handler", "type", "routes")
 

@@ -20,9 +20,8 @@ from rich.text import Text
 from gateway.cli import JOURNAL
 from gateway.cli.tables import lines, shown
 from gateway.config import Config, load_state_dir, load_zone, parse_duration
-from gateway.domain.events import microseconds
-from gateway.domain.kpis import Kpis, assess
-from gateway.domain.moments import local
+from gateway.domain.alerting.kpis import Kpis, assess
+from gateway.domain.model.timefmt import local, microseconds
 from gateway.journal import FILE_NAME, Reader
 
 F = TypeVar("F", bound=Callable[..., Any])

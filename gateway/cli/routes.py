@@ -12,13 +12,14 @@ import click
 from gateway.cli.output import Moment, at, config_option, output_option, print_json, print_table
 from gateway.cli.tables import shown
 from gateway.config import Config, load, route_table, standing_silences
-from gateway.domain.events import SEVERITIES, AlertKind, Severity, rfc3339
-from gateway.domain.routing import Route, RouteTable, refusal
-from gateway.domain.silences import KINDS, Silence, Silences
-from gateway.domain.telling import Item
+from gateway.domain.model.events import SEVERITIES, AlertKind, Severity
+from gateway.domain.model.timefmt import rfc3339
+from gateway.domain.notification.model import Item
+from gateway.domain.notification.routing import Route, RouteTable, refusal
+from gateway.domain.notification.silences import KINDS, Silence, Silences
 from gateway.errors import GatewayError
 from gateway.journal import FILE_NAME, Reader
-from gateway.journal.silences import all_silences
+from gateway.journal.outbox.silences import all_silences
 
 _COLUMNS = ("route", "handler", "when", "why")
 When = str | tuple[str, int]

@@ -9,18 +9,18 @@ from urllib.parse import quote
 
 import click
 
-from gateway.api import StoredReading
-from gateway.cli.asking import warn
-from gateway.cli.changing import change, said
+from gateway.cli.commands import change, said
+from gateway.cli.gateway_status import warn
 from gateway.cli.output import at, config_option, open_reader, output_option, print_facts, print_json, print_table
 from gateway.cli.tables import Id, inert
 from gateway.config import load
-from gateway.domain.alerts import describe
-from gateway.domain.events import rfc3339
-from gateway.domain.watch import SENSOR_FORGOTTEN
+from gateway.domain.alerting.alert import describe
+from gateway.domain.alerting.liveness import SENSOR_FORGOTTEN
+from gateway.domain.engine.event_log import StoredReading
+from gateway.domain.model.timefmt import rfc3339
 from gateway.errors import GatewayError
 from gateway.journal import Reader
-from gateway.journal.states import KnownSensor
+from gateway.journal.sqlite.codec import KnownSensor
 
 _COLUMNS = (
     "sensor",

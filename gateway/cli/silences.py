@@ -8,17 +8,18 @@ from typing import Any
 
 import click
 
-from gateway.cli.changing import by_option, change
+from gateway.cli.commands import by_option, change
 from gateway.cli.output import Moment, at, config_option, open_reader, output_option, print_json, print_table
 from gateway.cli.tables import Id, inert, shown
 from gateway.config import load, parse_duration, standing_silences
-from gateway.domain.events import SEVERITIES, rfc3339
-from gateway.domain.routing import Matchers
-from gateway.domain.signals import place_of
-from gateway.domain.silences import KINDS, Silence, describe_now, wanted
+from gateway.domain.model.assets import place_of
+from gateway.domain.model.events import SEVERITIES
+from gateway.domain.model.timefmt import rfc3339
+from gateway.domain.notification.matching import Matchers
+from gateway.domain.notification.silences import KINDS, Silence, describe_now, wanted
 from gateway.errors import GatewayError
 from gateway.journal import Reader
-from gateway.journal.silences import all_silences
+from gateway.journal.outbox.silences import all_silences
 
 _COLUMNS = ("state", "what", "until", "owner", "reason", "id")
 _DIMENSIONS = ("sites", "areas", "machines", "sensors", "kinds")

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.asking import Condition, condition
+from gateway.cli.gateway_status import Condition, condition
 from gateway.cli.output import (
     at,
     config_option,
@@ -22,15 +22,16 @@ from gateway.cli.output import (
     window_options,
 )
 from gateway.cli.tables import shown
-from gateway.domain.alerts import ALERT_FACTS
-from gateway.domain.events import rfc3339
-from gateway.domain.kpis import DAY_NS, AlertEvent, alert_event, assess, kpis
-from gateway.journal import Reader, rollups
+from gateway.domain.alerting.alert import ALERT_FACTS
+from gateway.domain.alerting.kpis import DAY_NS, AlertEvent, alert_event, assess, kpis
+from gateway.domain.model.timefmt import rfc3339
+from gateway.journal import Reader
+from gateway.journal.queries.resolutions import RESOLUTIONS
 
 SPAN_NS = 30 * DAY_NS
 """What ISA-18.2's figures are meant for, at least."""
 
-_ROLLUPS = {each.table for each in rollups.RESOLUTIONS}
+_ROLLUPS = {each.table for each in RESOLUTIONS}
 """Consumers that are always up to a minute, or an hour, behind: nothing is wrong then."""
 
 

@@ -1,9 +1,8 @@
 """The configuration: TOML -> frozen models. Unknown keys are refused, secrets are never printed."""
 
-from gateway.config.planning import noise_of, route_table, standing_silences, zone_of
+from gateway.config.loader import load, load_http, load_rules, load_state_dir, load_zone, masked, read_toml
+from gateway.config.notification import HeartbeatSection, OtelSection
 from gateway.config.problems import readable, validation_problems
-from gateway.config.reading import load, load_http, load_rules, load_state_dir, load_zone, masked, read_toml
-from gateway.config.rules import expected_sensors, rules_for
 from gateway.config.section import Section
 from gateway.config.sections import (
     Config,
@@ -13,7 +12,8 @@ from gateway.config.sections import (
     RetentionSection,
     TlsSection,
 )
-from gateway.config.telling import HeartbeatSection, OtelSection
+from gateway.config.to_notification import noise_of, route_table, standing_silences, zone_of
+from gateway.config.to_rules import expected_sensors, rules_for
 from gateway.config.values import Duration, Size, parse_duration, parse_size
 
 __all__ = [

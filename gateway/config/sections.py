@@ -19,8 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from gateway.config.section import Section
-from gateway.config.telling import (
+from gateway.config.notification import (
     HeartbeatSection,
     NoiseSection,
     OtelSection,
@@ -28,9 +27,10 @@ from gateway.config.telling import (
     RouteSection,
     SilenceSection,
 )
+from gateway.config.section import Section
 from gateway.config.values import Duration, Host, Name, Port, Rate, Size, Timezone, Token, system_zone
-from gateway.domain.rules import Feature
-from gateway.domain.topics import TopicTemplates
+from gateway.domain.detection.rules import Feature
+from gateway.domain.inputs.topics import TopicTemplates
 
 Interval = Annotated[Duration, Field(gt=0)]
 

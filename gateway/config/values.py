@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from gateway.domain.schedule import DAY_MINUTES, DAYS
+from gateway.domain.notification.oncall import DAY_MINUTES, DAYS
 
 _LOCALTIME = Path("/etc/localtime")
 

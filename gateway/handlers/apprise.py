@@ -9,12 +9,13 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, SecretStr
 
-from gateway.api import Context, DeliveryError, Notification
+from gateway.api import Context, DeliveryError
 from gateway.config import Section
-from gateway.handlers import wording
+from gateway.domain.notification.model import Notification
 from gateway.handlers.recipients import Outcome, Receipts, conclude
-from gateway.handlers.templates import Template, TemplateText
-from gateway.handlers.wording import answer, one_line
+from gateway.handlers.text import wording
+from gateway.handlers.text.templates import Template, TemplateText
+from gateway.handlers.text.wording import answer, one_line
 
 _KINDS = {"cleared": "success", "notice": "info", "test": "info"}
 

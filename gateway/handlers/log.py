@@ -8,10 +8,11 @@ from typing import Any
 import structlog
 from pydantic import ConfigDict
 
-from gateway.api import Context, Notification
+from gateway.api import Context
 from gateway.config import Section
-from gateway.handlers import wording
-from gateway.handlers.templates import Template, TemplateText
+from gateway.domain.notification.model import Notification
+from gateway.handlers.text import wording
+from gateway.handlers.text.templates import Template, TemplateText
 
 _log = structlog.get_logger("gateway.handlers.log")
 

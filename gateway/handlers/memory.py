@@ -6,8 +6,9 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.api import DeliveryError, Notification
+from gateway.api import DeliveryError
 from gateway.config import Section
+from gateway.domain.notification.model import Notification
 
 KEPT = 1000  # notifications
 

@@ -12,15 +12,17 @@ from typing import Annotated, Any
 import httpx
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr
 
-from gateway.api import Context, DeliveryError, Notification
+from gateway.api import Context, DeliveryError
 from gateway.config import Section
 from gateway.config.values import is_loopback
-from gateway.handlers import replies, wording
-from gateway.handlers.gsm7 import LONGEST, to_gsm7
-from gateway.handlers.network import is_bad_certificate
+from gateway.domain.notification.model import Notification
+from gateway.handlers.http import replies
+from gateway.handlers.http.address_guard import is_bad_certificate
 from gateway.handlers.recipients import Outcome, Receipts, conclude
-from gateway.handlers.templates import Template, TemplateText
-from gateway.handlers.wording import answer
+from gateway.handlers.text import wording
+from gateway.handlers.text.gsm7 import LONGEST, to_gsm7
+from gateway.handlers.text.templates import Template, TemplateText
+from gateway.handlers.text.wording import answer
 
 PATIENCE = 60.0  # seconds for each step; the handler's `timeout`, which the gateway minds, is usually shorter
 LAST_PORT = 65535

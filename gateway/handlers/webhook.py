@@ -16,12 +16,14 @@ import httpx
 import msgspec
 from pydantic import AfterValidator, ConfigDict, Field, FilePath, SecretStr, ValidationInfo, field_validator
 
-from gateway.api import Context, DeliveryError, Notification
+from gateway.api import Context, DeliveryError
 from gateway.config import Section
-from gateway.domain.events import rfc3339
-from gateway.handlers import replies, wording
-from gateway.handlers.network import is_bad_certificate, resolve
-from gateway.handlers.wording import answer, one_line
+from gateway.domain.model.timefmt import rfc3339
+from gateway.domain.notification.model import Notification
+from gateway.handlers.http import replies
+from gateway.handlers.http.address_guard import is_bad_certificate, resolve
+from gateway.handlers.text import wording
+from gateway.handlers.text.wording import answer, one_line
 
 PATIENCE = 60.0  # seconds for each step; the handler's `timeout`, which the gateway minds, is usually shorter
 LAST_PORT = 65535

@@ -1,15 +1,15 @@
 """The journal: SQLite as event store, event stream and outbox."""
 
-from gateway.journal.accounts import account_of, latest_changes
-from gateway.journal.database import FILE_NAME, StateLock, copy
-from gateway.journal.history import level_history, newest_readings
-from gateway.journal.outbox import Outbox
-from gateway.journal.questions import Questions
-from gateway.journal.reader import READINGS, Reader
-from gateway.journal.store import Journal
-from gateway.journal.stream import Stream
-from gateway.journal.trace import life_of, traceparent_behind
-from gateway.journal.upkeep import Upkeep
+from gateway.journal.log.stream import Stream
+from gateway.journal.maintenance.retention import Upkeep
+from gateway.journal.outbox.outbox import Outbox
+from gateway.journal.queries.alert_audit import account_of, latest_changes
+from gateway.journal.queries.level_history import level_history, newest_readings
+from gateway.journal.queries.pool import Questions
+from gateway.journal.queries.reader import READINGS, Reader
+from gateway.journal.queries.trace import life_of, traceparent_behind
+from gateway.journal.sqlite.connection import FILE_NAME, StateLock, copy
+from gateway.journal.sqlite.writer import Journal
 
 __all__ = [
     "FILE_NAME",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from gateway.domain.events import Message
+from gateway.domain.model.events import Message
 
 FULL_BYTES = 16 * 1024 * 1024
 """Four batches at least. What is held beyond the next one only takes memory: the broker keeps the rest."""

@@ -21,8 +21,8 @@ from mqtt5 import (
     SubscribePacket,
 )
 
-from gateway.domain.events import Message
-from gateway.domain.traceparent import of_properties
+from gateway.domain.inputs.traceparent import of_properties
+from gateway.domain.model.events import Message
 from gateway.mqtt.mqtt5_lenient import MalformedError, packet_length, read_publish, reason_of
 
 _GOODBYE = 1.0  # seconds that a connection may take to close

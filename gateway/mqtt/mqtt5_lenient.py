@@ -6,7 +6,7 @@ the connection, or the broker would send it again for ever. Everything else that
 
 from __future__ import annotations
 
-from gateway.domain.events import Message
+from gateway.domain.model.events import Message
 
 _CONNACK, _PUBLISH = 2, 3  # kinds of packets: the upper half of their first byte
 _DUPLICATE, _QOS, _RETAINED = 0x08, 0x06, 0x01  # flags of a PUBLISH: the lower half

@@ -22,7 +22,7 @@ from mqtt5 import (
 )
 
 from gateway.config import MqttSection
-from gateway.domain.events import Message
+from gateway.domain.model.events import Message
 from gateway.mqtt.connection import Pauses, Problems, password_of, refused, where, why_unreachable
 from gateway.mqtt.inbox import Inbox
 from gateway.mqtt.mqtt5_connection import Connection, ConnectionEndedError, in_words

@@ -21,8 +21,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gateway.config import MqttSection
-from gateway.domain.events import Message
-from gateway.domain.traceparent import of_properties
+from gateway.domain.inputs.traceparent import of_properties
+from gateway.domain.model.events import Message
 from gateway.mqtt.connection import Pauses, Problems, password_of, where, why_unreachable
 from gateway.mqtt.inbox import Inbox
 

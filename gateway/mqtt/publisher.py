@@ -13,7 +13,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from gateway.config import MqttSection
-from gateway.domain.traceparent import NAME
+from gateway.domain.inputs.traceparent import NAME
 from gateway.errors import DeliveryError
 from gateway.mqtt.connection import password_of
 

@@ -14,7 +14,7 @@ from typing import Protocol, Self
 import structlog
 
 from gateway.config import MqttSection
-from gateway.domain.events import Message
+from gateway.domain.model.events import Message
 from gateway.mqtt.paho_subscriber import PahoSubscriber
 
 log = structlog.get_logger(__name__)

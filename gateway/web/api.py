@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, HTTPException, Query, Response
 
-from gateway.web.moments import LAST_NS, Moment
 from gateway.web.ports import Services
 from gateway.web.schema import Alert, AlertWithPast, Condition, History, Problem, Reading, Sensor, Trace
 from gateway.web.stream import Stream, StreamResponse
+from gateway.web.time_params import LAST_NS, Moment
 
 Since = Annotated[Moment, Query(description="from this time on: RFC 3339, or how long ago (30s, 15m, 2h, 7d)")]
 Until = Annotated[Moment, Query(description="before this time")]

@@ -16,13 +16,13 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from gateway import __version__
 from gateway.errors import ConflictError, GatewayError, NotFoundError, RefusedError, TooMuchError
-from gateway.web.ack import create_ack_page
-from gateway.web.actions import Permission, create_actions
+from gateway.web.ack_page import create_ack_page
 from gateway.web.api import create_router
 from gateway.web.baselines import create_baselines
-from gateway.web.guard import HEADERS, Guard
+from gateway.web.commands import Permission, create_actions
 from gateway.web.ports import PageSettings, Services
 from gateway.web.schema import Readiness
+from gateway.web.security import HEADERS, Guard
 from gateway.web.silences import create_silences
 from gateway.web.stream import Stream
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.web.actions import Permission, Person
+from gateway.web.commands import Permission, Person
 from gateway.web.ports import Actions, Services
 
 State = Annotated[str, Field(max_length=64)]

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry
 
-from gateway.api import StoredReading
+from gateway.domain.engine.event_log import StoredReading
 
 
 class LiveState(Protocol):

@@ -8,8 +8,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.api import StoredReading
-from gateway.domain.events import FEATURES, FLAG_NAMES, AlertKind, AlertState, Severity, rfc3339
+from gateway.domain.engine.event_log import StoredReading
+from gateway.domain.model.events import FEATURES, AlertKind, AlertState, Severity
+from gateway.domain.model.reading import FLAG_NAMES
+from gateway.domain.model.timefmt import rfc3339
 
 
 class Problem(BaseModel):

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from gateway.domain.events import AlertKind, Severity
-from gateway.web.actions import Permission, Person
+from gateway.domain.model.events import AlertKind, Severity
+from gateway.web.commands import Permission, Person
 from gateway.web.ports import Actions, Services
 
 Text = Annotated[str, Field(min_length=1, max_length=128)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from playwright.async_api import Browser, ConsoleMessage, Page, ViewportSize, expect
 from prometheus_client import CollectorRegistry
 
-from gateway.consumers.live import Live
+from gateway.consumers.live_state import Live
 from gateway.web.app import create_app
 from gateway.web.ports import PageSettings, Services
 from gateway.web.server import listen, serve

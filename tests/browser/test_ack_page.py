@@ -9,8 +9,8 @@ import pytest
 from playwright.async_api import Browser, expect
 from prometheus_client import CollectorRegistry
 
-from gateway.consumers.live import Live
-from gateway.domain.links import AckLink, sign
+from gateway.consumers.live_state import Live
+from gateway.security.ack_links import AckLink, sign
 from gateway.web.app import create_app
 from gateway.web.ports import PageSettings, Services
 from gateway.web.server import listen, serve

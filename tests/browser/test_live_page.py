@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, expect
 
-from gateway.consumers.live import Live
+from gateway.consumers.live_state import Live
 from tests.browser.gateway import DESK, PHONE, Gateway, opened
 from tests.plant import alert_entry, alert_of, stored
 

@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.async_api import Browser, expect
 
-from gateway.api import Context, Item, Notification, Trend
-from gateway.handlers.email import EmailHandler
+from gateway.api import Context, Item, Trend
+from gateway.domain.notification.model import Notification
+from gateway.handlers.mail.handler import EmailHandler
 from tests.notifications import CRITICAL, notification, saying
 
 SETTINGS = {"host": "smtp.example.com", "from": "gateway@example.com", "to": ["Anna <anna@example.com>"]}

@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, expect
 
-from gateway.domain.events import rfc3339
+from gateway.domain.model.timefmt import rfc3339
 from tests.browser.gateway import DESK, PHONE, Gateway, opened
 from tests.plant import SECOND, alert_entry, alert_of, stored
 from tests.unit.web.conftest import CONDITION, silence

@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from prometheus_client import CollectorRegistry
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from gateway.answers import Answers
+from gateway.commands import Operations
 from gateway.config import load
-from gateway.consumers.live import Live
-from gateway.domain.alerts import describe
+from gateway.consumers.live_state import Live
+from gateway.domain.alerting.alert import describe
 from gateway.journal import Questions, Reader, Stream
-from gateway.operations import Operations
+from gateway.queries import Answers
 from gateway.web.app import create_app
 from gateway.web.ports import PageSettings, Services
 from tests.readings import plant, reading

@@ -14,8 +14,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.api import DeliveryError, Handler, Item, NotificationKind
-from gateway.handlers import BUILT_IN, build_handler
+from gateway.handlers import BUILT_IN
 from gateway.handlers.memory import MemoryHandler
+from gateway.plugins.registry import build_handler
 from tests.notifications import notification, saying
 from tests.servers.smtp import Received as Mail
 from tests.servers.smtp import SmtpServer

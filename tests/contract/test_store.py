@@ -9,14 +9,15 @@ from typing import Any, Protocol
 import pytest
 from msgspec.structs import replace
 
-from gateway.api import Entry, OutboxItem, Planning
-from gateway.consumers.following import Source
-from gateway.consumers.stored import Outbox as OutboxProtocol
-from gateway.domain.batch import Batch
-from gateway.domain.events import Fact
-from gateway.domain.telling import SUPPRESSED, Item, Withdrawal
+from gateway.consumers.outbox_port import Outbox as OutboxProtocol
+from gateway.consumers.runner import Source
+from gateway.domain.engine.event_log import Entry
+from gateway.domain.engine.unit_of_work import Batch
+from gateway.domain.model.events import Fact
+from gateway.domain.notification.model import SUPPRESSED, Item, Withdrawal
+from gateway.domain.notification.outbox import OutboxItem, Planning
 from gateway.journal import FILE_NAME, Journal, Outbox, Stream
-from gateway.journal.messages import Messages
+from gateway.journal.outbox.rows import Messages
 from tests.notifications import CRITICAL
 from tests.plant import alert_entry, alert_of
 from tests.unit.consumers.journal import MemoryJournal

@@ -18,9 +18,9 @@ INJECTED = Path(__file__).with_name("injected")
 STARTING = 20.0  # seconds
 
 SCALED = {
-    "circuit_breaker": "gateway.consumers.notifier:BREAK_SECONDS",
-    "longest_follower_pause": "gateway.consumers.following:_LONGEST_PAUSE",
-    "influxdb_timeout": "gateway.consumers.influx:_TIMEOUT_MS",
+    "circuit_breaker": "gateway.consumers.delivery:BREAK_SECONDS",
+    "longest_follower_pause": "gateway.consumers.runner:_LONGEST_PAUSE",
+    "influxdb_timeout": "gateway.consumers.influx.writer:_TIMEOUT_MS",
 }
 """Pauses of the gateway that a test may shorten: name -> where it is."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from gateway.journal.states import decode_state
+from gateway.journal.sqlite.codec import decode_state
 from tests.accounting import wait_until_told
 from tests.faults.conftest import Make
 from tests.faults.gateways import MortalGateway

@@ -15,8 +15,9 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["gateway.domain", "json"]):
-    from gateway.domain.decoding import REASONS, decode
-    from gateway.domain.events import Rejected, microseconds
+    from gateway.domain.inputs.native import REASONS, decode
+    from gateway.domain.model.events import Rejected
+    from gateway.domain.model.timefmt import microseconds
 
 TAGS = {"site": "plant", "area": "hall", "machine": "pump", "sensor": "VB-1"}
 EVENT = {

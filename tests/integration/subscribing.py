@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.config import MqttSection
-from gateway.domain.events import Message
+from gateway.domain.model.events import Message
 from gateway.errors import DeliveryError
 from gateway.mqtt.mqtt5_subscriber import Mqtt5Subscriber
 from gateway.mqtt.paho_subscriber import PahoSubscriber

@@ -12,11 +12,12 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway import app
+from gateway.app import run as app
 from gateway.config import Config, load
-from gateway.consumers import following
+from gateway.consumers import runner as following
 from gateway.errors import JournalUnavailableError
-from gateway.journal import FILE_NAME, Outbox, Reader, upkeep
+from gateway.journal import FILE_NAME, Outbox, Reader
+from gateway.journal.maintenance import retention as upkeep
 from tests.programs import to_toml
 from tests.servers.ports import HOST, free_port
 from tests.servers.waiting import until_async

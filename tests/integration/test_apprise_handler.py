@@ -6,8 +6,8 @@ import pytest
 
 from gateway.api import DeliveryError
 from gateway.errors import ConfigError
-from gateway.handlers import build_handler
-from gateway.handlers.isolation import Isolated
+from gateway.plugins.isolation import Isolated
+from gateway.plugins.registry import build_handler
 from tests.notifications import notification
 from tests.servers.webhook import WebhookServer
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from gateway.cli.asking import PATIENCE, Condition, condition
-from gateway.consumers.live import Live
+from gateway.cli.gateway_status import PATIENCE, Condition, condition
+from gateway.consumers.live_state import Live
 from gateway.web.app import create_app
 from gateway.web.ports import PageSettings, Services
 from gateway.web.server import listen, serve

@@ -11,8 +11,8 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from gateway.api import Context, DeliveryError, Trend
 from gateway.errors import TooMuchError
-from gateway.handlers import email
-from gateway.handlers.email import EmailHandler
+from gateway.handlers.mail import handler as email
+from gateway.handlers.mail.handler import EmailHandler
 from tests.notifications import notification
 from tests.servers.certificates import issue
 from tests.servers.smtp import SmtpServer

@@ -11,9 +11,9 @@ import httpx
 import pytest
 import yaml
 
-from gateway.consumers.influx import to_gateway_line
-from gateway.domain.events import FEATURES
-from gateway.web.metrics import Metrics
+from gateway.consumers.influx.writer import to_gateway_line
+from gateway.domain.model.events import FEATURES
+from gateway.telemetry.metrics import Metrics
 from tests.servers.influxdb import Influx
 
 GRAFANA = Path(__file__).parents[2] / "config/grafana"

@@ -8,7 +8,7 @@ from pydantic import AnyHttpUrl
 from structlog.testing import capture_logs
 
 from gateway.config import HeartbeatSection
-from gateway.heartbeat import beat
+from gateway.telemetry.heartbeat import beat
 from tests.servers.closing import stop_accepting
 from tests.servers.ports import HOST
 from tests.servers.waiting import until_async

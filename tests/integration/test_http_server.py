@@ -8,7 +8,7 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
-from gateway.consumers.live import SHOWN_SENSORS, Live
+from gateway.consumers.live_state import SHOWN_SENSORS, Live
 from gateway.errors import GatewayError
 from gateway.web import server as server_module
 from gateway.web.app import create_app

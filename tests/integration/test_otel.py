@@ -14,10 +14,11 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from structlog.testing import capture_logs
 
-from gateway.api import DeliveryError, Entry, StoredReading
+from gateway.api import DeliveryError
 from gateway.config import OtelSection
-from gateway.consumers.otel import Exporter, Lookups
-from gateway.domain.events import Fact, derive
+from gateway.consumers.otel.exporter import Exporter, Lookups
+from gateway.domain.engine.event_log import Entry, StoredReading
+from gateway.domain.model.events import Fact, derive
 from tests.programs import Gateway
 from tests.readings import NOON_NS, SECOND, Plant, event, message, plant, topic_of
 from tests.servers.mosquitto import Mosquitto

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from gateway.api import DeliveryError
-from gateway.handlers import recipients, replies, sms
+from gateway.handlers import recipients, sms
+from gateway.handlers.http import replies
 from gateway.handlers.sms import SmsHandler
 from tests.notifications import notification
 from tests.servers.ports import free_port

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.config import MqttSection
-from gateway.domain.events import Message
+from gateway.domain.model.events import Message
 from gateway.mqtt import inbox, subscriber
 from gateway.mqtt.mqtt5_subscriber import Mqtt5Subscriber
 from gateway.mqtt.paho_subscriber import PahoSubscriber

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from msgspec.structs import replace
 
-from gateway.domain import alerts as life
-from gateway.domain.alerts import Alert
-from gateway.domain.watch import Reception
+from gateway.domain.alerting import alert as life
+from gateway.domain.alerting.alert import Alert
+from gateway.domain.alerting.liveness import Reception
 from gateway.errors import ConflictError, NotFoundError, RefusedError
 from tests.readings import FIXED, NOON_NS, SECOND, Plant, reading
 

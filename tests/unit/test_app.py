@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import pytest
 
-from gateway import app
-from gateway.domain.watch import Reception
+from gateway.domain.alerting.liveness import Reception
 from gateway.errors import JournalUnavailableError
+from gateway.ingest import subscriptions, ticker
 from gateway.journal import Journal
 from gateway.mqtt.subscriber import Subscriber
 
@@ -29,15 +29,17 @@ class FullDisk:
         function(*arguments)
 
     def write_note(self, name: str, value: str) -> None:
-        assert name == app.SUBSCRIPTIONS
+        assert name == subscriptions.SUBSCRIPTIONS
         self.notes.append(json.loads(value))
 
 
 async def test_a_full_disk_does_not_end_what_notes_the_subscriptions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "_TRY_AGAIN", 0)
+    monkeypatch.setattr(subscriptions, "_TRY_AGAIN", 0)
     journal, subscriber = FullDisk(), SimpleNamespace(subscribed=asyncio.Event())
     subscriber.subscribed.set()
-    work = app.remember_subscriptions(cast("Subscriber", subscriber), cast("Journal", journal), ["a/+"], ["b/+"])
+    work = subscriptions.remember_subscriptions(
+        cast("Subscriber", subscriber), cast("Journal", journal), ["a/+"], ["b/+"]
+    )
     running = asyncio.ensure_future(work)
     while not running.done() and len(journal.notes) < 2:  # noqa: ASYNC110 - there is no event to wait for
         await asyncio.sleep(0)
@@ -63,10 +65,10 @@ async def test_nobody_was_silent_while_we_were_frozen(
         if len(seen) == len(rounds) - 1:
             raise Enough
 
-    monkeypatch.setattr(app, "_PASS_TIME_EVERY", 0)
+    monkeypatch.setattr(ticker, "_PASS_TIME_EVERY", 0)
     stopwatch = SimpleNamespace(monotonic_ns=lambda: next(clock) * 10**9, time_ns=lambda: 0)
-    monkeypatch.setattr(app, "time", stopwatch)
+    monkeypatch.setattr(ticker, "time", stopwatch)
     fake: Any = SimpleNamespace(call=call, pass_time=None, announce=lambda: None, next_seq=1, reasons=list)
     with pytest.raises(Enough):
-        await app._pass_time(fake, fake, fake, fake)  # noqa: SLF001 - it never returns
+        await ticker.pass_time(fake, fake, fake, fake)
     assert seen[-1] == Reception(rounds[-1] * 10**9, since * 10**9)

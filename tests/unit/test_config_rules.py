@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from gateway.config import Config, load_rules
-from gateway.config.reading import _NOT_JUDGING
+from gateway.config.loader import _NOT_JUDGING
 from gateway.config.sections import DetectionSection
 from tests.unit.test_config import DOCUMENTED
 

@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gateway.config import Config, load, noise_of, route_table, standing_silences
-from gateway.config.planning import zone_of
-from gateway.domain.events import microseconds
-from gateway.domain.routing import Matchers, Step
-from gateway.domain.schedule import Hours
+from gateway.config.to_notification import zone_of
+from gateway.domain.model.timefmt import microseconds
+from gateway.domain.notification.matching import Matchers
+from gateway.domain.notification.oncall import Hours
+from gateway.domain.notification.routing import Step
 from gateway.errors import ConfigError
-from gateway.plugins import build_plugins
+from gateway.plugins.registry import build_plugins
 
 BASE = """
 [gateway]
@@ -173,7 +174,7 @@ def test_traces_without_the_extra_are_refused_before_anything_starts(
     def missing(package: str) -> str:
         raise PackageNotFoundError(package)
 
-    monkeypatch.setattr("gateway.plugins.version", missing)
+    monkeypatch.setattr("gateway.plugins.registry.version", missing)
     with pytest.raises(ConfigError, match=r"pip install 'vibration-gateway\[otel\]'"):
         build_plugins(config)
 

@@ -13,11 +13,11 @@ from pydantic import BaseModel
 
 from gateway.cli import cli
 from gateway.config import Config, load
-from gateway.domain.decoding import REASONS
-from gateway.domain.events import FEATURES
-from gateway.domain.fact_types import FACT_TYPES
+from gateway.domain.engine.event_types import FACT_TYPES
+from gateway.domain.inputs.native import REASONS
+from gateway.domain.model.events import FEATURES
 from gateway.handlers import BUILT_IN
-from gateway.web.metrics import Metrics
+from gateway.telemetry.metrics import Metrics
 from simulator.cli import main as simulator
 
 ROOT = Path(__file__).parents[2]

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from gateway.domain.events import Flag, Message
-from gateway.domain.watch import TIME_PASSED, Reception
+from gateway.domain.alerting.liveness import TIME_PASSED, Reception
+from gateway.domain.model.events import Message
+from gateway.domain.model.reading import Flag
 from tests.readings import NOON_NS, SECOND, Plant, event, message, plant, reading
 
 LATENESS = 10 * SECOND

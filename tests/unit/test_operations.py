@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from gateway.commands import Operations
 from gateway.config import Config
-from gateway.domain.events import Message
-from gateway.domain.topics import TopicTemplates
+from gateway.domain.inputs.topics import TopicTemplates
+from gateway.domain.model.events import Message
 from gateway.errors import ConfigError, ConflictError, GatewayError, NotFoundError
 from gateway.journal import Stream
-from gateway.operations import LINK_KEY_FILE, TOKEN_FILE, Operations, http_token, link_key
+from gateway.security.secrets import LINK_KEY_FILE, TOKEN_FILE, http_token, link_key
 from tests.readings import TEMPLATE, Plant, event, message, plant, reading
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from gateway.domain.alerts import CLEARED, ESCALATED, RAISED
-from gateway.domain.baseline_facts import BASELINE_LEARNED
-from gateway.domain.events import Fact, Flag
-from gateway.domain.rules import Rules
-from gateway.domain.sensors import Sensor
+from gateway.domain.alerting.alert import CLEARED, ESCALATED, RAISED
+from gateway.domain.detection.baseline_events import BASELINE_LEARNED
+from gateway.domain.detection.rules import Rules
+from gateway.domain.detection.state import Sensor
+from gateway.domain.model.events import Fact
+from gateway.domain.model.reading import Flag
 from tests.readings import NOON_NS, SECOND, Plant, event, message, plant, reading, topic_of
 
 DAY = 86_400

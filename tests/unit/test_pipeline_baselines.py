@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.domain.alerts import CLEARED, ESCALATED, RAISED
-from gateway.domain.rules import Rules, Threshold
+from gateway.domain.alerting.alert import CLEARED, ESCALATED, RAISED
+from gateway.domain.detection.rules import Rules, Threshold
 from gateway.errors import ConflictError, JournalUnavailableError, NotFoundError
 from tests.readings import FIXED, NOON_NS, Plant, plant, reading
 

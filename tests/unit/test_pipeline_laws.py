@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from gateway import pipeline as pipeline_module
-from gateway.domain.alerts import CLEARED, ESCALATED, RAISED
-from gateway.domain.events import Message
-from gateway.domain.rules import Rules
+from gateway.domain.alerting.alert import CLEARED, ESCALATED, RAISED
+from gateway.domain.detection.rules import Rules
+from gateway.domain.model.events import Message
+from gateway.ingest import processor as pipeline_module
 from tests.readings import FIXED, SECOND, event, message, plant, split, topic_of
 
 DAY = 86_400

@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from gateway import pipeline as pipeline_module
-from gateway.domain.alerts import ACKNOWLEDGED, CLEARED, ESCALATED, RAISED, RETURNED, SHELVED, UNSHELVED, Alert
-from gateway.domain.batch import Batch
-from gateway.domain.events import Flag, Message
-from gateway.domain.rules import Rules
-from gateway.domain.topics import TopicTemplates
-from gateway.domain.watch import Reception
+from gateway.domain.alerting.alert import ACKNOWLEDGED, CLEARED, ESCALATED, RAISED, RETURNED, SHELVED, UNSHELVED, Alert
+from gateway.domain.alerting.liveness import Reception
+from gateway.domain.detection.rules import Rules
+from gateway.domain.engine.unit_of_work import Batch
+from gateway.domain.inputs.topics import TopicTemplates
+from gateway.domain.model.events import Message
+from gateway.domain.model.reading import Flag
 from gateway.errors import JournalUnavailableError
+from gateway.ingest import processor as pipeline_module
 from tests.readings import FIXED, NOON_NS, SECOND, TEMPLATE, Plant, event, message, plant, reading
 
 DAY = 86_400

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway import pipeline as pipeline_module
-from gateway.domain.alerts import ACTIVE, CLEARED, RAISED, STALE
-from gateway.domain.decoding import KEPT_BYTES, MAX_MESSAGE_BYTES
-from gateway.domain.events import Message
-from gateway.domain.signals import MACHINE_STATE, SENSOR_STATUS, Signals
-from gateway.domain.watch import Reception
+from gateway.domain.alerting.alert import ACTIVE, CLEARED, RAISED, STALE
+from gateway.domain.alerting.liveness import Reception
+from gateway.domain.inputs.native import KEPT_BYTES, MAX_MESSAGE_BYTES
+from gateway.domain.inputs.status import Signals
+from gateway.domain.model.assets import MACHINE_STATE, SENSOR_STATUS
+from gateway.domain.model.events import Message
+from gateway.ingest import processor as pipeline_module
 from tests.readings import NOON_NS, SECOND, Plant, event, message, plant, reading
 
 STATE, STATUS = "vibration/plant-1/hall-2/pump-7/state", "vibration/plant-1/hall-2/pump-7/VB-1/status"

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from gateway import plugins
 from gateway.config import load
 from gateway.errors import ConfigError
-from gateway.plugins import build_consumer, build_plugins
+from gateway.plugins import registry as plugins
+from gateway.plugins.registry import build_consumer, build_plugins
 
 SECRET = "hunter2-and-more"
 LEAST = """

@@ -7,8 +7,8 @@ from collections.abc import Awaitable
 import pytest
 from structlog.testing import capture_logs
 
+from gateway.app.tasks import Tasks
 from gateway.errors import JournalError
-from gateway.tasks import Tasks
 
 
 async def fail() -> None:

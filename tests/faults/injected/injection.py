@@ -26,15 +26,15 @@ def _find(module: str, name: str) -> Any:
 
 
 # As Any: what is put into their place has other types
-PIPELINE: Any = importlib.import_module("gateway.pipeline")
-Journal = _find("gateway.journal.store", "Journal")
+PIPELINE: Any = importlib.import_module("gateway.ingest.processor")
+Journal = _find("gateway.journal.sqlite.writer", "Journal")
 Mqtt5Subscriber = _find("gateway.mqtt.mqtt5_subscriber", "Mqtt5Subscriber")
 PahoSubscriber = _find("gateway.mqtt.paho_subscriber", "PahoSubscriber")
 SUBSCRIBERS = (Mqtt5Subscriber, PahoSubscriber)
 HANDED_OVER = 0.1  # s in which paho's own thread has written what it was given
-Messages = _find("gateway.journal.messages", "Messages")
-InfluxWriter = _find("gateway.consumers.influx", "InfluxWriter")
-EmailHandler = _find("gateway.handlers.email", "EmailHandler")
+Messages = _find("gateway.journal.outbox.rows", "Messages")
+InfluxWriter = _find("gateway.consumers.influx.writer", "InfluxWriter")
+EmailHandler = _find("gateway.handlers.mail.handler", "EmailHandler")
 
 
 def die() -> None:

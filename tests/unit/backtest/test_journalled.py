@@ -8,10 +8,10 @@ import pytest
 from gateway.backtest.journalled import read_journal
 from gateway.backtest.recorded import Recorded
 from gateway.backtest.running import Outcome, run
-from gateway.domain.events import Fact, Message
-from gateway.domain.rules import DAY_NS, Rules
-from gateway.domain.sensors import Clocks
-from gateway.domain.watch import Reception
+from gateway.domain.alerting.liveness import Reception
+from gateway.domain.detection.rules import DAY_NS, Rules
+from gateway.domain.detection.timeline import Clocks
+from gateway.domain.model.events import Fact, Message
 from tests.readings import NOON_NS, SECOND, Plant, plant, reading
 
 RULES = Rules(learning_readings=5, learning_ns=0, settling_ns=0, silent_after_ns=60 * SECOND)

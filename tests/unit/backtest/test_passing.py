@@ -4,11 +4,12 @@ from collections.abc import Iterator, Sequence
 
 from gateway.backtest.recorded import Recorded
 from gateway.backtest.running import Outcome, run
-from gateway.domain.baseline_facts import BASELINE_RELEARN, BASELINE_SET
-from gateway.domain.events import Fact, ReadingData, VibrationRecorded
-from gateway.domain.rules import DAY_NS, Rules
-from gateway.domain.sensors import Clocks
-from gateway.domain.watch import time_passed
+from gateway.domain.alerting.liveness import time_passed
+from gateway.domain.detection.baseline_events import BASELINE_RELEARN, BASELINE_SET
+from gateway.domain.detection.rules import DAY_NS, Rules
+from gateway.domain.detection.timeline import Clocks
+from gateway.domain.model.events import Fact
+from gateway.domain.model.reading import ReadingData, VibrationRecorded
 from tests.readings import FIXED, NOON, NOON_NS, SECOND
 
 MINUTE = 60 * SECOND

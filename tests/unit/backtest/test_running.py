@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from gateway.backtest.recorded import Recorded
 from gateway.backtest.running import AlertEntry, Outcome, run, run_config
 from gateway.config import load_rules
-from gateway.domain.events import ReadingData, VibrationRecorded
-from gateway.domain.rules import DAY_NS
-from gateway.domain.sensors import Clocks
+from gateway.domain.detection.rules import DAY_NS
+from gateway.domain.detection.timeline import Clocks
+from gateway.domain.model.reading import ReadingData, VibrationRecorded
 from tests.readings import FIXED, NOON, NOON_NS, SECOND, plant, reading
 
 DAY = Clocks(DAY_NS // 1000)

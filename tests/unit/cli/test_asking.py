@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Self
 import msgspec
 import pytest
 
-from gateway.cli import asking
-from gateway.cli.asking import reasons_in
+from gateway.cli import gateway_status as asking
+from gateway.cli.gateway_status import reasons_in
 from gateway.config import load_http
 from gateway.config.values import local_url
 from tests.unit.cli.conftest import Run

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.rules import Rules
+from gateway.domain.detection.rules import Rules
 from tests.readings import plant, reading
 from tests.unit.cli.conftest import Run
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.api import DeliveryError, Notification
+from gateway.api import DeliveryError
+from gateway.domain.notification.model import Notification
 from gateway.handlers.memory import MemoryHandler
 from gateway.journal import Reader
 from tests.readings import Plant, plant, reading

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from pyarrow import parquet
 
 from gateway.cli.events import events
-from gateway.cli.exporting import Csv
-from gateway.journal import export
+from gateway.cli.export import Csv
+from gateway.journal.queries import export
 from tests.readings import Plant, event, message, reading
 from tests.unit.cli.conftest import Run
 

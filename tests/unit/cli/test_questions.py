@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from gateway.api import Notification, OutboxItem, Planning
-from gateway.domain.sensors import UNKNOWN_NS
-from gateway.domain.watch import Reception
-from gateway.journal.messages import Messages, Outcome
+from gateway.domain.alerting.liveness import Reception
+from gateway.domain.detection.state import UNKNOWN_NS
+from gateway.domain.notification.model import Notification
+from gateway.domain.notification.outbox import OutboxItem, Planning
+from gateway.journal.outbox.rows import Messages, Outcome
 from tests.readings import NOON, NOON_NS, Plant, event, message, plant, reading
 from tests.unit.cli.conftest import Run
 

@@ -12,11 +12,12 @@ import click
 import pytest
 from structlog.testing import capture_logs
 
-from gateway import app
-from gateway.cli import cli, logs, running
+from gateway.app import run as app
+from gateway.cli import cli, logs
+from gateway.cli import run as running
 from gateway.config import Config, load
 from gateway.errors import GatewayError
-from gateway.plugins import Plugins
+from gateway.plugins.registry import Plugins
 
 
 @pytest.mark.parametrize("problem", [GatewayError("port 80 is taken"), OSError("no such file"), KeyError("url")])

@@ -16,7 +16,7 @@ from rich.console import Console
 from gateway.cli import output
 from gateway.cli.output import Moment
 from gateway.cli.tables import Id, lines, short_time
-from gateway.domain.events import Message
+from gateway.domain.model.events import Message
 from tests.readings import Plant, event, message, plant, reading, topic_of
 from tests.unit.cli.conftest import Run
 

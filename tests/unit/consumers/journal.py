@@ -8,10 +8,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from gateway.api import Entry, OutboxItem, OutboxState, Planning, Step, StoredReading
-from gateway.domain.events import Fact
-from gateway.domain.silences import Silence
-from gateway.domain.telling import Withdrawal, Withheld, fact_of
+from gateway.domain.engine.event_log import Entry, Step, StoredReading
+from gateway.domain.model.events import Fact
+from gateway.domain.notification.model import Withdrawal, Withheld, fact_of
+from gateway.domain.notification.outbox import OutboxItem, OutboxState, Planning
+from gateway.domain.notification.silences import Silence
 from gateway.errors import JournalUnavailableError
 from tests.servers.waiting import until_async
 

@@ -8,9 +8,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from gateway.api import Entry, Handler, Notification
-from gateway.consumers.notifier import Notifier
-from gateway.domain.routing import Route, RouteTable
+from gateway.api import Handler
+from gateway.consumers.delivery import Notifier
+from gateway.domain.engine.event_log import Entry
+from gateway.domain.notification.model import Notification
+from gateway.domain.notification.routing import Route, RouteTable
 from tests.plant import alert_entry, alert_of
 from tests.unit.consumers.journal import MemoryJournal
 

@@ -4,8 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.api import DeliveryError
-from gateway.consumers.announcer import Announcer, alert_topic
-from gateway.domain.events import Fact
+from gateway.consumers.mqtt_alerts import Announcer, alert_topic
+from gateway.domain.model.events import Fact
 from tests.plant import alert_entry, alert_of, stored
 
 

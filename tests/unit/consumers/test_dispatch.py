@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from gateway.api import DeliveryError
-from gateway.consumers import dispatch, following, notifier
-from gateway.consumers.dispatch import items_of, notification_of
-from gateway.consumers.notifier import Notifier
-from gateway.domain.planning.noise import Noise
-from gateway.domain.routing import Route, RouteTable, Step
-from gateway.domain.telling import FAILED, Planned
+from gateway.consumers import delivery as notifier
+from gateway.consumers import notification_planning as dispatch
+from gateway.consumers import runner as following
+from gateway.consumers.delivery import Notifier
+from gateway.consumers.notification_planning import items_of, notification_of
+from gateway.domain.notification.flood import Noise
+from gateway.domain.notification.model import FAILED, Planned
+from gateway.domain.notification.routing import Route, RouteTable, Step
 from tests.plant import alert_entry, alert_of
 from tests.unit.consumers.journal import MemoryJournal, eventually
 from tests.unit.consumers.notifying import SECOND, Scripted, critical, fresh, running, warning

@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.api import DeliveryError, Entry, Step, StoredReading
-from gateway.consumers import following
-from gateway.consumers.following import Foreign, follow, watch
+from gateway.api import DeliveryError
+from gateway.consumers import runner as following
+from gateway.consumers.runner import Foreign, follow, watch
+from gateway.domain.engine.event_log import Entry, Step, StoredReading
 from gateway.errors import JournalError, JournalUnavailableError
 from tests.plant import alert_entry, alert_of, stored
 from tests.unit.consumers.journal import MemoryJournal, eventually

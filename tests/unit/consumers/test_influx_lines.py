@@ -14,10 +14,10 @@ from urllib3 import HTTPHeaderDict
 
 from gateway.api import DeliveryError
 from gateway.config import InfluxSection
-from gateway.consumers import influx
-from gateway.consumers.influx import InfluxWriter, to_gateway_line, to_lines
-from gateway.domain.events import FEATURES
-from gateway.web.metrics import Metrics
+from gateway.consumers.influx import writer as influx
+from gateway.consumers.influx.writer import InfluxWriter, to_gateway_line, to_lines
+from gateway.domain.model.events import FEATURES
+from gateway.telemetry.metrics import Metrics
 from tests.plant import NOON_NS, alert_entry, alert_of, stored
 
 UNESCAPED = {char: re.compile(rf"(?<!\\){char}") for char in " ,="}

@@ -5,8 +5,9 @@ from itertools import pairwise
 
 import pytest
 
-from gateway.consumers.live import POINTS, ROW, SHOWN_ALERTS, SHOWN_SENSORS, TRENDS, Live
-from gateway.domain.events import Fact, Flag
+from gateway.consumers.live_state import POINTS, ROW, SHOWN_ALERTS, SHOWN_SENSORS, TRENDS, Live
+from gateway.domain.model.events import Fact
+from gateway.domain.model.reading import Flag
 from tests.plant import KnownSensor, alert_entry, alert_of, place, stored
 
 

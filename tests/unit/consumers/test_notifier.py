@@ -8,12 +8,14 @@ import pytest
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from gateway.api import DeliveryError, OutboxItem, Planning
-from gateway.consumers import following, notifier
-from gateway.consumers import stored as waiting
-from gateway.consumers.notifier import BREAK_AFTER, EXPIRY_NS, Notifier
-from gateway.domain.routing import RouteTable
-from gateway.domain.telling import FAILED, SENT, SUPPRESSED
+from gateway.api import DeliveryError
+from gateway.consumers import delivery as notifier
+from gateway.consumers import outbox_port as waiting
+from gateway.consumers import runner as following
+from gateway.consumers.delivery import BREAK_AFTER, EXPIRY_NS, Notifier
+from gateway.domain.notification.model import FAILED, SENT, SUPPRESSED
+from gateway.domain.notification.outbox import OutboxItem, Planning
+from gateway.domain.notification.routing import RouteTable
 from gateway.handlers.memory import MemoryHandler
 from tests.notifications import CRITICAL
 from tests.unit.consumers.journal import MemoryJournal, eventually

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from gateway.api import DeliveryError, Notification
-from gateway.consumers import notifier
+from gateway.api import DeliveryError
+from gateway.consumers import delivery as notifier
+from gateway.domain.notification.model import Notification
 from tests.unit.consumers.journal import MemoryJournal, eventually
 from tests.unit.consumers.notifying import running, warning
 

@@ -2,9 +2,9 @@ from typing import Any
 
 import msgspec
 
-from gateway.domain.alerts import CLEARED, ESCALATED, RAISED, Alert, Cause, apply, apply_condition, describe
-from gateway.domain.detection import Change, Finding
-from gateway.domain.events import Fact, Severity
+from gateway.domain.alerting.alert import CLEARED, ESCALATED, RAISED, Alert, Cause, apply, apply_condition, describe
+from gateway.domain.detection.detector import Change, Finding
+from gateway.domain.model.events import Fact, Severity
 
 SECOND = 10**9
 SHOWN = {

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from gateway.domain.baseline import CAPACITY, Baseline, Learning, learn, running_from
-from gateway.domain.detection import Change, Sample, choose_baseline, evaluate
-from gateway.domain.events import Level
-from gateway.domain.limits import limits
-from gateway.domain.rules import Rules
-from gateway.domain.sensors import SensorState
+from gateway.domain.detection.baseline import CAPACITY, Baseline, Learning, learn, running_from
+from gateway.domain.detection.detector import Change, Sample, choose_baseline, evaluate
+from gateway.domain.detection.limits import limits
+from gateway.domain.detection.rules import Rules
+from gateway.domain.detection.state import SensorState
+from gateway.domain.model.events import Level
 
 SECOND = 10**9
 HOUR = 3600 * SECOND

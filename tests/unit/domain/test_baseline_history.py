@@ -1,6 +1,11 @@
-from gateway.domain.baseline_facts import BASELINE_LEARNED, BASELINE_RELEARN, BASELINE_SET
-from gateway.domain.baseline_history import current, described
-from gateway.domain.events import Fact
+from gateway.domain.detection.baseline_events import (
+    BASELINE_LEARNED,
+    BASELINE_RELEARN,
+    BASELINE_SET,
+    current,
+    described,
+)
+from gateway.domain.model.events import Fact
 
 
 def fact(type_: str, version: int = 0, sensor: str = "VB-1", state: str | None = "") -> Fact:

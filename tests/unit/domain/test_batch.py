@@ -1,4 +1,4 @@
-from gateway.domain.batch import Batch
+from gateway.domain.engine.unit_of_work import Batch
 
 
 def test_readings_of_one_time_are_found_whenever_one_asks() -> None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.clock import FUTURE_TOLERANCE_US, WINDOW, OurClock
+from gateway.domain.detection.gateway_clock import FUTURE_TOLERANCE_US, WINDOW, OurClock
 
 HOUR_US = 3600 * 10**6
 DAY_US = 24 * HOUR_US

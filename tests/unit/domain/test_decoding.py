@@ -5,8 +5,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.domain.decoding import EVENT, KEPT_BYTES, MARGIN, MAX_ELEMENTS, MAX_ID, MAX_MESSAGE_BYTES, REASONS, decode
-from gateway.domain.events import Rejected, VibrationRecorded
+from gateway.domain.inputs.native import (
+    EVENT,
+    KEPT_BYTES,
+    MARGIN,
+    MAX_ELEMENTS,
+    MAX_ID,
+    MAX_MESSAGE_BYTES,
+    REASONS,
+    decode,
+)
+from gateway.domain.model.events import Rejected
+from gateway.domain.model.reading import VibrationRecorded
 from tests.readings import event
 
 TAGS = {"sensor": "VB-1", "machine": "pump-7"}
@@ -132,7 +142,7 @@ def test_of_a_message_beyond_the_bound_only_the_beginning_is_kept_and_nothing_is
     monkeypatch: pytest.MonkeyPatch, tags: dict[str, str] | None
 ) -> None:
     """15 million elements took 2.3 GB; the gateway was killed, and the message came again for ever."""
-    monkeypatch.delattr("gateway.domain.decoding._ARRAY")
+    monkeypatch.delattr("gateway.domain.inputs.native._ARRAY")
     payload = b"[" + b"1," * (MAX_MESSAGE_BYTES // 2) + b"1]"
     found = only(payload, tags)
     assert isinstance(found, Rejected)

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.domain.baseline import Baseline
-from gateway.domain.detection import Change, Finding, Sample, evaluate
-from gateway.domain.events import Level
-from gateway.domain.reasons import number
-from gateway.domain.rules import Rules
-from gateway.domain.sensors import SensorState
+from gateway.domain.detection.baseline import Baseline
+from gateway.domain.detection.detector import Change, Finding, Sample, evaluate
+from gateway.domain.detection.reasons import number
+from gateway.domain.detection.rules import Rules
+from gateway.domain.detection.state import SensorState
+from gateway.domain.model.events import Level
 
 SECOND = 10**9
 RULES = Rules(baseline=4.0)

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.domain.detection import Change, Sample, evaluate
-from gateway.domain.events import Level
-from gateway.domain.rules import Rules
-from gateway.domain.sensors import SensorState
-from gateway.journal.states import decode_state, encode_state
+from gateway.domain.detection.detector import Change, Sample, evaluate
+from gateway.domain.detection.rules import Rules
+from gateway.domain.detection.state import SensorState
+from gateway.domain.model.events import Level
+from gateway.journal.sqlite.codec import decode_state, encode_state
 
 SECOND = 10**9
 LEARNED = Rules(learning_readings=12, learning_ns=0, settling_ns=2 * SECOND)

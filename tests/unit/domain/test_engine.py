@@ -8,15 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from gateway.domain.alerts import CLEARED, ESCALATED, RAISED
-from gateway.domain.baseline_facts import BASELINE_RELEARN, BASELINE_SET
-from gateway.domain.decoding import EVENT
-from gateway.domain.engine import Engine
-from gateway.domain.events import VibrationRecorded, microseconds
-from gateway.domain.open_alerts import Change
-from gateway.domain.rules import Rules
-from gateway.domain.sensors import Clocks, Sensor, SensorState
-from gateway.domain.watch import TIME_PASSED, Reception
+from gateway.domain.alerting.alert import CLEARED, ESCALATED, RAISED
+from gateway.domain.alerting.liveness import TIME_PASSED, Reception
+from gateway.domain.alerting.open_alerts import Change
+from gateway.domain.detection.baseline_events import BASELINE_RELEARN, BASELINE_SET
+from gateway.domain.detection.rules import Rules
+from gateway.domain.detection.state import Sensor, SensorState
+from gateway.domain.detection.timeline import Clocks
+from gateway.domain.engine.engine import Engine
+from gateway.domain.inputs.native import EVENT
+from gateway.domain.model.reading import VibrationRecorded
+from gateway.domain.model.timefmt import microseconds
 from gateway.errors import ConflictError, NotFoundError
 from tests.readings import FIXED, NOON_NS, SECOND, event
 

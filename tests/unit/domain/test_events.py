@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.events import derive, derived_id, microseconds, rfc3339
+from gateway.domain.model.events import derive, derived_id
+from gateway.domain.model.timefmt import microseconds, rfc3339
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from gateway.domain.alerts import ACTIVE, CLEARED, RAISED, STALE
-from gateway.domain.baseline import Baseline
-from gateway.domain.detection import Sample
-from gateway.domain.events import VibrationRecorded
-from gateway.domain.health import LEAST_RUN, examine
-from gateway.domain.open_alerts import Change
-from gateway.domain.operating import put_baseline
-from gateway.domain.rules import Rules
-from gateway.domain.sensors import SensorState
+from gateway.domain.alerting.alert import ACTIVE, CLEARED, RAISED, STALE
+from gateway.domain.alerting.open_alerts import Change
+from gateway.domain.detection.baseline import Baseline
+from gateway.domain.detection.detector import Sample
+from gateway.domain.detection.operating_state import put_baseline
+from gateway.domain.detection.rules import Rules
+from gateway.domain.detection.sensor_faults import LEAST_RUN, examine
+from gateway.domain.detection.state import SensorState
+from gateway.domain.model.reading import VibrationRecorded
 from tests.readings import FIXED, SECOND
 from tests.unit.domain.test_engine import engine, recorded, sensor, take, types
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from gateway.domain.baseline import Baseline
-from gateway.domain.detection import Sample, evaluate
-from gateway.domain.iso import Group, Support, alarm, trip
-from gateway.domain.limits import limits
-from gateway.domain.rules import Rules, Threshold
-from gateway.domain.sensors import SensorState
+from gateway.domain.detection.baseline import Baseline
+from gateway.domain.detection.detector import Sample, evaluate
+from gateway.domain.detection.iso10816 import Group, Support, alarm, trip
+from gateway.domain.detection.limits import limits
+from gateway.domain.detection.rules import Rules, Threshold
+from gateway.domain.detection.state import SensorState
 
 SECOND = 10**9
 

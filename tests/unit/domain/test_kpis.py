@@ -6,8 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.events import Fact
-from gateway.domain.kpis import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, AlertEvent, Kpis, alert_event, assess, kpis
+from gateway.domain.alerting.kpis import (
+    DAY_NS,
+    HOUR_NS,
+    MINUTE_NS,
+    SECOND_NS,
+    AlertEvent,
+    Kpis,
+    alert_event,
+    assess,
+    kpis,
+)
+from gateway.domain.model.events import Fact
 
 _ids = count()
 

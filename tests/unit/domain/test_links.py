@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.links import AckLink, sign, verify
+from gateway.security.ack_links import AckLink, sign, verify
 
 KEY = b"a key of this gateway"
 LINK = AckLink("9d0f8b52", "Anna Öberg", 1_700_000_000_000_000_000)

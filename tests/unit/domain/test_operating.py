@@ -4,10 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.baseline import Baseline
-from gateway.domain.operating import MAX_STATES, OTHER, enter, forget_baselines, known_baselines, put_baseline, state_of
-from gateway.domain.rules import Rules
-from gateway.domain.sensors import SensorState
+from gateway.domain.detection.baseline import Baseline
+from gateway.domain.detection.operating_state import (
+    MAX_STATES,
+    OTHER,
+    enter,
+    forget_baselines,
+    known_baselines,
+    put_baseline,
+    state_of,
+)
+from gateway.domain.detection.rules import Rules
+from gateway.domain.detection.state import SensorState
 
 RULES = Rules(stopped_states=frozenset({"aus"}))
 

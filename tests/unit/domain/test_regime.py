@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.baseline_facts import BASELINE_RELEARN
-from gateway.domain.engine import Engine
-from gateway.domain.regime import REGIME_CHANGED
-from gateway.domain.rules import Rules
-from gateway.domain.sensors import Clocks, Sensor, SensorState
+from gateway.domain.detection.baseline_events import BASELINE_RELEARN
+from gateway.domain.detection.machine_shift import REGIME_CHANGED
+from gateway.domain.detection.rules import Rules
+from gateway.domain.detection.state import Sensor, SensorState
+from gateway.domain.detection.timeline import Clocks
+from gateway.domain.engine.engine import Engine
 from tests.readings import NOON_NS
 from tests.unit.domain.test_engine import recorded, take, types
 

@@ -5,10 +5,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from bench.telling import microseconds_per_alert
-from gateway.domain.routing import Index, Matchers, Route, RouteTable, Step
-from gateway.domain.schedule import Rota
-from gateway.domain.silences import Silence, Silences
-from gateway.domain.telling import Item
+from gateway.domain.notification.matching import Index, Matchers
+from gateway.domain.notification.model import Item
+from gateway.domain.notification.oncall import Rota
+from gateway.domain.notification.routing import Route, RouteTable, Step
+from gateway.domain.notification.silences import Silence, Silences
 from tests.unit.domain.test_schedule import STOCKHOLM
 
 WARNING = Item("c", "raised", "a", "machine", "warning", "VB-1", "", 0, 0, "plant", "hall-2", "pump-7")

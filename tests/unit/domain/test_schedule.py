@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.domain.schedule import Hours, Rota
+from gateway.domain.notification.oncall import Hours, Rota
 
 STOCKHOLM, NEW_YORK, LORD_HOWE = (
     ZoneInfo(name) for name in ("Europe/Stockholm", "America/New_York", "Australia/Lord_Howe")

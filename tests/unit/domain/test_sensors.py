@@ -3,9 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.clock import FUTURE_TOLERANCE_US
-from gateway.domain.events import Flag
-from gateway.domain.sensors import EARLIEST_US, Clocks, SensorState, place
+from gateway.domain.detection.gateway_clock import FUTURE_TOLERANCE_US
+from gateway.domain.detection.state import SensorState
+from gateway.domain.detection.timeline import EARLIEST_US, Clocks, place
+from gateway.domain.model.reading import Flag
 
 HOUR_US = 3600 * 1_000_000
 DAY_US = 24 * HOUR_US

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from gateway.domain.alerts import (
+from gateway.domain.alerting.alert import (
     ACKNOWLEDGED,
     ACTIVE,
     CLEARED,
@@ -14,12 +14,13 @@ from gateway.domain.alerts import (
     UNSHELVED,
     Alert,
 )
-from gateway.domain.engine import Engine
-from gateway.domain.events import rfc3339
-from gateway.domain.open_alerts import Change
-from gateway.domain.rules import Rules
-from gateway.domain.sensors import Clocks, Sensor
-from gateway.domain.watch import SHELVING, TIME_PASSED, Reception
+from gateway.domain.alerting.liveness import SHELVING, TIME_PASSED, Reception
+from gateway.domain.alerting.open_alerts import Change
+from gateway.domain.detection.rules import Rules
+from gateway.domain.detection.state import Sensor
+from gateway.domain.detection.timeline import Clocks
+from gateway.domain.engine.engine import Engine
+from gateway.domain.model.timefmt import rfc3339
 from gateway.errors import ConflictError, NotFoundError, RefusedError
 from tests.readings import FIXED, NOON_NS, SECOND
 from tests.unit.domain.test_engine import DAY_US, recorded, sensor, take, types

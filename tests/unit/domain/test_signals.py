@@ -4,17 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.decoding import REASONS
-from gateway.domain.events import Message, Rejected
-from gateway.domain.signals import (
-    MACHINE_STATE,
-    SENSOR_STATUS,
-    MachineState,
-    SensorStatus,
-    Signals,
-    state_topics,
-    status_topics,
-)
+from gateway.domain.inputs.native import REASONS
+from gateway.domain.inputs.status import Signals, state_topics, status_topics
+from gateway.domain.model.assets import MACHINE_STATE, SENSOR_STATUS, MachineState, SensorStatus
+from gateway.domain.model.events import Message, Rejected
 from tests.readings import SIGNALS, TEMPLATE
 
 STATE, STATUS = "vibration/plant-1/hall-2/pump-7/state", "vibration/plant-1/hall-2/pump-7/VB-1/status"

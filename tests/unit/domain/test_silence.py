@@ -6,14 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.alerts import ACTIVE, CLEARED, RAISED, STALE, UPDATED, Alert, Cause, apply_faults
-from gateway.domain.engine import Engine
-from gateway.domain.events import in_words
-from gateway.domain.open_alerts import Change
-from gateway.domain.rules import Rules
-from gateway.domain.sensors import UNKNOWN_NS, Clocks, Sensor, SensorState, allowance_ns, hear
-from gateway.domain.signals import SensorStatus
-from gateway.domain.watch import SENSOR_FORGOTTEN, SILENCE, TIME_PASSED, Reception
+from gateway.domain.alerting.alert import ACTIVE, CLEARED, RAISED, STALE, UPDATED, Alert, Cause, apply_faults
+from gateway.domain.alerting.liveness import SENSOR_FORGOTTEN, SILENCE, TIME_PASSED, Reception
+from gateway.domain.alerting.open_alerts import Change
+from gateway.domain.detection.rules import Rules
+from gateway.domain.detection.state import UNKNOWN_NS, Sensor, SensorState, allowance_ns, hear
+from gateway.domain.detection.timeline import Clocks
+from gateway.domain.engine.engine import Engine
+from gateway.domain.model.assets import SensorStatus
+from gateway.domain.model.timefmt import in_words
 from tests.readings import FIXED, NOON_NS, SECOND
 from tests.unit.domain.test_engine import DAY_US, recorded, sensor, take, types
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.routing import Matchers
-from gateway.domain.silences import KINDS, mutes_everything, wanted
+from gateway.domain.notification.matching import Matchers
+from gateway.domain.notification.silences import KINDS, mutes_everything, wanted
 
 TIME_NS = 1_700_000_000 * 10**9
 

@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.domain.topics import TopicTemplates
+from gateway.domain.inputs.topics import TopicTemplates
 
 READING = "vibration/{site}/{area}/{machine}/{sensor}/reading"
 

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.decoding import EVENT, decode
-from gateway.domain.events import Rejected, VibrationRecorded
-from gateway.domain.traceparent import carried_by, is_valid, of_properties
+from gateway.domain.inputs.native import EVENT, decode
+from gateway.domain.inputs.traceparent import carried_by, is_valid, of_properties
+from gateway.domain.model.events import Rejected
+from gateway.domain.model.reading import VibrationRecorded
 from tests.readings import event
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

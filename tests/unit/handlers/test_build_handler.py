@@ -8,10 +8,10 @@ import pytest
 from pydantic import BaseModel
 
 from gateway import handlers
-from gateway.api import Notification
+from gateway.domain.notification.model import Notification
 from gateway.errors import ConfigError
-from gateway.handlers import build_handler
-from gateway.handlers.email import EmailHandler
+from gateway.handlers.mail.handler import EmailHandler
+from gateway.plugins.registry import HANDLER_GROUP, build_handler
 
 SECRET = "hunter2-and-more"
 EMAIL = {"host": "smtp.example.com", "from": "gateway@example.com", "to": ["anna@example.com"]}
@@ -216,7 +216,7 @@ def test_hides_values_in_what_a_third_party_says(
 
 
 def test_a_third_party_that_cannot_be_imported_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    missing = EntryPoint("pager", "no_such_module:Pager", handlers.GROUP)
+    missing = EntryPoint("pager", "no_such_module:Pager", HANDLER_GROUP)
     monkeypatch.setattr(handlers, "entry_points", lambda **_: [missing])
     assert problems_of("pager", {}) == ["handlers.ours.type: pager cannot be loaded: No module named 'no_such_module'"]
 

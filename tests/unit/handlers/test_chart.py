@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gateway.api import Trend
-from gateway.handlers import chart
+from gateway.handlers.mail import chart
 
 HOUR = 3_600_000_000_000
 NOW = 1_696_005_145_000_000_000

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.api import Context, Notification
-from gateway.handlers.email import EmailHandler
+from gateway.api import Context
+from gateway.domain.notification.model import Notification
+from gateway.handlers.mail.handler import EmailHandler
 from tests.notifications import CRITICAL, notification, saying
 
 SETTINGS = {"host": "smtp.example.com", "from": "gateway@example.com", "to": ["anna@example.com", "Bert <b@x.org>"]}

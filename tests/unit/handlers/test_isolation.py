@@ -6,9 +6,10 @@ from datetime import UTC
 
 import pytest
 
-from gateway.api import Context, DeliveryError, Notification, Trend
-from gateway.handlers import attach
-from gateway.handlers.isolation import Isolated
+from gateway.api import Context, DeliveryError, Trend
+from gateway.domain.notification.model import Notification
+from gateway.plugins.isolation import Isolated
+from gateway.plugins.registry import attach
 from tests.notifications import CRITICAL
 
 

@@ -1,7 +1,7 @@
 import httpx
 import pytest
 
-from gateway.handlers.replies import LONGEST_WAIT, retry_after
+from gateway.handlers.http.replies import LONGEST_WAIT, retry_after
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.api import Notification
+from gateway.domain.notification.model import Notification
 from gateway.handlers import sms
-from gateway.handlers.gsm7 import BASIC, LONGEST, to_gsm7
+from gateway.handlers.text.gsm7 import BASIC, LONGEST, to_gsm7
 from tests.notifications import CRITICAL, TEXTS, notification
 
 

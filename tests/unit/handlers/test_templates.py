@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.handlers import wording
-from gateway.handlers.templates import Template
+from gateway.handlers.text import wording
+from gateway.handlers.text.templates import Template
 from tests.notifications import notification
 
 VALUES = dict.fromkeys(wording.FIELDS, "x") | {"sensor": "VB-1", "reason": "{machine} {{", "machine": ""}

@@ -2,7 +2,8 @@ from datetime import UTC
 
 import pytest
 
-from gateway.handlers import wording
+from gateway.handlers.text import wording
+from gateway.security.redact import redact
 from tests.notifications import notification
 
 
@@ -26,7 +27,7 @@ def test_one_line_is_as_long_as_allowed(limit: int, line: str) -> None:
 
 
 def test_redact_replaces_a_secret_inside_a_longer_one_and_leaves_short_ones() -> None:
-    assert wording.redact("abcdefgh abcd ab", ["abcd", "abcdefgh", "ab"]) == "*** *** ab"
+    assert redact("abcdefgh abcd ab", ["abcd", "abcdefgh", "ab"]) == "*** *** ab"
 
 
 @pytest.mark.parametrize(("ratio", "text"), [(1.649, "1.6 × baseline"), (1e300, "over 1000 × baseline")])

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from gateway.api import OutboxItem, Planning
-from gateway.domain.events import Fact
-from gateway.domain.telling import FAILED, SUPPRESSED, Item, Withdrawal, Withheld, fact_of
+from gateway.domain.model.events import Fact
+from gateway.domain.notification.model import FAILED, SUPPRESSED, Item, Withdrawal, Withheld, fact_of
+from gateway.domain.notification.outbox import OutboxItem, Planning
 from gateway.journal import account_of, latest_changes
-from gateway.journal.database import load_queries
-from gateway.journal.messages import Messages, Outcome
+from gateway.journal.outbox.rows import Messages, Outcome
+from gateway.journal.sqlite.connection import load_queries
 from tests.notifications import CRITICAL, notification
 from tests.readings import NOON_NS, Plant, plant, reading
 

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.errors import JournalError, JournalUnavailableError
 from gateway.journal import FILE_NAME, Journal, Reader, StateLock, copy
-from gateway.journal.database import load_queries, migrations, open_for_reading, open_for_writing
+from gateway.journal.sqlite.connection import load_queries, migrations, open_for_reading, open_for_writing
 from tests.readings import plant, reading
 
 VERSION_1 = Path(__file__).parents[2] / "data/journal-v1.sql"

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from gateway.api import Step
-from gateway.domain.events import Flag
+from gateway.domain.engine.event_log import Step
+from gateway.domain.model.reading import Flag
 from gateway.errors import GatewayError, JournalUnavailableError
 from gateway.journal import Reader, Stream, newest_readings
-from gateway.journal import reader as reading_side
-from gateway.journal.states import decode_tags
+from gateway.journal.queries import reader as reading_side
+from gateway.journal.sqlite.codec import decode_tags
 from tests.readings import NOON_NS, SECOND, Plant, event, message, plant, reading, topic_of
 
 DAY = 86_400
@@ -74,7 +74,7 @@ def test_steps_of_any_size_between_any_writes_neither_skip_nor_repeat(
 
 
 def test_a_step_is_bounded_in_bytes_too(here: Plant, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.journal.reader.MAX_STEP_BYTES", 2_500)
+    monkeypatch.setattr("gateway.journal.queries.reader.MAX_STEP_BYTES", 2_500)
     here.take(*(reading(second, metadata={"note": "x" * 1_000}) for second in range(10)))
     steps = []
     cursor = 0
@@ -245,8 +245,8 @@ class TestTrend:
     def test_of_very_many_it_keeps_the_newest_and_an_even_choice(
         self, here: Plant, reader: Reader, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("gateway.journal.reader._TREND_READINGS", 10)
-        monkeypatch.setattr("gateway.journal.reader._TREND_NEWEST", 5)
+        monkeypatch.setattr("gateway.journal.queries.reader._TREND_READINGS", 10)
+        monkeypatch.setattr("gateway.journal.queries.reader._TREND_NEWEST", 5)
         here.take(*(reading(second) for second in range(95)))
         seconds = [(time - NOON_NS) // SECOND for time, _, _ in reader.trend("VB-1", NOON_NS, NOON_NS + DAY * SECOND)]
         assert seconds == [*range(0, 90, 10), 90, 91, 92, 93, 94]

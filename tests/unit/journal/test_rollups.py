@@ -15,12 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.config import RetentionSection
-from gateway.domain.batch import Batch
-from gateway.domain.signals import MachineState, state_changed
+from gateway.domain.engine.unit_of_work import Batch
+from gateway.domain.model.assets import MachineState, state_changed
 from gateway.errors import JournalUnavailableError, TooMuchError
-from gateway.journal import Questions, Reader, Stream, level_history, rollups
-from gateway.journal.rollups import RESOLUTIONS, Resolution, ages, catch_up, choose
-from gateway.journal.store import RollupRow
+from gateway.journal import Questions, Reader, Stream, level_history
+from gateway.journal.maintenance import rollups
+from gateway.journal.maintenance.rollups import ages, catch_up
+from gateway.journal.queries.resolutions import RESOLUTIONS, Resolution, choose
+from gateway.journal.sqlite.writer import RollupRow
 from tests.readings import NOON_NS, SECOND, Plant, plant, reading
 
 NOON_S = NOON_NS // SECOND

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.api import OutboxItem, Planning
-from gateway.domain.routing import Matchers
-from gateway.domain.silences import Silence
+from gateway.domain.notification.matching import Matchers
+from gateway.domain.notification.outbox import OutboxItem, Planning
+from gateway.domain.notification.silences import Silence
 from gateway.journal import Journal
-from gateway.journal.messages import Messages
-from gateway.journal.salvage import suspicion
-from gateway.journal.silences import add
+from gateway.journal.outbox.rows import Messages
+from gateway.journal.outbox.silences import add
+from gateway.journal.sqlite.recovery import suspicion
 from tests.notifications import CRITICAL
 from tests.readings import Plant, message, plant, reading
 

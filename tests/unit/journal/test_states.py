@@ -4,13 +4,13 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from gateway.domain.baseline import Baseline, Learning, Spread
-from gateway.domain.events import Level
-from gateway.domain.limits import limits
-from gateway.domain.rules import Rules
-from gateway.domain.sensors import Known, SensorState
-from gateway.domain.tally import Tally
-from gateway.journal.states import decode_state, decode_tags, encode_state
+from gateway.domain.detection.baseline import Baseline, Learning, Spread
+from gateway.domain.detection.indicator import Tally
+from gateway.domain.detection.limits import limits
+from gateway.domain.detection.rules import Rules
+from gateway.domain.detection.state import Known, SensorState
+from gateway.domain.model.events import Level
+from gateway.journal.sqlite.codec import decode_state, decode_tags, encode_state
 
 
 def full_state() -> SensorState:

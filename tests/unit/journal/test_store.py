@@ -10,16 +10,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.api import Notification, OutboxItem, OutboxState, Planning, Step
-from gateway.domain.alerts import Alert
-from gateway.domain.batch import Batch
-from gateway.domain.events import Fact
-from gateway.domain.routing import Matchers
-from gateway.domain.silences import Silence
-from gateway.domain.topics import TopicTemplates
+from gateway.domain.alerting.alert import Alert
+from gateway.domain.engine.event_log import Step
+from gateway.domain.engine.unit_of_work import Batch
+from gateway.domain.inputs.topics import TopicTemplates
+from gateway.domain.model.events import Fact
+from gateway.domain.notification.matching import Matchers
+from gateway.domain.notification.model import Notification
+from gateway.domain.notification.outbox import OutboxItem, OutboxState, Planning
+from gateway.domain.notification.silences import Silence
 from gateway.errors import JournalUnavailableError
-from gateway.journal import FILE_NAME, Journal, Outbox, Reader, Stream, tail
-from gateway.journal.messages import Messages, Outcome
+from gateway.journal import FILE_NAME, Journal, Outbox, Reader, Stream
+from gateway.journal.log import recent_rows as tail
+from gateway.journal.outbox.rows import Messages, Outcome
 from tests.notifications import CRITICAL
 from tests.readings import NOON_NS, SECOND, TEMPLATE, Plant, event, message, plant, reading, topic_of
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from gateway.api import Entry, Step, StoredReading
-from gateway.domain.batch import Batch
-from gateway.domain.events import Fact
+from gateway.domain.engine.event_log import Entry, Step, StoredReading
+from gateway.domain.engine.unit_of_work import Batch
+from gateway.domain.model.events import Fact
 from gateway.journal import Reader, Stream
-from gateway.journal import reader as reading_side
-from gateway.journal import tail as tails
-from gateway.journal.states import decode_tags
-from gateway.journal.tail import Names, Tail
+from gateway.journal.log import recent_rows as tails
+from gateway.journal.log.recent_rows import Names, Tail
+from gateway.journal.queries import reader as reading_side
+from gateway.journal.sqlite.codec import decode_tags
 from tests.readings import NOON_NS, Plant, event, message, plant, topic_of
 
 SECOND = 10**9

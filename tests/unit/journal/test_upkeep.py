@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.config import RetentionSection
 from gateway.journal import Journal, Stream, Upkeep
-from gateway.journal import upkeep as upkeep_module
+from gateway.journal.maintenance import retention as upkeep_module
 from tests.readings import NOON_NS, SECOND, Plant, event, message, plant, reading
 from tests.servers.waiting import until_async
 

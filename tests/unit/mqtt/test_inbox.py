@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.events import Message
+from gateway.domain.model.events import Message
 from gateway.mqtt.inbox import FULL_BYTES, MESSAGE_BYTES, Inbox
 
 

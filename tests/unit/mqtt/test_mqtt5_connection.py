@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mqtt5 import PublishPacket, QoS
 
-from gateway.domain.events import Message
+from gateway.domain.model.events import Message
 from gateway.mqtt.mqtt5_connection import Connection
 from gateway.mqtt.mqtt5_lenient import MalformedError, packet_length, read_publish
 

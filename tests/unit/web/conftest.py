@@ -8,10 +8,10 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from gateway.api import StoredReading
-from gateway.consumers.live import Live
-from gateway.domain.routing import Matchers
-from gateway.domain.silences import Silence, describe
+from gateway.consumers.live_state import Live
+from gateway.domain.engine.event_log import StoredReading
+from gateway.domain.notification.matching import Matchers
+from gateway.domain.notification.silences import Silence, describe
 from gateway.web.app import about, create_app
 from gateway.web.ports import PageSettings, Services
 from gateway.web.stream import Stream

@@ -11,9 +11,9 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from gateway.consumers.live import Live
-from gateway.domain.links import VALID_NS, AckLink, sign
+from gateway.consumers.live_state import Live
 from gateway.errors import ConflictError, JournalUnavailableError
+from gateway.security.ack_links import VALID_NS, AckLink, sign
 from gateway.web.app import create_app
 from gateway.web.ports import PageSettings, Services
 from tests.plant import alert_of

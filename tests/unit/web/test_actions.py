@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from gateway.consumers.live import Live
+from gateway.consumers.live_state import Live
 from gateway.errors import ConflictError, GatewayError, JournalUnavailableError, NotFoundError, RefusedError
-from gateway.web.actions import Permission
 from gateway.web.app import create_app
+from gateway.web.commands import Permission
 from gateway.web.ports import PageSettings, Services
 from tests.unit.web.conftest import Journal
 

@@ -4,8 +4,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from gateway.consumers.live import Live
-from gateway.domain.events import Flag
+from gateway.consumers.live_state import Live
+from gateway.domain.model.reading import Flag
 from gateway.errors import JournalError, JournalUnavailableError, TooMuchError
 from tests.plant import NOON_NS, alert_entry, alert_of, stored
 from tests.unit.web.conftest import CONDITION, Journal

@@ -10,10 +10,10 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from gateway.consumers.live import Live
+from gateway.consumers.live_state import Live
 from gateway.web.app import create_app, forget_endpoints
-from gateway.web.guard import HEADERS
 from gateway.web.ports import PageSettings, Services
+from gateway.web.security import HEADERS
 from tests.plant import stored
 from tests.servers.waiting import until_async
 from tests.unit.web.conftest import Journal

@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from gateway.consumers.live import Live
+from gateway.consumers.live_state import Live
 from gateway.errors import ConflictError, NotFoundError
 from gateway.web.app import create_app
 from gateway.web.ports import PageSettings, Services

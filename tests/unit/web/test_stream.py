@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.types import Message
 
-from gateway.consumers.live import Live
+from gateway.consumers.live_state import Live
 from gateway.web.stream import Stream
 from tests.plant import alert_entry, alert_of, stored
 from tests.servers.waiting import until_async

@@ -2,14 +2,15 @@
 
 from typing import Any, Literal
 
-from gateway.domain.alerts import ACKNOWLEDGED, CLEARED, ESCALATED, RAISED
-from gateway.domain.events import Fact, Severity, derived_id, rfc3339
-from gateway.domain.planning.noise import Noise
-from gateway.domain.planning.planner import Planner
-from gateway.domain.routing import Route, RouteTable
-from gateway.domain.schedule import Rota
-from gateway.domain.silences import Silence
-from gateway.domain.telling import Planned, Withheld
+from gateway.domain.alerting.alert import ACKNOWLEDGED, CLEARED, ESCALATED, RAISED
+from gateway.domain.model.events import Fact, Severity, derived_id
+from gateway.domain.model.timefmt import rfc3339
+from gateway.domain.notification.flood import Noise
+from gateway.domain.notification.model import Planned, Withheld
+from gateway.domain.notification.oncall import Rota
+from gateway.domain.notification.planner import Planner
+from gateway.domain.notification.routing import Route, RouteTable
+from gateway.domain.notification.silences import Silence
 
 SECOND = 10**9
 MINUTE = 60 * SECOND

@@ -7,11 +7,12 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.domain.events import Severity
-from gateway.domain.planning.noise import Noise
-from gateway.domain.routing import Matchers, Route, Step
-from gateway.domain.schedule import Hours
-from gateway.domain.silences import Silence
+from gateway.domain.model.events import Severity
+from gateway.domain.notification.flood import Noise
+from gateway.domain.notification.matching import Matchers
+from gateway.domain.notification.oncall import Hours
+from gateway.domain.notification.routing import Route, Step
+from gateway.domain.notification.silences import Silence
 from tests.unit.domain.planning.facts import HOUR, MINUTE, NOON, Watched, fact, shelved
 
 UTC = ZoneInfo("UTC")

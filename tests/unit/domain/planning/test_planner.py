@@ -3,15 +3,16 @@
 import itertools
 from zoneinfo import ZoneInfo
 
-from gateway.domain.planning.history import notifications
-from gateway.domain.planning.muting import BROKER
-from gateway.domain.planning.noise import Noise
-from gateway.domain.planning.planner import Planner
-from gateway.domain.routing import Matchers, Route, RouteTable, Step
-from gateway.domain.schedule import Hours
-from gateway.domain.signals import MachineState, state_changed
-from gateway.domain.silences import Silence
-from gateway.domain.telling import Planned, Withheld
+from gateway.domain.model.assets import MachineState, state_changed
+from gateway.domain.notification.dry_run import notifications
+from gateway.domain.notification.flood import Noise
+from gateway.domain.notification.matching import Matchers
+from gateway.domain.notification.model import Planned, Withheld
+from gateway.domain.notification.oncall import Hours
+from gateway.domain.notification.planner import Planner
+from gateway.domain.notification.routing import Route, RouteTable, Step
+from gateway.domain.notification.silences import Silence
+from gateway.domain.notification.suppression import BROKER
 from tests.unit.domain.planning.facts import HOUR, MINUTE, NOON, SECOND, Watched, fact, shelved
 
 MAIL = Route("warning", ("mail",))

@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from gateway.domain.planning.cases import Book, Case
-from gateway.domain.planning.noise import Noise
-from gateway.domain.routing import Matchers, Route, RouteTable, Step
-from gateway.domain.schedule import Hours, Rota
-from gateway.domain.silences import Silence
+from gateway.domain.notification.flood import Noise
+from gateway.domain.notification.matching import Matchers
+from gateway.domain.notification.oncall import Hours, Rota
+from gateway.domain.notification.routing import Route, RouteTable, Step
+from gateway.domain.notification.silences import Silence
+from gateway.domain.notification.state import Book, Case
 from tests.unit.domain.planning.facts import HOUR, MINUTE, NOON, SECOND, Watched, fact
 from tests.unit.domain.planning.test_laws import Plant
 

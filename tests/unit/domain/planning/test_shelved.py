@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.domain.open_alerts import Change
-from gateway.domain.routing import Route, Step
+from gateway.domain.alerting.open_alerts import Change
+from gateway.domain.notification.routing import Route, Step
 from tests.readings import NOON_NS
 from tests.unit.domain.planning.facts import HOUR, MINUTE, Watched
 from tests.unit.domain.test_shelving import Plant, alert_of

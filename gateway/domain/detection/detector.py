@@ -1,0 +1,360 @@
+"""Is this reading normal? (state, reading) -> (state, finding), by limits that follow from the sensor's baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum, auto
+from math import inf
+
+from msgspec import Struct
+
+from gateway.domain.detection.baseline import SMOOTHING, Baseline, Learning, learn
+from gateway.domain.detection.indicator import DRIFT, LEVEL, RISE, Tally, row_against_chance, step
+from gateway.domain.detection.limits import Bounds, Limits, limits
+from gateway.domain.detection.operating_state import enter, state_of
+from gateway.domain.detection.reasons import Reading, raised, recovered
+from gateway.domain.detection.rules import Rules
+from gateway.domain.detection.state import SensorState
+from gateway.domain.model.events import Level, Severity
+
+SHAPE = frozenset({"crest_factor", "kurtosis"})
+"""Indicators of a wave's shape. Near failure they can fall while the level rises, so none of them is critical alone."""
+
+SETTLED = frozenset({"learned", "set"})
+"""Sources of a baseline after which nothing more is learned."""
+
+FORGETTING = 1 / 256
+"""Weight of a new reading in the share of readings that jump beyond the limit and back."""
+
+FRESH = 4
+"""For so many on-delays after a start a shift of all sensors of a machine is put down to the start."""
+
+FIRST_START = 10.0
+"""A level this many times the provisional baseline, where nothing says the state, is the first start of a machine that
+stood still so far."""
+
+
+class Change(Enum):
+    """What a finding does to the sensor's alert."""
+
+    RAISE = auto()
+    ESCALATE = auto()
+    CLEAR = auto()
+
+
+class Finding(Struct, frozen=True):
+    """A judgement that changes something, with its reason in plain words. `baseline` is None where there is none."""
+
+    change: Change
+    severity: Severity
+    level: float
+    baseline: float | None
+    reason: str
+
+
+class Shift(Struct, frozen=True):
+    """A sensor whose level has shifted with those of the others: what was normal for it, and what it is now."""
+
+    sensor_id: str
+    before: Baseline
+    level: float
+
+
+class Evaluation(Struct, frozen=True):
+    """What a reading led to. `shifts` are those of all sensors of its machine at once: a change of the machine.
+
+    `faults` are all of the sensor's own, name -> in words, if they have changed.
+    """
+
+    finding: Finding | None = None
+    learned: Baseline | None = None
+    shifts: tuple[Shift, ...] = ()
+    faults: Mapping[str, str] | None = None
+
+
+NOTHING = Evaluation()
+
+
+class Sample(Struct, gc=False):
+    """What detection needs to know of a reading. `level` and `event_baseline` are in `unit`, `velocity_rms` in mm/s."""
+
+    level: float
+    time_ns: int
+    unit: str = "m/s²"
+    event_baseline: float | None = None
+    operating_state: str | None = None
+    velocity_rms: float | None = None
+    crest_factor: float | None = None
+    kurtosis: float | None = None
+    rpm: float | None = None
+    load: float | None = None
+
+
+def evaluate(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
+    """Judge `sample` and move `state` on. Samples of one sensor come in the order of their time.
+
+    A stopped machine is neither healthy nor learned from, and it is not recovery: its samples only end a series of
+    readings beyond a limit.
+    """
+    if not _is_settled(state, sample, rules):
+        return NOTHING
+    if sample.event_baseline is not None and sample.event_baseline != state.event_baseline:
+        state.event_baseline = sample.event_baseline
+        state.limits = None
+    limit = state.limits or current_limits(state, rules)
+    level = sample.level
+    if level < limit.stopped:
+        _stand_still(state, sample, rules)
+        return NOTHING
+    state.low = 0
+    if state.fresh:
+        state.fresh -= 1
+    if state.spikes:
+        state.spikes = state.spikes * (1 - FORGETTING) if state.spikes > FORGETTING / 4 else 0.0
+    smooth = state.smooth
+    if smooth is None:
+        smooth = limit.baseline.level if limit.baseline else level
+    bounded = level if level < limit.lowest else limit.lowest  # noqa: FURB136 - min() costs twice as much
+    state.smooth = smooth = smooth + SMOOTHING * (bounded - smooth)
+    is_open = state.severity is not Level.NONE or bool(state.tallies)
+    if is_open or level >= limit.lowest or smooth >= limit.smoothed or limit.features or rules.rise_ratio:
+        finding = _judge(state, limit, sample, rules)
+        if finding is not None:
+            return Evaluation(finding=finding)
+        if (is_open or state.tallies) and not _lacks_comparison(state, limit):
+            return NOTHING
+    return _learn(state, sample, rules)
+
+
+def _is_settled(state: SensorState, sample: Sample, rules: Rules) -> bool:
+    """Follow the machine's operating state; tell whether it is running, and has been in this state for long enough.
+
+    The time counts from the last reading before the state: so a sensor that is seldom read loses none.
+    """
+    if sample.operating_state is None and sample.rpm is None and sample.load is None:
+        name: str | None = ""
+    else:
+        name = state_of(state, sample.operating_state, sample.rpm, sample.load, rules)
+    if name is None:
+        _has_stopped(state, sample, rules)
+        return False
+    if name != state.operating_state:
+        before = state.operating_state
+        if enter(state, name) and before and name:  # where one of them is not named, nothing says that it has changed
+            state.unsettled_ns = state.judged_ns
+            _end_series(state)
+    state.judged_ns = sample.time_ns
+    if state.unsettled_ns is None:
+        return True
+    if sample.time_ns - state.unsettled_ns < rules.settling_ns:
+        return False
+    state.unsettled_ns = None
+    return True
+
+
+def _stand_still(state: SensorState, sample: Sample, rules: Rules) -> None:
+    """Take in a level far below the baseline: a dropout, or, after some in a row, a machine that stands still."""
+    state.low += 1
+    state.odd = True  # it may be the sensor that is dead
+    if state.low >= rules.on_readings:
+        _has_stopped(state, sample, rules)
+
+
+def _has_stopped(state: SensorState, sample: Sample, rules: Rules) -> None:
+    state.unsettled_ns = sample.time_ns
+    state.fresh = FRESH * rules.on_readings
+    _end_series(state)
+
+
+def _end_series(state: SensorState) -> None:
+    for tally in (state.tallies or {}).values():
+        tally.end_series()
+    _let_rest(state)
+
+
+def _let_rest(state: SensorState) -> None:
+    """Forget the indicators that are at rest."""
+    kept = {kind: tally for kind, tally in (state.tallies or {}).items() if not tally.is_at_rest}
+    state.tallies = kept or None
+
+
+def forget_raised(state: SensorState) -> None:
+    """Let nothing have been raised: there is no alert. The series that are on their way stay."""
+    for tally in (state.tallies or {}).values():
+        tally.severity, tally.off = Level.NONE, 0
+    _let_rest(state)
+
+
+def current_limits(state: SensorState, rules: Rules) -> Limits:
+    """Return what the next sample will be compared with, worked out anew if what it follows from has changed."""
+    if state.limits is None:
+        state.limits = limits(choose_baseline(state, rules), rules)
+        if state.tallies:
+            judged = {LEVEL, DRIFT, RISE, *(each.feature for each in state.limits.features)}
+            state.tallies = {kind: tally for kind, tally in state.tallies.items() if kind in judged} or None
+    return state.limits
+
+
+def choose_baseline(state: SensorState, rules: Rules) -> Baseline | None:
+    """Return the baseline that counts: configured, else set or learned, else the event's own, else the provisional one.
+
+    The event's own comes before the provisional one: somebody chose it, the other is a first look.
+    """
+    if rules.baseline is not None:
+        return Baseline(rules.baseline, "configured")
+    if state.learned is not None and state.learned.source in SETTLED:
+        return state.learned
+    if state.event_baseline is not None and state.event_baseline > 0:
+        return Baseline(state.event_baseline, "event")
+    return state.learned
+
+
+def next_version(state: SensorState) -> int:
+    """Return the number of the sensor's next baseline, in whatever state."""
+    return 1 + max(state.versions, state.learned.version if state.learned else 0)
+
+
+def _judge(state: SensorState, limit: Limits, sample: Sample, rules: Rules) -> Finding | None:
+    tallies = state.tallies = state.tallies or {}
+    if state.severity is not Level.NONE and not tallies:  # the alert is known, its details are not
+        tallies[LEVEL] = Tally(severity=state.severity)
+    may_clear = not (state.alert_state and state.operating_state and state.alert_state != state.operating_state)
+    for kind, value, bounds in _indicators(state, limit, sample, rules):
+        tally = tallies.get(kind)
+        if tally is None:
+            if value < bounds.lowest:
+                continue
+            tally = tallies[kind] = Tally()
+        row = bounds.delays.on_readings
+        if kind is LEVEL:
+            row = row_against_chance(row, state.spikes)
+            if tally.severity is Level.NONE and value < bounds.lowest:  # a row that has led to nothing
+                state.spikes += FORGETTING * tally.on_warning
+        step(tally, value, bounds, sample.time_ns, row=row, may_clear=may_clear)
+    worst = _worst(tallies)
+    if worst > state.severity:
+        if _is_first_start(state, limit, sample):
+            _begin_anew(state)
+            return None
+        return _raise(state, limit, sample, worst, tallies)
+    is_over = worst is Level.NONE and state.severity is not Level.NONE
+    finding = _clear(state, limit, sample, tallies) if is_over else None
+    _let_rest(state)
+    return finding
+
+
+def _indicators(state: SensorState, limit: Limits, sample: Sample, rules: Rules) -> list[tuple[str, float, Bounds]]:
+    """Return what is compared with what, for this reading."""
+    found: list[tuple[str, float, Bounds]] = []
+    if limit.baseline is not None:
+        found.append((LEVEL, sample.level, limit.level))
+        found.append((DRIFT, state.smooth or 0.0, limit.drift))
+        if rules.rise_ratio:
+            found.append((RISE, sample.level, _rise(state, limit, limit.baseline.level, sample.time_ns, rules)))
+    for each in limit.features:
+        value = getattr(sample, each.feature)
+        if value is not None:
+            found.append((each.feature, value, each.bounds))
+    return found
+
+
+def _rise(state: SensorState, limit: Limits, baseline: float, time_ns: int, rules: Rules) -> Bounds:
+    """Return the limit of the level that follows from what it was half a window to a window ago."""
+    smooth = state.smooth or 0.0
+    if state.rise_ns is None:
+        state.rise_ns, state.rise_from = time_ns, (smooth, smooth)
+    elif time_ns - state.rise_ns >= rules.rise_window_ns / 2:
+        state.rise_ns, state.rise_from = time_ns, (state.rise_from[1], smooth)
+    warning = max(state.rise_from[0], baseline) + rules.rise_ratio * baseline
+    return Bounds(warning, inf, limit.level.clear, limit.level.delays, warning)
+
+
+def _worst(tallies: Mapping[str, Tally]) -> Level:
+    """Return the severity of all indicators together: one of the wave's shape needs another one to be critical."""
+    worst = shape = Level.NONE
+    for kind, tally in tallies.items():
+        if tally.severity > (shape if kind in SHAPE else worst):
+            if kind in SHAPE:
+                shape = tally.severity
+            else:
+                worst = tally.severity
+    if shape is Level.NONE:
+        return worst
+    return max(worst, shape if worst is not Level.NONE else min(shape, Level.WARNING))
+
+
+def _is_first_start(state: SensorState, limit: Limits, sample: Sample) -> bool:
+    baseline = limit.baseline
+    return (
+        state.severity is Level.NONE
+        and not state.operating_state
+        and baseline is not None
+        and baseline.source == "provisional"
+        and sample.level >= FIRST_START * baseline.level
+    )
+
+
+def _lacks_comparison(state: SensorState, limit: Limits) -> bool:
+    """Tell whether an alert about the level is open that could never end: nothing is known any more to compare it with.
+
+    That is so after a relearn, or when the configured baseline was taken out. Only then is anything learned meanwhile.
+    """
+    tallies = state.tallies or {}
+    return limit.baseline is None and any(
+        tallies[kind].severity is not Level.NONE for kind in (LEVEL, DRIFT, RISE) if kind in tallies
+    )
+
+
+def _begin_anew(state: SensorState) -> None:
+    """Forget a first look that was at a machine standing still."""
+    state.learned = state.learning = state.limits = state.smooth = state.tallies = None
+
+
+def _reading(state: SensorState, limit: Limits, sample: Sample) -> Reading:
+    return Reading(sample.level, sample.unit, sample.time_ns, state.smooth or sample.level,
+                   {each.feature: getattr(sample, each.feature) for each in limit.features},
+                   sample.crest_factor, sample.kurtosis)  # fmt: skip
+
+
+def _raise(state: SensorState, limit: Limits, sample: Sample, severity: Level, tallies: Mapping[str, Tally]) -> Finding:
+    change = Change.RAISE if state.severity is Level.NONE else Change.ESCALATE
+    state.severity, state.alert_state = severity, state.operating_state
+    reason = raised(_reading(state, limit, sample), tallies, limit)
+    baseline = limit.baseline.level if limit.baseline else None
+    return Finding(change, "critical" if severity is Level.CRITICAL else "warning", sample.level, baseline, reason)
+
+
+def _clear(state: SensorState, limit: Limits, sample: Sample, tallies: Mapping[str, Tally]) -> Finding:
+    severity: Severity = "critical" if state.severity is Level.CRITICAL else "warning"
+    reason = recovered(_reading(state, limit, sample), tallies, limit)
+    state.severity, state.alert_state, state.tallies = Level.NONE, "", None
+    return Finding(Change.CLEAR, severity, sample.level, limit.baseline.level if limit.baseline else None, reason)
+
+
+def _learn(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
+    """Learn from a sample that nothing is wrong with, unless there is nothing left to learn."""
+    if rules.baseline is not None or (state.learned is not None and state.learned.source in SETTLED):
+        return NOTHING
+    learning = state.learning
+    if learning is None:
+        learning = state.learning = Learning(first_ns=sample.time_ns)
+    learning.add(sample.level, state.smooth, sample.velocity_rms)
+    complete = sample.time_ns - learning.first_ns >= rules.learning_ns
+    if not learning.is_due(rules.learning_readings, complete=complete):
+        return NOTHING
+    learned = learn(
+        learning,
+        sample.time_ns,
+        readings=rules.learning_readings,
+        complete=complete,
+        version=next_version(state),
+        state=state.operating_state,
+    )
+    if learned is None:
+        return NOTHING
+    state.versions = learned.version
+    state.learned = learned
+    state.limits = None
+    if learned.source == "learned":
+        state.learning = None
+    return Evaluation(learned=learned)

@@ -1,0 +1,94 @@
+"""A level shift of all of a machine's sensors at once after a restart: a change of the machine, not of one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from gateway.domain.detection.detector import Change, Evaluation, Shift
+from gateway.domain.detection.indicator import LEVEL
+from gateway.domain.detection.operating_state import forget_baselines
+from gateway.domain.detection.reasons import number
+from gateway.domain.detection.state import Sensor, SensorState
+from gateway.domain.model.events import Level
+
+REGIME_CHANGED = "RegimeChanged"
+
+
+def shift_of_all(sensor: Sensor, evaluation: Evaluation, machine: Collection[Sensor], on_readings: int) -> list[Shift]:
+    """Return the shift of every sensor of the machine, if a warning of one of them, just raised, is one of all.
+
+    They were all seen standing still shortly before and are all above their learned limits, none so far as to be
+    critical. The others may lack the last reading of the series, since theirs come later. None are returned if the
+    sensor is alone, or somebody has chosen one of the baselines.
+    """
+    finding = evaluation.finding
+    if finding is None or finding.change is not Change.RAISE or finding.severity != "warning":
+        return []
+    others = [other for other in machine if other is not sensor and not other.is_silent]
+    if not others or not sensor.state.fresh or not _is_learned(sensor.state):
+        return []
+    if not all(_has_shifted(other.state, max(1, on_readings - 1)) for other in others):
+        return []
+    return [_shift(each) for each in (sensor, *others)]
+
+
+def begin_anew(machine: Collection[Sensor], shifts: Collection[Shift]) -> None:
+    """Let what is normal be learned anew for every sensor that has shifted, in the state that its machine is in."""
+    shifted = {shift.sensor_id for shift in shifts}
+    for sensor in machine:
+        if sensor.id in shifted:
+            state = sensor.state
+            forget_baselines(state, state.operating_state)
+            state.severity, state.alert_state, state.tallies, state.smooth = Level.NONE, "", None, None
+
+
+def describe(sensor: Sensor, shifts: Collection[Shift]) -> dict[str, Any]:
+    """Return the shift as the fact tells it, in words too."""
+    ratios = [shift.level / shift.before.level for shift in shifts]
+    return {
+        "machine": sensor.tags.get("machine"),
+        "reason": (
+            f"All {len(ratios)} sensors of the machine are at {number(min(ratios))} to {number(max(ratios))} times"
+            " their baselines since it was started: a change of the machine, not of one of them. New baselines are"
+            " learned; check that the change is meant."
+        ),
+        "sensors": [
+            {
+                "sensorId": shift.sensor_id,
+                "level": shift.level,
+                "baseline": shift.before.level,
+                "version": shift.before.version,
+                "state": shift.before.state,
+            }
+            for shift in shifts
+        ],
+    }
+
+
+def relearned(shift: Shift) -> dict[str, Any]:
+    """Return what the BaselineRelearn of a shifted sensor says: nobody but the gateway wanted it."""
+    comment = "all sensors of the machine have shifted since it was started"
+    return {"sensorId": shift.sensor_id, "state": shift.before.state, "by": "gateway", "comment": comment}
+
+
+def _is_learned(state: SensorState) -> bool:
+    return state.learned is not None and state.learned.source == "learned"
+
+
+def _has_shifted(state: SensorState, readings: int) -> bool:
+    tally = (state.tallies or {}).get(LEVEL)
+    return (
+        bool(state.fresh)
+        and _is_learned(state)
+        and state.severity is Level.NONE
+        and tally is not None
+        and tally.on_warning >= readings
+        and tally.on_critical == 0
+    )
+
+
+def _shift(sensor: Sensor) -> Shift:
+    learned, tallies = sensor.state.learned, sensor.state.tallies
+    assert learned is not None and tallies is not None  # noqa: S101, PT018 - asked for above
+    return Shift(sensor.id, learned, tallies[LEVEL].value)

@@ -1,0 +1,71 @@
+"""The rules of detection for one sensor, as the configuration gives them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from gateway.domain.detection.iso10816 import Group, Support
+
+SECOND_NS = 10**9
+DAY_NS = 86_400 * SECOND_NS
+
+Feature = Literal["velocity_rms", "crest_factor", "kurtosis"]
+
+
+class Threshold(Struct, frozen=True):
+    """Limits of a feature of the reading, and delays of its own: None are those of the rules it is among."""
+
+    feature: Feature
+    warning: float | None = None
+    critical: float | None = None
+    on_readings: int | None = None
+    on_delay_ns: int | None = None
+    off_readings: int | None = None
+    off_delay_ns: int | None = None
+    hysteresis: float | None = None
+
+
+class Rules(Struct, frozen=True):
+    """What decides, for one sensor. On- and off-delay hold when both their count and their time are reached.
+
+    A warning is raised at `warning_sigma` robust standard deviations above a learned baseline; `warning_ratio` times
+    the baseline decides where no spread has been learned. `critical_ratio` times the baseline is critical, unless the
+    level is often as high when all is well. `drift_ratio` is what the smoothed level may slowly reach, `rise_ratio` by
+    how many baselines the level may rise within `rise_window_ns`; 0 switches either off. Below `stopped_ratio` of its
+    baseline a level is that of a machine standing still.
+
+    `settling_ns` after a start or a change of the operating state nothing is judged or learned. `iso_group` and
+    `iso_support` say which limits of ISO 10816-3 hold for `velocity_rms`; without a group none do. A sensor is silent
+    after five times `interval_ns` (None: learned), but not before `silent_after_ns`. An alert that is `latching` stays
+    open until somebody has acknowledged it, even when the level is back.
+    """
+
+    baseline: float | None = None
+    learning_ns: int = 7 * DAY_NS
+    learning_readings: int = 100
+    warning_sigma: float = 5.0
+    warning_ratio: float = 1.6
+    critical_ratio: float = 2.5
+    on_readings: int = 3
+    on_delay_ns: int = 0
+    off_readings: int = 3
+    off_delay_ns: int = 0
+    hysteresis: float = 0.1
+    stopped_states: frozenset[str] = frozenset({"stopped", "off"})
+    unknown_states: frozenset[str] = frozenset({"unknown"})
+    stopped_ratio: float = 0.1
+    settling_ns: int = 180 * SECOND_NS
+    rpm_step: float = 0.1
+    load_step: float = 0.25
+    drift_ratio: float = 1.25
+    rise_ratio: float = 0.0
+    rise_window_ns: int = 3600 * SECOND_NS
+    regime_change: bool = True
+    iso_group: Group | None = None
+    iso_support: Support = "rigid"
+    thresholds: tuple[Threshold, ...] = ()
+    interval_ns: int | None = None
+    silent_after_ns: int = 300 * SECOND_NS
+    latching: bool = False

@@ -1,0 +1,197 @@
+"""What is wrong with a sensor itself, as its readings show it: (state, reading) -> (state, faults).
+
+Stuck, at its floor, a clock that cannot be believed, another unit. Silence is found elsewhere: no reading shows it.
+A spike is passed over in silence, since the on-delay is there for it, and a drift looks like a machine that grows
+quieter: neither can be told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from sys import intern
+from typing import Final
+
+from gateway.domain.detection.detector import SETTLED, Sample, choose_baseline
+from gateway.domain.detection.operating_state import STANDSTILL_RPM, forget_baselines
+from gateway.domain.detection.reasons import number
+from gateway.domain.detection.rules import Rules
+from gateway.domain.detection.state import SensorState
+from gateway.domain.model.timefmt import in_words
+
+STUCK: Final = 1
+FLOOR: Final = 2
+CLOCK: Final = 4
+UNIT: Final = 8
+NAMES = {STUCK: "stuck", FLOOR: "floor", CLOCK: "clock", UNIT: "unit"}
+"""Bit in `SensorState.faults` -> name of the fault."""
+
+BLINDING = frozenset({"silent", "stuck", "floor", "unit"})
+"""With one of these a sensor says nothing of its machine: an alert about that is stale."""
+
+NOT_JUDGED = STUCK | UNIT
+
+LEAST_RUN = 30
+LONGEST_RUNS = 4
+"""Equal readings in a row, at the least, that make a sensor stuck, and that in its longest runs so far: where the
+resolution is coarse, values repeat by chance. If the longest of n runs is as long as is to be expected, one of four
+times that has a probability of 1 / n^4."""
+
+FEWEST_CHANGES = 30
+"""So often the value must have changed before anybody can tell that it does not."""
+
+UNUSUAL_RUNS = 2
+"""A run of so many times the longest one so far is none of chance. It says nothing more of the machine, and it is too
+short to call the sensor stuck: another value decides, or `LEAST_RUN`."""
+
+LEAST_LOW = 10
+LEAST_WRONG = 10
+FEWEST_OTHER_UNIT = 3
+SHORTEST_NS = 600 * 10**9
+"""A fault lasts for ten minutes before it is told, however many readings come."""
+
+_GOOD_COUNTS = 4
+
+
+def examine(state: SensorState, sample: Sample, rules: Rules, *, replaced: bool) -> Mapping[str, str] | None:
+    """Take in a reading in order; return all faults there are now, name -> in words, or None if they are the same.
+
+    `replaced` says that its time was not believable. It need not be called for a reading where neither that nor `odd`
+    holds, and that has another value than the last one and the unit of the state: then only `last_level` changes.
+    """
+    limit, faults = state.limits, state.faults
+    if sample.level == state.last_level:
+        faults = _repeated(state, sample, rules, faults)
+    else:
+        faults = _changed(state, sample.level, faults)
+    faults = _low(state, sample, rules, faults, low=limit is not None and sample.level < limit.stopped)
+    faults = _clock(state, sample.time_ns, faults, replaced=replaced)
+    faults = _unit(state, sample, rules, faults)
+    counts = state.run or state.floor or state.clock or state.other_unit
+    state.odd = bool(counts or state.changes < FEWEST_CHANGES)
+    if faults == state.faults:
+        return None
+    state.faults = faults
+    return _in_words(state, sample)
+
+
+def trust(state: SensorState, faults: Iterable[str]) -> None:
+    """Let the faults be those of an open alert: after a replay with new rules, that is the fact."""
+    state.faults = sum(bit for bit, name in NAMES.items() if name in faults)
+    state.odd = True
+
+
+def is_repeating(state: SensorState, rules: Rules) -> bool:
+    """Tell whether the last readings are one measurement, sent again and again: no further evidence of anything.
+
+    As many as raise an alert always count: a level that jumps and stays is told, whatever its sensor does later.
+    """
+    return state.run >= max(rules.on_readings, UNUSUAL_RUNS * state.longest + 1) and state.changes >= FEWEST_CHANGES
+
+
+def _changed(state: SensorState, level: float, faults: int) -> int:
+    """Take in a value that is another one than before."""
+    if not faults & STUCK:
+        state.longest = max(state.longest, state.run)
+    state.last_level = level
+    state.changes = min(state.changes + 1, FEWEST_CHANGES)
+    state.run = 0
+    return faults & ~STUCK
+
+
+def _repeated(state: SensorState, sample: Sample, rules: Rules, faults: int) -> int:
+    """Take in a value that is the same as the one before. What a machine that stands still repeats does not count."""
+    if faults & STUCK:
+        return faults
+    if _stands_still(state, sample, rules):
+        state.run = 0
+        return faults
+    if state.run == 0:
+        state.run_ns = sample.time_ns
+    state.run += 1
+    lasts = sample.time_ns - state.run_ns >= SHORTEST_NS
+    enough = state.run >= max(LEAST_RUN, LONGEST_RUNS * state.longest)
+    return faults | STUCK if enough and lasts and state.changes >= FEWEST_CHANGES else faults
+
+
+def _stands_still(state: SensorState, sample: Sample, rules: Rules) -> bool:
+    """Tell whether the machine stands still: by the level where that can be compared, and by what is said."""
+    limit = state.limits
+    if limit is not None and limit.baseline is not None:
+        return sample.level < limit.stopped and not _runs(sample, rules)
+    return _runs(sample, rules) is False
+
+
+def _low(state: SensorState, sample: Sample, rules: Rules, faults: int, *, low: bool) -> int:
+    """Count levels as of a machine that stands still while it is said to run: the sensor is dead.
+
+    A sensor's own noise varies. One value above zero that only repeats may as well be one from before the start.
+    """
+    if not low or not _runs(sample, rules):
+        state.floor = 0
+        return faults & ~FLOOR
+    if state.floor == 0:
+        state.floor_ns = sample.time_ns
+    state.floor += 1
+    lasts = sample.time_ns - state.floor_ns >= SHORTEST_NS
+    varies = sample.level == 0 or not (faults & STUCK or is_repeating(state, rules))
+    return faults | FLOOR if state.floor >= LEAST_LOW and lasts and varies else faults
+
+
+def _clock(state: SensorState, time_ns: int, faults: int, *, replaced: bool) -> int:
+    """Count times that cannot be believed up, and the others down four times as fast."""
+    if not replaced:
+        state.clock = max(0, min(state.clock, LEAST_WRONG) - _GOOD_COUNTS)
+        return faults if state.clock else faults & ~CLOCK
+    if state.clock == 0:
+        state.clock_ns = time_ns
+    state.clock += 1
+    lasts = time_ns - state.clock_ns >= SHORTEST_NS
+    return faults | CLOCK if state.clock >= LEAST_WRONG and lasts else faults
+
+
+def _unit(state: SensorState, sample: Sample, rules: Rules, faults: int) -> int:
+    """Follow the unit. What is known of a sensor in one unit says nothing about a level in another.
+
+    Where nothing is known yet that somebody would miss, it is learned in the new one.
+    """
+    if sample.unit == state.unit:
+        state.other_unit = 0
+        return faults & ~UNIT
+    baseline = choose_baseline(state, rules)
+    settled = baseline is not None and (baseline.source in SETTLED or baseline.source == "configured")
+    if state.unit == "" or not settled or state.unit_of != rules.baseline:
+        if state.unit:
+            forget_baselines(state, None)
+            state.event_baseline = None
+        state.unit, state.unit_of, state.other_unit = intern(sample.unit), rules.baseline, 0
+        return faults & ~UNIT
+    state.other_unit += 1
+    return faults | UNIT if state.other_unit >= FEWEST_OTHER_UNIT else faults
+
+
+def _runs(sample: Sample, rules: Rules) -> bool | None:
+    """Tell whether the machine runs, as far as somebody says so."""
+    if sample.operating_state is not None:
+        name = sample.operating_state.strip().casefold()
+        if name in rules.stopped_states or name in {"0", "0.0"}:
+            return False
+        if name and name not in rules.unknown_states:
+            return True
+    return None if sample.rpm is None else abs(sample.rpm) >= STANDSTILL_RPM
+
+
+def _in_words(state: SensorState, sample: Sample) -> dict[str, str]:
+    level = f"{number(sample.level)} {sample.unit}"
+    equal, low, wrong = (in_words(sample.time_ns - since) for since in (state.run_ns, state.floor_ns, state.clock_ns))
+    words = {
+        STUCK: f"Stuck at {level}: {state.run + 1} equal readings in {equal}, more than its resolution explains."
+        " Check the sensor; it repeats what it measured once."
+        + (" It is near its floor, though the machine runs: it may have come off." if state.floor else ""),
+        FLOOR: f"At its floor, {level}, for {state.floor} readings in {low}, though the machine runs."
+        " Check whether the sensor has come off, and its cable.",
+        CLOCK: f"Its clock cannot be believed: {state.clock} readings in {wrong} count at the time of receipt."
+        " Set the sensor's clock.",
+        UNIT: f"It measures in {sample.unit} instead of {state.unit}, and its readings are not judged."
+        " Set it back, or have its baseline learned anew (baselines relearn).",
+    }
+    return {NAMES[bit]: text for bit, text in words.items() if state.faults & bit}

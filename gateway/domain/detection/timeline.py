@@ -1,0 +1,93 @@
+"""Where a reading belongs on its sensor's timeline: which clock counts, what is late, what has to wait."""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+
+from msgspec import Struct
+
+from gateway.domain.detection.gateway_clock import FUTURE_TOLERANCE_US
+from gateway.domain.detection.state import SensorState, Waiting
+from gateway.domain.model.reading import Flag
+
+EARLIEST_US, LATEST_US = -9_200_000_000_000_000, 9_200_000_000_000_000
+"""The years 1678 and 2261. What lies beyond does not fit into a database's 64-bit count of nanoseconds."""
+
+
+_UPPER_HALF_NS = 500
+"""Receive times and retained readings stand in the upper half of their microsecond, so that they never meet a time of
+the sensor's own timeline there."""
+
+
+class Clocks(Struct, frozen=True):
+    """How far a sensor's clock may be off (`tolerance_us`), and how late a reading may come and still be judged."""
+
+    tolerance_us: int
+    lateness_us: int = 0
+
+
+def place(
+    state: SensorState,
+    event_us: int,
+    received_ns: int,
+    clocks: Clocks,
+    *,
+    retained: bool = False,
+    suspect: bool = False,
+) -> tuple[int, int]:
+    """Return the time in ns that counts for a new reading, and what is special about it; the timeline moves on.
+
+    A time that continues the sensor's own timeline is believed, however old it is. One that begins a timeline, or
+    jumps back, by more than the tolerance, or lies in the future, is replaced by the receive time, unless our own
+    clock is `suspect`. A retained reading is an old one by its nature: it keeps its time and moves nothing.
+    """
+    if state.seen_us is None or event_us > state.seen_us:
+        state.seen_us = event_us
+    received_us = received_ns // 1000
+    newest = state.newest_us
+    if not EARLIEST_US <= event_us <= LATEST_US or (event_us > received_us + FUTURE_TOLERANCE_US and not suspect):
+        return _receive_time(state, received_us), Flag.CLOCK_REPLACED | (Flag.RETAINED if retained else 0)
+    if retained:
+        return event_us * 1000 + _UPPER_HALF_NS, Flag.RETAINED
+    if newest is None:
+        if received_us - event_us > clocks.tolerance_us and not suspect:
+            return _receive_time(state, received_us), Flag.CLOCK_REPLACED
+    elif event_us < newest:
+        if newest - event_us > clocks.tolerance_us:
+            return _receive_time(state, received_us), Flag.CLOCK_REPLACED
+        late = event_us < newest - clocks.lateness_us or (
+            state.released_us is not None and event_us < state.released_us
+        )
+        return event_us * 1000, Flag.LATE if late else 0
+    if event_us == newest:
+        state.at_newest += 1
+    elif state.at_newest:
+        state.at_newest = 0
+    state.newest_us = event_us
+    return event_us * 1000 + state.at_newest, 0
+
+
+def hold(state: SensorState, reading: Waiting) -> None:
+    """Let a reading wait for the watermark."""
+    waiting = [*state.waiting]
+    insort(waiting, reading, key=_order)
+    state.waiting = tuple(waiting)
+
+
+def release(state: SensorState, until_us: int) -> tuple[Waiting, ...]:
+    """Return the waiting readings up to a time, in the order of their time; they wait no longer."""
+    count = bisect_right(state.waiting, until_us, key=lambda reading: reading.event_us)
+    released = state.waiting[:count]
+    if released:
+        state.waiting = state.waiting[count:]
+        state.released_us = released[-1].event_us
+    return released
+
+
+def _order(reading: Waiting) -> tuple[int, str]:
+    return reading.event_us, reading.event_id
+
+
+def _receive_time(state: SensorState, received_us: int) -> int:
+    state.replaced_ns = max(state.replaced_ns + 1, received_us * 1000 + _UPPER_HALF_NS)
+    return state.replaced_ns

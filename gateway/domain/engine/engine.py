@@ -1,0 +1,405 @@
+"""Detection and alert life cycle together, for all sensors: what a reading leads to. Pure, and the same in a replay.
+
+It is what the pipeline runs on what comes in, what a restart runs on the tail of the journal, and what a backtest runs
+on history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import chain
+from math import inf
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from gateway.domain.alerting.alert import Alert
+from gateway.domain.alerting.liveness import SENSOR_FORGOTTEN, SHELVING, SILENCE, TIME_PASSED, Reception, Watch
+from gateway.domain.alerting.open_alerts import LONGEST_SHELVING_NS, Change, OpenAlerts
+from gateway.domain.detection import detector as detection
+from gateway.domain.detection import machine_shift as regime
+from gateway.domain.detection import sensor_faults as health
+from gateway.domain.detection.baseline import Baseline
+from gateway.domain.detection.baseline_events import (
+    BASELINE_LEARNED,
+    BASELINE_RELEARN,
+    BASELINE_SET,
+    by_a_person,
+    describe_baseline,
+    read_baseline,
+)
+from gateway.domain.detection.detector import Evaluation, Sample, evaluate, next_version
+from gateway.domain.detection.gateway_clock import OurClock
+from gateway.domain.detection.operating_state import forget_baselines, known_baselines, name_of_known, put_baseline
+from gateway.domain.detection.rules import Rules
+from gateway.domain.detection.state import Sensor, SensorState, Waiting, hear
+from gateway.domain.detection.timeline import Clocks, hold, place, release
+from gateway.domain.engine.assets import Machines
+from gateway.domain.model.assets import (
+    MACHINE_STATE,
+    SENSOR_STATUS,
+    MachineState,
+    Place,
+    SensorStatus,
+    place_of,
+    state_changed,
+    status_changed,
+)
+from gateway.domain.model.events import Fact, Level, derive
+from gateway.domain.model.reading import Flag, VibrationRecorded
+from gateway.errors import ConflictError
+
+NOT_JUDGED = Flag.LATE | Flag.RETAINED
+
+LATENESS = "lateness"
+
+
+class Judged(Struct, frozen=True):
+    """A reading that was judged, and what that led to."""
+
+    event_id: str
+    correlation_id: str
+    time_ns: int
+    unit: str
+    evaluation: Evaluation
+
+
+class Engine:
+    """The state of all sensors and of all open alerts, and the rules by which they move on.
+
+    `expected` are the sensors that the configuration names: id -> for how long each may be silent, in ns. No alert can
+    be shelved for longer than `longest_shelving_ns`. `stopwatch_ns` is what silence is measured with; `overdue` sets
+    it.
+    """
+
+    def __init__(
+        self,
+        rules_for: Callable[[Sensor], Rules],
+        clocks: Clocks,
+        expected: Mapping[str, int] | None = None,
+        longest_shelving_ns: int = LONGEST_SHELVING_NS,
+    ) -> None:
+        self.sensors: dict[str, Sensor] = {}
+        self.alerts = OpenAlerts(longest_shelving_ns)
+        self.watch = Watch(self.sensors, self.alerts, self.rules_of, expected)
+        self.machines = Machines()
+        self.stopwatch_ns = 0
+        self._rules_for = rules_for
+        self._alike: dict[Rules, Rules] = {}
+        self._clocks = clocks
+        self._is_waiting = clocks.lateness_us > 0
+        self._our_clock = OurClock(clocks.tolerance_us)
+        self._holding: dict[int, tuple[Sensor, int]] = {}
+
+    def set_state(
+        self, sensors: Iterable[Sensor], open_alerts: Iterable[Alert], machines: Mapping[Place, str] | None = None
+    ) -> None:
+        """Start from this registry, these open alerts and these machines' operating states."""
+        self.machines.restore(machines or {})
+        self.alerts.restore(open_alerts)
+        self.sensors.clear()
+        for sensor in sensors:
+            self.register(sensor)
+
+    def trust_alerts(self) -> None:
+        """Make the sensors' state agree with the open alerts: after a replay with new rules, they are the fact."""
+        for sensor in self.sensors.values():
+            alert = self.alerts.get("machine", sensor.id)
+            holds = alert is not None and alert.returned_ns is None
+            sensor.state.severity = Level[alert.severity.upper()] if alert and holds else Level.NONE
+            sensor.state.limits = None
+            about_itself = self.alerts.get("sensor", sensor.id)
+            health.trust(sensor.state, about_itself.faults if about_itself else ())
+            if not holds:
+                detection.forget_raised(sensor.state)
+            if sensor.state.waiting:
+                self._holding[sensor.key] = sensor, 0
+
+    def look_back(self, sensor: int, event_us: int, received_ns: int, flags: int) -> None:
+        """Take in a reading from before the state began: it still says something about our own clock."""
+        self._our_clock.is_suspect(sensor, event_us, received_ns // 1000, known=not flags & Flag.CLOCK_REPLACED)
+
+    def place(self, sensor: Sensor, event_us: int, received_ns: int, *, retained: bool) -> tuple[int, int]:
+        """Return the time in ns that counts for a new reading, and its flags; the sensor's timeline moves on."""
+        state = sensor.state
+        known = state.newest_us is not None
+        suspect = self._our_clock.is_suspect(sensor.key, event_us, received_ns // 1000, known=known)
+        time_ns, flags = place(state, event_us, received_ns, self._clocks, retained=retained, suspect=suspect)
+        if not retained:
+            if sensor.last_heard_ns != self.stopwatch_ns:  # to look takes a tenth of the time of setting it
+                sensor.last_heard_ns = self.stopwatch_ns
+            if state.offline:
+                state.offline = state.forgotten = False
+        if not flags & NOT_JUDGED:
+            hear(state, time_ns, received_ns)
+        return time_ns, flags
+
+    def register(self, sensor: Sensor) -> None:
+        """Take a new sensor in; it may be one that was missed."""
+        self.sensors[sensor.id] = sensor
+        self.machines.settle(sensor)
+        sensor.is_silent = self.watch.is_silent(sensor.id)
+
+    def judge(
+        self, sensor: Sensor, event: VibrationRecorded, event_us: int, time_ns: int, *, received_ns: int, flags: int
+    ) -> Sequence[Judged]:
+        """Judge a new reading, or those whose turn has come with it; return the ones that led to something."""
+        data = event.data
+        operating_state = sensor.machine_state if data.operating_state is None else data.operating_state
+        if not self._is_waiting or flags:  # only a time that is the receive time is flagged here
+            sample = Sample(
+                data.vibration_level, time_ns, data.unit, data.baseline_vibration_level, operating_state,
+                data.velocity_rms, data.crest_factor, data.kurtosis, data.rpm, data.load,
+            )  # fmt: skip
+            evaluation = self._evaluate(sensor, sample, replaced=flags != 0)
+            if evaluation is detection.NOTHING:
+                return ()
+            event_id = event.event_id or ""
+            return [Judged(event_id, event.correlation_id or event_id, time_ns, data.unit, evaluation)]
+        event_id = event.event_id or ""
+        waiting = Waiting(
+            event_us,
+            event_id,
+            event.correlation_id or event_id,
+            data.vibration_level,
+            data.unit,
+            data.baseline_vibration_level,
+            operating_state,
+            data.velocity_rms,
+            data.crest_factor,
+            data.kurtosis,
+            data.rpm,
+            data.load,
+        )
+        hold(sensor.state, waiting)
+        self._holding.setdefault(sensor.key, (sensor, received_ns))
+        return self.judge_waiting(sensor, (sensor.state.newest_us or 0) - self._clocks.lateness_us, received_ns)
+
+    def _evaluate(self, sensor: Sensor, sample: Sample, *, replaced: bool = False) -> Evaluation:
+        """Examine the sensor and judge a sample, and its machine's other sensors with it if they have all shifted."""
+        state, rules = sensor.state, sensor.rules or self.rules_of(sensor)
+        faults = None
+        if (
+            state.odd
+            or replaced
+            or sample.level == state.last_level
+            or (sample.unit is not state.unit and sample.unit != state.unit)
+        ):
+            faults = health.examine(state, sample, rules, replaced=replaced)
+            if state.faults & health.NOT_JUDGED or state.other_unit or health.is_repeating(state, rules):
+                return detection.NOTHING if faults is None else Evaluation(faults=faults)
+        else:
+            state.last_level = sample.level
+        evaluation = evaluate(state, sample, rules)
+        if faults is not None:
+            evaluation = replace(evaluation, faults=faults)
+        if evaluation.finding is None or not rules.regime_change or not state.fresh:
+            return evaluation
+        machine = self.machines.sensors_of(place_of(sensor.tags))
+        shifts = regime.shift_of_all(sensor, evaluation, machine, rules.on_readings)
+        if not shifts:
+            return evaluation
+        regime.begin_anew(machine, shifts)
+        return Evaluation(shifts=tuple(shifts), faults=faults)
+
+    def judge_waiting(self, sensor: Sensor, until_us: int, received_ns: int = 0) -> list[Judged]:
+        """Judge the readings that have waited long enough, in the order of their time."""
+        found = []
+        released = release(sensor.state, until_us)
+        for reading in released:
+            time_ns = reading.event_us * 1000
+            sample = Sample(
+                reading.level, time_ns, reading.unit, reading.event_baseline, reading.operating_state,
+                reading.velocity_rms, reading.crest_factor, reading.kurtosis, reading.rpm, reading.load,
+            )  # fmt: skip
+            evaluation = self._evaluate(sensor, sample)
+            if evaluation is not detection.NOTHING:
+                found.append(Judged(reading.event_id, reading.correlation_id, time_ns, reading.unit, evaluation))
+        if not sensor.state.waiting:
+            self._holding.pop(sensor.key, None)
+        elif released:  # the oldest is gone; the next one came no later than now
+            self._holding[sensor.key] = sensor, received_ns
+        return found
+
+    def signal(self, signal: MachineState | SensorStatus, received_ns: int, *, again: bool = False) -> list[Change]:
+        """Return what follows from what a machine or a sensor says of itself: nothing, if it is nothing new.
+
+        `again`: it may be known already, as the broker keeps it or sends it twice. For a sensor that is offline nobody
+        waits five intervals. What one says before it has measured anything is not remembered.
+        """
+        if isinstance(signal, MachineState):
+            before = self.machines.states.get(signal.place)
+            if signal.state == before:
+                return []
+            self.machines.change(signal.place, signal.state)
+            return [Change(state_changed(signal, before, received_ns))]
+        sensor = self.sensors.get(signal.sensor_id)
+        offline = signal.status == "offline"
+        if sensor is None or sensor.state.offline == offline or sensor.state.forgotten:
+            return []
+        if again and sensor.state.status == signal.status:
+            return []
+        sensor.state.offline, sensor.state.status = offline, signal.status
+        return [Change(status_changed(signal, received_ns))]
+
+    def again(self, fact: Fact) -> None:
+        """Move the state on by a fact of the journal, as it was moved when the fact was written."""
+        data = fact.data
+        sensor = self.sensors.get(data.get("sensorId", ""))
+        if fact.type == MACHINE_STATE:
+            self.machines.change((data["site"], data["area"], data["machine"]), data["state"])
+        elif sensor is None:
+            return
+        elif fact.type == SENSOR_STATUS:
+            sensor.state.offline, sensor.state.status = data["status"] == "offline", data["status"]
+        elif fact.type == SENSOR_FORGOTTEN:
+            self.watch.let_go(fact)
+        elif fact.type == TIME_PASSED and data["what"] == LATENESS:
+            self.judge_waiting(sensor, data["untilUs"])
+        else:
+            self.apply_baseline(sensor, fact)
+
+    def overdue(self, now_ns: int, reception: Reception) -> list[Fact]:
+        """Return a fact for everything that follows from the time alone; `time_passed` says what that is."""
+        self.stopwatch_ns = reception.now_ns
+        return list(
+            chain(
+                self._waited_too_long(now_ns),
+                self.watch.fallen_silent(now_ns, reception),
+                self.watch.not_expected(now_ns),
+                self.watch.shelved_long_enough(now_ns),
+            )
+        )
+
+    def time_passed(self, fact: Fact) -> list[Change]:
+        """Return what follows from a fact of `overdue`; the state moves on."""
+        if fact.type == SENSOR_FORGOTTEN:
+            return self.watch.forget(fact)
+        sensor = self.sensors.get(fact.subject)
+        if fact.data["what"] == LATENESS and sensor is not None:
+            judged = self.judge_waiting(sensor, fact.data["untilUs"])
+            return [change for each in judged for change in self.conclude(sensor, each)]
+        if fact.data["what"] == SHELVING:
+            return self.alerts.end_shelving(fact.data["alertId"], fact)
+        return self.watch.fall_silent(fact) if fact.data["what"] == SILENCE else []
+
+    def _waited_too_long(self, now_ns: int) -> Iterable[Fact]:
+        """Find the readings that have waited for twice the lateness: nothing newer has come from their sensors."""
+        longest_ns = 2 * self._clocks.lateness_us * 1000
+        for key, (sensor, since_ns) in self._holding.items():
+            if since_ns == 0:  # after a restart the wait begins anew
+                self._holding[key] = sensor, now_ns
+        late = [sensor for sensor, since_ns in self._holding.values() if now_ns - since_ns > longest_ns]
+        return map(_lateness_passed, late)
+
+    def conclude(self, sensor: Sensor, judged: Judged) -> list[Change]:
+        """Return the facts and alert changes that follow from a judgement; the open alerts move on."""
+        changes = [Change(fact) for fact in _baseline_facts(sensor, judged)]
+        cause = self.watch.cause(sensor.id, judged.event_id, judged.correlation_id, judged.time_ns)
+        if judged.evaluation.faults is not None:
+            changes += self.watch.examined(judged.evaluation.faults, cause)
+        if judged.evaluation.finding is not None:
+            cause = replace(cause, unit=judged.unit)
+            latching = self.rules_of(sensor).latching
+            changes += self.alerts.found(judged.evaluation.finding, cause, latching=latching)
+            if sensor.is_silent:  # it had waited, and its sensor has fallen silent since
+                changes += self.alerts.lose_sight("Its sensor has fallen silent.", cause)
+        return changes
+
+    def set_baseline(
+        self, sensor: Sensor, level: float, *, state: str = "", by: str, reason: str = "", time_ns: int
+    ) -> list[Change]:
+        """Return the fact that a person has set what is normal for a sensor in an operating state, in its unit.
+
+        Nothing moves on before `apply_baseline` is called with the fact; so it is after a restart, with the journal's.
+        Raises ConflictError if the configuration has a baseline for the sensor, which comes first, and ValueError if
+        the level is not above zero.
+        """
+        if not 0 < level < inf:
+            raise ValueError(f"a baseline is a level above zero, not {level}")
+        self._refuse_if_configured(sensor)
+        baseline = Baseline(level, "set", version=next_version(sensor.state), from_ns=time_ns, to_ns=time_ns,
+                            state=state.strip().casefold(), by=by)  # fmt: skip
+        data = {**describe_baseline(baseline, sensor), "comment": reason}
+        return [Change(by_a_person(BASELINE_SET, sensor.id, time_ns, data))]
+
+    def relearn(
+        self, sensor: Sensor, *, state: str | None = None, by: str, reason: str = "", time_ns: int
+    ) -> list[Change]:
+        """Return the fact that a person wants what is normal learned anew, in one operating state or (None) in all.
+
+        What was learned stays in the journal, with its version. Nothing moves on before `apply_baseline`. Raises
+        ConflictError if the configuration has a baseline for the sensor, NotFoundError for a state it was never in.
+        """
+        self._refuse_if_configured(sensor)
+        name = None if state is None else name_of_known(sensor.state, state)
+        data = {"sensorId": sensor.id, "state": name, "by": by, "comment": reason}
+        return [Change(by_a_person(BASELINE_RELEARN, sensor.id, time_ns, data))]
+
+    def apply_baseline(self, sensor: Sensor, fact: Fact) -> None:
+        """Let a sensor's baselines be as a BaselineSet or BaselineRelearn says; facts of other types change nothing."""
+        if fact.type == BASELINE_SET:
+            put_baseline(sensor.state, read_baseline(fact))
+            sensor.state.unit = ""  # it is meant for what the sensor measures now
+        elif fact.type == BASELINE_RELEARN:
+            forget_baselines(sensor.state, fact.data["state"])
+            sensor.state.unit = ""
+
+    def baselines(self, sensor: Sensor) -> list[Baseline]:
+        """Return the baselines that were learned or set for a sensor and hold now, one for each operating state."""
+        return known_baselines(sensor.state)
+
+    def _refuse_if_configured(self, sensor: Sensor) -> None:
+        configured = self.rules_of(sensor).baseline
+        if configured is not None:
+            raise ConflictError(
+                f"the configuration sets the baseline of {sensor.id!r} to {configured}, and that comes first;"
+                " take it out of [[sensors]] to have it learned or set"
+            )
+
+    def baseline_level(self, sensor: Sensor) -> float | None:
+        """Return what the sensor's next reading would be compared with, or None."""
+        state: SensorState = sensor.state
+        if state.unit != sensor.unit and state.unit:
+            return None
+        limit = state.limits or detection.current_limits(state, self.rules_of(sensor))
+        return limit.baseline.level if limit.baseline else None
+
+    def rules_of(self, sensor: Sensor) -> Rules:
+        """Return the rules of a sensor."""
+        if sensor.rules is None:
+            found = self._rules_for(sensor)
+            sensor.rules = self._alike.setdefault(found, found)  # equal ones take up memory once
+            sensor.state.limits = None
+        return sensor.rules
+
+    def moved(self, sensor: Sensor) -> None:
+        """Take note that a sensor is somewhere else now: other rules may be its own, and another machine's state."""
+        sensor.rules = None
+        self.machines.settle(sensor)
+        sensor.state.limits = None
+
+
+def _baseline_facts(sensor: Sensor, judged: Judged) -> Iterator[Fact]:
+    """Tell what a judgement has changed about what is normal."""
+    cause = partial(derive, time_ns=judged.time_ns, cause=judged.event_id, correlation=judged.correlation_id)
+    if judged.evaluation.learned is not None:
+        data = describe_baseline(judged.evaluation.learned, sensor)
+        yield cause(BASELINE_LEARNED, sensor.id, data=data)
+    if judged.evaluation.shifts:
+        yield cause(regime.REGIME_CHANGED, sensor.id, data=regime.describe(sensor, judged.evaluation.shifts))
+    for shift in judged.evaluation.shifts:
+        yield cause(BASELINE_RELEARN, shift.sensor_id, data=regime.relearned(shift))
+
+
+def _lateness_passed(sensor: Sensor) -> Fact:
+    last = sensor.state.waiting[-1]
+    return derive(
+        TIME_PASSED,
+        sensor.id,
+        last.event_us * 1000,
+        cause=last.event_id,
+        correlation=last.correlation_id,
+        data={"what": LATENESS, "sensorId": sensor.id, "untilUs": last.event_us},
+    )

@@ -1,0 +1,44 @@
+"""Rows of the event log, as those who follow the journal are handed them."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from gateway.domain.inputs.native import EVENT
+from gateway.domain.model.events import Fact
+from gateway.domain.model.reading import VibrationRecorded
+
+
+class StoredReading(Struct, frozen=True, gc=False):
+    """A reading in the journal: `time_ns` is when it was measured, `baseline` what it was compared with."""
+
+    seq: int
+    time_ns: int
+    sensor_id: str
+    tags: dict[str, str]
+    level: float
+    baseline: float | None
+    flags: int
+    event_id: str
+    received_ns: int
+    body: bytes
+
+    def event(self) -> VibrationRecorded:
+        """Decode the whole event, as the sensor published it."""
+        return EVENT.decode(self.body)
+
+
+class Entry(Struct, frozen=True):
+    """A derived event in the journal with its place in the sequence."""
+
+    seq: int
+    fact: Fact
+    recorded_ns: int
+
+
+class Step(Struct, frozen=True):
+    """What a follower is handed at once: everything after its cursor up to and including `until`."""
+
+    readings: list[StoredReading]
+    entries: list[Entry]
+    until: int

@@ -1,0 +1,193 @@
+"""What people are told, and what they are not told and why: messages, their items, and the facts about them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from gateway.domain.model.events import SEVERITIES, AlertKind, Fact, Severity, derived_id
+from gateway.domain.model.timefmt import rfc3339
+
+NotificationKind = Literal["raised", "escalated", "cleared", "reminder", "escalation", "digest", "notice", "test"]
+"""A change of an alert (the first three); still active (reminder); nobody has acknowledged in time, so somebody else is
+told (escalation); several changes in one message (digest); something about a silence (notice); a test."""
+
+ItemKind = Literal["raised", "escalated", "cleared"]
+
+MOST_ITEMS = 1000
+"""So many items a message lists; it says how many there are."""
+
+SENT, FAILED = "NotificationSent", "NotificationFailed"
+SUPPRESSED, DEFERRED = "NotificationSuppressed", "NotificationDeferred"
+
+
+class Item(Struct, frozen=True, rename="camel"):
+    """One change of an alert within a message. Times are nanoseconds since 1970; texts come from sensors.
+
+    `change` is the id of the fact that tells of it; `over` says that the alert had cleared when the message was made.
+    """
+
+    change: str
+    kind: ItemKind
+    alert_id: str
+    alert_kind: AlertKind
+    severity: Severity
+    sensor_id: str
+    reason: str
+    occurred_ns: int
+    opened_ns: int
+    site: str = ""
+    area: str = ""
+    machine: str = ""
+    location: str = ""
+    level: float | None = None
+    baseline: float | None = None
+    ratio: float | None = None
+    unit: str = ""
+    over: bool = False
+
+
+class Planned(Struct, frozen=True):
+    """A message to be sent through `handler`, by the choice of `route`. `changes` are (alert, change) it tells of.
+
+    `items` are the worst of them. `cause` is the first change, `correlation` its first cause.
+    """
+
+    id: str
+    handler: str
+    route: str
+    kind: NotificationKind
+    items: tuple[Item, ...]
+    count: int
+    reason: str
+    cause: str
+    correlation: str
+    created_ns: int
+    changes: tuple[tuple[str, str], ...] = ()
+
+
+class Withheld(Struct, frozen=True):
+    """A message that is not sent, or (with `until_ns` or `deferred`) not now: what decided so, and why."""
+
+    item: Item
+    correlation: str
+    kind: NotificationKind
+    by: str
+    reason: str
+    time_ns: int
+    route: str = ""
+    handler: str = ""
+    until_ns: int | None = None
+    deferred: bool = False
+
+
+class Withdrawal(Struct, frozen=True):
+    """Messages about one alert that have not gone yet and are not to go any more."""
+
+    item: Item
+    correlation: str
+    kinds: tuple[NotificationKind, ...]
+    by: str
+    reason: str
+    time_ns: int
+
+
+def item_of(fact: Fact, kind: ItemKind) -> Item:
+    """Return the item that tells of an alert's change; `fact` carries the alert as `alerts.describe` gives it."""
+    data, tags = fact.data, fact.data["tags"]
+    return Item(
+        change=fact.id,
+        kind=kind,
+        alert_id=data["id"],
+        alert_kind=data["kind"],
+        severity=data["severity"],
+        sensor_id=data["sensorId"],
+        reason=data["finding"],
+        occurred_ns=fact.time_ns,
+        opened_ns=data["openedNs"],
+        site=tags.get("site", ""),
+        area=tags.get("area", ""),
+        machine=tags.get("machine", ""),
+        location=data["location"],
+        level=data["level"],
+        baseline=data["baseline"],
+        ratio=data["ratio"],
+        unit=data["unit"],
+    )
+
+
+def fact_of(withheld: Withheld) -> Fact:
+    """Return the fact that a message was not sent, with the reason."""
+    item = withheld.item
+    type_ = DEFERRED if withheld.deferred else SUPPRESSED
+    return Fact(
+        id=derived_id(item.change, type_, withheld.kind, withheld.route, withheld.handler, str(withheld.time_ns)),
+        type=type_,
+        time_ns=withheld.time_ns,
+        subject=item.sensor_id,
+        correlation_id=withheld.correlation,
+        causation_id=item.change,
+        data={
+            "alertId": item.alert_id,
+            "kind": withheld.kind,
+            "by": withheld.by,
+            "reason": withheld.reason,
+            "route": withheld.route or None,
+            "handler": withheld.handler or None,
+            "until": None if withheld.until_ns is None else rfc3339(withheld.until_ns),
+        },
+    )
+
+
+def worst_first(items: Sequence[Item]) -> list[Item]:
+    """Return items in the order in which people should read them."""
+    return sorted(items, key=lambda item: (item.over, -SEVERITIES.index(item.severity), -(item.ratio or 0.0)))
+
+
+def in_a_sentence(items: Sequence[Item]) -> str:
+    """Return what many changes are: `12 alerts on 3 machines: 2 critical, 10 warning; 4 are over`."""
+    severities = Counter(item.severity for item in items)
+    machines = len({(item.site, item.area, item.machine) for item in items if item.machine})
+    over = sum(item.over or item.kind == "cleared" for item in items)
+    counts = ", ".join(
+        f"{severities[severity]} {severity}" for severity in reversed(SEVERITIES) if severities[severity]
+    )
+    where = f" on {machines} machine{'s' * (machines != 1)}" if machines else ""
+    return f"{len(items)} alerts{where}: {counts}" + (f"; {over} over" if over else "")
+
+
+class Notification(Struct, frozen=True, rename="camel"):
+    """One message to be told through one handler. Its texts come from sensors: show them, never interpret them.
+
+    `id` is the same at every attempt, so that the receiving side can recognise a repetition. Times are nanoseconds
+    since 1970. `level` and `baseline` are in `unit`; `ratio` is level / baseline.
+
+    A message about several alerts (`count` of them) lists them in `grouped`, the worst first, a thousand at most; its
+    own fields are then those of the worst one, `reason` says in a sentence what they are, and `machine`, `area` and
+    `site` are empty where they differ. `escalated` says that it is worse, `escalation` that nobody has acknowledged.
+    """
+
+    id: str
+    kind: NotificationKind
+    alert_id: str
+    alert_kind: AlertKind
+    severity: Severity
+    sensor_id: str
+    reason: str
+    occurred_ns: int
+    opened_ns: int
+    gateway_id: str
+    site: str = ""
+    area: str = ""
+    machine: str = ""
+    location: str = ""
+    level: float | None = None
+    baseline: float | None = None
+    ratio: float | None = None
+    unit: str = ""
+    page_url: str = ""
+    grouped: tuple[Item, ...] = ()
+    count: int = 1

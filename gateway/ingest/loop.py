@@ -1,0 +1,68 @@
+"""From the broker to the disk, batch after batch, and what keeps it from going on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import structlog
+
+from gateway.domain.alerting.alert import ALERT_FACTS
+from gateway.domain.engine.unit_of_work import Batch
+from gateway.domain.model.events import Message
+from gateway.errors import JournalUnavailableError
+from gateway.ingest.processor import Pipeline
+from gateway.journal import Journal, Stream
+from gateway.mqtt.subscriber import Subscriber
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.readiness import Health
+
+log = structlog.get_logger(__name__)
+
+_TRY_AGAIN = 1.0
+_SAY_REJECTED_EVERY = 10.0
+
+
+async def ingest(
+    subscriber: Subscriber, *, journal: Journal, pipeline: Pipeline, stream: Stream, metrics: Metrics, health: Health
+) -> None:
+    """Take batches through the pipeline for ever; acknowledge each once it is on disk."""
+    said_at = -_SAY_REJECTED_EVERY
+    while True:
+        messages = await subscriber.batch()
+        start = time.perf_counter()
+        batch = await _process(journal, pipeline, messages, health)
+        subscriber.acknowledge(messages)
+        stream.announce()
+        metrics.count_batch(batch, time.perf_counter() - start)
+        for _, fact in batch.facts:
+            if fact.type in ALERT_FACTS:
+                log.info("alert", change=ALERT_FACTS[fact.type], sensor=fact.subject, reason=fact.data["finding"])
+        if batch.dead_letters and start - said_at >= _SAY_REJECTED_EVERY:
+            said_at = start
+            first = batch.dead_letters[0]
+            log.warning(
+                "a message cannot be used; 'deadletters list' shows all of them",
+                topic=first.topic,
+                reason=first.rejected.reason,
+                detail=first.rejected.detail,
+            )
+
+
+async def _process(journal: Journal, pipeline: Pipeline, messages: Sequence[Message], health: Health) -> Batch:
+    """Process a batch; while the journal cannot be written, try again and acknowledge nothing."""
+    while True:
+        await health.room()
+        try:
+            batch = await journal.call(pipeline.process, messages, time.time_ns())
+        except JournalUnavailableError as error:
+            if health.journal_problem is None:
+                log.error("nothing can be stored, so nothing is acknowledged; trying again", error=str(error))  # noqa: TRY400 - the reason is in the message
+            health.journal_problem = str(error)
+            await asyncio.sleep(_TRY_AGAIN)
+        else:
+            if health.journal_problem is not None:
+                log.info("the journal can be written again")
+                health.journal_problem = None
+            return batch

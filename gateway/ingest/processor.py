@@ -1,0 +1,420 @@
+"""The one path of one batch: decode, recognise duplicates, evaluate, alert life cycle, one transaction.
+
+Everything here runs in the journal's thread, which alone owns the sensors' state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from hashlib import blake2b
+from sys import intern
+
+import msgspec
+
+from gateway.domain.alerting.alert import Alert
+from gateway.domain.alerting.liveness import Reception
+from gateway.domain.alerting.open_alerts import LONGEST_SHELVING_NS, Change, OpenAlerts
+from gateway.domain.detection.detector import current_limits
+from gateway.domain.detection.limits import Limits
+from gateway.domain.detection.rules import Rules
+from gateway.domain.detection.state import Sensor, SensorState
+from gateway.domain.detection.timeline import Clocks
+from gateway.domain.engine.checkpoint import FACT_ROW, Saved, Store, TailRow
+from gateway.domain.engine.engine import NOT_JUDGED, Engine, Judged
+from gateway.domain.engine.id_window import RecentIds
+from gateway.domain.engine.unit_of_work import Batch, DeadLetter
+from gateway.domain.inputs.native import EVENT, Decoded, decode
+from gateway.domain.inputs.status import MAX_MACHINES, Signals
+from gateway.domain.inputs.topics import TopicTemplates
+from gateway.domain.inputs.traceparent import carried_by
+from gateway.domain.model.assets import MachineState, SensorStatus, place_of
+from gateway.domain.model.events import Fact, Message, Rejected, Severity
+from gateway.domain.model.reading import Flag, VibrationRecorded
+from gateway.domain.model.timefmt import microseconds
+from gateway.errors import JournalUnavailableError, NotFoundError
+
+MAX_LOCATION = 200
+"""Characters of `sensorLocation` that are shown; the event itself is kept whole."""
+
+SNAPSHOT_READINGS = 50_000
+"""So many readings, or ten for each sensor, are replayed at most after a crash."""
+
+
+class Pipeline:
+    """The path of a batch, and the state of the sensors that it moves on."""
+
+    def __init__(
+        self,
+        store: Store,
+        templates: TopicTemplates,
+        rules_for: Callable[[Sensor], Rules],
+        tolerance_ns: int,
+        lateness_ns: int = 0,
+        *,
+        expected: Mapping[str, int] | None = None,
+        signals: Signals | None = None,
+        longest_shelving_ns: int = LONGEST_SHELVING_NS,
+    ) -> None:
+        self._store = store
+        self._signals = signals or Signals()
+        self._templates = templates
+        self._engine = Engine(
+            rules_for, Clocks(tolerance_ns // 1000, lateness_ns // 1000), expected, longest_shelving_ns
+        )
+        self._ids = RecentIds()
+        self._newest_key = 0
+        self._since_snapshot = 0
+        self._prepared: Batch | None = None
+        self._unwritten: list[Batch] = []
+        self._ahead = False
+
+    @property
+    def sensors(self) -> Collection[Sensor]:
+        """The registry."""
+        return self._engine.sensors.values()
+
+    def restore(self, saved: Saved) -> int:
+        """Take up where the journal ends; return how many of its rows came after the last snapshot."""
+        by_key = {sensor.key: sensor for sensor in saved.sensors}
+        self._newest_key = max(by_key, default=0)  # not their number: damage may have taken some
+        self._engine.set_state(saved.sensors, saved.alerts, saved.machines)
+        for key, event_us, received_ns, flags, event_id in saved.recent:
+            self._ids.add(key, event_id, event_us)
+            self._engine.look_back(key, event_us, received_ns, flags)
+        count = 0
+        for count, row in enumerate(saved.tail, start=1):  # noqa: B007 - the last one is how many there were
+            if row[3] == FACT_ROW:
+                self._fact_again(row)
+            else:
+                self._reading_again(by_key[row[0]], row)
+        self._since_snapshot = count
+        self._engine.trust_alerts()
+        return count
+
+    def _fact_again(self, row: TailRow) -> None:
+        _, _, time_ns, _, type_, data = row
+        fact = Fact("", type_, time_ns, "", "", "", msgspec.json.decode(data))
+        self._engine.again(fact)
+        self._mark_machine(fact.data.get("sensorId", ""))
+
+    def _reading_again(self, sensor: Sensor, row: TailRow) -> None:
+        """Move the state on by a reading of the journal, as it was moved when that was written."""
+        key, event_us, received_ns, flags, event_id, body = row
+        sensor.is_changed = True
+        self._ids.add(key, event_id, event_us)
+        time_ns, _ = self._engine.place(sensor, event_us, received_ns, retained=bool(flags & Flag.RETAINED))
+        if not flags & NOT_JUDGED:
+            event = EVENT.decode(body)
+            event.event_id = event_id
+            judged = self._engine.judge(sensor, event, event_us, time_ns, received_ns=received_ns, flags=flags)
+            self._mark(sensor, judged)
+
+    def _mark_machine(self, sensor_id: str) -> None:
+        """Have the next snapshot save a sensor and the others of its machine: they may have shifted with it."""
+        if sensor := self._engine.sensors.get(sensor_id):
+            for each in (sensor, *self._engine.machines.sensors_of(place_of(sensor.tags))):
+                each.is_changed = True
+
+    def _mark(self, sensor: Sensor, judged: Iterable[Judged]) -> None:
+        """Have the next snapshot save a sensor, and those of its machine that have shifted with it."""
+        sensor.is_changed = True
+        for shift in (shift for each in judged for shift in each.evaluation.shifts):
+            self._engine.sensors[shift.sensor_id].is_changed = True
+
+    def process(self, messages: Sequence[Message], recorded_ns: int) -> Batch:
+        """Store what `messages` hold and everything that follows from it; then they may be acknowledged.
+
+        Raises JournalUnavailableError if the transaction failed. The same call may then be made again: what was
+        concluded from the messages is kept and only written anew.
+        """
+        if self._prepared is None:
+            self._flush()
+            self._ahead = True
+            batch = Batch(next_seq=self._store.next_seq, recorded_ns=recorded_ns, messages=len(messages))
+            batch.size = sum([len(message.payload) for message in messages])
+            for message in messages:
+                self._take(message, batch)
+            self._prepared = batch
+            self._unwritten.append(batch)
+        batch = self._prepared
+        self._flush()
+        self._prepared = None
+        self._since_snapshot += len(batch.readings)
+        if self._since_snapshot >= max(SNAPSHOT_READINGS, 10 * len(self._engine.sensors)):
+            with suppress(JournalUnavailableError):  # the batch is on disk; the next one tries again
+                self.snapshot()
+        return batch
+
+    def pass_time(self, now_ns: int, reception: Reception) -> None:
+        """Draw the conclusions of time alone: readings that need wait no longer, silent sensors, ends of shelvings.
+
+        That time has passed is a fact in the journal: a replay judges the same at the same place.
+        """
+        overdue = self._engine.overdue(now_ns, reception)
+        if not overdue:
+            return
+        self._ahead = True
+        batch = Batch(next_seq=self._store.next_seq, recorded_ns=now_ns)
+        for fact in overdue:
+            batch.add(Change(fact))
+            for change in self._engine.time_passed(fact):
+                batch.add(change)
+            self._mark_machine(fact.subject)
+        self._unwritten.append(batch)
+        self._flush()
+
+    def replay(self, letters: Sequence[tuple[int, Message]], recorded_ns: int) -> list[int]:
+        """Take dead letters (by number) through the pipeline again; return the numbers of those that are none any more.
+
+        They leave the dead letters in the transaction that stores what they hold. The others stay as they are.
+        """
+        self._flush()  # what is not on disk yet could not be recognised as a duplicate
+        self._ahead = True
+        batch = Batch(next_seq=self._store.next_seq, recorded_ns=recorded_ns)
+        batch.size = sum([len(message.payload) for _, message in letters])
+        for number, message in letters:
+            refused = len(batch.dead_letters)
+            if not self._is_outdated(message):
+                self._take(message, batch)
+            if len(batch.dead_letters) == refused:
+                batch.replayed.append(number)
+            batch.drop_dead_letters(refused)
+        self._unwritten.append(batch)
+        self._flush()
+        return batch.replayed
+
+    def _is_outdated(self, message: Message) -> bool:
+        """Tell whether a message says how a machine or a sensor was, and how it is has been said meanwhile."""
+        signal = self._signals.read(message) if self._templates.match(message.topic) is None else None
+        if isinstance(signal, MachineState):
+            return signal.place in self._engine.machines.states
+        sensor = self._engine.sensors.get(signal.sensor_id) if isinstance(signal, SensorStatus) else None
+        return sensor is not None and sensor.state.status != ""
+
+    def _flush(self) -> None:
+        """Write what is not written yet, in order."""
+        while self._unwritten:
+            batch = self._unwritten[0]
+            batch.start_at(self._store.next_seq)
+            self._store.write(batch)
+            del self._unwritten[0]
+        self._ahead = False
+
+    def report(self, subject: str, severity: Severity | None, reason: str, time_ns: int) -> None:
+        """Raise, escalate or (severity None) clear the gateway's own alert about a part of itself.
+
+        Raises JournalUnavailableError and has then changed nothing; the same report may be made as often as one likes.
+        """
+        self._write_now(self._engine.alerts.condition(subject, severity, reason, time_ns), time_ns)
+
+    def attend(self, ask: Callable[[OpenAlerts], Sequence[Change]], time_ns: int) -> Alert:
+        """Do what a person asks of the open alerts (`ask` is one of their methods), and return the alert as it is then.
+
+        Raises what that raises, and JournalUnavailableError; nothing has changed then.
+        """
+        self._flush()
+        changes = ask(self._engine.alerts)
+        self._write_now(changes, time_ns)
+        alert = changes[-1].alert
+        assert alert is not None  # noqa: S101 - each of them is about one
+        return alert
+
+    def set_baseline(
+        self, sensor_id: str, level: float, *, state: str = "", by: str, reason: str = "", time_ns: int
+    ) -> Fact:
+        """Let a person say what is normal for a sensor in an operating state; return the fact that says so.
+
+        Raises NotFoundError for an unknown sensor, ConflictError if its baseline is configured, ValueError if the level
+        is not above zero, and JournalUnavailableError; nothing has changed then.
+        """
+        said = {"level": level, "state": state, "by": by, "reason": reason}
+        return self._ask(sensor_id, self._engine.set_baseline, time_ns, **said)
+
+    def relearn(self, sensor_id: str, *, state: str | None = None, by: str, reason: str = "", time_ns: int) -> Fact:
+        """Have it learned anew what is normal for a sensor, in an operating state or (None) in all; return the fact.
+
+        Raises what `set_baseline` raises.
+        """
+        return self._ask(sensor_id, self._engine.relearn, time_ns, state=state, by=by, reason=reason)
+
+    def forget(self, sensor_id: str, *, by: str, reason: str = "", time_ns: int) -> Fact:
+        """Let nobody wait for a sensor any more, until its next reading; return the fact. Raises as `relearn` does."""
+        return self._ask(sensor_id, self._engine.watch.forgetting, time_ns, by=by, reason=reason)
+
+    def _ask(self, sensor_id: str, ask: Callable[..., Sequence[Change]], time_ns: int, **said: object) -> Fact:
+        """Do what a person asks about a sensor; the state moves on when it is on disk."""
+        self._flush()
+        sensor = self._engine.sensors.get(sensor_id)
+        if sensor is None:
+            raise NotFoundError(f"no sensor {sensor_id!r} has published yet")
+        changes = ask(sensor, time_ns=time_ns, **said)
+        self._write_now(changes, time_ns)
+        self._engine.again(changes[0].fact)
+        sensor.is_changed = True
+        return changes[0].fact
+
+    def limits(self, sensor_id: str) -> Limits | None:
+        """Return what the next reading of a sensor will be compared with, or None for a sensor that is not known."""
+        sensor = self._engine.sensors.get(sensor_id)
+        return None if sensor is None else current_limits(sensor.state, self._engine.rules_of(sensor))
+
+    def _write_now(self, changes: Sequence[Change], time_ns: int) -> None:
+        """Write changes that follow from no reading; the open alerts move on when they are on disk."""
+        if not changes:
+            return
+        batch = Batch(next_seq=self._store.next_seq, recorded_ns=time_ns)
+        for change in changes:
+            batch.add(change)
+        self._store.write(batch)
+        for alert in batch.alerts.values():
+            self._engine.alerts.settle(alert)
+
+    def snapshot(self) -> None:
+        """Save the state of every sensor that has changed since the last time.
+
+        Not while the state is ahead of the journal: readings that could not be written come again.
+        """
+        if self._ahead:
+            return
+        changed = [sensor for sensor in self.sensors if sensor.is_changed]
+        if changed:
+            self._store.save_detector(changed, self._engine.machines.states, self._store.next_seq - 1)
+            for sensor in changed:
+                sensor.is_changed = False
+            self._since_snapshot = 0
+
+    def _take(self, message: Message, batch: Batch) -> None:
+        tags = self._templates.match(message.topic)
+        signal = self._signals.read(message) if tags is None else None
+        if signal is not None:
+            self._take_signal(message, signal, batch)
+            return
+        items = decode(message.payload, tags)
+        if message.traceparent:
+            items = [carried_by(item, message.traceparent) for item in items]
+        for item in items:
+            if isinstance(item, Rejected):
+                self._reject(message, item, batch)
+            else:
+                self._record(message, item, tags or {}, batch)
+
+    def _take_signal(self, message: Message, signal: MachineState | SensorStatus | Rejected, batch: Batch) -> None:
+        if isinstance(signal, Rejected):
+            self._reject(message, signal, batch)
+            return
+        machines = self._engine.machines.states
+        if isinstance(signal, MachineState) and signal.place not in machines and len(machines) >= MAX_MACHINES:
+            detail = f"the states of {MAX_MACHINES} machines are remembered, and this is a further one"
+            self._reject(message, Rejected("too_many", detail, message.payload), batch)
+            return
+        for change in self._engine.signal(signal, message.received_ns, again=message.retained or message.duplicate):
+            batch.add(change)
+        if isinstance(signal, SensorStatus) and (sensor := self._engine.sensors.get(signal.sensor_id)):
+            sensor.is_changed = True
+
+    def _reject(self, message: Message, rejected: Rejected, batch: Batch) -> None:
+        identity = f"{message.topic}\x00{rejected.element}\x00".encode() + rejected.payload
+        digest = blake2b(identity, digest_size=16).digest()
+        key = (digest, message.packet_id)
+        if message.duplicate and (key in batch.rejected or self._store.has_dead_letter(*key)):
+            batch.duplicates += 1
+            return
+        batch.rejected.add(key)
+        at, topic, retained = message.received_ns, message.topic, message.retained
+        batch.dead_letters.append(
+            DeadLetter(batch.take_seq(), at, topic, message.packet_id, digest, rejected, retained)
+        )
+
+    def _record(self, message: Message, decoded: Decoded, tags: dict[str, str], batch: Batch) -> None:
+        event, body = decoded
+        received_ns, engine = message.received_ns, self._engine
+        sensor = engine.sensors.get(event.data.sensor_id) or self._add_sensor(event, tags, received_ns, batch)
+        state, key = sensor.state, sensor.key
+        event_id = event.event_id or ""
+        event_us = microseconds(event.timestamp)
+        if state.seen_us is not None and event_us <= state.seen_us:
+            same_time = batch.same_time(event_us, key)
+            stored = same_time.get(event_id) or self._store.find_reading(event_us, key, event_id)
+            if stored is not None:
+                self._repeated(message, decoded, stored, batch)
+                return
+        if not self._ids.add(key, event_id, event_us):
+            self._reject(
+                message, Rejected("id_conflict", f"eventId {event_id!r} was used for another time", body), batch
+            )
+            return
+        time_ns, flags = engine.place(sensor, event_us, received_ns, retained=message.retained)
+        if flags & Flag.CLOCK_REPLACED:
+            batch.clock_replaced += 1
+        elif flags & NOT_JUDGED or event_us != state.newest_us:
+            same_time = batch.same_time(event_us, key)
+            time_ns += len(same_time) + self._store.count_same_time(event_us, key)
+            batch.late += flags == Flag.LATE
+        seq = batch.take_seq()
+        judged: Sequence[Judged] = ()
+        if not flags & NOT_JUDGED:
+            self._bring_up_to_date(sensor, event, message.topic, tags, batch)
+            judged = engine.judge(sensor, event, event_us, time_ns, received_ns=received_ns, flags=flags)
+        baseline = engine.baseline_level(sensor)
+        level = event.data.vibration_level
+        batch.readings.append((seq, event_us, key, event_id, time_ns, received_ns, level, baseline, flags, body))
+        sensor.is_changed = True
+        if sensor.is_silent and not flags & Flag.RETAINED:
+            for change in engine.watch.heard(sensor, event, received_ns):
+                batch.add(change)
+        if judged:
+            self._conclude(sensor, judged, batch)
+
+    def _conclude(self, sensor: Sensor, judged: Sequence[Judged], batch: Batch) -> None:
+        for each in judged:
+            for change in self._engine.conclude(sensor, each):
+                batch.add(change)
+        self._mark(sensor, judged)
+
+    def _add_sensor(self, event: VibrationRecorded, tags: dict[str, str], received_ns: int, batch: Batch) -> Sensor:
+        self._newest_key += 1
+        sensor = Sensor(
+            key=self._newest_key,
+            id=intern(event.data.sensor_id),
+            tags=tags,
+            unit=intern(event.data.unit),
+            location=intern((event.sensor_location or "")[:MAX_LOCATION]),
+            first_seen_ns=received_ns,
+            state=SensorState(),
+        )
+        self._engine.register(sensor)
+        batch.sensors[sensor.key] = sensor
+        return sensor
+
+    def _bring_up_to_date(
+        self, sensor: Sensor, event: VibrationRecorded, topic: str, tags: dict[str, str], batch: Batch
+    ) -> None:
+        """Let the registry know what a reading in order says of its sensor; an old one may come from where it was."""
+        unit, location = event.data.unit, event.sensor_location or sensor.location
+        if len(location) > MAX_LOCATION:
+            location = location[:MAX_LOCATION]
+        if sensor.tags is not tags and sensor.tags == tags:
+            self._templates.keep(topic, sensor.tags)
+            tags = sensor.tags
+        if sensor.unit != unit or sensor.location != location or sensor.tags is not tags:
+            batch.is_move |= sensor.tags is not tags
+            sensor.tags, sensor.unit, sensor.location = tags, intern(unit), intern(location)
+            self._engine.moved(sensor)
+            batch.sensors[sensor.key] = sensor
+
+    def _repeated(self, message: Message, decoded: Decoded, stored: bytes, batch: Batch) -> None:
+        """Count a duplicate; one that says something else than the first is a dead letter.
+
+        One that was sent again may well belong to another trace.
+        """
+        event, body = decoded
+        if body == stored:
+            batch.duplicates += 1
+            return
+        first = EVENT.decode(stored)
+        first.event_id, first.traceparent = event.event_id, event.traceparent
+        if first == event:
+            batch.duplicates += 1
+        else:
+            self._reject(message, Rejected("id_conflict", f"eventId is {event.event_id!r}", body), batch)

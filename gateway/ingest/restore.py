@@ -1,0 +1,44 @@
+"""A pipeline that takes up where the journal ends."""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+
+from gateway.config import Config, expected_sensors, rules_for
+from gateway.domain.engine.id_window import LOOK_BACK
+from gateway.domain.inputs.status import Signals, state_topics, status_topics
+from gateway.domain.inputs.topics import TopicTemplates
+from gateway.ingest.processor import Pipeline
+from gateway.journal import Journal
+
+log = structlog.get_logger(__name__)
+
+
+def signals_of(config: Config) -> Signals:
+    """Return the topics on which machines and sensors say how they are: configured, else beside the readings'."""
+    mqtt = config.mqtt
+    states = state_topics(mqtt.topics) if mqtt.state_topic is None else [mqtt.state_topic]
+    statuses = status_topics(mqtt.topics) if mqtt.status_topic is None else [mqtt.status_topic]
+    return Signals([topic for topic in states if topic], [topic for topic in statuses if topic])
+
+
+def restored_pipeline(config: Config, journal: Journal, templates: TopicTemplates) -> Pipeline:
+    """Return a pipeline that takes up where the journal ends."""
+    pipeline = Pipeline(
+        journal,
+        templates,
+        lambda sensor: rules_for(config, sensor.id, sensor.tags),
+        config.detection.clock_tolerance,
+        config.detection.lateness,
+        expected=expected_sensors(config),
+        signals=signals_of(config),
+        longest_shelving_ns=config.alerts.max_shelving,
+    )
+    start = time.perf_counter()
+    saved = journal.saved(LOOK_BACK)
+    replayed = pipeline.restore(saved)
+    seconds = round(time.perf_counter() - start, 3)
+    log.info("state restored from the journal", sensors=len(saved.sensors), readings_replayed=replayed, seconds=seconds)
+    return pipeline

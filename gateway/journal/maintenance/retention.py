@@ -1,0 +1,241 @@
+"""Keeping the journal in bounds: what is too old goes, what is too much goes, and the disk is never filled to the brim.
+
+Everything is done in slices, each a transaction of its own, so that no batch waits long for one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from gateway.config import RetentionSection
+from gateway.domain.model.events import Severity
+from gateway.errors import JournalError, JournalUnavailableError
+from gateway.journal.log.stream import Stream
+from gateway.journal.maintenance import rollups
+from gateway.journal.queries.reader import Reader
+from gateway.journal.sqlite.recovery import BIG_TABLES
+from gateway.journal.sqlite.writer import Journal
+
+log = structlog.get_logger(__name__)
+
+SLICE = 2000
+SIZE_SLICE = 200
+"""Where size decides, less at a time: nothing goes that need not."""
+_EVERY = 2.0
+_TRIM_EVERY = 30
+_BEFORE_IT_BITES = 0.9
+_ANY_AGE = 2**63 - 1
+_INSPECT_EVERY = 24 * 3600
+_BETWEEN_SLICES = 0.05
+
+
+class Report(Protocol):
+    """Raises or clears an alert about a part of the gateway itself."""
+
+    async def __call__(self, subject: str, problem: str | None, severity: Severity = "warning", /) -> None:
+        """Say what is wrong with `subject`; None means that it is well."""
+
+
+class Ballast:
+    """A file that holds `size` bytes of the disk back: a database on a full disk cannot even delete."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        self._path = path
+        self._size = size
+
+    @property
+    def is_there(self) -> bool:
+        """Tell whether the bytes are held back."""
+        return self._path.exists() and self._path.stat().st_size == self._size
+
+    def take(self) -> None:
+        """Hold the bytes back; raises OSError if there are not so many."""
+        with self._path.open("wb") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, self._size)
+            except OSError:
+                self._path.unlink()
+                raise
+
+    def give(self) -> None:
+        """Give the bytes free."""
+        self._path.unlink(missing_ok=True)
+
+
+class Upkeep:
+    """Watches over the journal's size and the disk's. `problem` says why nothing should be written, or is None.
+
+    `snapshot`, called in the journal's thread, saves the sensors' state, so that a crash replays nothing older.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        stream: Stream,
+        state_dir: Path,
+        section: RetentionSection,
+        snapshot: Callable[[], None],
+    ) -> None:
+        self._journal = journal
+        self._stream = stream
+        self._state_dir = state_dir
+        self._section = section
+        self._snapshot = snapshot
+        self._ballast = Ballast(state_dir / "ballast", section.reserve)
+        self._displaced: str | None = None
+        self._full: str | None = None
+        self._room = asyncio.Event()
+        self._room.set()
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing should be written, or None."""
+        return self._displaced or self._full
+
+    async def room(self) -> None:
+        """Wait until there is room for more, in the file that the next start will open."""
+        self._look_for_the_file()  # before each batch: what is acknowledged into a deleted file is lost
+        await self._room.wait()
+
+    async def run(self, consumers: Sequence[str], now_ns: Callable[[], int], report: Report) -> None:
+        """Look after the journal for ever; what `consumers` have not had yet is kept as long as possible."""
+        rounds = 0
+        while True:
+            await self.check_file(report)
+            await self.check_disk(report)
+            if self.problem is None:
+                with suppress(JournalUnavailableError):
+                    if rounds % _TRIM_EVERY == 0:
+                        await self.trim(consumers, now_ns())
+                    await self.limit_size(consumers, report)
+            rounds += 1
+            await asyncio.sleep(_EVERY)
+
+    async def inspect(self, report: Report) -> None:
+        """Look through the whole journal once a day, in slices: none holds the write-ahead log back for long."""
+        while True:
+            await asyncio.sleep(_INSPECT_EVERY)
+            try:
+                for table in BIG_TABLES:
+                    await self._inspect(table)
+            except JournalUnavailableError:
+                continue  # said where it is read; the next day it is looked through again
+            except JournalError as error:
+                await report("journal", f"{error} and keeps what can be read")
+            else:
+                await report("journal", None)
+
+    async def _inspect(self, table: str) -> None:
+        until = self._journal.next_seq
+        for after in range(0, until, SLICE):
+            await self._stream.read(Reader.check, table, after, min(after + SLICE, until))
+            await asyncio.sleep(_BETWEEN_SLICES)
+
+    async def check_file(self, report: Report) -> None:
+        """Stop writing when the journal's file has been deleted or replaced, and go on when it is back."""
+        self._look_for_the_file()
+        await report("journal file", self._displaced, "critical")
+
+    def _look_for_the_file(self) -> None:
+        in_place = self._journal.is_in_place
+        if self._displaced is None and not in_place:
+            self._displaced = (
+                f"the journal's file in {self._state_dir} has been deleted or replaced while the gateway runs; nothing"
+                " is stored or acknowledged: stop the gateway, put the file back, start it"
+            )
+            log.error(self._displaced)
+        elif self._displaced is not None and in_place:
+            self._displaced = None
+            log.info("the journal's file is back")
+        self._open_or_close()
+
+    def _open_or_close(self) -> None:
+        if self.problem is None:
+            self._room.set()
+        else:
+            self._room.clear()
+
+    async def check_disk(self, report: Report) -> None:
+        """Stop writing before the disk is full, and go on when there is room again.
+
+        What the ballast holds counts as left, so that a restart in between sees the same.
+        """
+        reserve = self._section.reserve
+        left = disk_free(self._state_dir) + reserve * self._ballast.is_there
+        if self._full is None and left < 2 * reserve:
+            self._full = (
+                f"the disk of {self._state_dir} has less than retention.reserve ({reserve / 1e6:g} MB) left;"
+                " nothing is stored or acknowledged until there is room"
+            )
+            log.error(self._full)
+            self._ballast.give()  # so that the alert itself can be written
+        elif self._full is not None and left > 3 * reserve:
+            self._full = None
+            log.info("there is room on the disk again")
+        self._open_or_close()
+        await report("disk", self._full)  # every time: it may not have been possible to write it before
+        if not self._ballast.is_there and left > 3 * reserve:
+            with suppress(OSError):
+                self._ballast.take()
+
+    async def trim(self, consumers: Sequence[str], now_ns: int) -> None:
+        """Delete what is older than it is kept and what every consumer has had."""
+        section = self._section
+        done = await self._journal.call(self._journal.settled_seq, consumers)
+        ages = {
+            "trim_readings": section.readings,
+            "trim_events": section.events,
+            "trim_dead_letters": section.dead_letters,
+            "trim_outbox": section.events,
+            "trim_silences": section.events,
+            "trim_alerts": section.events,
+        }
+        for query, age_ns in ages.items():
+            while await self._journal.call(self._journal.trim, query, done, SLICE, now_ns - age_ns) == SLICE:
+                pass
+        await rollups.trim(self._journal, self._stream, section, now_ns)
+
+    async def limit_size(self, consumers: Sequence[str], report: Report) -> None:
+        """Keep the content under `max_size`: dead letters go first, then the readings that every consumer has had.
+
+        Rather than stop, those that a consumer has not had yet follow, but never what a crash would replay.
+        """
+        largest = self._section.max_size
+        used = await self._journal.call(self._journal.used_bytes)
+        if used > _BEFORE_IT_BITES * largest:
+            days = self._section.readings / 86400e9
+            await report(
+                "journal size",
+                f"the journal takes up {used / 1e6:.0f} MB of retention.max_size {largest / 1e6:.0f} MB: its oldest"
+                f" readings go before they are {days:g} days old; allow more, or keep them for a shorter time",
+            )
+        elif used < (_BEFORE_IT_BITES - 0.1) * largest:
+            await report("journal size", None)
+        if used <= largest:
+            return
+        journal = self._journal
+        if await self._shrink("trim_dead_letters", journal.next_seq):
+            return
+        if not await self._shrink("trim_readings", await journal.call(journal.settled_seq, consumers)):
+            await journal.call(self._snapshot)
+            await self._shrink("trim_readings", await journal.call(journal.settled_seq, []))
+
+    async def _shrink(self, query: str, seq: int) -> bool:
+        """Delete the oldest rows up to `seq` until the content is under `max_size`; tell whether it is."""
+        while await self._journal.call(self._journal.used_bytes) > self._section.max_size:
+            if not await self._journal.call(self._journal.trim, query, seq, SIZE_SLICE, _ANY_AGE):
+                return False
+        return True
+
+
+def disk_free(folder: Path) -> int:
+    """Return the bytes that are left for us on the disk of a folder."""
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize

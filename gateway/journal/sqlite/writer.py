@@ -1,0 +1,351 @@
+"""Writing the journal. One thread owns the one writing connection; everybody else asks it by `call`."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from itertools import chain
+from pathlib import Path
+from sys import intern
+from typing import Any, ParamSpec, TypeVar
+
+import msgspec
+import structlog
+
+from gateway.domain.alerting.alert import ALERT_FACTS, Alert
+from gateway.domain.detection.state import Sensor
+from gateway.domain.engine.checkpoint import Saved
+from gateway.domain.engine.unit_of_work import Batch, ReadingRow
+from gateway.domain.model.assets import Place
+from gateway.domain.model.events import Fact, Message
+from gateway.errors import JournalError, JournalUnavailableError
+from gateway.journal.sqlite.codec import (
+    MACHINES,
+    REGISTRY_SEQ,
+    SNAPSHOT_SEQ,
+    decode_machines,
+    decode_state,
+    decode_tags,
+    encode_machines,
+    encode_state,
+)
+from gateway.journal.sqlite.connection import load_queries
+from gateway.journal.sqlite.executor import ask
+from gateway.journal.sqlite.recovery import RUNNING, is_damage, open_or_salvage, passing_trouble, suspicion
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+JSON = msgspec.json.Encoder()
+
+_ROWS = 50
+"""Readings that one statement inserts; more take as long each."""
+
+_LETTERS, _LETTERS_BYTES = 500, 4_000_000
+"""Dead letters in one slice: its transaction takes some 20 ms of the journal's thread."""
+_END = 2**63 - 1
+
+RollupRow = tuple[int, int, float, float, float, int]
+"""sensor key, beginning in seconds, lowest, mean and highest level, number of readings."""
+
+
+class Journal:
+    """The writing side. Its methods run in its thread: `await journal.call(journal.write, batch)`.
+
+    `salvaged` says what happened if the file was found damaged when it was opened. There is no fact after `last_fact`.
+    `on_written` is called, in the journal's thread, with everything numbered that has come to be on disk.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._sql = load_queries()
+        self._path = path
+        self._db, self.salvaged = open_or_salvage(path)
+        self._file = _identity(path)
+        one = self._sql["insert_reading"].removesuffix(";")
+        self._insert_many = one + ("," + one.partition("VALUES")[2]) * (_ROWS - 1)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
+        self.next_seq: int = self._one("last_seq")[0] + 1
+        self.last_fact = self.next_seq - 1
+        self.on_written: Callable[[Batch], None] = lambda _: None
+
+    @property
+    def is_in_place(self) -> bool:
+        """Tell whether the path still leads to the file that was opened: what is written to another one is lost."""
+        return _identity(self._path) == self._file
+
+    async def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `function` in the journal's thread, after everything asked for before."""
+        return await ask(self._thread, lambda: function(*args, **kwargs))
+
+    def begin(self) -> None:
+        """Note that a gateway runs; found at a start, it says that the last one did not stop in order."""
+        self.write_note(RUNNING, "yes")
+
+    def close(self) -> None:
+        """End the thread and fold the write-ahead log into the file."""
+        self._thread.shutdown(wait=True)
+        with suppress(JournalUnavailableError), self.transaction():
+            self._db.execute(self._sql["delete_note"], (RUNNING,))
+        self._db.close()
+
+    def suspect(self, _type: object, error: BaseException | None, _trace: object) -> None:
+        """Let the next start look through the whole file if this one ends with an error that damage has caused."""
+        if is_damage(error):
+            suspicion(self._path).touch()
+            log.error("the journal seems to be damaged; the next start sets it aside", path=str(self._path))
+
+    def write(self, batch: Batch) -> None:
+        """Write a batch in one transaction. Raises JournalUnavailableError and has then written nothing."""
+        with self.transaction():
+            if batch.sensors:
+                self.many("insert_sensor", (_sensor_row(sensor) for sensor in batch.sensors.values()))
+            if batch.is_move:
+                self._db.execute(self._sql["upsert_note"], (REGISTRY_SEQ, str(batch.next_seq)))
+            self._insert_readings(batch.readings)
+            self._insert_facts(batch)
+            self.many(
+                "insert_dead_letter",
+                (
+                    (
+                        letter.seq, letter.received_ns, letter.topic, letter.rejected.reason, letter.rejected.detail,
+                        letter.rejected.element, letter.packet_id, letter.digest, letter.rejected.payload,
+                        letter.retained,
+                    )
+                    for letter in batch.dead_letters
+                ),
+            )  # fmt: skip
+            self.many("delete_dead_letter", ((number,) for number in batch.replayed))
+            self.many(
+                "upsert_alert",
+                (
+                    (
+                        alert.id,
+                        alert.sensor_id,
+                        alert.state,
+                        alert.opened_ns,
+                        JSON.encode(alert).decode(),
+                        alert.shelved_until_ns,
+                    )
+                    for alert in batch.alerts.values()
+                ),
+            )
+        self._written(batch)
+
+    def find_reading(self, event_us: int, sensor: int, event_id: str) -> bytes | None:
+        """Return the body of the reading with this key, or None."""
+        row = self._db.execute(self._sql["find_reading"], (event_us, sensor, event_id)).fetchone()
+        return bytes(row[0]) if row else None
+
+    def count_same_time(self, event_us: int, sensor: int) -> int:
+        """Return how many readings of a sensor have the same time."""
+        return self._one("count_same_time", event_us, sensor)[0]
+
+    def has_dead_letter(self, digest: bytes, packet_id: int) -> bool:
+        """Tell whether this very message is a dead letter already."""
+        return self._db.execute(self._sql["find_dead_letter"], (digest, packet_id)).fetchone() is not None
+
+    def sensors(self) -> list[Sensor]:
+        """Return the registry, each sensor with its state as the last snapshot has it."""
+        return [
+            Sensor(
+                key,
+                intern(id_),
+                decode_tags(tags),
+                intern(unit),
+                intern(location),
+                first_seen,
+                decode_state(state),
+            )
+            for key, id_, tags, unit, location, first_seen, state in self._db.execute(self._sql["sensors_with_states"])
+        ]
+
+    def open_alerts(self) -> list[Alert]:
+        """Return every alert that is not cleared."""
+        return [msgspec.json.decode(alert, type=Alert) for (alert,) in self._db.execute(self._sql["open_alerts"])]
+
+    def shelved_alerts(self) -> list[Alert]:
+        """Return every alert that has cleared and is still shelved."""
+        return [msgspec.json.decode(alert, type=Alert) for (alert,) in self._db.execute(self._sql["shelved_alerts"])]
+
+    def saved(self, look_back: int) -> Saved:
+        """Return what a start takes up: the last snapshot, what came since, and so many readings before it."""
+        seq = self._snapshot_seq()
+        return Saved(
+            self.sensors(),
+            [*self.open_alerts(), *self.shelved_alerts()],
+            self._db.execute(self._sql["replay"], (seq,)),
+            self._db.execute(self._sql["recent"], (seq, look_back)),
+            decode_machines(self.note(MACHINES)),
+        )
+
+    def _snapshot_seq(self) -> int:
+        return int(self.note(SNAPSHOT_SEQ) or 0)
+
+    def dead_letters(self, numbers: Sequence[int], after: int = 0, before: int = _END) -> list[tuple[int, Message]]:
+        """Return (number, the message as it came in) of dead letters, the oldest first; of all without numbers.
+
+        They are the first ones with after < number < before: a slice of a bounded number and size.
+        """
+        bounds = (after, before, _LETTERS)
+        if numbers:
+            wanted = JSON.encode(numbers).decode()
+            rows = self._db.execute(self._sql["dead_letter_messages_with_numbers"], (wanted, *bounds))
+        else:
+            rows = self._db.execute(self._sql["dead_letter_messages"], bounds)
+        found: list[tuple[int, Message]] = []
+        size = 0
+        for seq, topic, payload, received, retained in rows:
+            found.append((seq, Message(topic, payload, received, retained=bool(retained))))
+            size += len(payload)
+            if size > _LETTERS_BYTES:
+                break
+        rows.close()
+        return found
+
+    def save_detector(self, sensors: Iterable[Sensor], machines: Mapping[Place, str], seq: int) -> None:
+        """Save the state of `sensors`, and those of all machines, as they are after `seq`."""
+        with self.transaction():
+            self.many("upsert_detector", ((sensor.key, encode_state(sensor.state)) for sensor in sensors))
+            self._db.execute(self._sql["upsert_note"], (MACHINES, encode_machines(machines)))
+            self._db.execute(self._sql["upsert_note"], (SNAPSHOT_SEQ, str(seq)))
+
+    def note(self, name: str) -> str | None:
+        """Return what was noted under a name, or None."""
+        row = self._db.execute(self._sql["note"], (name,)).fetchone()
+        return str(row[0]) if row else None
+
+    def write_note(self, name: str, value: str) -> None:
+        """Keep a small text under a name."""
+        with self.transaction():
+            self._db.execute(self._sql["upsert_note"], (name, value))
+
+    def cursor(self, consumer: str) -> int:
+        """Return the last sequence number a consumer is done with."""
+        row = self._db.execute(self._sql["cursor"], (consumer,)).fetchone()
+        return row[0] if row else 0
+
+    def move_cursor(self, consumer: str, seq: int) -> None:
+        """Remember that a consumer is done with everything up to `seq`."""
+        with self.transaction():
+            self._db.execute(self._sql["upsert_cursor"], (consumer, seq))
+
+    def settled_seq(self, consumers: Iterable[str]) -> int:
+        """Return up to where nobody needs the journal any more: neither a consumer nor a replay after a crash."""
+        with passing_trouble():
+            return min([self._snapshot_seq(), *(self.cursor(consumer) for consumer in consumers)])
+
+    def trim(self, query: str, seq: int, limit: int, before_ns: int) -> int:
+        """Delete the oldest rows up to `seq` and older than a time, `limit` at most; return how many went."""
+        with self.transaction():
+            return self._db.execute(self._sql[query], (seq, limit, before_ns)).rowcount
+
+    def add_rollups(self, tables: Mapping[str, Iterable[RollupRow]], seq: int) -> None:
+        """Let readings count in tables of rollups, and move the cursors of these names, in one transaction."""
+        with self.transaction():
+            for table, rows in tables.items():
+                self._db.executemany(self._sql["add_rollup"].replace("ROLLUPS", table), rows)
+                self._db.execute(self._sql["upsert_cursor"], (table, seq))
+
+    def trim_rollups(self, table: str, sensor: int, before: int, most: int) -> int:
+        """Delete rows of a sensor from before a time, those of `most` seconds at once; return how many went."""
+        query = self._sql["trim_rollups"].replace("ROLLUPS", table)
+        with self.transaction():
+            return self._db.execute(query, (sensor, before, most)).rowcount
+
+    def used_bytes(self) -> int:
+        """Return what the content takes up in the file, without its free pages."""
+        names = ("page_count", "freelist_count", "page_size")
+        with passing_trouble():
+            pages, free, size = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
+        return (pages - free) * size  # type: ignore[no-any-return] # numbers, by SQLite's documentation
+
+    @contextmanager
+    def appending(self, recorded_ns: int) -> Iterator[list[Fact]]:
+        """Write all of the block and the facts that are put into the list, or nothing; raises as `transaction`."""
+        batch, facts = Batch(next_seq=self.next_seq, recorded_ns=recorded_ns), list[Fact]()
+        with self.transaction():
+            yield facts
+            batch.facts = [(batch.take_seq(), fact) for fact in facts]
+            self._insert_facts(batch)
+        self._written(batch)
+
+    def _written(self, batch: Batch) -> None:
+        self.next_seq = batch.next_seq
+        self.on_written(batch)
+
+    def _insert_facts(self, batch: Batch) -> None:
+        for seq, fact in batch.facts:
+            self.last_fact = seq  # too soon, should the transaction fail, only makes somebody look in vain
+            self._db.execute(
+                self._sql["insert_event"],
+                (
+                    seq, fact.id, fact.type, fact.time_ns, batch.recorded_ns, fact.subject, fact.correlation_id,
+                    fact.causation_id, JSON.encode(fact.data).decode(),
+                    fact.data.get("id" if fact.type in ALERT_FACTS else "alertId"),
+                ),
+            )  # fmt: skip
+
+    def _insert_readings(self, rows: Sequence[ReadingRow]) -> None:
+        """Insert many rows by one statement: that takes a third less time, and hardly ever the interpreter's lock."""
+        whole = len(rows) - len(rows) % _ROWS
+        for start in range(0, whole, _ROWS):
+            self._db.execute(self._insert_many, list(chain.from_iterable(rows[start : start + _ROWS])))
+        self.many("insert_reading", rows[whole:])
+
+    def many(self, query: str, rows: Iterable[tuple[object, ...]]) -> None:
+        """Run a statement of queries.sql for every row, within a transaction."""
+        self._db.executemany(self._sql[query], rows)
+
+    def _one(self, query: str, *values: object) -> tuple[int, ...]:
+        row: tuple[int, ...] = self._db.execute(self._sql[query], values).fetchone()
+        return row
+
+    def all(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return what a statement of queries.sql gives."""
+        return self._db.execute(self._sql[query], values).fetchall()
+
+    def count(self, query: str, *values: object) -> int:
+        """Run a statement of queries.sql within a transaction; return how many rows it changed."""
+        return self._db.execute(self._sql[query], values).rowcount
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Write everything in it, or nothing. Raises JournalUnavailableError, and JournalError for a damaged file."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield
+            self._db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            self._roll_back()
+            raise JournalUnavailableError(f"the journal cannot be written: {error}") from error
+        except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError):  # our mistake, no damage
+            self._roll_back()
+            raise
+        except sqlite3.DatabaseError as error:
+            suspicion(self._path).touch()
+            raise JournalError(f"{self._path} is damaged ({error}); the next start sets it aside") from error
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+
+def _sensor_row(sensor: Sensor) -> tuple[object, ...]:
+    tags = JSON.encode(sensor.tags).decode()
+    return sensor.key, sensor.id, tags, sensor.unit, sensor.location, sensor.first_seen_ns
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells this file from every other one that may get its name; None if there is none to be reached."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -1,0 +1,39 @@
+"""What the gateway offers to a handler that asks for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from gateway.api import Context, Trend
+from gateway.config import Config, zone_of
+from gateway.domain.detection.limits import Limits
+from gateway.ingest.processor import Pipeline
+from gateway.journal import Journal, Questions, Reader
+from gateway.security.ack_links import VALID_NS, AckLink, sign
+from gateway.security.secrets import link_key
+
+
+def trend_of(rows: Sequence[tuple[int, float, float | None]], limits: Limits | None) -> Trend:
+    """Return rows of (time in ns, level, baseline) with the limits that hold now, if any are known."""
+    times, levels, baselines = zip(*rows, strict=True) if rows else ((), (), ())
+    known = limits is not None and limits.baseline is not None
+    warning, critical = (limits.level.warning, limits.level.critical) if limits and known else (None, None)
+    return Trend(times, levels, baselines, warning, critical)
+
+
+def handler_context(config: Config, journal: Journal, pipeline: Pipeline, questions: Questions) -> Context:
+    """Return what the gateway offers to its handlers."""
+    public, key = config.http.public_url if config.http else None, link_key(config)
+
+    async def trend(sensor_id: str, since_ns: int, until_ns: int) -> Trend:
+        rows = await questions.ask(Reader.trend, sensor_id, since_ns, until_ns)
+        return trend_of(rows, await journal.call(pipeline.limits, sensor_id))
+
+    def acknowledge_url(alert_id: str, person: str) -> str:
+        if public is None:  # nobody but this device would find the page
+            return ""
+        signed = sign(AckLink(alert_id, person, time.time_ns() + VALID_NS), key)
+        return f"{str(public).rstrip('/')}/ack/{signed}"
+
+    return Context(zone_of(config), trend, acknowledge_url)

@@ -1,0 +1,81 @@
+"""What the gateway counts, for Prometheus. Changed once per batch, never per reading."""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from gateway.domain.engine.unit_of_work import Batch
+
+_PREFIX = "vibration_gateway"
+
+
+class Metrics:
+    """Every metric, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, labels, namespace=_PREFIX, registry=self.registry)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(name, text, labels, namespace=_PREFIX, registry=self.registry)
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+            return Histogram(name, text, namespace=_PREFIX, registry=self.registry, buckets=buckets)
+
+        self.messages_received = counter("messages_received", "MQTT messages received, repeated ones too")
+        self.readings_stored = counter("readings_stored", "New readings written to the journal")
+        self.duplicates = counter("duplicates", "Readings and bad messages that were known already")
+        self.rejected = counter("rejected", "Dead letters", "reason")
+        self.late = counter("late", "Readings behind their sensor's newest one: stored, not judged")
+        self.clock_replaced = counter("clock_replaced", "Readings whose time was replaced by the receive time")
+        self.influx_points_written = counter("influx_points_written", "Points that InfluxDB has taken")
+        self.influx_lag_readings = gauge("influx_lag_readings", "Journal entries that InfluxDB does not have yet")
+        self.otel_lag_entries = gauge("otel_lag_entries", "Journal entries that the OpenTelemetry export is behind")
+        self.alerts_open = gauge("alerts_open", "Open alerts", "severity")
+        self.notifications = counter("notifications", "Attempts to notify", "handler", "outcome")
+        self.notification_latency = histogram(
+            "notification_latency_seconds",
+            "From the alert change in the journal to the answer of the handler",
+            (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600),
+        )
+        self.batch_seconds = histogram(
+            "batch_seconds",
+            "Decoding, evaluating and committing one batch",
+            (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+        )
+        self.journal_bytes = gauge("journal_bytes", "Size of the journal on disk, with its write-ahead log")
+        self.broker_connected = gauge("broker_connected", "1 while connected to the broker and subscribed")
+
+    def count_batch(self, batch: Batch, seconds: float) -> None:
+        """Count what one committed batch held."""
+        self.messages_received.inc(batch.messages)
+        self.readings_stored.inc(len(batch.readings))
+        self.duplicates.inc(batch.duplicates)
+        self.late.inc(batch.late)
+        self.clock_replaced.inc(batch.clock_replaced)
+        for reason, count in Tally(letter.rejected.reason for letter in batch.dead_letters).items():
+            self.rejected.labels(reason).inc(count)
+        self.batch_seconds.observe(seconds)
+
+    def values(self) -> list[tuple[dict[str, str], dict[str, float]]]:
+        """Return (labels, name -> value) for every set of labels; of histograms count and sum, not the buckets.
+
+        The names are those of `/metrics` without their prefix.
+        """
+        found: dict[tuple[tuple[str, str], ...], dict[str, float]] = {}
+        for metric in self.registry.collect():
+            for sample in metric.samples:
+                if not sample.name.endswith(("_bucket", "_created")):
+                    values = found.setdefault(tuple(sorted(sample.labels.items())), {})
+                    values[sample.name.removeprefix(f"{_PREFIX}_")] = sample.value
+        return [(dict(labels), values) for labels, values in found.items()]
+
+    def count_notification(self, handler: str, outcome: str, seconds: float) -> None:
+        """Count one attempt of a handler, and its latency if it was the last one."""
+        self.notifications.labels(handler, outcome).inc()
+        if outcome == "sent":
+            self.notification_latency.observe(seconds)

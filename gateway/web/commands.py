@@ -1,0 +1,99 @@
+"""What changes something over HTTP. It needs the token; a browser must also come from our own page."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.config.values import Duration
+from gateway.web.ports import Actions
+from gateway.web.schema import Problem
+from gateway.web.security import host_name
+
+Person = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+
+
+class Acknowledgement(BaseModel):
+    """Who acknowledges, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: Person
+    reason: Annotated[str, Field(max_length=1000)] = ""
+
+
+class ShelvingRequest(BaseModel):
+    """Who shelves, for how long, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: Person
+    duration: Annotated[Duration, Field(alias="for", description="30m, 2h, 3d", examples=["8h"])]
+    reason: Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class Numbers(BaseModel):
+    """Which dead letters; all, if there are none."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    numbers: list[int] = []
+
+
+class Permission:
+    """The check before every change. A request with the token and without an Origin is a program's, and allowed."""
+
+    def __init__(self, token: str, hosts: frozenset[str]) -> None:
+        self._token = token
+        self._hosts = {host.lower() for host in hosts}
+
+    def __call__(self, request: Request) -> None:
+        """Raise HTTPException 401 without the right token, 403 from another site's page."""
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not secrets.compare_digest(token.encode(), self._token.encode()):
+            raise HTTPException(401, "the token is missing or wrong", {"WWW-Authenticate": "Bearer"})
+        origin = request.headers.get("Origin")
+        if origin is not None and not self._is_ours(origin, request.headers.get("Host", "")):
+            raise HTTPException(403, "this change was asked for by a page of another site")
+
+    def _is_ours(self, origin: str, host: str) -> bool:
+        netloc = origin.partition("://")[2].lower()  # an Origin has neither a path nor a user
+        return netloc != "" and (netloc == host.lower() or host_name(netloc) in self._hosts)
+
+
+def create_actions(actions: Actions, permission: Permission) -> APIRouter:
+    """Return the routes that change something."""
+    problems: dict[int | str, dict[str, Any]] = {
+        code: {"model": Problem} for code in (400, 401, 403, 404, 409, 422, 503)
+    }
+    router = APIRouter(prefix="/api/v1", dependencies=[Depends(permission)], responses=problems)
+
+    @router.post("/alerts/{alert_id}/ack")
+    async def acknowledge(alert_id: str, body: Acknowledgement) -> dict[str, Any]:
+        """Acknowledge an open alert; the first one wins."""
+        return dict(await actions.acknowledge(alert_id, body.by, body.reason))
+
+    @router.post("/alerts/{alert_id}/shelve")
+    async def shelve(alert_id: str, body: ShelvingRequest) -> dict[str, Any]:
+        """Shelve an open alert: nobody is told of it for a while, unless it becomes worse."""
+        return dict(await actions.shelve(alert_id, body.duration, body.by, body.reason))
+
+    @router.post("/alerts/{alert_id}/unshelve")
+    async def unshelve(alert_id: str, body: Acknowledgement) -> dict[str, Any]:
+        """Take an alert off the shelf before its time."""
+        return dict(await actions.unshelve(alert_id, body.by, body.reason))
+
+    @router.post("/sensors/{sensor_id:path}/forget")
+    async def forget(sensor_id: str, body: Acknowledgement) -> dict[str, Any]:
+        """Let nobody wait for a sensor any more: its alerts end. It counts again with its next reading."""
+        return dict(await actions.forget(sensor_id, body.by, body.reason))
+
+    @router.post("/deadletters/replay")
+    async def replay(body: Numbers) -> dict[str, Any]:
+        """Take dead letters through the gateway again; those that can be used now are dead letters no longer."""
+        return dict(await actions.replay(body.numbers))
+
+    return router

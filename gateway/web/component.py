@@ -1,0 +1,74 @@
+"""The page as a part of the gateway: its socket, and what it serves. The web part is imported only if there is one."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
+
+from gateway.commands import Operations
+from gateway.config import Config, zone_of
+from gateway.config.values import local_url
+from gateway.consumers.live_state import Live
+from gateway.consumers.runner import patiently, watch
+from gateway.domain.alerting.alert import describe
+from gateway.journal import FILE_NAME, Questions, Reader, Stream
+from gateway.queries import Answers
+from gateway.security.secrets import http_token, link_key
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.readiness import Health
+
+_SENSORS_AT_ONCE = 10_000
+"""Sensors whose newest readings are held at once for the page: there may be a hundred thousand."""
+
+
+def open_listener(config: Config, stack: AsyncExitStack) -> tuple[Any, str | None]:
+    """Return a listening socket and the page's address, if there is to be one. Only then is the web part imported."""
+    if config.http is None:
+        return None, None
+    from gateway.web.server import listen  # noqa: PLC0415 - its imports cost 30 MB
+
+    listener = listen(config.http.host, config.http.port)
+    stack.callback(listener.close)  # a start that fails later must not keep the port
+    if config.http.public_url is not None:
+        return listener, str(config.http.public_url)
+    return listener, f"{local_url(config.http.host, listener.getsockname()[1])}/"
+
+
+async def serve_page(  # noqa: PLR0917 - it hands over what it is given
+    config: Config, listener: Any, stream: Stream, metrics: Metrics, health: Health, operations: Operations
+) -> None:
+    from gateway.web.app import create_app, forget_endpoints  # noqa: PLC0415 - see open_listener
+    from gateway.web.ports import PageSettings, Services  # noqa: PLC0415 - as above
+    from gateway.web.server import serve  # noqa: PLC0415 - as above
+
+    live = Live()
+    questions = Questions(config.gateway.state_dir / FILE_NAME)
+    start = stream.last_seq
+    alerts = [describe(alert) for alert in await patiently(partial(stream.read, Reader.alerts, everything=False))]
+    sensors = await patiently(partial(stream.read, Reader.sensors))
+    live.seed(sensors, alerts)
+    for after in range(0, sensors[-1].key if sensors else 0, _SENSORS_AT_ONCE):
+        slice_ = partial(Reader.last_readings, after=after, until=after + _SENSORS_AT_ONCE)
+        await live.consume(list((await patiently(partial(stream.read, slice_))).values()), [])
+    del sensors
+    public = config.http.public_url if config.http else None
+    answers = Answers(config, questions, operations, lambda: health.broker_problems)
+    token, key = http_token(config), link_key(config)
+    services = Services(live, answers, health.reasons, metrics.registry, operations, token, key)
+    page = PageSettings(
+        gateway_id=config.gateway.id,
+        topics=config.mqtt.topics,
+        warning_ratio=config.detection.warning_ratio,
+        critical_ratio=config.detection.critical_ratio,
+        hosts=frozenset({public.host}) if public and public.host else frozenset(),
+        timezone=zone_of(config),
+    )
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(watch(live, stream, start), name="live")
+            group.create_task(serve(create_app(services, page), listener), name="http server")
+    finally:
+        questions.close()
+        forget_endpoints()
