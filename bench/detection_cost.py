@@ -114,7 +114,7 @@ def _place(engine: Engine, reading: Recorded) -> tuple[Sensor, Recorded, int, in
         key = len(engine.sensors) + 1
         sensor = Sensor(key, data.sensor_id, TAGS, data.unit, "", reading.received_ns, SensorState())
         engine.sensors[sensor.id] = sensor
-    return sensor, reading, *engine.place(sensor, reading.event_us, reading.received_ns, retained=False)
+    return sensor, reading, *engine.classify_timestamp(sensor, reading.event_us, reading.received_ns, retained=False)
 
 
 def _body(event: VibrationRecorded) -> bytes:

@@ -20,7 +20,7 @@ from bench.plant import RESULTS
 from gateway.consumers.influx.writer import Prefixes, to_lines
 from gateway.domain.detection.rules import Rules
 from gateway.domain.engine.checkpoint import Store
-from gateway.domain.engine.unit_of_work import Batch
+from gateway.domain.engine.unit_of_work import UnitOfWork
 from gateway.domain.inputs.native import EVENT, decode
 from gateway.domain.inputs.topics import TopicTemplates
 from gateway.domain.model.events import Message
@@ -41,7 +41,7 @@ MOST_TIMES_THE_FLOOR = 1.5
 class NoJournal:
     """Writes nothing: for what happens before the journal. `batches` gets what was to be written."""
 
-    def __init__(self, batches: list[Batch] | None = None) -> None:
+    def __init__(self, batches: list[UnitOfWork] | None = None) -> None:
         self.next_seq = 1
         self._batches = batches
 
@@ -54,7 +54,7 @@ class NoJournal:
     def has_dead_letter(self, _digest: bytes, _packet_id: int) -> bool:
         return False
 
-    def write(self, batch: Batch) -> None:
+    def write(self, batch: UnitOfWork) -> None:
         self.next_seq = batch.next_seq
         if self._batches is not None:
             self._batches.append(batch)
@@ -70,13 +70,13 @@ def stages() -> Iterator[Figure]:
         understand = cost(batches, lambda batch: [EVENT.decode(message.payload) for message in batch])
         decoded = cost(batches, lambda batch: [decode(each.payload, TEMPLATES.match(each.topic)) for each in batch])
         judge = pipeline_cost(NoJournal(), batches) - decoded
-        rows: list[Batch] = []
+        rows: list[UnitOfWork] = []
         pipeline_cost(NoJournal(rows), batches)
         acknowledge = cost(
             batches, lambda batch: b"".join([PubAckPacket(message.packet_id).write() for message in batch])
         )
         with closing(Journal(Path(name) / "bare.db")) as bare:
-            bare.write(Batch(next_seq=1, sensors=rows[0].sensors))
+            bare.write(UnitOfWork(next_seq=1, sensors=rows[0].sensors))
             insert = cost(rows, bare.write)
         with closing(Journal(Path(name) / FILE_NAME)) as journal:
             whole = receive + pipeline_cost(journal, batches) + acknowledge

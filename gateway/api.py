@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, tzinfo
 from typing import Any, Protocol
+from warnings import warn
 
 from msgspec import Struct
 
-from gateway.domain.engine.event_log import Entry, StoredReading
-from gateway.domain.model.events import Fact
+from gateway.domain.engine.event_log import EventRecord, StoredReading
+from gateway.domain.model.events import DomainEvent
 from gateway.domain.notification.model import Item, Notification, NotificationKind
 from gateway.errors import DeliveryError
 
@@ -24,8 +25,8 @@ __all__ = [
     "Consumer",
     "Context",
     "DeliveryError",
-    "Entry",
-    "Fact",
+    "DomainEvent",
+    "EventRecord",
     "Handler",
     "HandlerFactory",
     "Item",
@@ -101,13 +102,24 @@ class Attached(Handler, Protocol):
         ...
 
 
+def __getattr__(name: str) -> type[Struct]:
+    """Return a type under the name it had before 0.2: `Fact` is `DomainEvent`, `Entry` is `EventRecord`."""
+    if name not in _BEFORE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    now = _BEFORE[name]
+    warn(f"gateway.api.{name} is called {now.__name__} now", DeprecationWarning, stacklevel=2)
+    return now
+
+
+_BEFORE: dict[str, type[Struct]] = {"Fact": DomainEvent, "Entry": EventRecord}
+
 HandlerFactory = Callable[[str, Mapping[str, Any]], Handler]
 
 
 class Consumer(Protocol):
     """Follows the journal. It is handed every reading and every fact, in order, and again if it raised."""
 
-    async def consume(self, readings: Sequence[StoredReading], entries: Sequence[Entry]) -> None:
+    async def consume(self, readings: Sequence[StoredReading], entries: Sequence[EventRecord]) -> None:
         """Take everything of one step, ordered by `seq` in each sequence; its cursor moves when this returns.
 
         Raises DeliveryError to be handed the same again later. At least once: be idempotent, for instance by

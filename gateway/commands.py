@@ -12,7 +12,7 @@ import structlog
 from gateway.domain.alerting.alert import describe
 from gateway.domain.alerting.open_alerts import Change, OpenAlerts
 from gateway.domain.detection.baseline_events import described
-from gateway.domain.model.events import Fact
+from gateway.domain.model.events import DomainEvent
 from gateway.domain.model.timefmt import rfc3339
 from gateway.domain.notification.silences import describe_now, wanted
 from gateway.ingest.processor import Pipeline
@@ -23,7 +23,7 @@ from gateway.journal.outbox.silences import add, expire
 log = structlog.get_logger(__name__)
 
 
-class Operations:
+class Commands:
     """Each is one call in the journal's thread; whoever follows the journal is woken afterwards."""
 
     def __init__(self, journal: Journal, pipeline: Pipeline, stream: Stream | None = None) -> None:
@@ -57,7 +57,7 @@ class Operations:
         self._announce("sensor forgotten", sensor=sensor_id, by=by, reason=reason)
         return {"at": rfc3339(fact.time_ns), **fact.data}
 
-    async def _change(self, change: Callable[..., Fact]) -> Fact:
+    async def _change(self, change: Callable[..., DomainEvent]) -> DomainEvent:
         return await self._journal.call(partial(change, time_ns=time.time_ns()))
 
     async def shelve(self, alert_id: str, duration_ns: int, by: str, reason: str) -> Mapping[str, Any]:

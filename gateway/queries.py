@@ -6,15 +6,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gateway.commands import Operations
+from gateway.commands import Commands
 from gateway.config import Config, standing_silences
 from gateway.domain.alerting.alert import RAISED, Alert, describe, fact_data
 from gateway.domain.detection.baseline_events import current
 from gateway.domain.engine.event_log import StoredReading
-from gateway.domain.model.events import Fact
+from gateway.domain.model.events import DomainEvent
 from gateway.domain.notification.model import Item, item_of
 from gateway.domain.notification.silences import describe_now
-from gateway.journal import Questions, Reader, account_of, level_history, life_of, newest_readings
+from gateway.journal import QueryPool, Reader, account_of, level_history, life_of, newest_readings
 from gateway.journal.maintenance import rollups
 from gateway.journal.maintenance.retention import disk_free
 from gateway.journal.outbox.silences import all_silences
@@ -22,11 +22,11 @@ from gateway.journal.outbox.silences import all_silences
 _MUTED_AMONG = 1000
 
 
-class Answers:
+class Queries:
     """Each is one question, in the thread that is there for questions."""
 
     def __init__(
-        self, config: Config, questions: Questions, operations: Operations, broker: Callable[[], Sequence[str]]
+        self, config: Config, questions: QueryPool, operations: Commands, broker: Callable[[], Sequence[str]]
     ) -> None:
         self._config = config
         self._questions = questions
@@ -133,4 +133,4 @@ def _alert(reader: Reader, alert_id: str) -> Mapping[str, Any] | None:
 def _item(alert: Alert) -> Item:
     """Return an alert as it stands in the shape that silences look at."""
     data = fact_data(alert, alert.reason)
-    return item_of(Fact(alert.id, RAISED, alert.opened_ns, alert.sensor_id, alert.id, alert.id, data), "raised")
+    return item_of(DomainEvent(alert.id, RAISED, alert.opened_ns, alert.sensor_id, alert.id, alert.id, data), "raised")

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.domain.alerting.alert import CLEARED, ESCALATED, RAISED, Alert, describe
-from gateway.domain.engine.event_log import Entry, StoredReading
-from gateway.domain.model.events import AlertState, Fact, Severity
+from gateway.domain.engine.event_log import EventRecord, StoredReading
+from gateway.domain.model.events import AlertState, DomainEvent, Severity
 
 SECOND = 1_000_000_000
 NOON_NS = 1_696_000_000 * SECOND
@@ -80,9 +80,9 @@ def alert_of(
     return describe(alert)
 
 
-def alert_entry(alert: dict[str, Any]) -> Entry:
+def alert_entry(alert: dict[str, Any]) -> EventRecord:
     """Return the fact that tells of an alert as it stands now."""
     type_ = CLEARED if alert["state"] == "cleared" else RAISED if alert["severity"] == "warning" else ESCALATED
     data = {**alert, "openedNs": NOON_NS, "finding": alert["reason"]}
-    fact = Fact(f"fact-{alert['id']}", type_, NOON_NS, alert["sensorId"], "event-1", "event-1", data)
-    return Entry(1, fact, NOON_NS)
+    fact = DomainEvent(f"fact-{alert['id']}", type_, NOON_NS, alert["sensorId"], "event-1", "event-1", data)
+    return EventRecord(1, fact, NOON_NS)

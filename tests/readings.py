@@ -11,7 +11,7 @@ from typing import Any
 from gateway.domain.detection.rules import DAY_NS, Rules
 from gateway.domain.detection.state import Sensor
 from gateway.domain.engine.id_window import LOOK_BACK
-from gateway.domain.engine.unit_of_work import Batch
+from gateway.domain.engine.unit_of_work import UnitOfWork
 from gateway.domain.inputs.status import Signals, state_topics, status_topics
 from gateway.domain.inputs.topics import TopicTemplates
 from gateway.domain.model.events import Message
@@ -81,7 +81,7 @@ class Plant:
         self.journal = Journal(self.path)
         self.pipeline = self._pipeline()
 
-    def take(self, *messages: Message) -> Batch:
+    def take(self, *messages: Message) -> UnitOfWork:
         """Process messages as one batch."""
         return self.pipeline.process(messages, NOON_NS)
 

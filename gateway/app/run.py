@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from gateway.app.gauges import keep_gauges
 from gateway.app.tasks import Tasks
-from gateway.commands import Operations
+from gateway.commands import Commands
 from gateway.config import (
     Config,
     noise_of,
@@ -33,7 +33,7 @@ from gateway.ingest.processor import Pipeline
 from gateway.ingest.restore import restored_pipeline, signals_of
 from gateway.ingest.subscriptions import SUBSCRIPTIONS, remember_subscriptions
 from gateway.ingest.ticker import pass_time
-from gateway.journal import FILE_NAME, Journal, Outbox, Questions, StateLock, Stream, Upkeep, traceparent_behind
+from gateway.journal import FILE_NAME, Journal, Outbox, QueryPool, StateLock, Stream, Upkeep, traceparent_behind
 from gateway.journal.maintenance import rollups
 from gateway.journal.queries.resolutions import RESOLUTIONS
 from gateway.mqtt.publisher import Publisher
@@ -87,12 +87,12 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
 
         async def report(subject: str, problem: str | None, severity: Severity = "warning") -> None:
             """Raise or clear an alert about a part of the gateway itself."""
-            condition = Condition(subject, severity if problem else None, problem or "well again")
+            condition = PartCondition(subject, severity if problem else None, problem or "well again")
             await _report(journal, pipeline, stream, condition)
 
         announcer = Announcer(publisher.publish, lambda fact: stream.read(traceparent_behind, fact))
         outbox = Outbox(journal, stream)
-        operations = Operations(journal, pipeline, stream)
+        operations = Commands(journal, pipeline, stream)
         notifier = Notifier(
             outbox,
             route_table(config),
@@ -113,7 +113,7 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
         if interrupted:
             log.warning("messages were being sent when the gateway ended; they are sent again", count=interrupted)
 
-        questions = Questions(path)
+        questions = QueryPool(path)
         stack.callback(questions.close)
         context = handler_context(config, journal, pipeline, questions)
         tasks = await stack.enter_async_context(Tasks())
@@ -158,7 +158,7 @@ async def _last_snapshot(journal: Journal, pipeline: Pipeline) -> None:
         await journal.call(pipeline.snapshot)
 
 
-class Condition(Struct, frozen=True):
+class PartCondition(Struct, frozen=True):
     """How a part of the gateway is; without a severity it is well."""
 
     subject: str
@@ -166,7 +166,7 @@ class Condition(Struct, frozen=True):
     reason: str
 
 
-async def _report(journal: Journal, pipeline: Pipeline, stream: Stream, condition: Condition) -> None:
+async def _report(journal: Journal, pipeline: Pipeline, stream: Stream, condition: PartCondition) -> None:
     try:
         await journal.call(pipeline.report, condition.subject, condition.severity, condition.reason, time.time_ns())
     except JournalUnavailableError as error:

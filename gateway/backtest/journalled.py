@@ -8,9 +8,9 @@ from typing import Protocol
 
 from gateway.backtest.passing import HAPPENS
 from gateway.backtest.recorded import Recorded
-from gateway.domain.engine.event_log import Entry, Step, StoredReading
+from gateway.domain.engine.event_log import EventRecord, LogSlice, StoredReading
 from gateway.domain.model.assets import MACHINE_STATE
-from gateway.domain.model.events import Fact
+from gateway.domain.model.events import DomainEvent
 from gateway.domain.model.reading import Flag
 from gateway.domain.model.timefmt import microseconds
 
@@ -23,11 +23,13 @@ class Source(Protocol):
     def last_seq(self) -> int:
         """Return the highest sequence number there is."""
 
-    def step(self, after: int, limit: int) -> Step:
+    def step(self, after: int, limit: int) -> LogSlice:
         """Return what follows `after`, at most `limit` readings and facts."""
 
 
-def read_journal(source: Source, since_ns: int | None = None, until_ns: int | None = None) -> Iterator[Recorded | Fact]:
+def read_journal(
+    source: Source, since_ns: int | None = None, until_ns: int | None = None
+) -> Iterator[Recorded | DomainEvent]:
     """Yield what was measured or happened in since <= time < until; rows count the readings, from 0.
 
     The operating state that a machine was in at the beginning is part of it.
@@ -37,13 +39,13 @@ def read_journal(source: Source, since_ns: int | None = None, until_ns: int | No
         step = source.step(seq, _STEP)
         seq = step.until
         happened = [entry for entry in step.entries if entry.fact.type in HAPPENS]
-        both: list[StoredReading | Entry] = [*step.readings, *happened]
+        both: list[StoredReading | EventRecord] = [*step.readings, *happened]
         for each in sorted(both, key=attrgetter("seq")):
-            time_ns = each.fact.time_ns if isinstance(each, Entry) else each.time_ns
+            time_ns = each.fact.time_ns if isinstance(each, EventRecord) else each.time_ns
             if until_ns is not None and time_ns >= until_ns:
                 continue
             early = since_ns is not None and time_ns < since_ns
-            if isinstance(each, Entry):
+            if isinstance(each, EventRecord):
                 if not early or each.fact.type == MACHINE_STATE:
                     yield each.fact
             elif not early:

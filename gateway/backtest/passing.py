@@ -10,7 +10,7 @@ from gateway.domain.detection.baseline_events import BASELINE_RELEARN, BASELINE_
 from gateway.domain.detection.state import Sensor
 from gateway.domain.engine.engine import Engine
 from gateway.domain.model.assets import MACHINE_STATE, SENSOR_STATUS
-from gateway.domain.model.events import Fact
+from gateway.domain.model.events import DomainEvent
 
 HAPPENS = (TIME_PASSED, MACHINE_STATE, SENSOR_STATUS, BASELINE_SET, BASELINE_RELEARN, SENSOR_FORGOTTEN)
 """Types of the facts that follow from no reading."""
@@ -53,11 +53,11 @@ class Clock:
         return changes
 
 
-def happen(engine: Engine, fact: Fact) -> Sequence[Change]:
+def happen(engine: Engine, fact: DomainEvent) -> Sequence[Change]:
     """Return what follows from a fact of the history: that time has passed, or what somebody or something said."""
     if fact.type == TIME_PASSED:
         return [Change(fact), *engine.time_passed(fact)]
     if fact.type == SENSOR_FORGOTTEN:
         return [Change(fact), *engine.watch.forget(fact)]
-    engine.again(fact)
+    engine.replay(fact)
     return [Change(fact)]

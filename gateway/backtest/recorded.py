@@ -18,7 +18,7 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from gateway.domain.detection.timeline import EARLIEST_US, LATEST_US
-from gateway.domain.model.events import FEATURES, Fact
+from gateway.domain.model.events import FEATURES, DomainEvent
 from gateway.domain.model.reading import ReadingData, VibrationRecorded
 from gateway.domain.model.timefmt import microseconds
 from gateway.errors import GatewayError
@@ -277,5 +277,5 @@ def _longest_ordered(times: Sequence[int]) -> bytearray:
     return kept
 
 
-ReadHistory = Callable[[Problems], Iterator[Recorded | Fact]]
+ReadHistory = Callable[[Problems], Iterator[Recorded | DomainEvent]]
 """Reads a history anew, as often as it is asked for; what cannot be used goes to the problems."""

@@ -25,7 +25,7 @@ class Run(msgspec.Struct, frozen=True):
     problems: Problems
 
 
-class Told(msgspec.Struct, frozen=True, rename="camel"):
+class ToldMessage(msgspec.Struct, frozen=True, rename="camel"):
     """A message that would have been sent through a handler, about `count` alerts, of which the worst is named."""
 
     at: str
@@ -90,7 +90,7 @@ def load_of(outcome: Outcome) -> Kpis:
     return kpis([event for event in events if event], outcome.first_ns or 0, outcome.last_ns + 1)
 
 
-def notifications(run: Run) -> list[Told]:
+def notifications(run: Run) -> list[ToldMessage]:
     """Return the messages that the routes would have led to, in the order of time."""
     config = run.config
     facts = [fact for _, fact in run.outcome.facts]
@@ -98,9 +98,9 @@ def notifications(run: Run) -> list[Told]:
     return [_told(one) for one in decided if isinstance(one, Planned)]
 
 
-def _told(planned: Planned) -> Told:
+def _told(planned: Planned) -> ToldMessage:
     worst = planned.items[0] if planned.items else None  # what is said of a silence may be about no alert
-    return Told(
+    return ToldMessage(
         rfc3339(planned.created_ns),
         planned.handler,
         planned.kind,

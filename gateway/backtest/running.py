@@ -17,7 +17,7 @@ from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.state import Sensor, SensorState
 from gateway.domain.detection.timeline import Clocks
 from gateway.domain.engine.engine import NOT_JUDGED, Engine
-from gateway.domain.model.events import AlertKind, Fact, Severity
+from gateway.domain.model.events import AlertKind, DomainEvent, Severity
 from gateway.domain.model.reading import Flag
 
 RulesFor = Callable[[Sensor], Rules]
@@ -56,7 +56,7 @@ class Outcome(Struct):
     first_ns: int | None = None
     last_ns: int = 0
     furthest_ns: int = 0
-    facts: list[tuple[int, Fact]] = field(default_factory=list)
+    facts: list[tuple[int, DomainEvent]] = field(default_factory=list)
     alerts: list[AlertEntry] = field(default_factory=list)
     open_alerts: dict[str, list[AlertEntry]] = field(default_factory=dict)
     sensors: dict[str, Sensor] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Outcome(Struct):
 
 
 def run(
-    history: Iterable[Recorded | Fact],
+    history: Iterable[Recorded | DomainEvent],
     rules_for: RulesFor,
     clocks: Clocks,
     *,
@@ -80,7 +80,7 @@ def run(
     outcome = Outcome(sensors=engine.sensors)
     clock = Clock(engine) if watch else None
     for each in history:
-        if isinstance(each, Fact):
+        if isinstance(each, DomainEvent):
             _note(outcome, happen(engine, each))
             continue
         if clock:
@@ -103,7 +103,7 @@ def _take(engine: Engine, reading: Recorded, outcome: Outcome) -> Sensor:
     """Take a reading as the pipeline does."""
     sensor = _sensor_of(engine, reading)
     received_ns, event_us, event = reading.received_ns, reading.event_us, reading.event
-    time_ns, flags = engine.place(sensor, event_us, received_ns, retained=reading.retained)
+    time_ns, flags = engine.classify_timestamp(sensor, event_us, received_ns, retained=reading.retained)
     _count(outcome, time_ns, received_ns, flags)
     if sensor.is_silent and not reading.retained:
         _note(outcome, engine.watch.heard(sensor, event, received_ns))
@@ -165,7 +165,7 @@ def _note(outcome: Outcome, changes: Iterable[Change]) -> None:
 
 
 def run_config(
-    history: Iterable[Recorded | Fact],
+    history: Iterable[Recorded | DomainEvent],
     config: Config,
     learning: int | None = None,
     *,

@@ -14,7 +14,7 @@ from gateway.cli.gateway_status import warn
 from gateway.cli.output import at, config_option, open_reader, output_option, print_facts, print_json, print_table
 from gateway.cli.preview import print_message, render
 from gateway.cli.tables import Id, inert, shown
-from gateway.commands import Operations
+from gateway.commands import Commands
 from gateway.config import load, parse_duration
 from gateway.domain.alerting.alert import Alert, describe
 from gateway.journal import account_of, latest_changes
@@ -175,7 +175,7 @@ def _change(
     alert_id: str,
     action: str,
     body: Mapping[str, str],
-    make: Callable[[Operations, str], Awaitable[Mapping[str, Any]]],
+    make: Callable[[Commands, str], Awaitable[Mapping[str, Any]]],
 ) -> Mapping[str, Any]:
     """Change the alert whose ID begins so, and return it."""
     found = open_reader(config_path).alert(alert_id)

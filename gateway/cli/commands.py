@@ -14,7 +14,7 @@ import httpx
 from gateway.cli import logs
 from gateway.cli.output import journal_path
 from gateway.cli.tables import inert
-from gateway.commands import Operations
+from gateway.commands import Commands
 from gateway.config import Config
 from gateway.config.values import local_url
 from gateway.domain.inputs.topics import TopicTemplates
@@ -45,7 +45,7 @@ def change(
     config: Config,
     path: str,
     body: Mapping[str, Any],
-    make: Callable[[Operations], Awaitable[Mapping[str, Any]]],
+    make: Callable[[Commands], Awaitable[Mapping[str, Any]]],
 ) -> Mapping[str, Any]:
     """Make a change and return what came of it. Raises GatewayError with what the gateway said."""
     logs.set_up(config.secrets, "warning")
@@ -59,11 +59,11 @@ def change(
         lock.release()
 
 
-async def _alone(config: Config, make: Callable[[Operations], Awaitable[Mapping[str, Any]]]) -> Mapping[str, Any]:
+async def _alone(config: Config, make: Callable[[Commands], Awaitable[Mapping[str, Any]]]) -> Mapping[str, Any]:
     journal = Journal(journal_path(config))
     try:
         pipeline = restored_pipeline(config, journal, TopicTemplates(list(config.mqtt.topics)))
-        outcome = await make(Operations(journal, pipeline))
+        outcome = await make(Commands(journal, pipeline))
         await journal.call(pipeline.snapshot)
         return outcome
     finally:

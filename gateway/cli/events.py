@@ -11,7 +11,7 @@ import msgspec
 from gateway.cli.export import export_command, fact_row
 from gateway.cli.output import at, config_option, open_reader, output_option, print_json, print_table, window_options
 from gateway.cli.tables import Id
-from gateway.domain.engine.event_log import Entry, StoredReading
+from gateway.domain.engine.event_log import EventRecord, StoredReading
 from gateway.domain.engine.event_types import FACT_TYPES
 from gateway.domain.model.reading import FLAG_NAMES
 from gateway.domain.model.timefmt import rfc3339
@@ -81,8 +81,8 @@ def list_(  # noqa: PLR0917 - click calls it by name
 
 def _newest(
     reader: Reader, sensor: str | None, type_: str | None, window: tuple[int | None, int | None], limit: int
-) -> list[StoredReading | Entry]:
-    found: list[StoredReading | Entry] = []
+) -> list[StoredReading | EventRecord]:
+    found: list[StoredReading | EventRecord] = []
     if type_ in {None, READINGS}:
         found += reader.readings(sensor, *window, limit)
     if type_ != READINGS:
@@ -90,12 +90,12 @@ def _newest(
     return sorted(found, key=_time_ns, reverse=True)[:limit]
 
 
-def _time_ns(item: StoredReading | Entry) -> int:
-    return item.fact.time_ns if isinstance(item, Entry) else item.time_ns
+def _time_ns(item: StoredReading | EventRecord) -> int:
+    return item.fact.time_ns if isinstance(item, EventRecord) else item.time_ns
 
 
-def _row(item: StoredReading | Entry) -> dict[str, Any]:
-    if isinstance(item, Entry):
+def _row(item: StoredReading | EventRecord) -> dict[str, Any]:
+    if isinstance(item, EventRecord):
         fact = item.fact
         data = fact.data
         return {
@@ -118,9 +118,9 @@ def _row(item: StoredReading | Entry) -> dict[str, Any]:
     }
 
 
-def _whole(item: StoredReading | Entry) -> dict[str, Any]:
+def _whole(item: StoredReading | EventRecord) -> dict[str, Any]:
     """Return everything about an event, for programs."""
-    if isinstance(item, Entry):
+    if isinstance(item, EventRecord):
         return fact_row(item)
     return {
         "seq": item.seq,

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gateway.cli.output import config_option, open_reader, window_options
-from gateway.domain.engine.event_log import Entry, StoredReading
+from gateway.domain.engine.event_log import EventRecord, StoredReading
 from gateway.domain.engine.event_types import FACT_TYPES
 from gateway.domain.model.events import FEATURES
 from gateway.domain.model.reading import FLAG_NAMES
@@ -122,7 +122,7 @@ def _reading(item: StoredReading) -> Row:
     }
 
 
-def fact_row(item: Entry) -> Row:
+def fact_row(item: EventRecord) -> Row:
     """Return everything about a fact, for programs."""
     fact = item.fact
     return {

@@ -22,7 +22,7 @@ _LONGEST_REASON = 300
 _OK, _UNAVAILABLE = 200, 503
 
 
-class Condition(msgspec.Struct, frozen=True):
+class GatewayStatus(msgspec.Struct, frozen=True):
     """Whether the gateway answers at `url`, and why it is not ready; no reasons of one that answers: it is."""
 
     url: str
@@ -40,7 +40,7 @@ class _Readiness(msgspec.Struct):
     reasons: list[str]
 
 
-def condition(config_path: Path) -> Condition | None:
+def condition(config_path: Path) -> GatewayStatus | None:
     """Ask the gateway how it is, for a second at most; None if its configuration does not say where to ask."""
     section = load_http(config_path)
     if section is None or section.port == 0:
@@ -50,7 +50,7 @@ def condition(config_path: Path) -> Condition | None:
     asking.start()
     asking.join(PATIENCE)
     url = shown(local_url(section.host, section.port))
-    return Condition(url, answers=bool(found), reasons=found[0] if found else [])
+    return GatewayStatus(url, answers=bool(found), reasons=found[0] if found else [])
 
 
 def warn(config_path: Path) -> None:

@@ -12,7 +12,7 @@ from gateway.cli.commands import by_option, change
 from gateway.cli.output import Moment, at, config_option, open_reader, output_option, print_json, print_table
 from gateway.cli.tables import Id, inert, shown
 from gateway.config import load, parse_duration, standing_silences
-from gateway.domain.model.assets import place_of
+from gateway.domain.model.assets import asset_of
 from gateway.domain.model.events import SEVERITIES
 from gateway.domain.model.timefmt import rfc3339
 from gateway.domain.notification.matching import Matchers
@@ -144,7 +144,7 @@ def _is_of_any_sensor(silence: Silence, reader: Reader) -> bool:
     """Tell whether a silence may match an alert of a sensor that has published, or is about the gateway itself."""
     if "gateway" in silence.matchers.kinds:
         return True
-    places = [(sensor.id, place_of(sensor.tags)) for sensor in reader.sensors()]
+    places = [(sensor.id, asset_of(sensor.tags)) for sensor in reader.sensors()]
     known = [Matchers((site,), (area,), (machine,), (id_,)) for id_, (site, area, machine) in places]
     return any(matchers.overlap(silence.matchers) for matchers in known)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.gateway_status import Condition, condition
+from gateway.cli.gateway_status import GatewayStatus, condition
 from gateway.cli.output import (
     at,
     config_option,
@@ -98,7 +98,7 @@ def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.0f} %"
 
 
-def _show_journal(reader: Reader, gateway: Condition | None, output: str) -> None:
+def _show_journal(reader: Reader, gateway: GatewayStatus | None, output: str) -> None:
     last = reader.last_seq()
     open_alerts = reader.alerts(everything=False)
     facts: dict[str, Any] = {
@@ -144,7 +144,7 @@ def _show_journal(reader: Reader, gateway: Condition | None, output: str) -> Non
     print_table(("handler", "state", "messages"), told, empty="Nobody has been told anything yet.")
 
 
-def _in_words(gateway: Condition | None) -> dict[str, str]:
+def _in_words(gateway: GatewayStatus | None) -> dict[str, str]:
     if gateway is None:
         return {}
     return {"gateway": str(gateway) if gateway.answers else f"{gateway}: what follows is what the journal holds"}

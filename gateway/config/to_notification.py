@@ -11,7 +11,7 @@ from gateway.config.values import system_zone
 from gateway.domain.model.timefmt import microseconds
 from gateway.domain.notification.flood import Noise
 from gateway.domain.notification.oncall import Hours, Rota
-from gateway.domain.notification.routing import Route, RouteTable, Step
+from gateway.domain.notification.routing import EscalationStep, Route, RouteTable
 from gateway.domain.notification.silences import Silence
 
 
@@ -62,7 +62,7 @@ def _route(section: RouteSection, zone: ZoneInfo) -> Route:
         group_by=section.group_by,
         group_wait_ns=section.group_wait,
         repeat_ns=section.repeat or 0,
-        steps=tuple(Step(step.after, step.handlers) for step in section.escalation),
+        steps=tuple(EscalationStep(step.after, step.handlers) for step in section.escalation),
         fallback=section.fallback or "",
     )
 

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from gateway.domain.alerting.alert import ALERT_FACTS
 from gateway.domain.alerting.liveness import SENSOR_FORGOTTEN
-from gateway.domain.engine.event_log import Entry, StoredReading
+from gateway.domain.engine.event_log import EventRecord, StoredReading
 from gateway.domain.model.events import SEVERITIES
 from gateway.domain.model.reading import Flag, ReadingData
 from gateway.domain.model.timefmt import rfc3339
@@ -165,7 +165,7 @@ class Live:
         for alert in alerts:
             self._change_alert(alert)
 
-    async def consume(self, readings: Sequence[StoredReading], entries: Sequence[Entry]) -> None:
+    async def consume(self, readings: Sequence[StoredReading], entries: Sequence[EventRecord]) -> None:
         """Take the readings and the alert facts of one step, and wake the viewers."""
         self._version += 1
         self._take(readings)

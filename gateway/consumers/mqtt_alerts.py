@@ -11,9 +11,9 @@ import structlog
 
 from gateway.api import DeliveryError
 from gateway.domain.alerting.alert import ALERT_FACTS
-from gateway.domain.engine.event_log import Entry, StoredReading
+from gateway.domain.engine.event_log import EventRecord, StoredReading
 from gateway.domain.inputs.traceparent import NAME
-from gateway.domain.model.events import Fact
+from gateway.domain.model.events import DomainEvent
 
 log = structlog.get_logger(__name__)
 
@@ -28,12 +28,12 @@ class Announcer:
     """
 
     def __init__(
-        self, publish: Callable[[str, str, str], Awaitable[None]], trace_of: Callable[[Fact], Awaitable[str]]
+        self, publish: Callable[[str, str, str], Awaitable[None]], trace_of: Callable[[DomainEvent], Awaitable[str]]
     ) -> None:
         self._publish = publish
         self._trace_of = trace_of
 
-    async def consume(self, readings: Sequence[StoredReading], entries: Sequence[Entry]) -> None:  # noqa: ARG002 - a consumer is handed both
+    async def consume(self, readings: Sequence[StoredReading], entries: Sequence[EventRecord]) -> None:  # noqa: ARG002 - a consumer is handed both
         """Publish the last state of every alert in the step. Raises DeliveryError."""
         latest = {alert_topic(entry.fact.data): entry.fact for entry in entries if entry.fact.type in ALERT_FACTS}
         for topic, fact in latest.items():

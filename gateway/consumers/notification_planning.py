@@ -16,7 +16,7 @@ import structlog
 
 from gateway.consumers.outbox_port import Outbox, stored
 from gateway.consumers.runner import STEP_SIZE, Cursor, Source, patiently
-from gateway.domain.engine.event_log import Entry, Step
+from gateway.domain.engine.event_log import EventRecord, LogSlice
 from gateway.domain.notification.model import Item, Notification, Planned, fact_of
 from gateway.domain.notification.outbox import OutboxItem, Planning
 from gateway.domain.notification.planner import Planner
@@ -68,14 +68,14 @@ class Dispatcher:
         finally:
             await asyncio.shield(cursor.save())
 
-    async def _take(self, cursor: Cursor, step: Step) -> None:
+    async def _take(self, cursor: Cursor, step: LogSlice) -> None:
         for begin in range(0, len(step.entries), _SLICE):
             entries = step.entries[begin : begin + _SLICE]
             planning = await asyncio.to_thread(self._decide, entries)
             await self._write(cursor, entries[-1].seq, planning)
         await cursor.move(step.until)
 
-    def _decide(self, entries: Sequence[Entry]) -> Planning | None:
+    def _decide(self, entries: Sequence[EventRecord]) -> Planning | None:
         """Decide what follows from facts; in a thread, since a flood's digest takes a while."""
         for entry in entries:
             self._planner.take(entry.fact, entry.recorded_ns)

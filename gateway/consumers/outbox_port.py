@@ -8,7 +8,7 @@ from typing import Protocol
 
 import structlog
 
-from gateway.domain.model.events import Fact
+from gateway.domain.model.events import DomainEvent
 from gateway.domain.notification.outbox import OutboxItem, OutboxState, Planning
 from gateway.domain.notification.silences import Silence
 from gateway.errors import GatewayError
@@ -39,7 +39,7 @@ class Outbox(Protocol):
         state: OutboxState,
         due_ns: int,
         said: str,
-        facts: Sequence[Fact],
+        facts: Sequence[DomainEvent],
         instead: Sequence[OutboxItem] = (),
     ) -> None:
         """Write what became of an attempt, and what is to be sent instead."""

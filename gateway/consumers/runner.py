@@ -13,7 +13,7 @@ import structlog
 from msgspec.structs import replace
 
 from gateway.api import Consumer
-from gateway.domain.engine.event_log import Entry, Step, StoredReading
+from gateway.domain.engine.event_log import EventRecord, LogSlice, StoredReading
 from gateway.errors import DeliveryError, GatewayError, JournalError, JournalUnavailableError
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ _LONGEST_REQUEST = 3600.0
 class Source(Protocol):
     """What following asks of the journal."""
 
-    async def step(self, after: int, limit: int, *, readings: bool) -> Step:
+    async def step(self, after: int, limit: int, *, readings: bool) -> LogSlice:
         """Return what follows `after`."""
         ...
 
@@ -130,7 +130,7 @@ class Foreign:
     def __init__(self, consumer: Consumer) -> None:
         self._consumer = consumer
 
-    async def consume(self, readings: Sequence[StoredReading], entries: Sequence[Entry]) -> None:
+    async def consume(self, readings: Sequence[StoredReading], entries: Sequence[EventRecord]) -> None:
         """Hand it everything."""
         await self._consumer.consume([replace(each, tags={**each.tags}) for each in readings], entries)
 
@@ -146,7 +146,7 @@ async def watch(consumer: Consumer, source: Source, start: int) -> None:
         await asyncio.sleep(0 if len(step.readings) == STEP_SIZE else _GLANCE)
 
 
-async def _hand_over(name: str, consumer: Consumer, step: Step) -> None:
+async def _hand_over(name: str, consumer: Consumer, step: LogSlice) -> None:
     """Try until it succeeds, or until the consumer says that trying again is of no use."""
     pause = _FIRST_PAUSE
     failures = 0

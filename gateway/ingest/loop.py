@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import structlog
 
 from gateway.domain.alerting.alert import ALERT_FACTS
-from gateway.domain.engine.unit_of_work import Batch
+from gateway.domain.engine.unit_of_work import UnitOfWork
 from gateway.domain.model.events import Message
 from gateway.errors import JournalUnavailableError
 from gateway.ingest.processor import Pipeline
@@ -50,7 +50,7 @@ async def ingest(
             )
 
 
-async def _process(journal: Journal, pipeline: Pipeline, messages: Sequence[Message], health: Health) -> Batch:
+async def _process(journal: Journal, pipeline: Pipeline, messages: Sequence[Message], health: Health) -> UnitOfWork:
     """Process a batch; while the journal cannot be written, try again and acknowledge nothing."""
     while True:
         await health.room()

@@ -20,16 +20,16 @@ from gateway.domain.detection.limits import Limits
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.state import Sensor, SensorState
 from gateway.domain.detection.timeline import Clocks
-from gateway.domain.engine.checkpoint import FACT_ROW, Saved, Store, TailRow
+from gateway.domain.engine.checkpoint import FACT_ROW, Checkpoint, Store, TailRow
 from gateway.domain.engine.engine import NOT_JUDGED, Engine, Judged
-from gateway.domain.engine.id_window import RecentIds
-from gateway.domain.engine.unit_of_work import Batch, DeadLetter
+from gateway.domain.engine.id_window import DedupWindow
+from gateway.domain.engine.unit_of_work import DeadLetter, UnitOfWork
 from gateway.domain.inputs.native import EVENT, Decoded, decode
 from gateway.domain.inputs.status import MAX_MACHINES, Signals
 from gateway.domain.inputs.topics import TopicTemplates
 from gateway.domain.inputs.traceparent import carried_by
-from gateway.domain.model.assets import MachineState, SensorStatus, place_of
-from gateway.domain.model.events import Fact, Message, Rejected, Severity
+from gateway.domain.model.assets import MachineState, SensorStatus, asset_of
+from gateway.domain.model.events import DomainEvent, Message, Rejected, Severity
 from gateway.domain.model.reading import Flag, VibrationRecorded
 from gateway.domain.model.timefmt import microseconds
 from gateway.errors import JournalUnavailableError, NotFoundError
@@ -62,11 +62,11 @@ class Pipeline:
         self._engine = Engine(
             rules_for, Clocks(tolerance_ns // 1000, lateness_ns // 1000), expected, longest_shelving_ns
         )
-        self._ids = RecentIds()
+        self._ids = DedupWindow()
         self._newest_key = 0
         self._since_snapshot = 0
-        self._prepared: Batch | None = None
-        self._unwritten: list[Batch] = []
+        self._prepared: UnitOfWork | None = None
+        self._unwritten: list[UnitOfWork] = []
         self._ahead = False
 
     @property
@@ -74,7 +74,7 @@ class Pipeline:
         """The registry."""
         return self._engine.sensors.values()
 
-    def restore(self, saved: Saved) -> int:
+    def restore(self, saved: Checkpoint) -> int:
         """Take up where the journal ends; return how many of its rows came after the last snapshot."""
         by_key = {sensor.key: sensor for sensor in saved.sensors}
         self._newest_key = max(by_key, default=0)  # not their number: damage may have taken some
@@ -94,8 +94,8 @@ class Pipeline:
 
     def _fact_again(self, row: TailRow) -> None:
         _, _, time_ns, _, type_, data = row
-        fact = Fact("", type_, time_ns, "", "", "", msgspec.json.decode(data))
-        self._engine.again(fact)
+        fact = DomainEvent("", type_, time_ns, "", "", "", msgspec.json.decode(data))
+        self._engine.replay(fact)
         self._mark_machine(fact.data.get("sensorId", ""))
 
     def _reading_again(self, sensor: Sensor, row: TailRow) -> None:
@@ -103,7 +103,9 @@ class Pipeline:
         key, event_us, received_ns, flags, event_id, body = row
         sensor.is_changed = True
         self._ids.add(key, event_id, event_us)
-        time_ns, _ = self._engine.place(sensor, event_us, received_ns, retained=bool(flags & Flag.RETAINED))
+        time_ns, _ = self._engine.classify_timestamp(
+            sensor, event_us, received_ns, retained=bool(flags & Flag.RETAINED)
+        )
         if not flags & NOT_JUDGED:
             event = EVENT.decode(body)
             event.event_id = event_id
@@ -113,7 +115,7 @@ class Pipeline:
     def _mark_machine(self, sensor_id: str) -> None:
         """Have the next snapshot save a sensor and the others of its machine: they may have shifted with it."""
         if sensor := self._engine.sensors.get(sensor_id):
-            for each in (sensor, *self._engine.machines.sensors_of(place_of(sensor.tags))):
+            for each in (sensor, *self._engine.machines.sensors_of(asset_of(sensor.tags))):
                 each.is_changed = True
 
     def _mark(self, sensor: Sensor, judged: Iterable[Judged]) -> None:
@@ -122,7 +124,7 @@ class Pipeline:
         for shift in (shift for each in judged for shift in each.evaluation.shifts):
             self._engine.sensors[shift.sensor_id].is_changed = True
 
-    def process(self, messages: Sequence[Message], recorded_ns: int) -> Batch:
+    def process(self, messages: Sequence[Message], recorded_ns: int) -> UnitOfWork:
         """Store what `messages` hold and everything that follows from it; then they may be acknowledged.
 
         Raises JournalUnavailableError if the transaction failed. The same call may then be made again: what was
@@ -131,7 +133,7 @@ class Pipeline:
         if self._prepared is None:
             self._flush()
             self._ahead = True
-            batch = Batch(next_seq=self._store.next_seq, recorded_ns=recorded_ns, messages=len(messages))
+            batch = UnitOfWork(next_seq=self._store.next_seq, recorded_ns=recorded_ns, messages=len(messages))
             batch.size = sum([len(message.payload) for message in messages])
             for message in messages:
                 self._take(message, batch)
@@ -155,7 +157,7 @@ class Pipeline:
         if not overdue:
             return
         self._ahead = True
-        batch = Batch(next_seq=self._store.next_seq, recorded_ns=now_ns)
+        batch = UnitOfWork(next_seq=self._store.next_seq, recorded_ns=now_ns)
         for fact in overdue:
             batch.add(Change(fact))
             for change in self._engine.time_passed(fact):
@@ -171,7 +173,7 @@ class Pipeline:
         """
         self._flush()  # what is not on disk yet could not be recognised as a duplicate
         self._ahead = True
-        batch = Batch(next_seq=self._store.next_seq, recorded_ns=recorded_ns)
+        batch = UnitOfWork(next_seq=self._store.next_seq, recorded_ns=recorded_ns)
         batch.size = sum([len(message.payload) for _, message in letters])
         for number, message in letters:
             refused = len(batch.dead_letters)
@@ -222,7 +224,7 @@ class Pipeline:
 
     def set_baseline(
         self, sensor_id: str, level: float, *, state: str = "", by: str, reason: str = "", time_ns: int
-    ) -> Fact:
+    ) -> DomainEvent:
         """Let a person say what is normal for a sensor in an operating state; return the fact that says so.
 
         Raises NotFoundError for an unknown sensor, ConflictError if its baseline is configured, ValueError if the level
@@ -231,18 +233,20 @@ class Pipeline:
         said = {"level": level, "state": state, "by": by, "reason": reason}
         return self._ask(sensor_id, self._engine.set_baseline, time_ns, **said)
 
-    def relearn(self, sensor_id: str, *, state: str | None = None, by: str, reason: str = "", time_ns: int) -> Fact:
+    def relearn(
+        self, sensor_id: str, *, state: str | None = None, by: str, reason: str = "", time_ns: int
+    ) -> DomainEvent:
         """Have it learned anew what is normal for a sensor, in an operating state or (None) in all; return the fact.
 
         Raises what `set_baseline` raises.
         """
         return self._ask(sensor_id, self._engine.relearn, time_ns, state=state, by=by, reason=reason)
 
-    def forget(self, sensor_id: str, *, by: str, reason: str = "", time_ns: int) -> Fact:
+    def forget(self, sensor_id: str, *, by: str, reason: str = "", time_ns: int) -> DomainEvent:
         """Let nobody wait for a sensor any more, until its next reading; return the fact. Raises as `relearn` does."""
         return self._ask(sensor_id, self._engine.watch.forgetting, time_ns, by=by, reason=reason)
 
-    def _ask(self, sensor_id: str, ask: Callable[..., Sequence[Change]], time_ns: int, **said: object) -> Fact:
+    def _ask(self, sensor_id: str, ask: Callable[..., Sequence[Change]], time_ns: int, **said: object) -> DomainEvent:
         """Do what a person asks about a sensor; the state moves on when it is on disk."""
         self._flush()
         sensor = self._engine.sensors.get(sensor_id)
@@ -250,7 +254,7 @@ class Pipeline:
             raise NotFoundError(f"no sensor {sensor_id!r} has published yet")
         changes = ask(sensor, time_ns=time_ns, **said)
         self._write_now(changes, time_ns)
-        self._engine.again(changes[0].fact)
+        self._engine.replay(changes[0].fact)
         sensor.is_changed = True
         return changes[0].fact
 
@@ -263,7 +267,7 @@ class Pipeline:
         """Write changes that follow from no reading; the open alerts move on when they are on disk."""
         if not changes:
             return
-        batch = Batch(next_seq=self._store.next_seq, recorded_ns=time_ns)
+        batch = UnitOfWork(next_seq=self._store.next_seq, recorded_ns=time_ns)
         for change in changes:
             batch.add(change)
         self._store.write(batch)
@@ -284,7 +288,7 @@ class Pipeline:
                 sensor.is_changed = False
             self._since_snapshot = 0
 
-    def _take(self, message: Message, batch: Batch) -> None:
+    def _take(self, message: Message, batch: UnitOfWork) -> None:
         tags = self._templates.match(message.topic)
         signal = self._signals.read(message) if tags is None else None
         if signal is not None:
@@ -299,7 +303,7 @@ class Pipeline:
             else:
                 self._record(message, item, tags or {}, batch)
 
-    def _take_signal(self, message: Message, signal: MachineState | SensorStatus | Rejected, batch: Batch) -> None:
+    def _take_signal(self, message: Message, signal: MachineState | SensorStatus | Rejected, batch: UnitOfWork) -> None:
         if isinstance(signal, Rejected):
             self._reject(message, signal, batch)
             return
@@ -313,7 +317,7 @@ class Pipeline:
         if isinstance(signal, SensorStatus) and (sensor := self._engine.sensors.get(signal.sensor_id)):
             sensor.is_changed = True
 
-    def _reject(self, message: Message, rejected: Rejected, batch: Batch) -> None:
+    def _reject(self, message: Message, rejected: Rejected, batch: UnitOfWork) -> None:
         identity = f"{message.topic}\x00{rejected.element}\x00".encode() + rejected.payload
         digest = blake2b(identity, digest_size=16).digest()
         key = (digest, message.packet_id)
@@ -326,7 +330,7 @@ class Pipeline:
             DeadLetter(batch.take_seq(), at, topic, message.packet_id, digest, rejected, retained)
         )
 
-    def _record(self, message: Message, decoded: Decoded, tags: dict[str, str], batch: Batch) -> None:
+    def _record(self, message: Message, decoded: Decoded, tags: dict[str, str], batch: UnitOfWork) -> None:
         event, body = decoded
         received_ns, engine = message.received_ns, self._engine
         sensor = engine.sensors.get(event.data.sensor_id) or self._add_sensor(event, tags, received_ns, batch)
@@ -344,7 +348,7 @@ class Pipeline:
                 message, Rejected("id_conflict", f"eventId {event_id!r} was used for another time", body), batch
             )
             return
-        time_ns, flags = engine.place(sensor, event_us, received_ns, retained=message.retained)
+        time_ns, flags = engine.classify_timestamp(sensor, event_us, received_ns, retained=message.retained)
         if flags & Flag.CLOCK_REPLACED:
             batch.clock_replaced += 1
         elif flags & NOT_JUDGED or event_us != state.newest_us:
@@ -366,13 +370,15 @@ class Pipeline:
         if judged:
             self._conclude(sensor, judged, batch)
 
-    def _conclude(self, sensor: Sensor, judged: Sequence[Judged], batch: Batch) -> None:
+    def _conclude(self, sensor: Sensor, judged: Sequence[Judged], batch: UnitOfWork) -> None:
         for each in judged:
             for change in self._engine.conclude(sensor, each):
                 batch.add(change)
         self._mark(sensor, judged)
 
-    def _add_sensor(self, event: VibrationRecorded, tags: dict[str, str], received_ns: int, batch: Batch) -> Sensor:
+    def _add_sensor(
+        self, event: VibrationRecorded, tags: dict[str, str], received_ns: int, batch: UnitOfWork
+    ) -> Sensor:
         self._newest_key += 1
         sensor = Sensor(
             key=self._newest_key,
@@ -388,7 +394,7 @@ class Pipeline:
         return sensor
 
     def _bring_up_to_date(
-        self, sensor: Sensor, event: VibrationRecorded, topic: str, tags: dict[str, str], batch: Batch
+        self, sensor: Sensor, event: VibrationRecorded, topic: str, tags: dict[str, str], batch: UnitOfWork
     ) -> None:
         """Let the registry know what a reading in order says of its sensor; an old one may come from where it was."""
         unit, location = event.data.unit, event.sensor_location or sensor.location
@@ -403,7 +409,7 @@ class Pipeline:
             self._engine.moved(sensor)
             batch.sensors[sensor.key] = sensor
 
-    def _repeated(self, message: Message, decoded: Decoded, stored: bytes, batch: Batch) -> None:
+    def _repeated(self, message: Message, decoded: Decoded, stored: bytes, batch: UnitOfWork) -> None:
         """Count a duplicate; one that says something else than the first is a dead letter.
 
         One that was sent again may well belong to another trace.

@@ -5,7 +5,7 @@ from gateway.journal.maintenance.retention import Upkeep
 from gateway.journal.outbox.outbox import Outbox
 from gateway.journal.queries.alert_audit import account_of, latest_changes
 from gateway.journal.queries.level_history import level_history, newest_readings
-from gateway.journal.queries.pool import Questions
+from gateway.journal.queries.pool import QueryPool
 from gateway.journal.queries.reader import READINGS, Reader
 from gateway.journal.queries.trace import life_of, traceparent_behind
 from gateway.journal.sqlite.connection import FILE_NAME, StateLock, copy
@@ -16,7 +16,7 @@ __all__ = [
     "READINGS",
     "Journal",
     "Outbox",
-    "Questions",
+    "QueryPool",
     "Reader",
     "StateLock",
     "Stream",

@@ -9,7 +9,7 @@ from gateway.api import Context, Trend
 from gateway.config import Config, zone_of
 from gateway.domain.detection.limits import Limits
 from gateway.ingest.processor import Pipeline
-from gateway.journal import Journal, Questions, Reader
+from gateway.journal import Journal, QueryPool, Reader
 from gateway.security.ack_links import VALID_NS, AckLink, sign
 from gateway.security.secrets import link_key
 
@@ -22,7 +22,7 @@ def trend_of(rows: Sequence[tuple[int, float, float | None]], limits: Limits | N
     return Trend(times, levels, baselines, warning, critical)
 
 
-def handler_context(config: Config, journal: Journal, pipeline: Pipeline, questions: Questions) -> Context:
+def handler_context(config: Config, journal: Journal, pipeline: Pipeline, questions: QueryPool) -> Context:
     """Return what the gateway offers to its handlers."""
     public, key = config.http.public_url if config.http else None, link_key(config)
 

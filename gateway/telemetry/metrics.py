@@ -6,7 +6,7 @@ from collections import Counter as Tally
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from gateway.domain.engine.unit_of_work import Batch
+from gateway.domain.engine.unit_of_work import UnitOfWork
 
 _PREFIX = "vibration_gateway"
 
@@ -50,7 +50,7 @@ class Metrics:
         self.journal_bytes = gauge("journal_bytes", "Size of the journal on disk, with its write-ahead log")
         self.broker_connected = gauge("broker_connected", "1 while connected to the broker and subscribed")
 
-    def count_batch(self, batch: Batch, seconds: float) -> None:
+    def count_batch(self, batch: UnitOfWork, seconds: float) -> None:
         """Count what one committed batch held."""
         self.messages_received.inc(batch.messages)
         self.readings_stored.inc(len(batch.readings))

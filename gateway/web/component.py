@@ -7,14 +7,14 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
-from gateway.commands import Operations
+from gateway.commands import Commands
 from gateway.config import Config, zone_of
 from gateway.config.values import local_url
 from gateway.consumers.live_state import Live
 from gateway.consumers.runner import patiently, watch
 from gateway.domain.alerting.alert import describe
-from gateway.journal import FILE_NAME, Questions, Reader, Stream
-from gateway.queries import Answers
+from gateway.journal import FILE_NAME, QueryPool, Reader, Stream
+from gateway.queries import Queries
 from gateway.security.secrets import http_token, link_key
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.readiness import Health
@@ -37,14 +37,15 @@ def open_listener(config: Config, stack: AsyncExitStack) -> tuple[Any, str | Non
 
 
 async def serve_page(  # noqa: PLR0917 - it hands over what it is given
-    config: Config, listener: Any, stream: Stream, metrics: Metrics, health: Health, operations: Operations
+    config: Config, listener: Any, stream: Stream, metrics: Metrics, health: Health, operations: Commands
 ) -> None:
+    """Serve the page and the API for ever, with what happened before in them from the start."""
     from gateway.web.app import create_app, forget_endpoints  # noqa: PLC0415 - see open_listener
     from gateway.web.ports import PageSettings, Services  # noqa: PLC0415 - as above
     from gateway.web.server import serve  # noqa: PLC0415 - as above
 
     live = Live()
-    questions = Questions(config.gateway.state_dir / FILE_NAME)
+    questions = QueryPool(config.gateway.state_dir / FILE_NAME)
     start = stream.last_seq
     alerts = [describe(alert) for alert in await patiently(partial(stream.read, Reader.alerts, everything=False))]
     sensors = await patiently(partial(stream.read, Reader.sensors))
@@ -54,7 +55,7 @@ async def serve_page(  # noqa: PLR0917 - it hands over what it is given
         await live.consume(list((await patiently(partial(stream.read, slice_))).values()), [])
     del sensors
     public = config.http.public_url if config.http else None
-    answers = Answers(config, questions, operations, lambda: health.broker_problems)
+    answers = Queries(config, questions, operations, lambda: health.broker_problems)
     token, key = http_token(config), link_key(config)
     services = Services(live, answers, health.reasons, metrics.registry, operations, token, key)
     page = PageSettings(

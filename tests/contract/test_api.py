@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from prometheus_client import CollectorRegistry
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from gateway.commands import Operations
+from gateway.commands import Commands
 from gateway.config import load
 from gateway.consumers.live_state import Live
 from gateway.domain.alerting.alert import describe
-from gateway.journal import Questions, Reader, Stream
-from gateway.queries import Answers
+from gateway.journal import QueryPool, Reader, Stream
+from gateway.queries import Queries
 from gateway.web.app import create_app
 from gateway.web.ports import PageSettings, Services
 from tests.readings import plant, reading
@@ -45,10 +45,10 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     (folder / "gateway.toml").write_text(CONFIG.format(state_dir=folder / "state"))
     with plant(folder / "state") as here, here.reader() as reader:
         here.take(*(reading(second, 8.0 if second > 5 else 4.0) for second in range(10)))
-        stream, questions = Stream(here.journal, here.path), Questions(here.path)
-        operations = Operations(here.journal, here.pipeline, stream)
+        stream, questions = Stream(here.journal, here.path), QueryPool(here.path)
+        operations = Commands(here.journal, here.pipeline, stream)
         config = load(folder / "gateway.toml", {})
-        answers = Answers(config, questions, operations, list)
+        answers = Queries(config, questions, operations, list)
         live = asyncio.run(live_of(reader))
         services = Services(live, answers, list, CollectorRegistry(), operations, TOKEN)
         app = create_app(services, PageSettings("edge-1", ["vibration/{site}/{sensor}/reading"]))

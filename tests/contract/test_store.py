@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 from gateway.consumers.outbox_port import Outbox as OutboxProtocol
 from gateway.consumers.runner import Source
-from gateway.domain.engine.event_log import Entry
-from gateway.domain.engine.unit_of_work import Batch
-from gateway.domain.model.events import Fact
+from gateway.domain.engine.event_log import EventRecord
+from gateway.domain.engine.unit_of_work import UnitOfWork
+from gateway.domain.model.events import DomainEvent
 from gateway.domain.notification.model import SUPPRESSED, Item, Withdrawal
 from gateway.domain.notification.outbox import OutboxItem, Planning
 from gateway.journal import FILE_NAME, Journal, Outbox, Stream
@@ -29,7 +29,7 @@ HOUR_NS = 3600 * 10**9
 class Store(Source, OutboxProtocol, Protocol):
     """Both sides, and what a test needs to bring about."""
 
-    def add(self, *entries: Entry) -> None: ...
+    def add(self, *entries: EventRecord) -> None: ...
     def resume(self) -> object: ...
 
 
@@ -41,8 +41,8 @@ class SqliteJournal(Stream, Outbox):
         Stream.__init__(self, self.journal, path)
         Outbox.__init__(self, self.journal, self)
 
-    def add(self, *entries: Entry) -> None:
-        batch = Batch(next_seq=self.journal.next_seq)
+    def add(self, *entries: EventRecord) -> None:
+        batch = UnitOfWork(next_seq=self.journal.next_seq)
         batch.facts = [(batch.take_seq(), entry.fact) for entry in entries]
         self.journal.write(batch)
         self.announce()
@@ -65,7 +65,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     journal.close()
 
 
-def entries(count: int) -> list[Entry]:
+def entries(count: int) -> list[EventRecord]:
     return [alert_entry(alert_of(number=number)) for number in range(count)]
 
 
@@ -85,7 +85,7 @@ async def taken(store: Store, handler: str = "mail") -> tuple[str, int] | None:
 
 async def settle(store: Store, state: str, due_ns: int = 0) -> None:
     item = OutboxItem("n1", "mail", 1, 0, "cause", "first", CRITICAL)
-    fact = Fact("f1", "NotificationSent", 1, "VB-1", "first", "cause", {})
+    fact = DomainEvent("f1", "NotificationSent", 1, "VB-1", "first", "cause", {})
     await store.settle(item, state, due_ns, "said", [fact])  # type: ignore[arg-type] # one of its states
 
 
@@ -168,7 +168,7 @@ async def test_what_is_over_is_withdrawn_unless_it_may_have_gone(store: Store) -
 
 
 async def test_what_is_withheld_is_a_fact_in_the_same_transaction(store: Store) -> None:
-    fact = Fact("f1", SUPPRESSED, 1, "VB-1", "first", "cause", {})
+    fact = DomainEvent("f1", SUPPRESSED, 1, "VB-1", "first", "cause", {})
     await store.plan("notifier", Planning(9, facts=[fact]), 3)
     assert [entry.fact for entry in (await store.step(0, 10, readings=False)).entries] == [fact]
 

@@ -10,19 +10,19 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from gateway.cli.gateway_status import PATIENCE, Condition, condition
+from gateway.cli.gateway_status import PATIENCE, GatewayStatus, condition
 from gateway.consumers.live_state import Live
 from gateway.web.app import create_app
 from gateway.web.ports import PageSettings, Services
 from gateway.web.server import listen, serve
 from tests.unit.web.conftest import Journal
 
-Ask = Callable[[int], Condition | None]
+Ask = Callable[[int], GatewayStatus | None]
 
 
 @pytest.fixture
 def ask(tmp_path: Path) -> Ask:
-    def ask(port: int) -> Condition | None:
+    def ask(port: int) -> GatewayStatus | None:
         path = tmp_path / "gateway.toml"
         path.write_text(f'[http]\nport = {port}\ntoken = "hunter2"\n')
         return condition(path)
@@ -73,16 +73,16 @@ async def test_a_gateway_says_how_it_is(ask: Ask, gateway: tuple[int, list[str]]
 def test_nobody_is_there(ask: Ask) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    assert ask(port) == Condition(f"http://127.0.0.1:{port}", answers=False)
+    assert ask(port) == GatewayStatus(f"http://127.0.0.1:{port}", answers=False)
 
 
 def test_something_that_takes_and_never_answers(ask: Ask) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        assert ask(port) == Condition(f"http://127.0.0.1:{port}", answers=False)
+        assert ask(port) == GatewayStatus(f"http://127.0.0.1:{port}", answers=False)
 
 
 def test_an_answer_without_end_is_waited_for_no_longer(ask: Ask, dripping: int) -> None:
     began = time.monotonic()
-    assert ask(dripping) == Condition(f"http://127.0.0.1:{dripping}", answers=False)
+    assert ask(dripping) == GatewayStatus(f"http://127.0.0.1:{dripping}", answers=False)
     assert time.monotonic() - began < PATIENCE * 5

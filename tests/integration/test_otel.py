@@ -17,8 +17,8 @@ from structlog.testing import capture_logs
 from gateway.api import DeliveryError
 from gateway.config import OtelSection
 from gateway.consumers.otel.exporter import Exporter, Lookups
-from gateway.domain.engine.event_log import Entry, StoredReading
-from gateway.domain.model.events import Fact, derive
+from gateway.domain.engine.event_log import EventRecord, StoredReading
+from gateway.domain.model.events import DomainEvent, derive
 from tests.programs import Gateway
 from tests.readings import NOON_NS, SECOND, Plant, event, message, plant, topic_of
 from tests.servers.mosquitto import Mosquitto
@@ -49,27 +49,27 @@ def section(url: str) -> OtelSection:
     return OtelSection.model_validate({"endpoint": url, "headers": {"Authorization": "Bearer s3cret"}})
 
 
-def happened(here: Plant, traceparent: str = "", outcome: str = "NotificationSent") -> list[Entry]:
+def happened(here: Plant, traceparent: str = "", outcome: str = "NotificationSent") -> list[EventRecord]:
     """Raise an alert and tell of it; return all facts."""
     here.take(*(message(event(second, 8.0), traceparent=traceparent) for second in range(3)))
     (alert,) = here.journal.open_alerts()
     data = {"handler": "mail", "attempts": 2, "said": "250 ok"}
     told = derive(outcome, "VB-1", NOON_NS + 9 * SECOND, cause=alert.id, correlation="", data=data)
-    return [*facts(here), Entry(99, told, told.time_ns)]
+    return [*facts(here), EventRecord(99, told, told.time_ns)]
 
 
-def facts(here: Plant) -> list[Entry]:
+def facts(here: Plant) -> list[EventRecord]:
     with here.reader() as reader:
         return reader.step(0, 1000, readings=False).entries
 
 
-async def export(here: Plant, url: str, entries: list[Entry]) -> None:
+async def export(here: Plant, url: str, entries: list[EventRecord]) -> None:
     with here.reader() as reader:
 
-        async def behind(fact: Fact) -> StoredReading | None:
+        async def behind(fact: DomainEvent) -> StoredReading | None:
             return reader.reading_behind(fact)
 
-        async def with_id(id_: str) -> list[Entry]:
+        async def with_id(id_: str) -> list[EventRecord]:
             return reader.entries_with_id(id_)
 
         async with Exporter(section(url), "edge-1", Lookups(behind, with_id)) as exporter:

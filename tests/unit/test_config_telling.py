@@ -13,7 +13,7 @@ from gateway.config.to_notification import zone_of
 from gateway.domain.model.timefmt import microseconds
 from gateway.domain.notification.matching import Matchers
 from gateway.domain.notification.oncall import Hours
-from gateway.domain.notification.routing import Step
+from gateway.domain.notification.routing import EscalationStep
 from gateway.errors import ConfigError
 from gateway.plugins.registry import build_plugins
 
@@ -68,7 +68,7 @@ handlers = ["mail", "sms"]
     assert route.matchers == Matchers(areas=("hall-2",), machines=("pump-*",), kinds=("machine",))
     assert route.times == Hours(ZoneInfo("UTC"), frozenset({0, 1, 2, 3, 4, 6}), 360, 1080)
     assert route.quiet == Hours(STOCKHOLM, start=1320, end=360)
-    assert route.steps == (Step(15 * 60 * 10**9, ("sms",)),)
+    assert route.steps == (EscalationStep(15 * 60 * 10**9, ("sms",)),)
     assert (route.repeat_ns, route.group_wait_ns, route.fallback) == (4 * 3600 * 10**9, 60 * 10**9, "sms")
     assert route_table(config).resolve(["mechanics"], 0) in {("mail",), ("sms",)}
 

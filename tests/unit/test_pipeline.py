@@ -12,7 +12,7 @@ from gateway.domain.alerting.alert import CLEARED, ESCALATED, RAISED
 from gateway.domain.detection.baseline_events import BASELINE_LEARNED
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.state import Sensor
-from gateway.domain.model.events import Fact
+from gateway.domain.model.events import DomainEvent
 from gateway.domain.model.reading import Flag
 from tests.readings import NOON_NS, SECOND, Plant, event, message, plant, reading, topic_of
 
@@ -29,7 +29,7 @@ def flags_of(here: Plant) -> list[int]:
     return [row.flags for row in here.contents()["readings"]]
 
 
-def facts_of(here: Plant) -> list[Fact]:
+def facts_of(here: Plant) -> list[DomainEvent]:
     return [fact for _, fact in here.contents()["facts"]]
 
 

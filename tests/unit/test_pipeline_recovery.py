@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from gateway.domain.alerting.alert import ACKNOWLEDGED, CLEARED, ESCALATED, RAISED, RETURNED, SHELVED, UNSHELVED, Alert
 from gateway.domain.alerting.liveness import Reception
 from gateway.domain.detection.rules import Rules
-from gateway.domain.engine.unit_of_work import Batch
+from gateway.domain.engine.unit_of_work import UnitOfWork
 from gateway.domain.inputs.topics import TopicTemplates
 from gateway.domain.model.events import Message
 from gateway.domain.model.reading import Flag
@@ -37,7 +37,7 @@ class Broken:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._journal, name)
 
-    def write(self, batch: Batch) -> None:
+    def write(self, batch: UnitOfWork) -> None:
         self._refuse()
         self._journal.write(batch)
 

@@ -9,7 +9,7 @@ from hashlib import blake2b
 
 from gateway.config import Config, InfluxSection
 from gateway.consumers.runner import follow
-from gateway.domain.engine.unit_of_work import Batch, DeadLetter
+from gateway.domain.engine.unit_of_work import DeadLetter, UnitOfWork
 from gateway.domain.model.events import Rejected
 from gateway.journal import Journal, Stream
 from gateway.telemetry.metrics import Metrics
@@ -29,6 +29,7 @@ async def follow_influx(  # noqa: PLR0917 - it hands over what it is given
     metrics: Metrics,
     report: Callable[[str, str | None], Awaitable[None]],
 ) -> None:
+    """Write what comes to InfluxDB, and the gateway's own metrics beside it, for ever."""
     from gateway.consumers.influx.writer import InfluxWriter, to_gateway_line  # noqa: PLC0415 - only where there is an InfluxDB
 
     async def quarantine(line: bytes, reason: str) -> None:
@@ -57,7 +58,7 @@ def _quarantine(journal: Journal, line: bytes, reason: str) -> None:
     digest = blake2b(line, digest_size=16).digest()
     if journal.has_dead_letter(digest, 0):
         return
-    batch = Batch(next_seq=journal.next_seq)
+    batch = UnitOfWork(next_seq=journal.next_seq)
     rejected = Rejected("influxdb_refused", reason, line)
     batch.dead_letters.append(DeadLetter(batch.take_seq(), time.time_ns(), "influxdb", 0, digest, rejected))
     journal.write(batch)

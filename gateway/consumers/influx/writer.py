@@ -21,7 +21,7 @@ from gateway.config import InfluxSection
 from gateway.config.values import is_loopback
 from gateway.consumers.influx.client import SYNCHRONOUS, ApiException, InfluxDBClient
 from gateway.domain.alerting.alert import ALERT_FACTS
-from gateway.domain.engine.event_log import Entry, StoredReading
+from gateway.domain.engine.event_log import EventRecord, StoredReading
 from gateway.domain.model.events import FEATURES
 
 log = structlog.get_logger(__name__)
@@ -95,7 +95,7 @@ class InfluxWriter:
         self._api.close()  # type: ignore[no-untyped-call] # the library's own lack
         self._client.close()  # type: ignore[no-untyped-call] # the library's own lack
 
-    async def consume(self, readings: Sequence[StoredReading], entries: Sequence[Entry]) -> None:
+    async def consume(self, readings: Sequence[StoredReading], entries: Sequence[EventRecord]) -> None:
         """Write everything, or raise DeliveryError. A point written twice is the same point."""
         try:
             async with asyncio.TaskGroup() as writing:
@@ -196,7 +196,7 @@ Prefixes = dict[str, tuple[Mapping[str, str], str]]
 
 
 def to_lines(
-    readings: Sequence[StoredReading], entries: Sequence[Entry], prefixes: Prefixes | None = None
+    readings: Sequence[StoredReading], entries: Sequence[EventRecord], prefixes: Prefixes | None = None
 ) -> list[bytes]:
     """Return the points of a step as line protocol, times in ns. `prefixes` are those of the last step."""
     prefixes = {} if prefixes is None else prefixes
@@ -241,7 +241,7 @@ def _compared(level: float, baseline: float) -> str:
     return text + f",ratio={ratio:.12g}" if isfinite(ratio) else text
 
 
-def _alert_line(entry: Entry) -> bytes:
+def _alert_line(entry: EventRecord) -> bytes:
     data = entry.fact.data
     tags = _tags({"sensor": data["sensorId"], **data["tags"], "severity": data["severity"]})
     fields = {"state": data["state"], "reason": data["finding"], "alert_id": data["id"]}

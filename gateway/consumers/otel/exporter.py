@@ -18,8 +18,8 @@ from gateway.api import DeliveryError
 from gateway.config import OtelSection
 from gateway.consumers.otel.spans import attributes_of, span_of_message, spans_of_change
 from gateway.domain.alerting.alert import ALERT_FACTS
-from gateway.domain.engine.event_log import Entry, StoredReading
-from gateway.domain.model.events import Fact
+from gateway.domain.engine.event_log import EventRecord, StoredReading
+from gateway.domain.model.events import DomainEvent
 from gateway.domain.notification.model import FAILED, SENT
 
 log = structlog.get_logger(__name__)
@@ -33,8 +33,8 @@ _TOO_LARGE = 413
 class Lookups(Struct, frozen=True):
     """What is asked of the journal: the reading that a fact followed from, and the facts with an id."""
 
-    reading_behind: Callable[[Fact], Awaitable[StoredReading | None]]
-    entries_with_id: Callable[[str], Awaitable[list[Entry]]]
+    reading_behind: Callable[[DomainEvent], Awaitable[StoredReading | None]]
+    entries_with_id: Callable[[str], Awaitable[list[EventRecord]]]
 
 
 class Exporter:
@@ -58,7 +58,7 @@ class Exporter:
     ) -> None:
         await self._client.aclose()
 
-    async def consume(self, readings: Sequence[StoredReading], entries: Sequence[Entry]) -> None:  # noqa: ARG002 - a consumer is handed both
+    async def consume(self, readings: Sequence[StoredReading], entries: Sequence[EventRecord]) -> None:  # noqa: ARG002 - a consumer is handed both
         """Export the spans of every change of an alert and of every message. Raises DeliveryError."""
         spans: list[Span] = []
         for entry in entries:
@@ -69,7 +69,7 @@ class Exporter:
         if spans:
             await self._post(spans)
 
-    async def _spans(self, entry: Entry) -> list[Span]:
+    async def _spans(self, entry: EventRecord) -> list[Span]:
         fact = entry.fact
         if fact.type in ALERT_FACTS:
             return spans_of_change(entry, await self._lookups.reading_behind(fact))

@@ -14,9 +14,9 @@ import msgspec
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from gateway.domain.engine.event_log import Entry, StoredReading
+from gateway.domain.engine.event_log import EventRecord, StoredReading
 from gateway.domain.inputs.traceparent import is_valid
-from gateway.domain.model.events import Fact
+from gateway.domain.model.events import DomainEvent
 from gateway.domain.notification.model import FAILED
 
 _LONGEST_TEXT = 1000
@@ -24,7 +24,7 @@ _LONGEST_TEXT = 1000
 Value = str | float | None
 
 
-def spans_of_change(entry: Entry, reading: StoredReading | None) -> list[Span]:
+def spans_of_change(entry: EventRecord, reading: StoredReading | None) -> list[Span]:
     """Return the way of a reading to the change of an alert that it led to; of other changes only the change itself."""
     fact, now = entry.fact, entry.recorded_ns
     trace = _trace_id(fact, reading)
@@ -55,7 +55,7 @@ def spans_of_change(entry: Entry, reading: StoredReading | None) -> list[Span]:
     return spans
 
 
-def span_of_message(entry: Entry, cause: Entry, reading: StoredReading | None) -> Span:
+def span_of_message(entry: EventRecord, cause: EventRecord, reading: StoredReading | None) -> Span:
     """Return the span from a change of an alert to what became of a message about it."""
     fact, data = entry.fact, entry.fact.data
     attributes = {"handler": data["handler"], "attempts": data["attempts"], "answer": data["said"]}
@@ -74,12 +74,12 @@ def _traceparent(reading: StoredReading | None) -> str:
     return found if found is not None and is_valid(found) else ""
 
 
-def _trace_id(fact: Fact, reading: StoredReading | None) -> bytes:
+def _trace_id(fact: DomainEvent, reading: StoredReading | None) -> bytes:
     """Return the trace of the reading behind a change of an alert, else that of the alert."""
     return bytes.fromhex(_traceparent(reading)[3:35]) or _digest(16, fact.data["id"])
 
 
-def _span_id(fact: Fact, name: str) -> bytes:
+def _span_id(fact: DomainEvent, name: str) -> bytes:
     return _digest(8, fact.id, name)
 
 
@@ -88,7 +88,7 @@ def _digest(size: int, *parts: str) -> bytes:
 
 
 def _span(  # noqa: PLR0917 - as they stand in a span
-    trace: bytes, fact: Fact, name: str, parent: bytes, times: tuple[int, int], attributes: Mapping[str, Value]
+    trace: bytes, fact: DomainEvent, name: str, parent: bytes, times: tuple[int, int], attributes: Mapping[str, Value]
 ) -> Span:
     return Span(
         trace_id=trace,

@@ -12,8 +12,8 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gateway.domain.detection.detector import Change, Finding
-from gateway.domain.model.events import SEVERITIES, AlertKind, AlertState, Fact, Severity, derive, derived_id
+from gateway.domain.detection.detector import Finding, Verdict
+from gateway.domain.model.events import SEVERITIES, AlertKind, AlertState, DomainEvent, Severity, derive, derived_id
 from gateway.domain.model.timefmt import rfc3339
 
 CONDITION = "GatewayConditionChanged"
@@ -34,7 +34,7 @@ ALERT_FACTS = {
 }
 """Type of the fact -> what happened to the alert, in a word."""
 
-_FACT_OF = {Change.RAISE: RAISED, Change.ESCALATE: ESCALATED, Change.CLEAR: CLEARED}
+_FACT_OF = {Verdict.RAISE: RAISED, Verdict.ESCALATE: ESCALATED, Verdict.CLEAR: CLEARED}
 
 
 class Alert(Struct, frozen=True, rename="camel"):
@@ -85,7 +85,7 @@ class Cause(Struct, frozen=True):
     location: str
 
 
-def apply(alert: Alert | None, finding: Finding, cause: Cause, *, latching: bool = False) -> tuple[Alert, Fact]:
+def apply(alert: Alert | None, finding: Finding, cause: Cause, *, latching: bool = False) -> tuple[Alert, DomainEvent]:
     """Return the alert of a machine after `finding`, and the fact that says so.
 
     `alert` is the open alert of the sensor; only a finding that raises may come without one. One that has become worse
@@ -94,11 +94,11 @@ def apply(alert: Alert | None, finding: Finding, cause: Cause, *, latching: bool
     type_ = _FACT_OF[finding.change]
     if alert is None:
         alert = _opened("machine", finding.severity, finding.reason, cause)
-    elif finding.change is Change.CLEAR and latching and not alert.acknowledged:
+    elif finding.change is Verdict.CLEAR and latching and not alert.acknowledged:
         alert, type_ = replace(alert, returned_ns=cause.time_ns), RETURNED
-    elif finding.change is Change.CLEAR:
+    elif finding.change is Verdict.CLEAR:
         alert = replace(alert, state="cleared", cleared_ns=cause.time_ns)
-    elif finding.change is Change.RAISE and not is_worse(finding.severity, alert.severity):  # it was latched
+    elif finding.change is Verdict.RAISE and not is_worse(finding.severity, alert.severity):  # it was latched
         alert = replace(alert, severity=finding.severity, reason=finding.reason, returned_ns=None)
         type_ = ACTIVE
     else:
@@ -108,7 +108,7 @@ def apply(alert: Alert | None, finding: Finding, cause: Cause, *, latching: bool
     return changed(alert, type_, finding.reason, cause)
 
 
-def end(alert: Alert, reason: str, cause: Cause) -> tuple[Alert, Fact]:
+def end(alert: Alert, reason: str, cause: Cause) -> tuple[Alert, DomainEvent]:
     """Return an alert as cleared by what somebody has said of it or of its sensor."""
     cleared = replace(alert, state="cleared", cleared_ns=cause.time_ns, faults={})
     return changed(cleared, CLEARED, reason, cause)
@@ -119,7 +119,7 @@ def is_worse(severity: Severity, than: Severity) -> bool:
     return SEVERITIES.index(severity) > SEVERITIES.index(than)
 
 
-def apply_faults(alert: Alert | None, faults: Mapping[str, str], cause: Cause) -> tuple[Alert, Fact] | None:
+def apply_faults(alert: Alert | None, faults: Mapping[str, str], cause: Cause) -> tuple[Alert, DomainEvent] | None:
     """Return the alert about a sensor itself and the fact that says so, or None if nothing changes.
 
     `alert` is the open one, if there is one, `faults` all that is wrong with the sensor now: name -> in words.
@@ -137,19 +137,19 @@ def apply_faults(alert: Alert | None, faults: Mapping[str, str], cause: Cause) -
     return changed(replace(alert, reason=reason, faults=dict(faults)), UPDATED, reason, cause)
 
 
-def lose_sight(alert: Alert, reason: str, cause: Cause) -> tuple[Alert, Fact]:
+def lose_sight(alert: Alert, reason: str, cause: Cause) -> tuple[Alert, DomainEvent]:
     """Return an active alert as stale: from its sensor comes nothing that could say that it is over."""
     return changed(replace(alert, state="stale"), STALE, reason, cause)
 
 
-def regain_sight(alert: Alert, cause: Cause) -> tuple[Alert, Fact]:
+def regain_sight(alert: Alert, cause: Cause) -> tuple[Alert, DomainEvent]:
     """Return a stale alert as active: its sensor measures again, and until it says otherwise, nothing has changed."""
     return changed(replace(alert, state="active"), ACTIVE, "Its sensor measures again.", cause)
 
 
 def apply_condition(
     alert: Alert | None, subject: str, severity: Severity | None, reason: str, time_ns: int
-) -> tuple[Alert, list[Fact]] | None:
+) -> tuple[Alert, list[DomainEvent]] | None:
     """Return the gateway's own alert about `subject` and the facts that say so, or None if nothing changes.
 
     `alert` is the open one about the same subject, if there is one; a `severity` of None says that all is well again.
@@ -166,7 +166,7 @@ def apply_condition(
     else:
         return None
     id_ = derived_id(CONDITION, subject, str(time_ns))
-    condition = Fact(id_, CONDITION, time_ns, subject, id_, id_, {"severity": severity, "reason": reason})
+    condition = DomainEvent(id_, CONDITION, time_ns, subject, id_, id_, {"severity": severity, "reason": reason})
     fact = derive(type_, subject, time_ns, cause=id_, correlation=id_, data={})
     if alert is None:
         changed = replace(changed, id=fact.id, opened_by=id_)
@@ -190,13 +190,13 @@ def _opened(kind: AlertKind, severity: Severity, reason: str, cause: Cause) -> A
     )
 
 
-def changed(alert: Alert, type_: str, finding: str, cause: Cause) -> tuple[Alert, Fact]:
+def changed(alert: Alert, type_: str, finding: str, cause: Cause) -> tuple[Alert, DomainEvent]:
     """Return a changed alert and the fact of this type that says so."""
     id_ = derived_id(cause.event_id, type_, alert.kind, alert.id or alert.sensor_id, str(cause.time_ns))
     if not alert.id:
         alert = replace(alert, id=id_)
     data = fact_data(alert, finding)
-    return alert, Fact(id_, type_, cause.time_ns, alert.sensor_id, cause.correlation_id, cause.event_id, data)
+    return alert, DomainEvent(id_, type_, cause.time_ns, alert.sensor_id, cause.correlation_id, cause.event_id, data)
 
 
 def fact_data(alert: Alert, finding: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from statistics import median
 from msgspec import Struct
 
 from gateway.domain.alerting.alert import ALERT_FACTS
-from gateway.domain.model.events import SEVERITIES, Fact
+from gateway.domain.model.events import SEVERITIES, DomainEvent
 
 SECOND_NS = 10**9
 MINUTE_NS = 60 * SECOND_NS
@@ -84,7 +84,7 @@ class Assessment(Struct, frozen=True, rename="camel"):
     met: bool | None
 
 
-def alert_event(fact: Fact, time_ns: int | None = None) -> AlertEvent | None:
+def alert_event(fact: DomainEvent, time_ns: int | None = None) -> AlertEvent | None:
     """Return what a fact says of an alert, or None if it is about something else.
 
     `time_ns` is when it became known; left out, that is when it happened.

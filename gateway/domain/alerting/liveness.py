@@ -12,8 +12,8 @@ from gateway.domain.detection.baseline_events import by_a_person
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.sensor_faults import BLINDING
 from gateway.domain.detection.state import Sensor, allowance_ns, forget
-from gateway.domain.model.assets import Place, place_of
-from gateway.domain.model.events import Fact, derived_id
+from gateway.domain.model.assets import AssetPath, asset_of
+from gateway.domain.model.events import DomainEvent, derived_id
 from gateway.domain.model.reading import VibrationRecorded
 from gateway.domain.model.timefmt import in_words
 
@@ -44,7 +44,7 @@ class Reception(Struct, frozen=True):
     since_ns: int | None = None
 
 
-class Watch:
+class LivenessMonitor:
     """Looks at the `sensors` of the registry, which others change, and at those that the configuration names.
 
     `expected` are the latter: id -> for how long each may be silent, in ns.
@@ -62,7 +62,7 @@ class Watch:
         self._rules_of = rules_of
         self._expected = dict(expected or {})
 
-    def fallen_silent(self, now_ns: int, reception: Reception) -> Iterable[Fact]:
+    def fallen_silent(self, now_ns: int, reception: Reception) -> Iterable[DomainEvent]:
         """Return a fact for each sensor that has been silent for too long while we could hear, or never came."""
         if reception.since_ns is None:
             return
@@ -96,10 +96,10 @@ class Watch:
 
         What they share is then more likely to have failed than each of them, and it is told of all at once.
         """
-        places = {place for name in silent if (place := place_of(self._sensors[name].tags))[-1]}
-        machines: dict[Place, list[Sensor]] = {place: [] for place in places}
+        places = {place for name in silent if (place := asset_of(self._sensors[name].tags))[-1]}
+        machines: dict[AssetPath, list[Sensor]] = {place: [] for place in places}
         for sensor in self._sensors.values() if places else ():
-            if not sensor.is_silent and not sensor.state.forgotten and (place := place_of(sensor.tags)) in machines:
+            if not sensor.is_silent and not sensor.state.forgotten and (place := asset_of(sensor.tags)) in machines:
                 machines[place].append(sensor)
         latest_ns = reception.now_ns - (reception.since_ns or 0)
         return [
@@ -112,7 +112,7 @@ class Watch:
             )
         ]
 
-    def not_expected(self, now_ns: int) -> Iterable[Fact]:
+    def not_expected(self, now_ns: int) -> Iterable[DomainEvent]:
         """Return a fact for each sensor that was missed, never came, and is not in the configuration any more."""
         for alert in self._alerts.of_sensors():
             if alert.sensor_id not in self._sensors and alert.sensor_id not in self._expected:
@@ -123,7 +123,7 @@ class Watch:
         fact = forgotten(sensor.id, by, reason, time_ns)
         return [Change(fact), *self._ended(fact)]
 
-    def forget(self, fact: Fact) -> list[Change]:
+    def forget(self, fact: DomainEvent) -> list[Change]:
         """Return what follows from a SensorForgotten; the state moves on."""
         changes = self._ended(fact)
         for change in changes:
@@ -132,17 +132,17 @@ class Watch:
         self.let_go(fact)
         return changes
 
-    def let_go(self, fact: Fact) -> None:
+    def let_go(self, fact: DomainEvent) -> None:
         """Let the state of a sensor be as after a SensorForgotten."""
         if sensor := self._sensors.get(fact.data["sensorId"]):
             sensor.is_silent = False
             forget(sensor.state)
 
-    def _ended(self, fact: Fact) -> list[Change]:
+    def _ended(self, fact: DomainEvent) -> list[Change]:
         by, comment = fact.data["by"], fact.data["comment"]
         return self._alerts.end(fact.subject, f"Forgotten by {by}{f': {comment}' if comment else ''}.", fact)
 
-    def shelved_long_enough(self, now_ns: int) -> Iterable[Fact]:
+    def shelved_long_enough(self, now_ns: int) -> Iterable[DomainEvent]:
         """Return a fact for each alert whose time on the shelf is over."""
         for alert in self._alerts.shelved():
             if alert.shelved_until_ns is not None and alert.shelved_until_ns <= now_ns:
@@ -159,7 +159,7 @@ class Watch:
                 due.append(max(sensor.last_heard_ns, since_ns) + allowed_ns)
         return min(due, default=None)
 
-    def fall_silent(self, fact: Fact) -> list[Change]:
+    def fall_silent(self, fact: DomainEvent) -> list[Change]:
         """Return what follows when nothing comes from a sensor any more: it is at fault, and its alert is stale."""
         sensor = self._sensors.get(fact.subject)
         reason = _in_words(fact, sensor)
@@ -208,23 +208,23 @@ class Watch:
         return changes
 
 
-def time_passed(what: str, subject: str, now_ns: int, data: Mapping[str, object]) -> Fact:
+def time_passed(what: str, subject: str, now_ns: int, data: Mapping[str, object]) -> DomainEvent:
     """Return the fact that our clock has come to a point from which something follows; it has no cause but time."""
     id_ = derived_id(TIME_PASSED, what, subject, str(now_ns), *map(str, data.values()))
-    return Fact(id_, TIME_PASSED, now_ns, subject, id_, id_, {"what": what, **data})
+    return DomainEvent(id_, TIME_PASSED, now_ns, subject, id_, id_, {"what": what, **data})
 
 
-def forgotten(sensor_id: str, by: str, reason: str, time_ns: int) -> Fact:
+def forgotten(sensor_id: str, by: str, reason: str, time_ns: int) -> DomainEvent:
     """Return the fact that nobody waits for a sensor any more, and who says so."""
     return by_a_person(SENSOR_FORGOTTEN, sensor_id, time_ns, {"sensorId": sensor_id, "by": by, "comment": reason})
 
 
-def _silence(sensor_id: str, now_ns: int, quiet_ns: int, allowed_ns: int, together: Sequence[str] = ()) -> Fact:
+def _silence(sensor_id: str, now_ns: int, quiet_ns: int, allowed_ns: int, together: Sequence[str] = ()) -> DomainEvent:
     data = {"forNs": quiet_ns, "allowedNs": allowed_ns, **({"together": list(together)} if together else {})}
     return time_passed(SILENCE, sensor_id, now_ns, data)
 
 
-def _in_words(fact: Fact, sensor: Sensor | None) -> str:
+def _in_words(fact: DomainEvent, sensor: Sensor | None) -> str:
     quiet, allowed = in_words(fact.data["forNs"]), in_words(fact.data["allowedNs"])
     if sensor is None:
         return (

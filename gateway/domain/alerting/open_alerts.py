@@ -11,7 +11,7 @@ from gateway.domain.alerting import alert as alerts
 from gateway.domain.alerting import operator_actions as attending
 from gateway.domain.alerting.alert import RAISED, Alert, Cause, is_worse
 from gateway.domain.detection.detector import Finding
-from gateway.domain.model.events import AlertKind, Fact, Severity
+from gateway.domain.model.events import AlertKind, DomainEvent, Severity
 from gateway.domain.model.timefmt import in_words
 from gateway.errors import ConflictError, NotFoundError, RefusedError
 
@@ -21,7 +21,7 @@ LONGEST_SHELVING_NS = 7 * 86_400 * 10**9
 class Change(Struct, frozen=True):
     """A fact, and the alert as it is after it, if it is about one."""
 
-    fact: Fact
+    fact: DomainEvent
     alert: Alert | None = None
 
 
@@ -107,7 +107,7 @@ class OpenAlerts:
         released, cleared = alerts.end(changed, "Back to normal already, and acknowledged now.", _following(fact))
         return [Change(fact, changed), Change(cleared, released)]
 
-    def end(self, subject: str, reason: str, cause: Fact) -> list[Change]:
+    def end(self, subject: str, reason: str, cause: DomainEvent) -> list[Change]:
         """Return what ends the alerts about a sensor and its machine, for which nobody waits any more."""
         found = (self.get(kind, subject) for kind in ("machine", "sensor"))
         changed = [alerts.end(alert, reason, _following(cause)) for alert in found if alert is not None]
@@ -147,7 +147,7 @@ class OpenAlerts:
         """Return what is shelved, open or not."""
         return [*(alert for alert in self._open.values() if alert.shelved_until_ns is not None), *self._shelf.values()]
 
-    def end_shelving(self, alert_id: str, cause: Fact) -> list[Change]:
+    def end_shelving(self, alert_id: str, cause: DomainEvent) -> list[Change]:
         """Let the time of a shelved alert be over."""
         found = [alert for alert in self.shelved() if alert.id == alert_id]
         changes = [
@@ -157,14 +157,14 @@ class OpenAlerts:
             self.settle(alert)
         return [Change(fact, alert) for alert, fact in changes]
 
-    def _settled(self, changed: tuple[Alert, Fact], cause: Cause) -> list[Change]:
+    def _settled(self, changed: tuple[Alert, DomainEvent], cause: Cause) -> list[Change]:
         changes = self._with_the_shelf(changed, cause)
         for change in changes:
             if change.alert is not None:
                 self.settle(change.alert)
         return changes
 
-    def _with_the_shelf(self, changed: tuple[Alert, Fact], cause: Cause) -> list[Change]:
+    def _with_the_shelf(self, changed: tuple[Alert, DomainEvent], cause: Cause) -> list[Change]:
         """Return a change of an alert with what it means for its shelving.
 
         One that is raised while its predecessor is shelved takes its place on the shelf, and one that becomes worse
@@ -197,5 +197,5 @@ class OpenAlerts:
         return alert
 
 
-def _following(fact: Fact) -> Cause:
+def _following(fact: DomainEvent) -> Cause:
     return Cause(fact.id, fact.correlation_id, fact.time_ns, fact.subject, {}, "", "")

@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.domain.detection.baseline import Baseline
 from gateway.domain.detection.state import Sensor
-from gateway.domain.model.events import Fact, derived_id
+from gateway.domain.model.events import DomainEvent, derived_id
 from gateway.domain.model.timefmt import rfc3339
 
 BASELINE_LEARNED = "BaselineLearned"
@@ -15,13 +15,13 @@ BASELINE_SET = "BaselineSet"
 BASELINE_RELEARN = "BaselineRelearn"
 
 
-def by_a_person(type_: str, sensor_id: str, time_ns: int, data: dict[str, Any]) -> Fact:
+def by_a_person(type_: str, sensor_id: str, time_ns: int, data: dict[str, Any]) -> DomainEvent:
     """Return a fact whose cause is a person: it begins a story of its own."""
     id_ = derived_id(type_, sensor_id, str(time_ns))
-    return Fact(id_, type_, time_ns, sensor_id, id_, id_, data)
+    return DomainEvent(id_, type_, time_ns, sensor_id, id_, id_, data)
 
 
-def read_baseline(fact: Fact) -> Baseline:
+def read_baseline(fact: DomainEvent) -> Baseline:
     """Return the baseline that a BaselineSet tells of."""
     data = fact.data
     return Baseline(
@@ -51,12 +51,12 @@ CHANGES = {BASELINE_LEARNED: "learned", BASELINE_SET: "set", BASELINE_RELEARN: "
 """Type of the fact -> what happened to the baseline, in a word."""
 
 
-def described(fact: Fact) -> Mapping[str, Any]:
+def described(fact: DomainEvent) -> Mapping[str, Any]:
     """Return a change of a baseline as every interface shows it: what the fact holds, and what happened when."""
     return {"change": CHANGES[fact.type], "at": rfc3339(fact.time_ns), **fact.data}
 
 
-def current(facts: Iterable[Fact]) -> list[Mapping[str, Any]]:
+def current(facts: Iterable[DomainEvent]) -> list[Mapping[str, Any]]:
     """Return the baselines that hold after these facts, oldest first, in the order of sensors and operating states."""
     found: dict[tuple[str, str], Mapping[str, Any]] = {}
     for fact in facts:

@@ -9,13 +9,13 @@ from math import inf
 from msgspec import Struct
 
 from gateway.domain.detection.baseline import SMOOTHING, Baseline, Learning, learn
-from gateway.domain.detection.indicator import DRIFT, LEVEL, RISE, Tally, row_against_chance, step
+from gateway.domain.detection.indicator import DRIFT, LEVEL, RISE, IndicatorState, row_against_chance, step
 from gateway.domain.detection.limits import Bounds, Limits, limits
 from gateway.domain.detection.operating_state import enter, state_of
 from gateway.domain.detection.reasons import Reading, raised, recovered
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.state import SensorState
-from gateway.domain.model.events import Level, Severity
+from gateway.domain.model.events import Severity, SeverityRank
 
 SHAPE = frozenset({"crest_factor", "kurtosis"})
 """Indicators of a wave's shape. Near failure they can fall while the level rises, so none of them is critical alone."""
@@ -34,7 +34,7 @@ FIRST_START = 10.0
 stood still so far."""
 
 
-class Change(Enum):
+class Verdict(Enum):
     """What a finding does to the sensor's alert."""
 
     RAISE = auto()
@@ -45,7 +45,7 @@ class Change(Enum):
 class Finding(Struct, frozen=True):
     """A judgement that changes something, with its reason in plain words. `baseline` is None where there is none."""
 
-    change: Change
+    change: Verdict
     severity: Severity
     level: float
     baseline: float | None
@@ -116,7 +116,7 @@ def evaluate(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
         smooth = limit.baseline.level if limit.baseline else level
     bounded = level if level < limit.lowest else limit.lowest  # noqa: FURB136 - min() costs twice as much
     state.smooth = smooth = smooth + SMOOTHING * (bounded - smooth)
-    is_open = state.severity is not Level.NONE or bool(state.tallies)
+    is_open = state.severity is not SeverityRank.NONE or bool(state.tallies)
     if is_open or level >= limit.lowest or smooth >= limit.smoothed or limit.features or rules.rise_ratio:
         finding = _judge(state, limit, sample, rules)
         if finding is not None:
@@ -181,7 +181,7 @@ def _let_rest(state: SensorState) -> None:
 def forget_raised(state: SensorState) -> None:
     """Let nothing have been raised: there is no alert. The series that are on their way stay."""
     for tally in (state.tallies or {}).values():
-        tally.severity, tally.off = Level.NONE, 0
+        tally.severity, tally.off = SeverityRank.NONE, 0
     _let_rest(state)
 
 
@@ -216,19 +216,19 @@ def next_version(state: SensorState) -> int:
 
 def _judge(state: SensorState, limit: Limits, sample: Sample, rules: Rules) -> Finding | None:
     tallies = state.tallies = state.tallies or {}
-    if state.severity is not Level.NONE and not tallies:  # the alert is known, its details are not
-        tallies[LEVEL] = Tally(severity=state.severity)
+    if state.severity is not SeverityRank.NONE and not tallies:  # the alert is known, its details are not
+        tallies[LEVEL] = IndicatorState(severity=state.severity)
     may_clear = not (state.alert_state and state.operating_state and state.alert_state != state.operating_state)
     for kind, value, bounds in _indicators(state, limit, sample, rules):
         tally = tallies.get(kind)
         if tally is None:
             if value < bounds.lowest:
                 continue
-            tally = tallies[kind] = Tally()
+            tally = tallies[kind] = IndicatorState()
         row = bounds.delays.on_readings
         if kind is LEVEL:
             row = row_against_chance(row, state.spikes)
-            if tally.severity is Level.NONE and value < bounds.lowest:  # a row that has led to nothing
+            if tally.severity is SeverityRank.NONE and value < bounds.lowest:  # a row that has led to nothing
                 state.spikes += FORGETTING * tally.on_warning
         step(tally, value, bounds, sample.time_ns, row=row, may_clear=may_clear)
     worst = _worst(tallies)
@@ -237,7 +237,7 @@ def _judge(state: SensorState, limit: Limits, sample: Sample, rules: Rules) -> F
             _begin_anew(state)
             return None
         return _raise(state, limit, sample, worst, tallies)
-    is_over = worst is Level.NONE and state.severity is not Level.NONE
+    is_over = worst is SeverityRank.NONE and state.severity is not SeverityRank.NONE
     finding = _clear(state, limit, sample, tallies) if is_over else None
     _let_rest(state)
     return finding
@@ -269,24 +269,24 @@ def _rise(state: SensorState, limit: Limits, baseline: float, time_ns: int, rule
     return Bounds(warning, inf, limit.level.clear, limit.level.delays, warning)
 
 
-def _worst(tallies: Mapping[str, Tally]) -> Level:
+def _worst(tallies: Mapping[str, IndicatorState]) -> SeverityRank:
     """Return the severity of all indicators together: one of the wave's shape needs another one to be critical."""
-    worst = shape = Level.NONE
+    worst = shape = SeverityRank.NONE
     for kind, tally in tallies.items():
         if tally.severity > (shape if kind in SHAPE else worst):
             if kind in SHAPE:
                 shape = tally.severity
             else:
                 worst = tally.severity
-    if shape is Level.NONE:
+    if shape is SeverityRank.NONE:
         return worst
-    return max(worst, shape if worst is not Level.NONE else min(shape, Level.WARNING))
+    return max(worst, shape if worst is not SeverityRank.NONE else min(shape, SeverityRank.WARNING))
 
 
 def _is_first_start(state: SensorState, limit: Limits, sample: Sample) -> bool:
     baseline = limit.baseline
     return (
-        state.severity is Level.NONE
+        state.severity is SeverityRank.NONE
         and not state.operating_state
         and baseline is not None
         and baseline.source == "provisional"
@@ -301,7 +301,7 @@ def _lacks_comparison(state: SensorState, limit: Limits) -> bool:
     """
     tallies = state.tallies or {}
     return limit.baseline is None and any(
-        tallies[kind].severity is not Level.NONE for kind in (LEVEL, DRIFT, RISE) if kind in tallies
+        tallies[kind].severity is not SeverityRank.NONE for kind in (LEVEL, DRIFT, RISE) if kind in tallies
     )
 
 
@@ -316,19 +316,23 @@ def _reading(state: SensorState, limit: Limits, sample: Sample) -> Reading:
                    sample.crest_factor, sample.kurtosis)  # fmt: skip
 
 
-def _raise(state: SensorState, limit: Limits, sample: Sample, severity: Level, tallies: Mapping[str, Tally]) -> Finding:
-    change = Change.RAISE if state.severity is Level.NONE else Change.ESCALATE
+def _raise(
+    state: SensorState, limit: Limits, sample: Sample, severity: SeverityRank, tallies: Mapping[str, IndicatorState]
+) -> Finding:
+    change = Verdict.RAISE if state.severity is SeverityRank.NONE else Verdict.ESCALATE
     state.severity, state.alert_state = severity, state.operating_state
     reason = raised(_reading(state, limit, sample), tallies, limit)
     baseline = limit.baseline.level if limit.baseline else None
-    return Finding(change, "critical" if severity is Level.CRITICAL else "warning", sample.level, baseline, reason)
+    return Finding(
+        change, "critical" if severity is SeverityRank.CRITICAL else "warning", sample.level, baseline, reason
+    )
 
 
-def _clear(state: SensorState, limit: Limits, sample: Sample, tallies: Mapping[str, Tally]) -> Finding:
-    severity: Severity = "critical" if state.severity is Level.CRITICAL else "warning"
+def _clear(state: SensorState, limit: Limits, sample: Sample, tallies: Mapping[str, IndicatorState]) -> Finding:
+    severity: Severity = "critical" if state.severity is SeverityRank.CRITICAL else "warning"
     reason = recovered(_reading(state, limit, sample), tallies, limit)
-    state.severity, state.alert_state, state.tallies = Level.NONE, "", None
-    return Finding(Change.CLEAR, severity, sample.level, limit.baseline.level if limit.baseline else None, reason)
+    state.severity, state.alert_state, state.tallies = SeverityRank.NONE, "", None
+    return Finding(Verdict.CLEAR, severity, sample.level, limit.baseline.level if limit.baseline else None, reason)
 
 
 def _learn(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:

@@ -7,7 +7,7 @@ from math import ceil, log
 from msgspec import Struct
 
 from gateway.domain.detection.limits import Bounds
-from gateway.domain.model.events import Level
+from gateway.domain.model.events import SeverityRank
 
 LEVEL, DRIFT, RISE = "level", "drift", "rise"
 """Indicators that are not features: the level against its limits, the smoothed level, how fast the level rises."""
@@ -19,13 +19,13 @@ FORGIVEN = 4 / 256
 """Of the last few hundred readings a handful beyond the limit says nothing about the sensor."""
 
 
-class Tally(Struct):
+class IndicatorState(Struct):
     """An indicator that is not at rest: what has been raised for it, and its consecutive readings beyond each limit.
 
     `on_*` and `off` count them, since the time beside them; `value` is the last one.
     """
 
-    severity: Level = Level.NONE
+    severity: SeverityRank = SeverityRank.NONE
     on_warning: int = 0
     on_warning_ns: int = 0
     on_critical: int = 0
@@ -37,14 +37,14 @@ class Tally(Struct):
     @property
     def is_at_rest(self) -> bool:
         """Nothing has been raised and nothing is on its way."""
-        return self.severity is Level.NONE and self.on_warning == 0
+        return self.severity is SeverityRank.NONE and self.on_warning == 0
 
     def end_series(self) -> None:
         """Begin to count anew."""
         self.on_warning = self.on_critical = self.off = 0
 
 
-def step(tally: Tally, value: float, bounds: Bounds, time_ns: int, *, row: int, may_clear: bool) -> None:
+def step(tally: IndicatorState, value: float, bounds: Bounds, time_ns: int, *, row: int, may_clear: bool) -> None:
     """Take in a reading. Its severity rises after the on-delay and falls only by clearing, if that `may` be.
 
     `row` is how many readings in a row the on-delay takes. One above the critical limit counts for the warning too.
@@ -62,7 +62,7 @@ def step(tally: Tally, value: float, bounds: Bounds, time_ns: int, *, row: int, 
         if not tally.on_warning:
             tally.on_warning_ns = time_ns
         tally.on_warning += 1
-    if value >= bounds.clear or tally.severity is Level.NONE or not may_clear:
+    if value >= bounds.clear or tally.severity is SeverityRank.NONE or not may_clear:
         tally.off = 0
     else:
         if not tally.off:
@@ -70,11 +70,15 @@ def step(tally: Tally, value: float, bounds: Bounds, time_ns: int, *, row: int, 
         tally.off += 1
     delays = bounds.delays
     if tally.on_critical >= row and time_ns - tally.on_critical_ns >= delays.on_ns:
-        tally.severity = Level.CRITICAL
-    elif tally.severity is Level.NONE and tally.on_warning >= row and time_ns - tally.on_warning_ns >= delays.on_ns:
-        tally.severity = Level.WARNING
+        tally.severity = SeverityRank.CRITICAL
+    elif (
+        tally.severity is SeverityRank.NONE
+        and tally.on_warning >= row
+        and time_ns - tally.on_warning_ns >= delays.on_ns
+    ):
+        tally.severity = SeverityRank.WARNING
     elif tally.off >= delays.off_readings and time_ns - tally.off_ns >= delays.off_ns:
-        tally.severity = Level.NONE
+        tally.severity = SeverityRank.NONE
 
 
 def row_against_chance(on_readings: int, share: float) -> int:

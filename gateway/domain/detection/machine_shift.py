@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from gateway.domain.detection.detector import Change, Evaluation, Shift
+from gateway.domain.detection.detector import Evaluation, Shift, Verdict
 from gateway.domain.detection.indicator import LEVEL
 from gateway.domain.detection.operating_state import forget_baselines
 from gateway.domain.detection.reasons import number
 from gateway.domain.detection.state import Sensor, SensorState
-from gateway.domain.model.events import Level
+from gateway.domain.model.events import SeverityRank
 
 REGIME_CHANGED = "RegimeChanged"
 
@@ -23,7 +23,7 @@ def shift_of_all(sensor: Sensor, evaluation: Evaluation, machine: Collection[Sen
     sensor is alone, or somebody has chosen one of the baselines.
     """
     finding = evaluation.finding
-    if finding is None or finding.change is not Change.RAISE or finding.severity != "warning":
+    if finding is None or finding.change is not Verdict.RAISE or finding.severity != "warning":
         return []
     others = [other for other in machine if other is not sensor and not other.is_silent]
     if not others or not sensor.state.fresh or not _is_learned(sensor.state):
@@ -40,7 +40,7 @@ def begin_anew(machine: Collection[Sensor], shifts: Collection[Shift]) -> None:
         if sensor.id in shifted:
             state = sensor.state
             forget_baselines(state, state.operating_state)
-            state.severity, state.alert_state, state.tallies, state.smooth = Level.NONE, "", None, None
+            state.severity, state.alert_state, state.tallies, state.smooth = SeverityRank.NONE, "", None, None
 
 
 def describe(sensor: Sensor, shifts: Collection[Shift]) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def _has_shifted(state: SensorState, readings: int) -> bool:
     return (
         bool(state.fresh)
         and _is_learned(state)
-        and state.severity is Level.NONE
+        and state.severity is SeverityRank.NONE
         and tally is not None
         and tally.on_warning >= readings
         and tally.on_critical == 0

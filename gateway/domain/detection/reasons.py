@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from msgspec import Struct
 
 from gateway.domain.detection.baseline import Baseline
-from gateway.domain.detection.indicator import DRIFT, LEVEL, RISE, Tally
+from gateway.domain.detection.indicator import DRIFT, LEVEL, RISE, IndicatorState
 from gateway.domain.detection.limits import Limits
 from gateway.domain.detection.rules import DAY_NS
-from gateway.domain.model.events import Level
+from gateway.domain.model.events import SeverityRank
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "June", "July", "Aug", "Sept", "Oct", "Nov", "Dec")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -40,16 +40,16 @@ class Reading(Struct, frozen=True):
     kurtosis: float | None
 
 
-def raised(reading: Reading, tallies: Mapping[str, Tally], limit: Limits) -> str:
+def raised(reading: Reading, tallies: Mapping[str, IndicatorState], limit: Limits) -> str:
     """Return every reason for an alert: what was measured, what is normal, for how many readings."""
     reasons = []
-    is_level = LEVEL in tallies and tallies[LEVEL].severity is not Level.NONE
+    is_level = LEVEL in tallies and tallies[LEVEL].severity is not SeverityRank.NONE
     for kind, tally in tallies.items():
-        if tally.severity is Level.NONE or (kind == DRIFT and is_level):  # the smoothed level follows the level
+        if tally.severity is SeverityRank.NONE or (kind == DRIFT and is_level):  # the smoothed level follows the level
             continue
         if limit.baseline is None and kind in {LEVEL, DRIFT, RISE}:  # nothing to compare it with, after a relearn
             continue
-        critical = tally.severity is Level.CRITICAL and tally.on_critical
+        critical = tally.severity is SeverityRank.CRITICAL and tally.on_critical
         count, since_ns = (
             (tally.on_critical, tally.on_critical_ns) if critical else (tally.on_warning, tally.on_warning_ns)
         )
@@ -59,7 +59,7 @@ def raised(reading: Reading, tallies: Mapping[str, Tally], limit: Limits) -> str
     return "; ".join([*reasons, impacts] if impacts else reasons)
 
 
-def recovered(reading: Reading, tallies: Mapping[str, Tally], limit: Limits) -> str:
+def recovered(reading: Reading, tallies: Mapping[str, IndicatorState], limit: Limits) -> str:
     """Return why an alert has ended."""
     tally = max(tallies.values(), key=lambda each: each.off)
     series = _series(tally.off, reading.time_ns - tally.off_ns)

@@ -8,10 +8,10 @@ from statistics import median
 from msgspec import Struct, field
 
 from gateway.domain.detection.baseline import Baseline, Learning
-from gateway.domain.detection.indicator import Tally
+from gateway.domain.detection.indicator import IndicatorState
 from gateway.domain.detection.limits import Limits
 from gateway.domain.detection.rules import Rules
-from gateway.domain.model.events import Level
+from gateway.domain.model.events import SeverityRank
 
 GAPS = 8
 """Pauses between messages that are remembered: half of them may be outages without the median noticing."""
@@ -87,8 +87,8 @@ class SensorState(Struct, gc=False, omit_defaults=True):
     at_newest: int = 0
     seen_us: int | None = None
     replaced_ns: int = 0
-    severity: Level = Level.NONE
-    tallies: dict[str, Tally] | None = None
+    severity: SeverityRank = SeverityRank.NONE
+    tallies: dict[str, IndicatorState] | None = None
     learning: Learning | None = None
     learned: Baseline | None = None
     event_baseline: float | None = None
@@ -135,7 +135,7 @@ class SensorState(Struct, gc=False, omit_defaults=True):
 def forget(state: SensorState) -> None:
     """Let nobody wait for a sensor any more, nor for the end of what was wrong. What is normal for it stays known."""
     state.offline = state.forgotten = True
-    state.severity, state.alert_state, state.tallies, state.faults = Level.NONE, "", None, 0
+    state.severity, state.alert_state, state.tallies, state.faults = SeverityRank.NONE, "", None, 0
 
 
 def hear(state: SensorState, time_ns: int, received_ns: int) -> None:

@@ -26,7 +26,7 @@ class Clocks(Struct, frozen=True):
     lateness_us: int = 0
 
 
-def place(
+def classify_timestamp(
     state: SensorState,
     event_us: int,
     received_ns: int,

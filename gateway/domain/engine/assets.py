@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway.domain.detection.state import Sensor
-from gateway.domain.model.assets import Place, place_of
+from gateway.domain.model.assets import AssetPath, asset_of
 
 
 class Machines:
     """`states` are those of the machines that report one."""
 
     def __init__(self) -> None:
-        self.states: dict[Place, str] = {}
-        self._sensors: dict[Place, dict[int, Sensor]] = {}
-        self._places: dict[int, Place] = {}
-        self._alike: dict[Place, Place] = {}
+        self.states: dict[AssetPath, str] = {}
+        self._sensors: dict[AssetPath, dict[int, Sensor]] = {}
+        self._places: dict[int, AssetPath] = {}
+        self._alike: dict[AssetPath, AssetPath] = {}
 
-    def restore(self, states: Mapping[Place, str]) -> None:
+    def restore(self, states: Mapping[AssetPath, str]) -> None:
         """Start from these states, without sensors."""
         self.states = dict(states)
         self._sensors.clear()
@@ -26,19 +26,19 @@ class Machines:
 
     def settle(self, sensor: Sensor) -> None:
         """Take note of where a sensor is, and tell it how its machine runs."""
-        place = place_of(sensor.tags)
+        place = asset_of(sensor.tags)
         self._sensors.get(self._places.get(sensor.key, place), {}).pop(sensor.key, None)
         place = self._alike.setdefault(place, place)
         self._sensors.setdefault(place, {})[sensor.key] = sensor
         self._places[sensor.key] = place
         sensor.machine_state = self.states.get(place)
 
-    def change(self, place: Place, state: str) -> None:
+    def change(self, place: AssetPath, state: str) -> None:
         """Let a machine be in this operating state from now on."""
         self.states[place] = state
         for sensor in self.sensors_of(place):
             sensor.machine_state = state
 
-    def sensors_of(self, place: Place) -> list[Sensor]:
+    def sensors_of(self, place: AssetPath) -> list[Sensor]:
         """Return the sensors of a machine; none where the topics name no machine."""
         return list(self._sensors.get(place, {}).values()) if place[-1] else []

@@ -9,8 +9,8 @@ from msgspec import Struct, field
 
 from gateway.domain.alerting.alert import Alert
 from gateway.domain.detection.state import Sensor
-from gateway.domain.engine.unit_of_work import Batch
-from gateway.domain.model.assets import Place
+from gateway.domain.engine.unit_of_work import UnitOfWork
+from gateway.domain.model.assets import AssetPath
 
 TailRow = tuple[int, int, int, int, str, bytes]
 """A reading since the snapshot: sensor key, event_us, received_ns, flags, event id, body. A fact: 0, 0, its time,
@@ -22,7 +22,7 @@ RecentRow = tuple[int, int, int, int, str]
 FACT_ROW = -1
 
 
-class Saved(Struct):
+class Checkpoint(Struct):
     """`sensors` and `machines` (the operating state of each) are as the snapshot has them, the alerts as they are now.
 
     `alerts` are the open ones, and those that have cleared and are still shelved. `recent` are the last readings before
@@ -33,7 +33,7 @@ class Saved(Struct):
     alerts: Sequence[Alert] = ()
     tail: Iterable[TailRow] = ()
     recent: Iterable[RecentRow] = ()
-    machines: Mapping[Place, str] = field(default_factory=dict)
+    machines: Mapping[AssetPath, str] = field(default_factory=dict)
 
 
 class Store(Protocol):
@@ -50,8 +50,8 @@ class Store(Protocol):
     def has_dead_letter(self, digest: bytes, packet_id: int) -> bool:
         """Tell whether this very message is a dead letter already."""
 
-    def write(self, batch: Batch) -> None:
+    def write(self, batch: UnitOfWork) -> None:
         """Write a batch in one transaction."""
 
-    def save_detector(self, sensors: Iterable[Sensor], machines: Mapping[Place, str], seq: int) -> None:
+    def save_detector(self, sensors: Iterable[Sensor], machines: Mapping[AssetPath, str], seq: int) -> None:
         """Save the state of `sensors`, and those of all machines, as they are after `seq`."""

@@ -15,7 +15,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gateway.domain.alerting.alert import Alert
-from gateway.domain.alerting.liveness import SENSOR_FORGOTTEN, SHELVING, SILENCE, TIME_PASSED, Reception, Watch
+from gateway.domain.alerting.liveness import (
+    SENSOR_FORGOTTEN,
+    SHELVING,
+    SILENCE,
+    TIME_PASSED,
+    LivenessMonitor,
+    Reception,
+)
 from gateway.domain.alerting.open_alerts import LONGEST_SHELVING_NS, Change, OpenAlerts
 from gateway.domain.detection import detector as detection
 from gateway.domain.detection import machine_shift as regime
@@ -34,19 +41,19 @@ from gateway.domain.detection.gateway_clock import OurClock
 from gateway.domain.detection.operating_state import forget_baselines, known_baselines, name_of_known, put_baseline
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.state import Sensor, SensorState, Waiting, hear
-from gateway.domain.detection.timeline import Clocks, hold, place, release
+from gateway.domain.detection.timeline import Clocks, classify_timestamp, hold, release
 from gateway.domain.engine.assets import Machines
 from gateway.domain.model.assets import (
     MACHINE_STATE,
     SENSOR_STATUS,
+    AssetPath,
     MachineState,
-    Place,
     SensorStatus,
-    place_of,
+    asset_of,
     state_changed,
     status_changed,
 )
-from gateway.domain.model.events import Fact, Level, derive
+from gateway.domain.model.events import DomainEvent, SeverityRank, derive
 from gateway.domain.model.reading import Flag, VibrationRecorded
 from gateway.errors import ConflictError
 
@@ -82,7 +89,7 @@ class Engine:
     ) -> None:
         self.sensors: dict[str, Sensor] = {}
         self.alerts = OpenAlerts(longest_shelving_ns)
-        self.watch = Watch(self.sensors, self.alerts, self.rules_of, expected)
+        self.watch = LivenessMonitor(self.sensors, self.alerts, self.rules_of, expected)
         self.machines = Machines()
         self.stopwatch_ns = 0
         self._rules_for = rules_for
@@ -93,7 +100,7 @@ class Engine:
         self._holding: dict[int, tuple[Sensor, int]] = {}
 
     def set_state(
-        self, sensors: Iterable[Sensor], open_alerts: Iterable[Alert], machines: Mapping[Place, str] | None = None
+        self, sensors: Iterable[Sensor], open_alerts: Iterable[Alert], machines: Mapping[AssetPath, str] | None = None
     ) -> None:
         """Start from this registry, these open alerts and these machines' operating states."""
         self.machines.restore(machines or {})
@@ -107,7 +114,7 @@ class Engine:
         for sensor in self.sensors.values():
             alert = self.alerts.get("machine", sensor.id)
             holds = alert is not None and alert.returned_ns is None
-            sensor.state.severity = Level[alert.severity.upper()] if alert and holds else Level.NONE
+            sensor.state.severity = SeverityRank[alert.severity.upper()] if alert and holds else SeverityRank.NONE
             sensor.state.limits = None
             about_itself = self.alerts.get("sensor", sensor.id)
             health.trust(sensor.state, about_itself.faults if about_itself else ())
@@ -120,12 +127,14 @@ class Engine:
         """Take in a reading from before the state began: it still says something about our own clock."""
         self._our_clock.is_suspect(sensor, event_us, received_ns // 1000, known=not flags & Flag.CLOCK_REPLACED)
 
-    def place(self, sensor: Sensor, event_us: int, received_ns: int, *, retained: bool) -> tuple[int, int]:
+    def classify_timestamp(self, sensor: Sensor, event_us: int, received_ns: int, *, retained: bool) -> tuple[int, int]:
         """Return the time in ns that counts for a new reading, and its flags; the sensor's timeline moves on."""
         state = sensor.state
         known = state.newest_us is not None
         suspect = self._our_clock.is_suspect(sensor.key, event_us, received_ns // 1000, known=known)
-        time_ns, flags = place(state, event_us, received_ns, self._clocks, retained=retained, suspect=suspect)
+        time_ns, flags = classify_timestamp(
+            state, event_us, received_ns, self._clocks, retained=retained, suspect=suspect
+        )
         if not retained:
             if sensor.last_heard_ns != self.stopwatch_ns:  # to look takes a tenth of the time of setting it
                 sensor.last_heard_ns = self.stopwatch_ns
@@ -196,7 +205,7 @@ class Engine:
             evaluation = replace(evaluation, faults=faults)
         if evaluation.finding is None or not rules.regime_change or not state.fresh:
             return evaluation
-        machine = self.machines.sensors_of(place_of(sensor.tags))
+        machine = self.machines.sensors_of(asset_of(sensor.tags))
         shifts = regime.shift_of_all(sensor, evaluation, machine, rules.on_readings)
         if not shifts:
             return evaluation
@@ -243,7 +252,7 @@ class Engine:
         sensor.state.offline, sensor.state.status = offline, signal.status
         return [Change(status_changed(signal, received_ns))]
 
-    def again(self, fact: Fact) -> None:
+    def replay(self, fact: DomainEvent) -> None:
         """Move the state on by a fact of the journal, as it was moved when the fact was written."""
         data = fact.data
         sensor = self.sensors.get(data.get("sensorId", ""))
@@ -260,7 +269,7 @@ class Engine:
         else:
             self.apply_baseline(sensor, fact)
 
-    def overdue(self, now_ns: int, reception: Reception) -> list[Fact]:
+    def overdue(self, now_ns: int, reception: Reception) -> list[DomainEvent]:
         """Return a fact for everything that follows from the time alone; `time_passed` says what that is."""
         self.stopwatch_ns = reception.now_ns
         return list(
@@ -272,7 +281,7 @@ class Engine:
             )
         )
 
-    def time_passed(self, fact: Fact) -> list[Change]:
+    def time_passed(self, fact: DomainEvent) -> list[Change]:
         """Return what follows from a fact of `overdue`; the state moves on."""
         if fact.type == SENSOR_FORGOTTEN:
             return self.watch.forget(fact)
@@ -284,7 +293,7 @@ class Engine:
             return self.alerts.end_shelving(fact.data["alertId"], fact)
         return self.watch.fall_silent(fact) if fact.data["what"] == SILENCE else []
 
-    def _waited_too_long(self, now_ns: int) -> Iterable[Fact]:
+    def _waited_too_long(self, now_ns: int) -> Iterable[DomainEvent]:
         """Find the readings that have waited for twice the lateness: nothing newer has come from their sensors."""
         longest_ns = 2 * self._clocks.lateness_us * 1000
         for key, (sensor, since_ns) in self._holding.items():
@@ -337,7 +346,7 @@ class Engine:
         data = {"sensorId": sensor.id, "state": name, "by": by, "comment": reason}
         return [Change(by_a_person(BASELINE_RELEARN, sensor.id, time_ns, data))]
 
-    def apply_baseline(self, sensor: Sensor, fact: Fact) -> None:
+    def apply_baseline(self, sensor: Sensor, fact: DomainEvent) -> None:
         """Let a sensor's baselines be as a BaselineSet or BaselineRelearn says; facts of other types change nothing."""
         if fact.type == BASELINE_SET:
             put_baseline(sensor.state, read_baseline(fact))
@@ -381,7 +390,7 @@ class Engine:
         sensor.state.limits = None
 
 
-def _baseline_facts(sensor: Sensor, judged: Judged) -> Iterator[Fact]:
+def _baseline_facts(sensor: Sensor, judged: Judged) -> Iterator[DomainEvent]:
     """Tell what a judgement has changed about what is normal."""
     cause = partial(derive, time_ns=judged.time_ns, cause=judged.event_id, correlation=judged.correlation_id)
     if judged.evaluation.learned is not None:
@@ -393,7 +402,7 @@ def _baseline_facts(sensor: Sensor, judged: Judged) -> Iterator[Fact]:
         yield cause(BASELINE_RELEARN, shift.sensor_id, data=regime.relearned(shift))
 
 
-def _lateness_passed(sensor: Sensor) -> Fact:
+def _lateness_passed(sensor: Sensor) -> DomainEvent:
     last = sensor.state.waiting[-1]
     return derive(
         TIME_PASSED,

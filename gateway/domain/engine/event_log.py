@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from gateway.domain.inputs.native import EVENT
-from gateway.domain.model.events import Fact
+from gateway.domain.model.events import DomainEvent
 from gateway.domain.model.reading import VibrationRecorded
 
 
@@ -28,17 +28,17 @@ class StoredReading(Struct, frozen=True, gc=False):
         return EVENT.decode(self.body)
 
 
-class Entry(Struct, frozen=True):
+class EventRecord(Struct, frozen=True):
     """A derived event in the journal with its place in the sequence."""
 
     seq: int
-    fact: Fact
+    fact: DomainEvent
     recorded_ns: int
 
 
-class Step(Struct, frozen=True):
+class LogSlice(Struct, frozen=True):
     """What a follower is handed at once: everything after its cursor up to and including `until`."""
 
     readings: list[StoredReading]
-    entries: list[Entry]
+    entries: list[EventRecord]
     until: int

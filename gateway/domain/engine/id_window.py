@@ -8,7 +8,7 @@ LOOK_BACK = 10_000
 """So many readings are looked back upon for an id that is used again."""
 
 
-class RecentIds:
+class DedupWindow:
     """The ids of the last readings: within this window, one id for two times of a sensor is noticed."""
 
     def __init__(self, window: int = LOOK_BACK) -> None:

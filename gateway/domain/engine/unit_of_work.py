@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from gateway.domain.alerting.alert import Alert
 from gateway.domain.alerting.open_alerts import Change
 from gateway.domain.detection.state import Sensor
-from gateway.domain.model.events import Fact, Rejected
+from gateway.domain.model.events import DomainEvent, Rejected
 
 ReadingRow = tuple[int, int, int, str, int, int, float, float | None, int, bytes]
 """seq, event_us, sensor key, event id, time_ns, received_ns, level, baseline, flags, body."""
@@ -26,7 +26,7 @@ class DeadLetter(Struct, frozen=True):
     retained: bool = False
 
 
-class Batch(Struct):
+class UnitOfWork(Struct):
     """New rows in the order of their sequence numbers, and how many readings were known already or came late.
 
     `rejected` finds the dead letters by (digest, packet_id). `replayed` are the numbers of dead letters that are none
@@ -40,7 +40,7 @@ class Batch(Struct):
     size: int = 0
     sensors: dict[int, Sensor] = field(default_factory=dict)
     readings: list[ReadingRow] = field(default_factory=list)
-    facts: list[tuple[int, Fact]] = field(default_factory=list)
+    facts: list[tuple[int, DomainEvent]] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     alerts: dict[str, Alert] = field(default_factory=dict)
     bodies: dict[tuple[int, int], dict[str, bytes]] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from gateway.domain.inputs.native import MAX_ID, too_large
 from gateway.domain.inputs.topics import TopicTemplates
-from gateway.domain.model.assets import MachineState, SensorStatus, place_of
+from gateway.domain.model.assets import MachineState, SensorStatus, asset_of
 from gateway.domain.model.events import Message, Rejected
 
 MAX_MACHINES = 10_000
@@ -77,7 +77,7 @@ def _machine_state(payload: bytes, tags: Mapping[str, str]) -> MachineState | Re
         return Rejected("too_deep", "a machine's state is nested too deeply", payload)
     if not 0 < len(state) <= MAX_ID or not state.isprintable():
         return Rejected("invalid", f"a machine's state is 1 to {MAX_ID} printable characters", payload)
-    return MachineState(place_of(tags), state)
+    return MachineState(asset_of(tags), state)
 
 
 def _sensor_status(payload: bytes, tags: Mapping[str, str]) -> SensorStatus | Rejected:

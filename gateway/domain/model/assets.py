@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from gateway.domain.model.events import Fact, derived_id
+from gateway.domain.model.events import DomainEvent, derived_id
 
 MACHINE_STATE = "MachineStateChanged"
 
@@ -15,14 +15,14 @@ MACHINE_STATE = "MachineStateChanged"
 SENSOR_STATUS = "SensorStatusChanged"
 
 
-Place = tuple[str, str, str]
+AssetPath = tuple[str, str, str]
 """Site, area and machine; what the topics do not say is empty."""
 
 
 class MachineState(Struct, frozen=True):
     """The operating state of a machine, in its own words."""
 
-    place: Place
+    place: AssetPath
     state: str
 
 
@@ -33,24 +33,24 @@ class SensorStatus(Struct, frozen=True):
     status: Literal["online", "offline"]
 
 
-def place_of(tags: Mapping[str, str]) -> Place:
+def asset_of(tags: Mapping[str, str]) -> AssetPath:
     """Return the machine that a topic names."""
     return tags.get("site", ""), tags.get("area", ""), tags.get("machine", "")
 
 
-def state_changed(machine: MachineState, before: str | None, time_ns: int) -> Fact:
+def state_changed(machine: MachineState, before: str | None, time_ns: int) -> DomainEvent:
     """Return the fact that a machine is in another operating state now."""
     site, area, name = machine.place
     data = {"site": site, "area": area, "machine": name, "state": machine.state, "before": before}
     return _fact(MACHINE_STATE, name, time_ns, data, (site, area, machine.state))
 
 
-def status_changed(sensor: SensorStatus, time_ns: int) -> Fact:
+def status_changed(sensor: SensorStatus, time_ns: int) -> DomainEvent:
     """Return the fact that a sensor says of itself that it is online, or that its last will says that it is not."""
     data = {"sensorId": sensor.sensor_id, "status": sensor.status}
     return _fact(SENSOR_STATUS, sensor.sensor_id, time_ns, data, (sensor.status,))
 
 
-def _fact(type_: str, subject: str, time_ns: int, data: Mapping[str, str | None], parts: Sequence[str]) -> Fact:
+def _fact(type_: str, subject: str, time_ns: int, data: Mapping[str, str | None], parts: Sequence[str]) -> DomainEvent:
     id_ = derived_id(type_, subject, *parts, str(time_ns))
-    return Fact(id_, type_, time_ns, subject, id_, id_, dict(data))
+    return DomainEvent(id_, type_, time_ns, subject, id_, id_, dict(data))

@@ -31,7 +31,7 @@ FEATURES = {
 _NAMESPACE = UUID("6f1d5a1e-3c55-5b0e-9f0b-1f3f2c1d7a52")
 
 
-class Level(IntEnum):
+class SeverityRank(IntEnum):
     """A severity as a number, so that the worse one is the greater one."""
 
     NONE = 0
@@ -61,7 +61,7 @@ class Rejected(Struct, frozen=True):
     element: int | None = None
 
 
-class Fact(Struct, frozen=True):
+class DomainEvent(Struct, frozen=True):
     """An immutable event that the gateway derived: `correlation_id` is its first cause, `causation_id` the last."""
 
     id: str
@@ -75,9 +75,9 @@ class Fact(Struct, frozen=True):
 
 def derive(  # a fact is its cause, its type and its subject: made again, it has the same id
     type_: str, subject: str, time_ns: int, *, cause: str, correlation: str, data: dict[str, Any]
-) -> Fact:
+) -> DomainEvent:
     """Return the fact of `type_` about `subject` (a sensor or alert id) that follows from the event `cause`."""
-    return Fact(
+    return DomainEvent(
         id=derived_id(cause, type_, subject, str(time_ns)),
         type=type_,
         time_ns=time_ns,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from gateway.domain.model.events import Fact
+from gateway.domain.model.events import DomainEvent
 from gateway.domain.notification.flood import Noise
 from gateway.domain.notification.model import Planned, Withheld
 from gateway.domain.notification.planner import Planner
@@ -13,7 +13,7 @@ from gateway.domain.notification.silences import Silence
 
 
 def notifications(
-    facts: Iterable[Fact], table: RouteTable, noise: Noise, standing: Sequence[Silence] = ()
+    facts: Iterable[DomainEvent], table: RouteTable, noise: Noise, standing: Sequence[Silence] = ()
 ) -> Iterator[Planned | Withheld]:
     """Yield what people would have been told of a history of facts, in its order, and what not and why.
 

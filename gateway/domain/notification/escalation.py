@@ -8,26 +8,26 @@ from collections.abc import Callable, Iterable, Iterator
 from gateway.domain.model.events import derived_id
 from gateway.domain.model.timefmt import rfc3339
 from gateway.domain.notification.model import MOST_ITEMS, NotificationKind, Planned, worst_first
-from gateway.domain.notification.plan_builder import Desk, Told, arm
+from gateway.domain.notification.plan_builder import PlanBuilder, ToldBefore, arm
 from gateway.domain.notification.routing import Route
 from gateway.domain.notification.silences import Silence
-from gateway.domain.notification.state import Case, Leg, Notice
+from gateway.domain.notification.state import AlertNotificationState, Notice, RouteState
 
-Muted = Callable[[Case, NotificationKind, int], bool]
+Muted = Callable[[AlertNotificationState, NotificationKind, int], bool]
 """Tells whether a case is muted now, and takes down that it is."""
 
 
 class FollowUp:
     """Asks again, and asks somebody else, for as long as nobody acknowledges."""
 
-    def __init__(self, desk: Desk, muted: Muted) -> None:
+    def __init__(self, desk: PlanBuilder, muted: Muted) -> None:
         self._desk = desk
         self._muted = muted
 
     def escalate(self, name: str, alert_ids: Iterable[str], now_ns: int) -> None:
         """Tell the next ones of the alerts that nobody has acknowledged in time."""
         route = self._desk.table.by_name[name]
-        due: dict[int, list[Told]] = defaultdict(list)
+        due: dict[int, list[ToldBefore]] = defaultdict(list)
         for case, leg in self._found(name, alert_ids):
             if leg.escalate_ns is None or leg.escalate_ns > now_ns or leg.step >= len(route.steps):
                 continue
@@ -37,7 +37,7 @@ class FollowUp:
                 self._desk.wake(quiet_ns, "escalate", case.item.alert_id, name)
                 self._desk.keep(case)
             elif not self._muted(case, "escalation", now_ns):
-                due[leg.step].append(Told(case, leg, case.item))
+                due[leg.step].append(ToldBefore(case, leg, case.item))
         for step, told in due.items():
             handlers = self._desk.table.resolve(route.steps[step].handlers, now_ns)
             for handler in handlers:
@@ -56,8 +56,8 @@ class FollowUp:
         if not any(leg.remind_ns is not None and leg.remind_ns <= now_ns for _, leg in self._found(name, alert_ids)):
             return
         soon_ns = now_ns + route.repeat_ns // 10
-        due: dict[str, list[Told]] = defaultdict(list)
-        for case, leg in self._found(name, [alert_id for alert_id, _ in self._desk.book.all(Case)]):
+        due: dict[str, list[ToldBefore]] = defaultdict(list)
+        for case, leg in self._found(name, [alert_id for alert_id, _ in self._desk.book.all(AlertNotificationState)]):
             if leg.remind_ns is None or leg.remind_ns > soon_ns:
                 continue
             quiet_ns = _quiet_until(route, case, now_ns)
@@ -67,11 +67,11 @@ class FollowUp:
             if quiet_ns is None and not self._muted(case, "reminder", now_ns):
                 leg.reminders += 1
                 for handler in leg.told:
-                    due[handler].append(Told(case, leg, case.item))
+                    due[handler].append(ToldBefore(case, leg, case.item))
         for handler, told in due.items():
             self._desk.message("reminder", handler, name, told, now_ns, mark=f"{name} reminder {told[0].leg.reminders}")
 
-    def resume(self, case: Case, now_ns: int) -> None:
+    def resume(self, case: AlertNotificationState, now_ns: int) -> None:
         """Set the times anew for a case that was muted after people had been told."""
         for name, leg in case.legs.items():
             if leg.told:
@@ -81,16 +81,18 @@ class FollowUp:
                     leg.remind_ns = now_ns + repeat_ns
                     self._desk.wake(leg.remind_ns, "remind", case.item.alert_id, name)
 
-    def unshelved(self, case: Case, until_ns: int | None, now_ns: int) -> None:
+    def unshelved(self, case: AlertNotificationState, until_ns: int | None, now_ns: int) -> None:
         """Tell those who know of an alert that it is not shelved any more and still active."""
         reason = f"Not shelved any more, and still active: {case.item.reason}"
-        first: dict[str, tuple[str, Leg]] = {}
+        first: dict[str, tuple[str, RouteState]] = {}
         for name, leg in case.legs.items():
             for handler in leg.told:
                 first.setdefault(handler, (name, leg))
         mark = f"unshelved {until_ns or now_ns}"
         for handler, (name, leg) in first.items():
-            self._desk.message("notice", handler, name, [Told(case, leg, case.item)], now_ns, mark=mark, reason=reason)
+            self._desk.message(
+                "notice", handler, name, [ToldBefore(case, leg, case.item)], now_ns, mark=mark, reason=reason
+            )
 
     def expect_notice(self, silence: Silence, now_ns: int) -> None:
         """Set the time of the notice before a silence ends: a quarter of an hour, or of what is left, before."""
@@ -114,7 +116,11 @@ class FollowUp:
         if silence is None or notice is None or notice.due_ns is None or notice.due_ns > now_ns:
             return
         self._desk.book.put(silence.id, Notice(notice.until_ns, None))
-        cases = [case for alert_id in muted if (case := self._desk.book.get(Case, alert_id)) and not case.over]
+        cases = [
+            case
+            for alert_id in muted
+            if (case := self._desk.book.get(AlertNotificationState, alert_id)) and not case.over
+        ]
         if silence.hours is not None and not cases:
             return
         said = set()
@@ -124,21 +130,21 @@ class FollowUp:
                     said.add(handler)
                     self._desk.plan.messages.append(_notice(silence, notice.until_ns, cases, route, handler, now_ns))
 
-    def _found(self, name: str, alert_ids: Iterable[str]) -> Iterator[tuple[Case, Leg]]:
+    def _found(self, name: str, alert_ids: Iterable[str]) -> Iterator[tuple[AlertNotificationState, RouteState]]:
         for alert_id in alert_ids:
-            case = self._desk.book.get(Case, alert_id)
+            case = self._desk.book.get(AlertNotificationState, alert_id)
             if case is not None and not case.over and name in case.legs:
                 yield case, case.legs[name]
 
 
-def _quiet_until(route: Route, case: Case, now_ns: int) -> int | None:
+def _quiet_until(route: Route, case: AlertNotificationState, now_ns: int) -> int | None:
     if route.quiet is None or case.item.severity != "warning" or not route.quiet.contain(now_ns):
         return None
     return route.quiet.until(now_ns)
 
 
 def _notice(  # noqa: PLR0917 - it writes down what it is given
-    silence: Silence, until_ns: int, cases: list[Case], route: str, handler: str, now_ns: int
+    silence: Silence, until_ns: int, cases: list[AlertNotificationState], route: str, handler: str, now_ns: int
 ) -> Planned:
     id_ = derived_id("notice", silence.id, str(until_ns), handler)
     items = worst_first([case.item for case in cases])

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from gateway.domain.model.events import SEVERITIES
 from gateway.domain.notification.flood import Flaps, Traffic
 from gateway.domain.notification.model import Item
-from gateway.domain.notification.plan_builder import Desk, Told
+from gateway.domain.notification.plan_builder import PlanBuilder, ToldBefore
 from gateway.domain.notification.routing import Route
-from gateway.domain.notification.state import Case, Hold, Leg
+from gateway.domain.notification.state import AlertNotificationState, Hold, RouteState
 
 _REASONS = {
     "quiet": "quiet hours: warnings of this route wait until they end",
@@ -21,14 +21,14 @@ _REASONS = {
 }
 
 
-class Gathering:
+class Grouping:
     """What is held back, by hold."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: PlanBuilder) -> None:
         self._desk = desk
         self._members: dict[str, dict[str, None]] = {}
 
-    def restore(self, cases: Iterable[tuple[str, Case]]) -> None:
+    def restore(self, cases: Iterable[tuple[str, AlertNotificationState]]) -> None:
         """Take up who is held back."""
         self._members.clear()
         for alert_id, case in cases:
@@ -36,7 +36,7 @@ class Gathering:
                 if leg.hold and self._desk.book.get(Hold, leg.hold) is not None:
                     self._members.setdefault(leg.hold, {})[alert_id] = None
 
-    def place(self, case: Case, name: str, items: tuple[Item, ...], now_ns: int) -> None:
+    def place(self, case: AlertNotificationState, name: str, items: tuple[Item, ...], now_ns: int) -> None:
         """Send changes of a case on a route, or hold them back."""
         desk, leg, route = self._desk, case.legs[name], self._desk.table.by_name[name]
         leg.held += items
@@ -48,7 +48,7 @@ class Gathering:
             self._members[leg.hold].pop(case.item.alert_id, None)
         if key is None:
             leg.hold = ""
-            desk.send(name, [Told(case, leg, _as_one(leg))], now_ns)
+            desk.send(name, [ToldBefore(case, leg, _as_one(leg))], now_ns)
             return
         leg.hold = key
         self._members.setdefault(key, {})[case.item.alert_id] = None
@@ -80,13 +80,13 @@ class Gathering:
             traffic.digest_ns = now_ns
             desk.book.put(hold.route, traffic)
 
-    def _shown(self, hold: Hold, route: Route, members: Iterable[str], now_ns: int) -> list[Told]:
+    def _shown(self, hold: Hold, route: Route, members: Iterable[str], now_ns: int) -> list[ToldBefore]:
         """Return what a message is to tell of, in the order of the alerts.
 
         Not what is over before anybody was told, unless the route asks for it.
         """
         shown = []
-        cases = [case for alert_id in members if (case := self._desk.book.get(Case, alert_id))]
+        cases = [case for alert_id in members if (case := self._desk.book.get(AlertNotificationState, alert_id))]
         for case in sorted(cases, key=lambda case: case.number):
             leg = case.legs.get(hold.route)
             if leg is None or not leg.held:
@@ -99,7 +99,7 @@ class Gathering:
                 leg.held, leg.hold = (), ""
                 self._desk.keep(case)
             else:
-                shown.append(Told(case, leg, item))
+                shown.append(ToldBefore(case, leg, item))
         return shown
 
     def _hold_for(self, name: str, route: Route, item: Item, now_ns: int) -> str | None:
@@ -146,7 +146,7 @@ class Gathering:
                 continue
             flood = self._join_flood(name, now_ns)
             for alert_id in self._members.pop(key):
-                case = self._desk.book.get(Case, alert_id)
+                case = self._desk.book.get(AlertNotificationState, alert_id)
                 if case is not None:
                     case.legs[name].hold = flood
                     self._members.setdefault(flood, {})[alert_id] = None
@@ -177,7 +177,7 @@ def _group_of(item: Item, by: str) -> str:
     return "\x1f".join(levels) if levels[-1] else item.sensor_id
 
 
-def _as_one(leg: Leg) -> Item:
+def _as_one(leg: RouteState) -> Item:
     """Return the one item that tells of everything that is held back: the worst there was, and whether it is over."""
     *_, last = leg.held
     if last.kind != "cleared" or leg.told:

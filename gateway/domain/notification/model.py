@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from gateway.domain.model.events import SEVERITIES, AlertKind, Fact, Severity, derived_id
+from gateway.domain.model.events import SEVERITIES, AlertKind, DomainEvent, Severity, derived_id
 from gateway.domain.model.timefmt import rfc3339
 
 NotificationKind = Literal["raised", "escalated", "cleared", "reminder", "escalation", "digest", "notice", "test"]
@@ -95,7 +95,7 @@ class Withdrawal(Struct, frozen=True):
     time_ns: int
 
 
-def item_of(fact: Fact, kind: ItemKind) -> Item:
+def item_of(fact: DomainEvent, kind: ItemKind) -> Item:
     """Return the item that tells of an alert's change; `fact` carries the alert as `alerts.describe` gives it."""
     data, tags = fact.data, fact.data["tags"]
     return Item(
@@ -119,11 +119,11 @@ def item_of(fact: Fact, kind: ItemKind) -> Item:
     )
 
 
-def fact_of(withheld: Withheld) -> Fact:
+def fact_of(withheld: Withheld) -> DomainEvent:
     """Return the fact that a message was not sent, with the reason."""
     item = withheld.item
     type_ = DEFERRED if withheld.deferred else SUPPRESSED
-    return Fact(
+    return DomainEvent(
         id=derived_id(item.change, type_, withheld.kind, withheld.route, withheld.handler, str(withheld.time_ns)),
         type=type_,
         time_ns=withheld.time_ns,

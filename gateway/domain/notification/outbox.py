@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from gateway.domain.model.events import Fact, derive
+from gateway.domain.model.events import DomainEvent, derive
 from gateway.domain.notification.model import Notification, Withdrawal
 
 OutboxState = Literal["pending", "sent", "uncertain", "failed", "withdrawn"]
@@ -31,7 +31,7 @@ class OutboxItem(Struct, frozen=True):
     route: str = ""
     changes: tuple[tuple[str, str], ...] = ()
 
-    def outcome(self, type_: str, said: str, time_ns: int) -> Fact:
+    def outcome(self, type_: str, said: str, time_ns: int) -> DomainEvent:
         """Return the fact of what became of it."""
         data = {
             "alertId": self.notification.alert_id,
@@ -59,6 +59,6 @@ class Planning(Struct, frozen=True):
 
     time_ns: int
     items: Sequence[OutboxItem] = ()
-    facts: Sequence[Fact] = ()
+    facts: Sequence[DomainEvent] = ()
     withdrawals: Sequence[Withdrawal] = ()
     records: Sequence[tuple[str, str, bytes | None]] = ()

@@ -20,7 +20,7 @@ from gateway.domain.notification.model import (
     worst_first,
 )
 from gateway.domain.notification.routing import RouteTable
-from gateway.domain.notification.state import Book, Case, Leg
+from gateway.domain.notification.state import AlertNotificationState, PlannerState, RouteState
 
 
 class Plan(Struct):
@@ -32,21 +32,21 @@ class Plan(Struct):
     records: list[tuple[str, str, bytes | None]] = field(default_factory=list)
 
 
-class Told(Struct, frozen=True):
+class ToldBefore(Struct, frozen=True):
     """A case on a route, and the item that tells of it."""
 
-    case: Case
-    leg: Leg
+    case: AlertNotificationState
+    leg: RouteState
     item: Item
 
 
-class Desk:
+class PlanBuilder:
     """The records, the timers, and the plan that is being made."""
 
     def __init__(self, table: RouteTable, noise: Noise) -> None:
         self.table = table
         self.noise = noise
-        self.book = Book()
+        self.book = PlannerState()
         self.plan = Plan()
         self._timers: list[tuple[int, str, str, str]] = []
 
@@ -69,16 +69,16 @@ class Desk:
         """Let no timer ring; they are set anew."""
         self._timers.clear()
 
-    def keep(self, case: Case) -> None:
+    def keep(self, case: AlertNotificationState) -> None:
         """Keep a case, or forget it when it is over and everybody knows."""
         if case.over and not any(leg.hold for leg in case.legs.values()):
-            self.book.drop(Case, case.item.alert_id)
+            self.book.drop(AlertNotificationState, case.item.alert_id)
         else:
             self.book.put(case.item.alert_id, case)
 
     def withhold(
-        self, case: Case, items: Sequence[Item], by: str, reason: str, now_ns: int, *, route: str = "",
-        until_ns: int | None = None, deferred: bool = False, kind: NotificationKind | None = None,
+        self, case: AlertNotificationState, items: Sequence[Item], by: str, reason: str, now_ns: int, *,
+        route: str = "", until_ns: int | None = None, deferred: bool = False, kind: NotificationKind | None = None,
     ) -> None:  # fmt: skip
         """Take down that changes of a case are not told, or not now."""
         for item in items:
@@ -97,11 +97,13 @@ class Desk:
                 )
             )
 
-    def withdraw(self, case: Case, kinds: tuple[NotificationKind, ...], by: str, reason: str, now_ns: int) -> None:
+    def withdraw(
+        self, case: AlertNotificationState, kinds: tuple[NotificationKind, ...], by: str, reason: str, now_ns: int
+    ) -> None:
         """Let what has not gone yet about a case not go any more."""
         self.plan.withdrawals.append(Withdrawal(case.item, case.correlation, kinds, by, reason, now_ns))
 
-    def send(self, route: str, told: Sequence[Told], now_ns: int) -> None:
+    def send(self, route: str, told: Sequence[ToldBefore], now_ns: int) -> None:
         """Plan a message for every handler of these cases, and follow them up."""
         for handler in dict.fromkeys(name for one in told for name in one.leg.handlers):
             own = [one for one in told if handler in one.leg.handlers]
@@ -112,7 +114,7 @@ class Desk:
             self._follow_up(route, one, now_ns)
 
     def message(
-        self, kind: NotificationKind, handler: str, route: str, told: Sequence[Told], now_ns: int, *,
+        self, kind: NotificationKind, handler: str, route: str, told: Sequence[ToldBefore], now_ns: int, *,
         mark: str = "", reason: str = "", changes: Sequence[tuple[str, str]] = (),
     ) -> None:  # fmt: skip
         """Plan one message. Its id follows from what it tells of, to whom, and `mark`: made again, it is the same."""
@@ -135,7 +137,7 @@ class Desk:
             )
         )
 
-    def _follow_up(self, name: str, one: Told, now_ns: int) -> None:
+    def _follow_up(self, name: str, one: ToldBefore, now_ns: int) -> None:
         """Take down who knows, and when to ask again whether somebody acts."""
         case, leg, route = one.case, one.leg, self.table.by_name[name]
         leg.held, leg.hold = (), ""
@@ -149,7 +151,7 @@ class Desk:
         self.keep(case)
 
 
-def arm(desk: Desk, case: Case, route: str, now_ns: int) -> None:
+def arm(desk: PlanBuilder, case: AlertNotificationState, route: str, now_ns: int) -> None:
     """Set the time at which nobody will have acknowledged for too long, if there is a further step."""
     leg, steps = case.legs[route], desk.table.by_name[route].steps
     leg.escalate_ns = None

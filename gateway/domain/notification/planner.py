@@ -12,18 +12,18 @@ from datetime import datetime
 
 from gateway.domain.alerting.alert import CLEARED, ESCALATED, RAISED
 from gateway.domain.model.assets import MACHINE_STATE
-from gateway.domain.model.events import Fact
+from gateway.domain.model.events import DomainEvent
 from gateway.domain.model.timefmt import microseconds
 from gateway.domain.notification import reconcile as renewal
 from gateway.domain.notification import silences
 from gateway.domain.notification.escalation import FollowUp
 from gateway.domain.notification.flood import Flaps, Noise
-from gateway.domain.notification.grouping import Gathering
+from gateway.domain.notification.grouping import Grouping
 from gateway.domain.notification.model import Item, ItemKind, NotificationKind, item_of
-from gateway.domain.notification.plan_builder import Desk, Plan
+from gateway.domain.notification.plan_builder import Plan, PlanBuilder
 from gateway.domain.notification.routing import RouteTable
 from gateway.domain.notification.silences import Silence, Silences
-from gateway.domain.notification.state import Case, Clock, Hold, Leg, Notice, Stopped, shift
+from gateway.domain.notification.state import AlertNotificationState, Clock, Hold, Notice, RouteState, Stopped, shift
 from gateway.domain.notification.suppression import Mute, Mutes, machine_key
 
 _TOLD: dict[str, ItemKind] = {RAISED: "raised", ESCALATED: "escalated", CLEARED: "cleared"}
@@ -34,9 +34,9 @@ class Planner:
     """Takes in facts in the order of the journal, and the passing of time; `plan` gives what follows."""
 
     def __init__(self, table: RouteTable, noise: Noise, standing: Iterable[Silence] = ()) -> None:
-        self._desk = Desk(table, noise)
+        self._desk = PlanBuilder(table, noise)
         self._mutes = Mutes(Silences(standing), inhibit=noise.inhibit)
-        self._gathering = Gathering(self._desk)
+        self._gathering = Grouping(self._desk)
         self._follow_up = FollowUp(self._desk, self._is_muted)
         self._muted: dict[str, dict[str, None]] = {}
         self._number = 0
@@ -53,7 +53,7 @@ class Planner:
         clock = book.get(Clock, "")
         if clock is not None and now_ns < clock.now_ns - _SECOND_NS:
             self.shift(now_ns - clock.now_ns)
-        for alert_id, case in book.all(Case):
+        for alert_id, case in book.all(AlertNotificationState):
             self._number = max(self._number, case.number)
             if case.mute is not None:
                 self._muted.setdefault(case.mute.key, {})[alert_id] = None
@@ -82,7 +82,7 @@ class Planner:
             plan.records += desk.book.changes()
         return plan
 
-    def take(self, fact: Fact, now_ns: int) -> None:
+    def take(self, fact: DomainEvent, now_ns: int) -> None:
         """Take in a fact that was recorded at `now_ns`."""
         self.pass_time(now_ns)
         if fact.type == silences.ADDED:
@@ -145,22 +145,22 @@ class Planner:
         shift(self._desk.book, by_ns)
         self._set_timers()
 
-    def _changed(self, fact: Fact, kind: ItemKind, now_ns: int) -> None:
+    def _changed(self, fact: DomainEvent, kind: ItemKind, now_ns: int) -> None:
         item = item_of(fact, kind)
-        case = self._desk.book.get(Case, item.alert_id)
+        case = self._desk.book.get(AlertNotificationState, item.alert_id)
         if kind == "cleared":
             if case is not None:
                 self._cleared(case, item, now_ns)
             return
         if case is None:
             self._number += 1
-            case = Case(self._number, item, fact.correlation_id, legs={})
+            case = AlertNotificationState(self._number, item, fact.correlation_id, legs={})
             self._flap(item, now_ns)
         case.item, case.known = item, False
         self._read(case, fact)
         self._offer(case, (*case.pending, item), now_ns)
 
-    def _machine(self, fact: Fact, now_ns: int) -> None:
+    def _machine(self, fact: DomainEvent, now_ns: int) -> None:
         """Take in that a machine runs or has stopped."""
         key = machine_key(fact.data["site"], fact.data["area"], fact.data["machine"])
         state = fact.data["state"].casefold()
@@ -177,13 +177,13 @@ class Planner:
             flaps.note(now_ns, self._desk.noise)
             self._desk.book.put(item.sensor_id, flaps)
 
-    def _read(self, case: Case, fact: Fact) -> None:
+    def _read(self, case: AlertNotificationState, fact: DomainEvent) -> None:
         """Let a case know what its alert says of acknowledging and shelving."""
         case.acknowledged = bool(fact.data.get("acknowledged"))
         shelved = fact.data.get("shelvedUntil")
         case.shelved_until_ns = None if shelved is None else microseconds(datetime.fromisoformat(shelved)) * 1000
 
-    def _offer(self, case: Case, items: tuple[Item, ...], now_ns: int) -> None:
+    def _offer(self, case: AlertNotificationState, items: tuple[Item, ...], now_ns: int) -> None:
         """Tell of changes, unless something mutes them."""
         mute = self._mutes.decide(case.item, case.shelved_until_ns, now_ns)
         if mute is None:
@@ -196,13 +196,13 @@ class Planner:
         case.pending = items
         self._mute(case, mute, now_ns)
 
-    def _tell(self, case: Case, items: tuple[Item, ...], now_ns: int) -> None:
+    def _tell(self, case: AlertNotificationState, items: tuple[Item, ...], now_ns: int) -> None:
         matched = self._desk.table.match(case.item, now_ns)
         if not matched:
             self._desk.withhold(case, items, "routes", self._desk.table.why_not(case.item, now_ns), now_ns)
             self._desk.keep(case)
         for route, handlers in matched:
-            leg = case.legs.setdefault(route, Leg())
+            leg = case.legs.setdefault(route, RouteState())
             leg.handlers = tuple(dict.fromkeys((*leg.handlers, *handlers))) if leg.held else handlers
             self._gathering.place(case, route, items, now_ns)
         if matched:
@@ -210,7 +210,7 @@ class Planner:
             self._mutes.begin(case.item)
             self._desk.keep(case)
 
-    def _cleared(self, case: Case, item: Item, now_ns: int) -> None:
+    def _cleared(self, case: AlertNotificationState, item: Item, now_ns: int) -> None:
         case.over = True
         desk = self._desk
         unsent: tuple[NotificationKind, ...] = ("raised", "escalated", "reminder", "escalation")
@@ -224,9 +224,9 @@ class Planner:
         desk.keep(case)
         self._end(case, now_ns)
 
-    def _refreshed(self, fact: Fact, now_ns: int) -> None:
+    def _refreshed(self, fact: DomainEvent, now_ns: int) -> None:
         """Take in what people have done with an alert: acknowledged or shelved it, or ended either."""
-        case = self._desk.book.get(Case, fact.data["id"])
+        case = self._desk.book.get(AlertNotificationState, fact.data["id"])
         if case is None or case.over:
             return
         was_acknowledged = case.acknowledged
@@ -244,7 +244,7 @@ class Planner:
         elif mute is not None and mute.by == "shelve":
             self._mute(case, mute, now_ns)
 
-    def _mute(self, case: Case, mute: Mute, now_ns: int) -> None:
+    def _mute(self, case: AlertNotificationState, mute: Mute, now_ns: int) -> None:
         self._unmute(case)
         case.mute = mute
         self._muted.setdefault(mute.key, {})[case.item.alert_id] = None
@@ -255,12 +255,12 @@ class Planner:
             self._follow_up.expect_notice(silence, now_ns)
         self._desk.keep(case)
 
-    def _unmute(self, case: Case) -> None:
+    def _unmute(self, case: AlertNotificationState) -> None:
         if case.mute is not None:
             self._muted.get(case.mute.key, {}).pop(case.item.alert_id, None)
             case.mute = None
 
-    def _is_muted(self, case: Case, kind: NotificationKind, now_ns: int) -> bool:
+    def _is_muted(self, case: AlertNotificationState, kind: NotificationKind, now_ns: int) -> bool:
         """Tell whether a case that people know of is muted now; if so, nobody is asked again until it ends."""
         mute = self._mutes.decide(case.item, case.shelved_until_ns, now_ns)
         if mute is None:
@@ -278,7 +278,7 @@ class Planner:
         for alert_id in self._muted_by(key):
             self._look_again(alert_id, now_ns)
 
-    def _end(self, case: Case, now_ns: int) -> None:
+    def _end(self, case: AlertNotificationState, now_ns: int) -> None:
         """Let nothing follow from a case any more."""
         ended = self._mutes.end(case.item)
         if ended is not None:
@@ -286,17 +286,21 @@ class Planner:
 
     def _muted_by(self, key: str) -> list[str]:
         """Return what one thing has muted, in the order of the alerts: a restart knows no other."""
-        cases = [case for alert_id in self._muted.get(key, {}) if (case := self._desk.book.get(Case, alert_id))]
+        cases = [
+            case
+            for alert_id in self._muted.get(key, {})
+            if (case := self._desk.book.get(AlertNotificationState, alert_id))
+        ]
         return [case.item.alert_id for case in sorted(cases, key=lambda case: case.number)]
 
     def _unmute_in_time(self, alert_id: str, now_ns: int) -> None:
-        case = self._desk.book.get(Case, alert_id)
+        case = self._desk.book.get(AlertNotificationState, alert_id)
         if case is not None and case.mute is not None and (case.mute.until_ns or now_ns) <= now_ns:
             self._look_again(alert_id, now_ns)
 
     def _look_again(self, alert_id: str, now_ns: int) -> None:
         """Tell of a case that is muted no longer, if it is still active."""
-        case = self._desk.book.get(Case, alert_id)
+        case = self._desk.book.get(AlertNotificationState, alert_id)
         if case is None or case.mute is None or case.over:
             return
         before = case.mute
@@ -337,14 +341,14 @@ class Planner:
         lost = renewal.fit(self._desk, now_ns)
         for machine, _ in book.all(Stopped):
             self._mutes.stop(machine)
-        self._gathering.restore(book.all(Case))
+        self._gathering.restore(book.all(AlertNotificationState))
         for case, legs in lost:
             self._pass_on(case, legs, now_ns)
-        for _, case in sorted(book.all(Case), key=lambda entry: entry[1].number):
+        for _, case in sorted(book.all(AlertNotificationState), key=lambda entry: entry[1].number):
             if case.mute is not None and not self._mutes.holds(case.mute, case.item, now_ns):
                 self._look_again(case.item.alert_id, now_ns)
 
-    def _pass_on(self, case: Case, lost: dict[str, Leg], now_ns: int) -> None:
+    def _pass_on(self, case: AlertNotificationState, lost: dict[str, RouteState], now_ns: int) -> None:
         """Let the routes there are now take over what others did for a case; who knows of it is not told again."""
         held = tuple({item.change: item for leg in lost.values() for item in leg.held}.values())
         items = held or (() if case.over or case.acknowledged else (case.item,))
@@ -366,14 +370,14 @@ class Planner:
             self._leave_untold(case, items, now_ns)
         self._desk.keep(case)
 
-    def _put_aside(self, case: Case, items: tuple[Item, ...], mute: Mute, now_ns: int) -> None:
+    def _put_aside(self, case: AlertNotificationState, items: tuple[Item, ...], mute: Mute, now_ns: int) -> None:
         """Keep changes for the end of what mutes a case."""
         fresh = tuple(item for item in items if item not in case.pending)
         self._desk.withhold(case, fresh, mute.by, mute.reason, now_ns, until_ns=mute.until_ns)
         case.pending = (*fresh, *case.pending)
         self._mute(case, mute, now_ns)
 
-    def _leave_untold(self, case: Case, items: tuple[Item, ...], now_ns: int) -> None:
+    def _leave_untold(self, case: AlertNotificationState, items: tuple[Item, ...], now_ns: int) -> None:
         """Take down that no route is left for a case; nothing follows from what nobody is told of."""
         self._desk.withhold(case, items, "routes", self._desk.table.why_not(case.item, now_ns), now_ns)
         case.known = False
@@ -389,7 +393,7 @@ class Planner:
         for key, notice in desk.book.all(Notice):
             if notice.due_ns is not None:
                 desk.wake(notice.due_ns, "notice", key)
-        for alert_id, case in desk.book.all(Case):
+        for alert_id, case in desk.book.all(AlertNotificationState):
             if case.mute is not None and case.mute.until_ns is not None:
                 desk.wake(case.mute.until_ns, "mute", alert_id)
             for route, leg in case.legs.items():

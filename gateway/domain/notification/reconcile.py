@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from gateway.domain.notification.flood import Noise, Traffic
-from gateway.domain.notification.plan_builder import Desk
+from gateway.domain.notification.plan_builder import PlanBuilder
 from gateway.domain.notification.routing import Route
-from gateway.domain.notification.state import Case, Hold, Leg, Stopped
+from gateway.domain.notification.state import AlertNotificationState, Hold, RouteState, Stopped
 
 
-def fit(desk: Desk, now_ns: int) -> list[tuple[Case, dict[str, Leg]]]:
+def fit(desk: PlanBuilder, now_ns: int) -> list[tuple[AlertNotificationState, dict[str, RouteState]]]:
     """Let records say nothing that is not configured any more.
 
     Returns, in the order of the alerts, the cases that have lost a route, with their legs on it: it is gone, or nobody
@@ -20,7 +20,7 @@ def fit(desk: Desk, now_ns: int) -> list[tuple[Case, dict[str, Leg]]]:
     """
     _fit_holds(desk, now_ns)
     found = []
-    for _, case in sorted(desk.book.all(Case), key=lambda entry: entry[1].number):
+    for _, case in sorted(desk.book.all(AlertNotificationState), key=lambda entry: entry[1].number):
         before = {name: replace(leg) for name, leg in case.legs.items()}
         lost = {name: before[name] for name, leg in case.legs.items() if not _keep(desk, name, leg)}
         for name in lost:
@@ -34,7 +34,7 @@ def fit(desk: Desk, now_ns: int) -> list[tuple[Case, dict[str, Leg]]]:
     return found
 
 
-def follow(desk: Desk, case: Case, name: str, now_ns: int) -> None:
+def follow(desk: PlanBuilder, case: AlertNotificationState, name: str, now_ns: int) -> None:
     """Let the times of a leg be none that its route does not have any more, nor later than the route wants."""
     leg, route = case.legs[name], desk.table.by_name[name]
     after_ns = route.steps[leg.step].after_ns if leg.step < len(route.steps) else 0
@@ -43,13 +43,13 @@ def follow(desk: Desk, case: Case, name: str, now_ns: int) -> None:
     leg.remind_ns = _at(leg.remind_ns, route.repeat_ns, now_ns, waits=waits)
 
 
-def heir(lost: Mapping[str, Leg], handlers: tuple[str, ...]) -> Leg:
+def heir(lost: Mapping[str, RouteState], handlers: tuple[str, ...]) -> RouteState:
     """Return the leg of a new route: it goes on where the first one was that somebody was told on whom it leads to."""
     for leg in lost.values():
         told = tuple(handler for handler in leg.told if handler in handlers)
         if told:
             return replace(leg, told=told, held=(), hold="", handlers=told)
-    return Leg()
+    return RouteState()
 
 
 def _at(at_ns: int | None, after_ns: int, now_ns: int, *, waits: bool) -> int | None:
@@ -60,7 +60,7 @@ def _at(at_ns: int | None, after_ns: int, now_ns: int, *, waits: bool) -> int | 
     return min(at_ns, now_ns + after_ns)
 
 
-def _keep(desk: Desk, name: str, leg: Leg) -> bool:
+def _keep(desk: PlanBuilder, name: str, leg: RouteState) -> bool:
     """Tell whether a leg still leads to somebody, and let it know nobody else."""
     if name not in desk.table.by_name:
         return False
@@ -72,7 +72,7 @@ def _keep(desk: Desk, name: str, leg: Leg) -> bool:
     return bool(leg.told) or not was_told
 
 
-def _fit_holds(desk: Desk, now_ns: int) -> None:
+def _fit_holds(desk: PlanBuilder, now_ns: int) -> None:
     known = desk.table.by_name
     for key, hold in desk.book.all(Hold):
         if hold.route not in known:

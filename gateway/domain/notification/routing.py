@@ -16,7 +16,7 @@ from gateway.domain.notification.model import Item
 from gateway.domain.notification.oncall import Hours, Rota
 
 
-class Step(Struct, frozen=True):
+class EscalationStep(Struct, frozen=True):
     """Whom to tell when nobody has acknowledged `after_ns` after the message before."""
 
     after_ns: int
@@ -39,7 +39,7 @@ class Route(Struct, frozen=True):
     group_by: str = "machine"
     group_wait_ns: int = 30 * 10**9
     repeat_ns: int = 0
-    steps: tuple[Step, ...] = ()
+    steps: tuple[EscalationStep, ...] = ()
     fallback: str = ""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gateway.domain.model.events import SEVERITIES, AlertKind, Fact, Severity, derived_id
+from gateway.domain.model.events import SEVERITIES, AlertKind, DomainEvent, Severity, derived_id
 from gateway.domain.model.timefmt import microseconds, rfc3339
 from gateway.domain.notification.matching import Index, Matchers
 from gateway.domain.notification.model import Item
@@ -96,13 +96,13 @@ class Silences:
         return silence, until_ns
 
 
-def added(silence: Silence, time_ns: int) -> Fact:
+def added(silence: Silence, time_ns: int) -> DomainEvent:
     """Return the fact that a silence was added; its cause is the person."""
     id_ = derived_id(ADDED, silence.id, str(time_ns))
-    return Fact(id_, ADDED, time_ns, silence.id, id_, id_, describe(silence))
+    return DomainEvent(id_, ADDED, time_ns, silence.id, id_, id_, describe(silence))
 
 
-def of_fact(fact: Fact) -> Silence:
+def of_fact(fact: DomainEvent) -> Silence:
     """Return the silence that a fact says was added."""
     data = fact.data
     matchers = Matchers(*(tuple(data[name]) for name in ("sites", "areas", "machines", "sensors", "kinds")))
@@ -114,10 +114,10 @@ def _moment(text: str | None) -> int | None:
     return None if text is None else microseconds(datetime.fromisoformat(text)) * 1000
 
 
-def expired(silence: Silence, by: str, time_ns: int) -> Fact:
+def expired(silence: Silence, by: str, time_ns: int) -> DomainEvent:
     """Return the fact that somebody ended a silence before its time."""
     id_ = derived_id(EXPIRED, silence.id, str(time_ns))
-    return Fact(id_, EXPIRED, time_ns, silence.id, id_, id_, {**describe(silence), "by": by})
+    return DomainEvent(id_, EXPIRED, time_ns, silence.id, id_, id_, {**describe(silence), "by": by})
 
 
 def describe(silence: Silence) -> dict[str, Any]:

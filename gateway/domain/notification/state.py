@@ -15,7 +15,7 @@ from gateway.domain.notification.suppression import Mute
 R = TypeVar("R", bound=Struct)
 
 
-class Leg(Struct, omit_defaults=True):
+class RouteState(Struct, omit_defaults=True):
     """An alert on one route: `held` are the changes that the hold `hold` keeps back, `told` those who know of it.
 
     `step` counts the escalations, `reminders` the reminders; the times are those of the next ones.
@@ -31,7 +31,7 @@ class Leg(Struct, omit_defaults=True):
     remind_ns: int | None = None
 
 
-class Case(Struct, omit_defaults=True):
+class AlertNotificationState(Struct, omit_defaults=True):
     """An alert as far as telling people goes: `item` is its last change for the worse.
 
     `pending` are changes that nobody has been told of, since the alert is muted. `known` says that somebody is told of
@@ -47,7 +47,7 @@ class Case(Struct, omit_defaults=True):
     shelved_until_ns: int | None = None
     mute: Mute | None = None
     pending: tuple[Item, ...] = ()
-    legs: dict[str, Leg] = {}
+    legs: dict[str, RouteState] = {}
 
 
 class Hold(Struct, omit_defaults=True):
@@ -81,7 +81,7 @@ class Clock(Struct, omit_defaults=True):
 
 
 RECORDS: dict[str, type[Struct]] = {
-    "case": Case,
+    "case": AlertNotificationState,
     "hold": Hold,
     "traffic": Traffic,
     "flaps": Flaps,
@@ -91,7 +91,7 @@ RECORDS: dict[str, type[Struct]] = {
 }
 
 
-class Book:
+class PlannerState:
     """Records by kind and key. What has been touched since the last `changes` is what must be stored."""
 
     def __init__(self) -> None:
@@ -140,7 +140,7 @@ class Book:
         return found
 
 
-def shift(book: Book, by_ns: int) -> None:
+def shift(book: PlannerState, by_ns: int) -> None:
     """Move the times of everything that waits."""
     for key, hold in book.all(Hold):
         hold.due_ns, hold.since_ns = hold.due_ns + by_ns, hold.since_ns + by_ns
@@ -152,7 +152,7 @@ def shift(book: Book, by_ns: int) -> None:
     for key, flaps in book.all(Flaps):
         flaps.times = [time + by_ns for time in flaps.times]
         book.put(key, flaps)
-    for key, case in book.all(Case):
+    for key, case in book.all(AlertNotificationState):
         for leg in case.legs.values():
             leg.escalate_ns = None if leg.escalate_ns is None else leg.escalate_ns + by_ns
             leg.remind_ns = None if leg.remind_ns is None else leg.remind_ns + by_ns

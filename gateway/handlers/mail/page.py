@@ -11,7 +11,7 @@ from typing import NamedTuple
 from gateway.domain.notification.model import Notification
 from gateway.handlers.text import wording
 
-_PAGE = Template(Path(__file__).with_name("mail_page.html").read_text(encoding="utf-8"))
+_PAGE = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
 _COLOURS = {"warning": "#b45309", "critical": "#b42318", "cleared": "#067647", "test": "#1d4ed8"}
 _QUIET = "#475467"
 _CELL = (

@@ -39,7 +39,7 @@ _LEADS: dict[NotificationKind, str] = {
     "test": "This is a TEST. No machine is affected and there is nothing to do.",
 }
 
-Told = Notification | Item
+Subject = Notification | Item
 """What is told of one alert: a message of its own, or an item of one."""
 
 
@@ -88,7 +88,7 @@ def label(notification: Notification) -> str:
     return notification.severity.upper() + (f" ({remark})" if remark else "")
 
 
-def subject(told: Told) -> str:
+def subject(told: Subject) -> str:
     """Return what it is about: machine and sensor, or the gateway, of which the reason says what."""
     if isinstance(told, Notification):
         if told.kind in {"notice", "test"} or told.alert_kind == "gateway":
@@ -110,19 +110,19 @@ def lead(notification: Notification, zone: tzinfo) -> str:
     return _LEADS[notification.kind].format(opened=opened, count=notification.count)
 
 
-def ratio(told: Told) -> str:
+def ratio(told: Subject) -> str:
     """Return the level in units of its baseline, or nothing for what is not about a level."""
     if told.ratio is None or not _is_about_level(told):
         return ""
     return f"{told.ratio:.1f} × baseline" if told.ratio < 1000 else "over 1000 × baseline"  # noqa: PLR2004 - beyond, it is a fault of the sensor
 
 
-def level(told: Told) -> str:
+def level(told: Subject) -> str:
     """Return the level with its unit, or nothing for what is not about a level."""
     return _quantity(told.level, told) if _is_about_level(told) else ""
 
 
-def baseline(told: Told) -> str:
+def baseline(told: Subject) -> str:
     """Return the baseline with its unit, or nothing for what is not about a level."""
     return _quantity(told.baseline, told) if _is_about_level(told) else ""
 
@@ -209,7 +209,7 @@ def safe_url(url: str) -> str:
     return url if usable else ""
 
 
-def _what(told: Told, now_ns: int, zone: tzinfo) -> str:
+def _what(told: Subject, now_ns: int, zone: tzinfo) -> str:
     """Return what is wrong, how much, and since when."""
     since = "" if told.kind == "cleared" else f", since {short_moment(told.opened_ns, now_ns, zone)}"
     return f"{subject(told)}{_measure(told)}{since}"
@@ -219,7 +219,7 @@ def _state(item: Item) -> str:
     return " (over)" if item.over or item.kind == "cleared" else " (escalated)" if item.kind == "escalated" else ""
 
 
-def _site(told: Told) -> str:
+def _site(told: Subject) -> str:
     return ", ".join(filter(None, (one_line(told.site), one_line(told.area))))
 
 
@@ -227,16 +227,16 @@ def _gateway(notification: Notification) -> str:
     return f"Gateway {one_line(notification.gateway_id, LONGEST_NAME)}"
 
 
-def _is_about_level(told: Told) -> bool:
+def _is_about_level(told: Subject) -> bool:
     several = isinstance(told, Notification) and bool(told.grouped)
     return told.alert_kind == "machine" and told.kind not in {"notice", "test"} and not several
 
 
-def _quantity(value: float | None, told: Told) -> str:
+def _quantity(value: float | None, told: Subject) -> str:
     return "" if value is None else f"{number(value)} {one_line(told.unit, 20)}".rstrip()
 
 
-def _measure(told: Told) -> str:
+def _measure(told: Subject) -> str:
     known = ratio(told) or level(told)
     if known:
         return f" at {known}"

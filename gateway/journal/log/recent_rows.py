@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gateway.domain.engine.event_log import Entry, Step, StoredReading
-from gateway.domain.engine.unit_of_work import Batch, ReadingRow
+from gateway.domain.engine.event_log import EventRecord, LogSlice, StoredReading
+from gateway.domain.engine.unit_of_work import ReadingRow, UnitOfWork
 
 MAX_BYTES = 6 * 1024 * 1024
 """What is kept at most: a tenth of a second at the highest rate, and more at any other."""
@@ -38,7 +38,7 @@ class _Chunk(Struct):
     recorded_ns: int
     size: int
     rows: list[ReadingRow]
-    facts: list[tuple[Entry, bytes]]
+    facts: list[tuple[EventRecord, bytes]]
     readings: list[StoredReading] | None = None
 
 
@@ -50,7 +50,7 @@ class Tail:
         self._chunks: deque[_Chunk] = deque()
         self._size = 0
 
-    def add(self, batch: Batch) -> None:
+    def add(self, batch: UnitOfWork) -> None:
         """Take in what has been written; a gap before it, as another transaction leaves, ends what was kept so far.
 
         No move of a sensor is kept: who comes past it reads the file, and with that where every sensor is.
@@ -62,7 +62,7 @@ class Tail:
         if batch.is_move:
             return
         size = batch.size + ROW_BYTES * (len(batch.readings) + len(batch.facts))
-        facts = [(Entry(seq, fact, batch.recorded_ns), _JSON.encode(fact.data)) for seq, fact in batch.facts]
+        facts = [(EventRecord(seq, fact, batch.recorded_ns), _JSON.encode(fact.data)) for seq, fact in batch.facts]
         last = batch.next_seq - 1
         self._chunks.append(_Chunk(batch.first_seq, last, batch.recorded_ns, size, batch.readings, facts))
         self._size += size
@@ -76,12 +76,12 @@ class Tail:
         self._chunks.clear()
         self._size = 0
 
-    def step(self, after: int, limit: int, *, readings: bool) -> Step | None:
+    def step(self, after: int, limit: int, *, readings: bool) -> LogSlice | None:
         """Return what follows `after` as `Reader.step` does; None if it is not here."""
         if not self._chunks or not self._chunks[0].first <= after + 1 <= self._chunks[-1].last:
             return None
         found: list[StoredReading] = []
-        entries: list[Entry] = []
+        entries: list[EventRecord] = []
         until = after
         for chunk in self._chunks:
             if chunk.last <= after:
@@ -100,7 +100,7 @@ class Tail:
             until = end
             if end < chunk.last:
                 break
-        return Step(found, entries, until) if until > after else None
+        return LogSlice(found, entries, until) if until > after else None
 
     def _readings(self, chunk: _Chunk) -> list[StoredReading] | None:
         if chunk.readings is None:
@@ -116,6 +116,6 @@ class Tail:
         return chunk.readings
 
 
-def _as_read(entry: Entry, data: bytes) -> Entry:
+def _as_read(entry: EventRecord, data: bytes) -> EventRecord:
     """Return a fact as it comes out of the file, with lists for tuples and words for enums."""
     return replace(entry, fact=replace(entry.fact, data=msgspec.json.decode(data)))

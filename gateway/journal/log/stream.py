@@ -14,8 +14,8 @@ import msgspec
 import structlog
 
 from gateway.domain.detection.state import Sensor
-from gateway.domain.engine.event_log import Step
-from gateway.domain.engine.unit_of_work import Batch
+from gateway.domain.engine.event_log import LogSlice
+from gateway.domain.engine.unit_of_work import UnitOfWork
 from gateway.errors import JournalError, JournalUnavailableError
 from gateway.journal.log.recent_rows import Tail
 from gateway.journal.queries.reader import Reader
@@ -39,7 +39,7 @@ class Stream:
         self._tail = Tail(self._reader.name)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal-reader")
         self._last = journal.next_seq - 1
-        self._written: deque[Batch] = deque()
+        self._written: deque[UnitOfWork] = deque()
         journal.on_written = self._written.append
         self._news = asyncio.Event()
         self._is_readable = True
@@ -91,10 +91,10 @@ class Stream:
         self._is_readable = True
         return found
 
-    async def step(self, after: int, limit: int, *, readings: bool) -> Step:
+    async def step(self, after: int, limit: int, *, readings: bool) -> LogSlice:
         """Return what follows `after`."""
         if not readings and self._journal.last_fact <= after:  # as after most batches: nobody need look
-            return Step([], [], self._last)
+            return LogSlice([], [], self._last)
         kept = self._tail.step(after, limit, readings=readings)
         if kept is not None:
             return kept

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from gateway.domain.model.events import Fact
+from gateway.domain.model.events import DomainEvent
 from gateway.domain.notification.outbox import OutboxItem, OutboxState, Planning
 from gateway.domain.notification.silences import Silence
 from gateway.journal.log.stream import Stream
@@ -42,7 +42,7 @@ class Outbox:
         state: OutboxState,
         due_ns: int,
         said: str,
-        facts: Sequence[Fact],
+        facts: Sequence[DomainEvent],
         instead: Sequence[OutboxItem] = (),
     ) -> None:
         """Write what became of an attempt, and what is to be sent instead."""

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from gateway.domain.model.events import Fact
+from gateway.domain.model.events import DomainEvent
 from gateway.domain.notification.model import FAILED, Notification, Withdrawal, Withheld, fact_of
 from gateway.domain.notification.outbox import OutboxItem, OutboxState, Planning
 from gateway.domain.notification.silences import Silence
@@ -55,7 +55,7 @@ class Messages:
         """Return what a statement of queries.sql gives."""
         return self._journal.all(query, *values)
 
-    def write_silence(self, silence: Silence, fact: Fact, now_ns: int) -> None:
+    def write_silence(self, silence: Silence, fact: DomainEvent, now_ns: int) -> None:
         """Keep a silence, new or ended, with the fact that says so."""
         journal = self._journal
         with journal.appending(now_ns) as facts:
@@ -69,7 +69,7 @@ class Messages:
         return _item(rows[0]) if rows else None
 
     def settle(
-        self, item: OutboxItem, outcome: Outcome, facts: Sequence[Fact], instead: Sequence[OutboxItem] = ()
+        self, item: OutboxItem, outcome: Outcome, facts: Sequence[DomainEvent], instead: Sequence[OutboxItem] = ()
     ) -> None:
         """Write what became of an attempt, with the facts that say so, and what is to be sent instead."""
         journal = self._journal
@@ -132,7 +132,7 @@ class Messages:
         self._journal.many("insert_outbox", rows)
         self._journal.many("insert_told", told)
 
-    def _withdraw(self, withdrawals: Iterable[Withdrawal]) -> Iterable[Fact]:
+    def _withdraw(self, withdrawals: Iterable[Withdrawal]) -> Iterable[DomainEvent]:
         for one in withdrawals:
             said = f"withdrawn: {one.reason}"
             kinds = JSON.encode(one.kinds).decode()

@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Any
 
 from gateway.domain.alerting.alert import ALERT_FACTS, UNSHELVED
-from gateway.domain.engine.event_log import Entry
+from gateway.domain.engine.event_log import EventRecord
 from gateway.domain.model.timefmt import rfc3339
 from gateway.domain.notification.model import DEFERRED, SUPPRESSED
 from gateway.journal.queries.reader import Reader
@@ -56,7 +56,7 @@ def _by_change(reader: Reader, alert_id: str) -> dict[str, dict[str, Any]]:
     return dict(zip(changes, _history(reader, alert_id, entries), strict=True))
 
 
-def _history(reader: Reader, alert_id: str, entries: Sequence[Entry]) -> list[dict[str, Any]]:
+def _history(reader: Reader, alert_id: str, entries: Sequence[EventRecord]) -> list[dict[str, Any]]:
     """Return the changes of an alert, each with the messages and decisions that followed from it.
 
     A message tells of the change that made the alert as it is; what follows once it is off the shelf follows from that.
@@ -80,13 +80,13 @@ def _history(reader: Reader, alert_id: str, entries: Sequence[Entry]) -> list[di
     return [_change(entry, told[entry.fact.id], untold[entry.fact.id]) for entry in changes]
 
 
-def _untold(entry: Entry) -> dict[str, Any]:
+def _untold(entry: EventRecord) -> dict[str, Any]:
     data = entry.fact.data
     names = {"handler": data["handler"], "by": data["by"], "why": data["reason"], "until": data["until"]}
     return {**names, "state": _DECISIONS[entry.fact.type]}
 
 
-def _change(entry: Entry, told: list[dict[str, Any]], untold: list[dict[str, Any]]) -> dict[str, Any]:
+def _change(entry: EventRecord, told: list[dict[str, Any]], untold: list[dict[str, Any]]) -> dict[str, Any]:
     fact = entry.fact
     return {
         "at": rfc3339(fact.time_ns),
@@ -117,7 +117,7 @@ def _message(*row: Any) -> dict[str, Any]:
     }
 
 
-def _decision(entry: Entry) -> dict[str, Any]:
+def _decision(entry: EventRecord) -> dict[str, Any]:
     data = entry.fact.data
     return {
         "at": rfc3339(entry.recorded_ns),

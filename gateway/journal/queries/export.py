@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from gateway.domain.engine.event_log import Entry, StoredReading
+from gateway.domain.engine.event_log import EventRecord, StoredReading
 from gateway.journal.queries.reader import Reader
 
 _PAGE = 5000
@@ -39,7 +39,7 @@ def readings(reader: Reader, wanted: Wanted) -> Iterator[tuple[int, list[StoredR
         yield after, [item for item in page if wanted.holds(item.sensor_id, item.time_ns)]
 
 
-def facts(reader: Reader, wanted: Wanted) -> Iterator[tuple[int, list[Entry]]]:
+def facts(reader: Reader, wanted: Wanted) -> Iterator[tuple[int, list[EventRecord]]]:
     """Yield (how far the search has come in the journal, facts) until there are no more."""
     after, last = 0, reader.last_seq()
     while after < last:

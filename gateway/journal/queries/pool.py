@@ -20,7 +20,7 @@ LONGEST = 3.0
 """Seconds that one question may take."""
 
 
-class Questions:
+class QueryPool:
     """A reader for the page and the API."""
 
     def __init__(self, path: Path, longest: float = LONGEST) -> None:

@@ -15,9 +15,9 @@ from gateway.domain.alerting.alert import Alert
 from gateway.domain.detection.baseline_events import CHANGES
 from gateway.domain.detection.limits import Limits
 from gateway.domain.detection.state import Sensor
-from gateway.domain.engine.event_log import Entry, Step, StoredReading
-from gateway.domain.model.assets import Place, place_of
-from gateway.domain.model.events import Fact
+from gateway.domain.engine.event_log import EventRecord, LogSlice, StoredReading
+from gateway.domain.model.assets import AssetPath, asset_of
+from gateway.domain.model.events import DomainEvent
 from gateway.errors import GatewayError
 from gateway.journal.sqlite.codec import REGISTRY_SEQ, SNAPSHOT_SEQ, KnownSensor, decode_state, decode_tags
 from gateway.journal.sqlite.connection import load_queries, open_for_reading
@@ -78,7 +78,7 @@ class Reader:
         """Return the highest sequence number there is."""
         return self._number("last_seq")
 
-    def step(self, after: int, limit: int, *, readings: bool = True, known: int = 0) -> Step:
+    def step(self, after: int, limit: int, *, readings: bool = True, known: int = 0) -> LogSlice:
         """Return what follows `after`, at most `limit` readings and `limit` facts, both complete up to `until`.
 
         The readings are bounded in bytes as well: an event may be a thousand times as large as most are. Everything up
@@ -95,7 +95,7 @@ class Reader:
         if len(facts) == limit:
             until = facts[-1][0]
         kept = [self._reading(row) for row in found if row[0] <= until]
-        return Step(kept, [_entry(row) for row in facts], until)
+        return LogSlice(kept, [_entry(row) for row in facts], until)
 
     def sensors(self) -> list[KnownSensor]:
         """Return the registry, in the order in which the sensors were first seen."""
@@ -134,11 +134,11 @@ class Reader:
         found = [msgspec.json.decode(alert, type=Alert) for (alert,) in rows]
         return next((alert for alert in found if alert.id == alert_id), None)
 
-    def alert_events(self, alert_id: str) -> list[Entry]:
+    def alert_events(self, alert_id: str) -> list[EventRecord]:
         """Return the facts about an alert, oldest first."""
         return [_entry(row) for row in self._db.execute(self._sql["events_of_subject"], (alert_id,))]
 
-    def alert_changes(self, sensor_id: str | None, limit: int) -> list[Entry]:
+    def alert_changes(self, sensor_id: str | None, limit: int) -> list[EventRecord]:
         """Return the newest changes of all alerts, or of a sensor's, the newest first."""
         return [_entry(row) for row in self._db.execute(self._sql["alert_changes"], (sensor_id, limit))]
 
@@ -153,7 +153,7 @@ class Reader:
         key = self._db.execute(self._sql["reading_with_id"], (event_id,)).fetchone()
         return None if key is None else self._with_key(key, event_id)
 
-    def reading_behind(self, fact: Fact) -> StoredReading | None:
+    def reading_behind(self, fact: DomainEvent) -> StoredReading | None:
         """Return the reading that a fact about its sensor followed from, or None; quick, unlike `find_reading`."""
         self._look_for_moves()  # who follows facts alone has not come past them
         event_id, sensor = fact.causation_id, self._key(fact.subject)
@@ -172,11 +172,11 @@ class Reader:
         found = self.rows("ids_that_begin", text) or self.rows("readings_that_begin", text)
         return [id_ for (id_,) in found]
 
-    def entries_with_id(self, event_id: str) -> list[Entry]:
+    def entries_with_id(self, event_id: str) -> list[EventRecord]:
         """Return the facts with an id: one, or none."""
         return [_entry(row) for row in self._db.execute(self._sql["events_with_id"], (event_id,))]
 
-    def entries_caused_by(self, event_id: str, limit: int) -> list[Entry]:
+    def entries_caused_by(self, event_id: str, limit: int) -> list[EventRecord]:
         """Return what followed directly from an event, the first ones first."""
         return [_entry(row) for row in self._db.execute(self._sql["events_caused_by"], (event_id, limit))]
 
@@ -191,7 +191,7 @@ class Reader:
         rows = self._db.execute(self._sql["dead_letters_that_mention"], (text, limit))
         return [dict(zip(names, row, strict=True)) for row in rows]
 
-    def baseline_facts(self, sensor_id: str | None = None) -> list[Fact]:
+    def baseline_facts(self, sensor_id: str | None = None) -> list[DomainEvent]:
         """Return what was ever learned, set or wanted learned anew, of a sensor or of all, oldest first."""
         entries = (entry for type_ in CHANGES for entry in self.entries(sensor_id, type_, None, None, -1))
         return [entry.fact for entry in sorted(entries, key=attrgetter("seq"))]
@@ -317,12 +317,12 @@ class Reader:
         row = self._db.execute("SELECT state FROM detector WHERE sensor = ?", (self._key(sensor_id),)).fetchone()
         return decode_state(row[0]).limits if row else None
 
-    def place(self, sensor_id: str) -> Place:
+    def place(self, sensor_id: str) -> AssetPath:
         """Return the site, area and machine of a sensor; empty where they are not known."""
         self._look_for_moves()
         self._read_names(after=self._newest_sensor)
         _, tags = self._sensors.get(self._key(sensor_id), ("", {}))
-        return place_of(tags)
+        return asset_of(tags)
 
     def last_readings(self, after: int = 0, until: int = _ALL) -> dict[int, StoredReading]:
         """Return sensor key -> its newest reading, for the keys after < key <= until.
@@ -342,7 +342,7 @@ class Reader:
 
     def entries(
         self, subject: str | None, type_: str | None, since_ns: int | None, until_ns: int | None, limit: int
-    ) -> Iterator[Entry]:
+    ) -> Iterator[EventRecord]:
         """Yield the newest `limit` facts with since <= time < until, the newest first."""
         where, values = ["1"], []
         for column, value in (("subject", subject), ("type", type_)):
@@ -424,6 +424,8 @@ class Reader:
         return StoredReading(seq, time, sensor_id, tags, level, baseline, flags, event_id, received, body)
 
 
-def _entry(row: tuple[Any, ...]) -> Entry:
+def _entry(row: tuple[Any, ...]) -> EventRecord:
     seq, id_, type_, time, recorded, subject, correlation, causation, data = row
-    return Entry(seq, Fact(id_, type_, time, subject, correlation, causation, msgspec.json.decode(data)), recorded)
+    return EventRecord(
+        seq, DomainEvent(id_, type_, time, subject, correlation, causation, msgspec.json.decode(data)), recorded
+    )

@@ -8,9 +8,9 @@ from typing import Any
 
 from gateway.domain.alerting.alert import ALERT_FACTS, RAISED
 from gateway.domain.detection.baseline_events import BASELINE_LEARNED
-from gateway.domain.engine.event_log import Entry, StoredReading
+from gateway.domain.engine.event_log import EventRecord, StoredReading
 from gateway.domain.inputs.traceparent import is_valid
-from gateway.domain.model.events import Fact
+from gateway.domain.model.events import DomainEvent
 from gateway.domain.model.reading import FLAG_NAMES, Flag
 from gateway.domain.model.timefmt import rfc3339
 from gateway.domain.notification.model import DEFERRED, FAILED, SENT, SUPPRESSED
@@ -57,7 +57,7 @@ def life_of(reader: Reader, event_id: str) -> dict[str, Any] | None:
     }
 
 
-def traceparent_behind(reader: Reader, fact: Fact) -> str:
+def traceparent_behind(reader: Reader, fact: DomainEvent) -> str:
     """Return the traceparent of the reading that a fact followed from; empty if it has none, or none that is valid."""
     found = _traceparent(reader.reading_behind(fact)) or ""
     return found if is_valid(found) else ""
@@ -101,7 +101,7 @@ def _stored(reading: StoredReading) -> Line:
     return _line("stored", None, what, seq=reading.seq, flags=flags, countsAt=rfc3339(reading.time_ns))
 
 
-def _evaluated(reader: Reader, reading: StoredReading, caused: list[Entry]) -> Line:
+def _evaluated(reader: Reader, reading: StoredReading, caused: list[EventRecord]) -> Line:
     """Say what a reading was compared with and what came of it."""
     baseline = _baseline(reader, reading)
     for flag, why in _NOT_JUDGED.items():
@@ -129,7 +129,7 @@ def _baseline(reader: Reader, reading: StoredReading) -> dict[str, Any] | None:
     return {"level": reading.baseline, "source": source, "version": None}
 
 
-def _of_fact(reader: Reader, entry: Entry) -> Iterator[Line]:
+def _of_fact(reader: Reader, entry: EventRecord) -> Iterator[Line]:
     """Yield a fact, who was told of it, and what followed from it; of an alert that it raises all later changes."""
     fact = entry.fact
     yield from _told(reader, entry)
@@ -142,7 +142,7 @@ def _of_fact(reader: Reader, entry: Entry) -> Iterator[Line]:
                 yield from _told(reader, later)
 
 
-def _told(reader: Reader, entry: Entry) -> Iterator[Line]:
+def _told(reader: Reader, entry: EventRecord) -> Iterator[Line]:
     """Yield a fact, who was told of it with what outcome, and who was not and why."""
     fact = entry.fact
     data = fact.data
@@ -157,7 +157,7 @@ def _told(reader: Reader, entry: Entry) -> Iterator[Line]:
     yield from (_withheld(each) for each in followers if each.type in _WITHHELD)
 
 
-def _withheld(fact: Fact) -> Line:
+def _withheld(fact: DomainEvent) -> Line:
     """Return the decision not to tell somebody, or not yet."""
     data = fact.data
     what = (

@@ -9,7 +9,7 @@ from sys import intern
 import msgspec
 
 from gateway.domain.detection.state import SensorState
-from gateway.domain.model.assets import Place
+from gateway.domain.model.assets import AssetPath
 
 SNAPSHOT_SEQ = "snapshot_seq"
 """The note that says up to where the states in the journal go."""
@@ -79,12 +79,12 @@ def decode_state(encoded: bytes | None) -> SensorState:
     return state
 
 
-def encode_machines(machines: Mapping[Place, str]) -> str:
+def encode_machines(machines: Mapping[AssetPath, str]) -> str:
     """Return machines' operating states as text."""
     return msgspec.json.encode([[*place, state] for place, state in machines.items()]).decode()
 
 
-def decode_machines(encoded: str | None) -> dict[Place, str]:
+def decode_machines(encoded: str | None) -> dict[AssetPath, str]:
     """Return machines' operating states from text; None knows of none."""
     rows = msgspec.json.decode(encoded or "[]", type=list[tuple[str, str, str, str]])
     return {(site, area, machine): state for site, area, machine, state in rows}

@@ -16,10 +16,10 @@ import structlog
 
 from gateway.domain.alerting.alert import ALERT_FACTS, Alert
 from gateway.domain.detection.state import Sensor
-from gateway.domain.engine.checkpoint import Saved
-from gateway.domain.engine.unit_of_work import Batch, ReadingRow
-from gateway.domain.model.assets import Place
-from gateway.domain.model.events import Fact, Message
+from gateway.domain.engine.checkpoint import Checkpoint
+from gateway.domain.engine.unit_of_work import ReadingRow, UnitOfWork
+from gateway.domain.model.assets import AssetPath
+from gateway.domain.model.events import DomainEvent, Message
 from gateway.errors import JournalError, JournalUnavailableError
 from gateway.journal.sqlite.codec import (
     MACHINES,
@@ -70,7 +70,7 @@ class Journal:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self.next_seq: int = self._one("last_seq")[0] + 1
         self.last_fact = self.next_seq - 1
-        self.on_written: Callable[[Batch], None] = lambda _: None
+        self.on_written: Callable[[UnitOfWork], None] = lambda _: None
 
     @property
     def is_in_place(self) -> bool:
@@ -98,7 +98,7 @@ class Journal:
             suspicion(self._path).touch()
             log.error("the journal seems to be damaged; the next start sets it aside", path=str(self._path))
 
-    def write(self, batch: Batch) -> None:
+    def write(self, batch: UnitOfWork) -> None:
         """Write a batch in one transaction. Raises JournalUnavailableError and has then written nothing."""
         with self.transaction():
             if batch.sensors:
@@ -171,10 +171,10 @@ class Journal:
         """Return every alert that has cleared and is still shelved."""
         return [msgspec.json.decode(alert, type=Alert) for (alert,) in self._db.execute(self._sql["shelved_alerts"])]
 
-    def saved(self, look_back: int) -> Saved:
+    def saved(self, look_back: int) -> Checkpoint:
         """Return what a start takes up: the last snapshot, what came since, and so many readings before it."""
         seq = self._snapshot_seq()
-        return Saved(
+        return Checkpoint(
             self.sensors(),
             [*self.open_alerts(), *self.shelved_alerts()],
             self._db.execute(self._sql["replay"], (seq,)),
@@ -206,7 +206,7 @@ class Journal:
         rows.close()
         return found
 
-    def save_detector(self, sensors: Iterable[Sensor], machines: Mapping[Place, str], seq: int) -> None:
+    def save_detector(self, sensors: Iterable[Sensor], machines: Mapping[AssetPath, str], seq: int) -> None:
         """Save the state of `sensors`, and those of all machines, as they are after `seq`."""
         with self.transaction():
             self.many("upsert_detector", ((sensor.key, encode_state(sensor.state)) for sensor in sensors))
@@ -264,20 +264,20 @@ class Journal:
         return (pages - free) * size  # type: ignore[no-any-return] # numbers, by SQLite's documentation
 
     @contextmanager
-    def appending(self, recorded_ns: int) -> Iterator[list[Fact]]:
+    def appending(self, recorded_ns: int) -> Iterator[list[DomainEvent]]:
         """Write all of the block and the facts that are put into the list, or nothing; raises as `transaction`."""
-        batch, facts = Batch(next_seq=self.next_seq, recorded_ns=recorded_ns), list[Fact]()
+        batch, facts = UnitOfWork(next_seq=self.next_seq, recorded_ns=recorded_ns), list[DomainEvent]()
         with self.transaction():
             yield facts
             batch.facts = [(batch.take_seq(), fact) for fact in facts]
             self._insert_facts(batch)
         self._written(batch)
 
-    def _written(self, batch: Batch) -> None:
+    def _written(self, batch: UnitOfWork) -> None:
         self.next_seq = batch.next_seq
         self.on_written(batch)
 
-    def _insert_facts(self, batch: Batch) -> None:
+    def _insert_facts(self, batch: UnitOfWork) -> None:
         for seq, fact in batch.facts:
             self.last_fact = seq  # too soon, should the transaction fail, only makes somebody look in vain
             self._db.execute(

@@ -11,7 +11,7 @@ from gateway.backtest.running import Outcome, run
 from gateway.domain.alerting.liveness import Reception
 from gateway.domain.detection.rules import DAY_NS, Rules
 from gateway.domain.detection.timeline import Clocks
-from gateway.domain.model.events import Fact, Message
+from gateway.domain.model.events import DomainEvent, Message
 from tests.readings import NOON_NS, SECOND, Plant, plant, reading
 
 RULES = Rules(learning_readings=5, learning_ns=0, settling_ns=0, silent_after_ns=60 * SECOND)
@@ -73,7 +73,7 @@ def test_other_rules_lead_to_other_alerts(here: Plant) -> None:
 def test_a_span_begins_with_the_state_that_the_machine_was_in(here: Plant) -> None:
     with here.reader() as reader:
         span = list(read_journal(reader, NOON_NS + 32 * SECOND, NOON_NS + 34 * SECOND))
-    assert [each.data["state"] if isinstance(each, Fact) else each.row for each in span] == ["stopped", 0, 1]
+    assert [each.data["state"] if isinstance(each, DomainEvent) else each.row for each in span] == ["stopped", 0, 1]
     assert again(here, Rules(baseline=4.0), since=32, until=34).alerts == []
 
 

@@ -8,7 +8,7 @@ from gateway.domain.alerting.liveness import time_passed
 from gateway.domain.detection.baseline_events import BASELINE_RELEARN, BASELINE_SET
 from gateway.domain.detection.rules import DAY_NS, Rules
 from gateway.domain.detection.timeline import Clocks
-from gateway.domain.model.events import Fact
+from gateway.domain.model.events import DomainEvent
 from gateway.domain.model.reading import ReadingData, VibrationRecorded
 from tests.readings import FIXED, NOON, NOON_NS, SECOND
 
@@ -71,7 +71,7 @@ def test_readings_that_waited_are_judged_when_their_sensor_falls_silent() -> Non
 
 
 def test_a_history_with_facts_of_its_own_is_not_watched() -> None:
-    history: list[Recorded | Fact] = [*readings(range(10))]
+    history: list[Recorded | DomainEvent] = [*readings(range(10))]
     silence = time_passed("silence", "VB-1", NOON_NS + 20 * MINUTE, {"forNs": 11 * MINUTE, "allowedNs": 5 * MINUTE})
     outcome = run([*history, silence], lambda _: FIXED, CLOCKS, watch=False)
     assert silences(outcome) == [("VB-1", 20, None)]
@@ -80,17 +80,19 @@ def test_a_history_with_facts_of_its_own_is_not_watched() -> None:
 
 def test_what_people_set_holds_from_then_on() -> None:
     rules = Rules(on_readings=3, learning_readings=1000)
-    given = Fact("1", BASELINE_SET, NOON_NS, "VB-1", "1", "1", SET)
+    given = DomainEvent("1", BASELINE_SET, NOON_NS, "VB-1", "1", "1", SET)
     history = list(readings(range(10), level=12.0))
     assert run(history, lambda _: rules, CLOCKS).alerts == []
     outcome = run([*history[:2], given, *history[2:]], lambda _: rules, CLOCKS)
     assert [(entry.severity, entry.row) for entry in outcome.alerts] == [("critical", 4)]
-    again = Fact("2", BASELINE_RELEARN, NOON_NS, "VB-1", "2", "2", {"sensorId": "VB-1", "state": None, "by": "Ada"})
+    again = DomainEvent(
+        "2", BASELINE_RELEARN, NOON_NS, "VB-1", "2", "2", {"sensorId": "VB-1", "state": None, "by": "Ada"}
+    )
     assert run([*history[:2], given, *history[2:4], again, *history[4:]], lambda _: rules, CLOCKS).alerts == []
 
 
 def test_what_people_did_to_a_sensor_that_is_not_in_the_history_changes_nothing() -> None:
-    given = Fact("1", BASELINE_SET, NOON_NS, "VB-9", "1", "1", SET | {"sensorId": "VB-9"})
+    given = DomainEvent("1", BASELINE_SET, NOON_NS, "VB-9", "1", "1", SET | {"sensorId": "VB-9"})
     outcome = run([given, *readings(range(3))], lambda _: FIXED, CLOCKS)
     assert (list(outcome.sensors), outcome.alerts) == (["VB-1"], [])
 

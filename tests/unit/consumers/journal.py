@@ -8,8 +8,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from gateway.domain.engine.event_log import Entry, Step, StoredReading
-from gateway.domain.model.events import Fact
+from gateway.domain.engine.event_log import EventRecord, LogSlice, StoredReading
+from gateway.domain.model.events import DomainEvent
 from gateway.domain.notification.model import Withdrawal, Withheld, fact_of
 from gateway.domain.notification.outbox import OutboxItem, OutboxState, Planning
 from gateway.domain.notification.silences import Silence
@@ -30,11 +30,11 @@ class MemoryJournal:
     """`full` makes so many of the next writes fail."""
 
     readings: list[StoredReading] = field(default_factory=list)
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[EventRecord] = field(default_factory=list)
     cursors: dict[str, int] = field(default_factory=dict)
     saves: list[int] = field(default_factory=list)
     rows: dict[str, Row] = field(default_factory=dict)
-    facts: list[Fact] = field(default_factory=list)
+    facts: list[DomainEvent] = field(default_factory=list)
     records: dict[tuple[str, str], bytes] = field(default_factory=dict)
     full: int = 0
 
@@ -45,19 +45,19 @@ class MemoryJournal:
     def last_seq(self) -> int:
         return len(self.readings) + len(self.entries)
 
-    def add(self, *items: StoredReading | Entry) -> None:
+    def add(self, *items: StoredReading | EventRecord) -> None:
         """Append readings and facts; they get the next sequence numbers."""
         for item in items:
             placed: Any = replace(item, seq=self.last_seq + 1)
-            (self.entries if isinstance(item, Entry) else self.readings).append(placed)
+            (self.entries if isinstance(item, EventRecord) else self.readings).append(placed)
         self._news.set()
         self._news = asyncio.Event()
 
-    async def step(self, after: int, limit: int, *, readings: bool) -> Step:
+    async def step(self, after: int, limit: int, *, readings: bool) -> LogSlice:
         numbers = sorted([*(row.seq for row in self.readings if readings), *(entry.seq for entry in self.entries)])
         found = [seq for seq in numbers if seq > after][:limit]
         until = found[-1] if len(found) == limit else self.last_seq
-        return Step(
+        return LogSlice(
             [row for row in self.readings if readings and after < row.seq <= until],
             [entry for entry in self.entries if after < entry.seq <= until],
             until,
@@ -86,7 +86,7 @@ class MemoryJournal:
                 self.records[kind, key] = record
         self.cursors[consumer] = seq
         self.facts += facts
-        self.add(*(Entry(0, fact, planning.time_ns) for fact in facts))
+        self.add(*(EventRecord(0, fact, planning.time_ns) for fact in facts))
 
     async def remembered(self) -> tuple[list[tuple[str, str, bytes]], list[Silence]]:
         return [(kind, key, record) for (kind, key), record in self.records.items()], []
@@ -95,7 +95,7 @@ class MemoryJournal:
         for item in items:
             self.rows.setdefault(item.id, Row(item))
 
-    def _withdraw(self, one: Withdrawal) -> Iterator[Fact]:
+    def _withdraw(self, one: Withdrawal) -> Iterator[DomainEvent]:
         for row in self.rows.values():
             told = row.item.notification
             if row.state == "pending" and told.alert_id == one.item.alert_id and told.kind in one.kinds:
@@ -136,7 +136,7 @@ class MemoryJournal:
         state: OutboxState,
         due_ns: int,
         said: str,
-        facts: Sequence[Fact],
+        facts: Sequence[DomainEvent],
         instead: Sequence[OutboxItem] = (),
     ) -> None:
         self._write()

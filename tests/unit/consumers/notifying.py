@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from gateway.api import Handler
 from gateway.consumers.delivery import Notifier
-from gateway.domain.engine.event_log import Entry
+from gateway.domain.engine.event_log import EventRecord
 from gateway.domain.notification.model import Notification
 from gateway.domain.notification.routing import Route, RouteTable
 from tests.plant import alert_entry, alert_of
@@ -35,16 +35,16 @@ class Scripted:
         return await action() if callable(action) else action
 
 
-def fresh(entry: Entry) -> Entry:
+def fresh(entry: EventRecord) -> EventRecord:
     """Return an entry that was recorded just now."""
     return replace(entry, recorded_ns=time.time_ns())
 
 
-def warning(number: int = 1, **more: Any) -> Entry:
+def warning(number: int = 1, **more: Any) -> EventRecord:
     return fresh(alert_entry(alert_of(number=number, **more)))
 
 
-def critical(number: int = 1) -> Entry:
+def critical(number: int = 1) -> EventRecord:
     return fresh(alert_entry(alert_of(severity="critical", number=number)))
 
 

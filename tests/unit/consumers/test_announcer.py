@@ -5,11 +5,11 @@ from msgspec.structs import replace
 
 from gateway.api import DeliveryError
 from gateway.consumers.mqtt_alerts import Announcer, alert_topic
-from gateway.domain.model.events import Fact
+from gateway.domain.model.events import DomainEvent
 from tests.plant import alert_entry, alert_of, stored
 
 
-async def no_trace(_: Fact) -> str:
+async def no_trace(_: DomainEvent) -> str:
     return ""
 
 
@@ -52,7 +52,7 @@ async def test_an_alert_is_published_as_it_is_listed_with_its_place(broker: Brok
 
 
 async def test_the_trace_of_the_reading_goes_along(broker: Broker) -> None:
-    async def trace_of(fact: Fact) -> str:
+    async def trace_of(fact: DomainEvent) -> str:
         return f"trace of {fact.id}"
 
     await Announcer(broker.publish, trace_of).consume([], [alert_entry(alert_of())])

@@ -14,7 +14,7 @@ from gateway.consumers.delivery import Notifier
 from gateway.consumers.notification_planning import items_of, notification_of
 from gateway.domain.notification.flood import Noise
 from gateway.domain.notification.model import FAILED, Planned
-from gateway.domain.notification.routing import Route, RouteTable, Step
+from gateway.domain.notification.routing import EscalationStep, Route, RouteTable
 from tests.plant import alert_entry, alert_of
 from tests.unit.consumers.journal import MemoryJournal, eventually
 from tests.unit.consumers.notifying import SECOND, Scripted, critical, fresh, running, warning
@@ -56,7 +56,7 @@ class TestInTime:
 
     async def test_nobody_acknowledges_and_the_next_one_is_told(self, journal: MemoryJournal) -> None:
         mail, boss = Scripted(), Scripted()
-        routes = (Route("warning", ("mail",), steps=(Step(SECOND // 20, ("boss",)),)),)
+        routes = (Route("warning", ("mail",), steps=(EscalationStep(SECOND // 20, ("boss",)),)),)
         async with running(journal, routes=routes, mail=mail, boss=boss):
             journal.add(warning())
             await eventually(lambda: boss.sent)
@@ -86,7 +86,7 @@ class TestInstead:
     async def test_what_one_refuses_for_good_is_told_by_the_next(self, journal: MemoryJournal) -> None:
         mail, sms = (Scripted(DeliveryError("550", retry=False)) for _ in range(2))
         boss = Scripted()
-        routes = (Route("warning", ("mail",), fallback="sms", steps=(Step(3600 * SECOND, ("boss",)),)),)
+        routes = (Route("warning", ("mail",), fallback="sms", steps=(EscalationStep(3600 * SECOND, ("boss",)),)),)
         async with running(journal, routes=routes, mail=mail, sms=sms, boss=boss):
             journal.add(warning())
             await eventually(lambda: boss.sent)

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from gateway.api import DeliveryError
 from gateway.consumers import runner as following
 from gateway.consumers.runner import Foreign, follow, watch
-from gateway.domain.engine.event_log import Entry, Step, StoredReading
+from gateway.domain.engine.event_log import EventRecord, LogSlice, StoredReading
 from gateway.errors import JournalError, JournalUnavailableError
 from tests.plant import alert_entry, alert_of, stored
 from tests.unit.consumers.journal import MemoryJournal, eventually
@@ -22,7 +22,7 @@ class Consumer:
         self.calls = 0
         self.seen: list[int] = []
 
-    async def consume(self, readings: Sequence[StoredReading], entries: Sequence[Entry]) -> None:
+    async def consume(self, readings: Sequence[StoredReading], entries: Sequence[EventRecord]) -> None:
         self.calls += 1
         if self.failures:
             raise self.failures.pop(0)
@@ -69,7 +69,7 @@ async def test_everything_is_handed_over_once_and_the_place_is_kept(journal: Mem
 
 async def test_what_somebody_elses_consumer_does_with_a_place_is_its_own_affair(journal: MemoryJournal) -> None:
     class Careless(Consumer):
-        async def consume(self, readings: Sequence[StoredReading], entries: Sequence[Entry]) -> None:
+        async def consume(self, readings: Sequence[StoredReading], entries: Sequence[EventRecord]) -> None:
             await super().consume(readings, entries)
             for reading in readings:
                 reading.tags.clear()
@@ -228,7 +228,7 @@ class Unreadable(MemoryJournal):
 
     failures = 2
 
-    async def step(self, after: int, limit: int, *, readings: bool) -> Step:
+    async def step(self, after: int, limit: int, *, readings: bool) -> LogSlice:
         if self.failures:
             self.failures -= 1
             raise JournalUnavailableError("the journal cannot be read: disk I/O error")

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from gateway.consumers.live_state import POINTS, ROW, SHOWN_ALERTS, SHOWN_SENSORS, TRENDS, Live
-from gateway.domain.model.events import Fact
+from gateway.domain.model.events import DomainEvent
 from gateway.domain.model.reading import Flag
 from tests.plant import KnownSensor, alert_entry, alert_of, place, stored
 
@@ -101,7 +101,7 @@ async def test_a_stale_alert_is_still_open(live: Live) -> None:
 
 async def test_other_facts_change_no_alert(live: Live) -> None:
     entry = alert_entry(alert_of())
-    other = Fact("f", "NotificationSent", 0, "VB-1", "c", "c", entry.fact.data)
+    other = DomainEvent("f", "NotificationSent", 0, "VB-1", "c", "c", entry.fact.data)
     await live.consume([stored()], [type(entry)(1, other, 0)])
     assert state_of(live) == "ok"
 

@@ -3,8 +3,8 @@ from typing import Any
 import msgspec
 
 from gateway.domain.alerting.alert import CLEARED, ESCALATED, RAISED, Alert, Cause, apply, apply_condition, describe
-from gateway.domain.detection.detector import Change, Finding
-from gateway.domain.model.events import Fact, Severity
+from gateway.domain.detection.detector import Finding, Verdict
+from gateway.domain.model.events import DomainEvent, Severity
 
 SECOND = 10**9
 SHOWN = {
@@ -14,14 +14,14 @@ SHOWN = {
 
 
 def changed(
-    alert: Alert | None, change: Change, severity: Severity = "warning", *, number: int = 1, level: float = 8.0
-) -> tuple[Alert, Fact]:
+    alert: Alert | None, change: Verdict, severity: Severity = "warning", *, number: int = 1, level: float = 8.0
+) -> tuple[Alert, DomainEvent]:
     cause = Cause(f"event-{number}", "first", number * SECOND, "VB-1", {"machine": "pump-7"}, "g", "Hall 2")
     return apply(alert, Finding(change, severity, level, 4.0, f"reason {number}"), cause)
 
 
 def test_an_alert_is_raised_with_everything_that_explains_it() -> None:
-    alert, fact = changed(None, Change.RAISE)
+    alert, fact = changed(None, Verdict.RAISE)
     assert (alert.state, alert.severity, alert.kind, alert.sensor_id) == ("active", "warning", "machine", "VB-1")
     assert (alert.opened_ns, alert.opened_by, alert.reason) == (SECOND, "event-1", "reason 1")
     assert (alert.level, alert.baseline, alert.ratio, alert.unit, alert.location) == (8.0, 4.0, 2.0, "g", "Hall 2")
@@ -30,16 +30,16 @@ def test_an_alert_is_raised_with_everything_that_explains_it() -> None:
 
 
 def test_escalating_keeps_its_beginning_and_has_a_new_reason() -> None:
-    first, _ = changed(None, Change.RAISE)
-    alert, fact = changed(first, Change.ESCALATE, "critical", number=2, level=12.0)
+    first, _ = changed(None, Verdict.RAISE)
+    alert, fact = changed(first, Verdict.ESCALATE, "critical", number=2, level=12.0)
     assert (alert.id, alert.opened_ns, alert.opened_by) == (first.id, SECOND, "event-1")
     assert (alert.severity, alert.reason, alert.level, fact.type) == ("critical", "reason 2", 12.0, ESCALATED)
     assert fact.id != first.id
 
 
 def test_clearing_ends_it_and_keeps_why_it_was_raised() -> None:
-    first, _ = changed(None, Change.RAISE)
-    alert, fact = changed(first, Change.CLEAR, number=3, level=4.0)
+    first, _ = changed(None, Verdict.RAISE)
+    alert, fact = changed(first, Verdict.CLEAR, number=3, level=4.0)
     assert (alert.state, alert.cleared_ns, alert.reason) == ("cleared", 3 * SECOND, "reason 1")
     assert (fact.type, fact.data["finding"], fact.data["clearedAt"]) == (
         CLEARED,
@@ -49,30 +49,30 @@ def test_clearing_ends_it_and_keeps_why_it_was_raised() -> None:
 
 
 def test_the_same_change_gives_the_same_alert_and_fact() -> None:
-    assert changed(None, Change.RAISE) == changed(None, Change.RAISE)
+    assert changed(None, Verdict.RAISE) == changed(None, Verdict.RAISE)
 
 
 def test_it_is_shown_with_the_promised_names_and_is_json() -> None:
-    shown = describe(changed(None, Change.RAISE)[0])
+    shown = describe(changed(None, Verdict.RAISE)[0])
     assert set(shown) > SHOWN
     assert shown["shelvedUntil"] is None
     assert msgspec.json.decode(msgspec.json.encode(shown)) == shown
 
 
 def test_a_ratio_that_is_no_number_does_not_become_one() -> None:
-    alert, fact = changed(None, Change.RAISE)
+    alert, fact = changed(None, Verdict.RAISE)
     for baseline in (None, 0.0):
         assert msgspec.structs.replace(alert, baseline=baseline).ratio is None
-    huge = apply(None, Finding(Change.RAISE, "warning", 1e308, 1e-308, ""), Cause("e", "e", 1, "VB-1", {}, "", ""))[1]
+    huge = apply(None, Finding(Verdict.RAISE, "warning", 1e308, 1e-308, ""), Cause("e", "e", 1, "VB-1", {}, "", ""))[1]
     assert msgspec.json.decode(msgspec.json.encode(huge.data))["ratio"] is None
     assert fact.data["ratio"] == 2.0
 
 
-def condition(alert: Alert | None, severity: Severity | None, number: int) -> tuple[Alert, list[Fact]] | None:
+def condition(alert: Alert | None, severity: Severity | None, number: int) -> tuple[Alert, list[DomainEvent]] | None:
     return apply_condition(alert, "influxdb", severity, f"reason {number}", number * SECOND)
 
 
-def types(found: tuple[Alert, list[Fact]] | None) -> list[str]:
+def types(found: tuple[Alert, list[DomainEvent]] | None) -> list[str]:
     return [fact.type for fact in found[1]] if found else []
 
 

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from gateway.domain.detection.baseline import CAPACITY, Baseline, Learning, learn, running_from
-from gateway.domain.detection.detector import Change, Sample, choose_baseline, evaluate
+from gateway.domain.detection.detector import Sample, Verdict, choose_baseline, evaluate
 from gateway.domain.detection.limits import limits
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.state import SensorState
-from gateway.domain.model.events import Level
+from gateway.domain.model.events import SeverityRank
 
 SECOND = 10**9
 HOUR = 3600 * SECOND
@@ -129,9 +129,9 @@ def test_learning_is_frozen_while_an_alert_is_open_and_while_one_may_be_coming()
     assert state.learning is not None
     assert state.learning.count == seen
     fed(state, rules, [8.0] * 50 + [4.0] * 2, start=20)
-    assert (state.severity, state.learning.count) == (Level.WARNING, seen)
+    assert (state.severity, state.learning.count) == (SeverityRank.WARNING, seen)
     fed(state, rules, [4.0] * 3, start=72)
-    assert (state.severity, state.learning.count) == (Level.NONE, seen + 2)
+    assert (state.severity, state.learning.count) == (SeverityRank.NONE, seen + 2)
 
 
 @pytest.mark.parametrize("text", ["stopped", "Stopped", "OFF"])
@@ -202,7 +202,7 @@ def test_a_sensors_own_baseline_may_change_and_counts_from_then_on() -> None:
     assert evaluate(state, sample(7.0, 0, event_baseline=5.0), rules).finding is None
     finding = evaluate(state, sample(7.0, 1, event_baseline=4.0), rules).finding
     assert finding is not None
-    assert (finding.change, finding.baseline) == (Change.RAISE, 4.0)
+    assert (finding.change, finding.baseline) == (Verdict.RAISE, 4.0)
 
 
 @pytest.mark.parametrize("high", [7.0, 20.0])

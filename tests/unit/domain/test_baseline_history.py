@@ -5,15 +5,15 @@ from gateway.domain.detection.baseline_events import (
     current,
     described,
 )
-from gateway.domain.model.events import Fact
+from gateway.domain.model.events import DomainEvent
 
 
-def fact(type_: str, version: int = 0, sensor: str = "VB-1", state: str | None = "") -> Fact:
+def fact(type_: str, version: int = 0, sensor: str = "VB-1", state: str | None = "") -> DomainEvent:
     data = {"sensorId": sensor, "state": state, "version": version, "level": 4.0}
-    return Fact("1", type_, 1_000_000_000, sensor, "1", "1", data)
+    return DomainEvent("1", type_, 1_000_000_000, sensor, "1", "1", data)
 
 
-def versions(*facts: Fact) -> list[tuple[str, str, int]]:
+def versions(*facts: DomainEvent) -> list[tuple[str, str, int]]:
     return [(row["sensorId"], row["state"], row["version"]) for row in current(facts)]
 
 
@@ -37,7 +37,7 @@ def test_what_is_learned_anew_holds_no_more() -> None:
 
 
 def test_an_old_fact_without_a_state_is_one_of_the_state_that_nothing_says() -> None:
-    old = Fact("1", BASELINE_LEARNED, 0, "VB-1", "1", "1", {"sensorId": "VB-1", "level": 4.0, "version": 1})
+    old = DomainEvent("1", BASELINE_LEARNED, 0, "VB-1", "1", "1", {"sensorId": "VB-1", "level": 4.0, "version": 1})
     assert current([old])[0]["version"] == 1
 
 

@@ -7,11 +7,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.domain.detection.baseline import Baseline
-from gateway.domain.detection.detector import Change, Finding, Sample, evaluate
+from gateway.domain.detection.detector import Finding, Sample, Verdict, evaluate
 from gateway.domain.detection.reasons import number
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.state import SensorState
-from gateway.domain.model.events import Level
+from gateway.domain.model.events import SeverityRank
 
 SECOND = 10**9
 RULES = Rules(baseline=4.0)
@@ -20,10 +20,10 @@ RULES = Rules(baseline=4.0)
 
 def judged(
     levels: list[float], rules: Rules = RULES, state: SensorState | None = None, step: int = 1
-) -> list[tuple[int, Change, str]]:
+) -> list[tuple[int, Verdict, str]]:
     """Return (index, change, severity) for what a reading every `step` seconds leads to."""
     state = state or SensorState()
-    found: list[tuple[int, Change, str]] = []
+    found: list[tuple[int, Verdict, str]] = []
     for index, level in enumerate(levels):
         finding = evaluate(state, Sample(level, index * step * SECOND), rules).finding
         if finding:
@@ -33,50 +33,54 @@ def judged(
 
 def test_a_warning_takes_as_many_readings_in_a_row_as_the_rules_say() -> None:
     assert judged([7.0, 7.0, 4.0, 7.0, 7.0]) == []
-    assert judged([4.0, 7.0, 7.0, 7.0, 7.0, 7.0]) == [(3, Change.RAISE, "warning")]
+    assert judged([4.0, 7.0, 7.0, 7.0, 7.0, 7.0]) == [(3, Verdict.RAISE, "warning")]
 
 
 def test_a_limit_itself_is_above_it() -> None:
-    assert judged([6.4] * 3) == [(2, Change.RAISE, "warning")]
-    assert judged([10.0] * 3) == [(2, Change.RAISE, "critical")]
+    assert judged([6.4] * 3) == [(2, Verdict.RAISE, "warning")]
+    assert judged([10.0] * 3) == [(2, Verdict.RAISE, "critical")]
     assert judged([6.399999] * 9) == []
 
 
 def test_a_warning_that_gets_worse_escalates_once() -> None:
-    assert judged([7.0] * 3 + [11.0] * 9) == [(2, Change.RAISE, "warning"), (5, Change.ESCALATE, "critical")]
+    assert judged([7.0] * 3 + [11.0] * 9) == [(2, Verdict.RAISE, "warning"), (5, Verdict.ESCALATE, "critical")]
 
 
 def test_readings_above_critical_count_for_the_warning_too() -> None:
-    assert judged([7.0, 11.0, 11.0, 11.0]) == [(2, Change.RAISE, "warning"), (3, Change.ESCALATE, "critical")]
+    assert judged([7.0, 11.0, 11.0, 11.0]) == [(2, Verdict.RAISE, "warning"), (3, Verdict.ESCALATE, "critical")]
 
 
 def test_a_critical_alert_does_not_become_a_warning_again() -> None:
-    assert judged([11.0] * 3 + [7.0] * 20) == [(2, Change.RAISE, "critical")]
+    assert judged([11.0] * 3 + [7.0] * 20) == [(2, Verdict.RAISE, "critical")]
 
 
 def test_an_alert_ends_after_enough_readings_below_its_hysteresis() -> None:
-    assert judged([11.0] * 3 + [5.8] * 20) == [(2, Change.RAISE, "critical")]
+    assert judged([11.0] * 3 + [5.8] * 20) == [(2, Verdict.RAISE, "critical")]
     assert judged([11.0] * 3 + [5.7, 5.7, 5.8, 5.7, 5.7, 5.7]) == [
-        (2, Change.RAISE, "critical"),
-        (8, Change.CLEAR, "critical"),
+        (2, Verdict.RAISE, "critical"),
+        (8, Verdict.CLEAR, "critical"),
     ]
 
 
 def test_after_its_end_a_new_alert_starts_from_the_beginning() -> None:
     levels = [7.0] * 3 + [4.0] * 3 + [7.0] * 3
-    assert judged(levels) == [(2, Change.RAISE, "warning"), (5, Change.CLEAR, "warning"), (8, Change.RAISE, "warning")]
+    assert judged(levels) == [
+        (2, Verdict.RAISE, "warning"),
+        (5, Verdict.CLEAR, "warning"),
+        (8, Verdict.RAISE, "warning"),
+    ]
 
 
 def test_delays_hold_when_both_their_count_and_their_time_are_reached() -> None:
     rules = Rules(baseline=4.0, on_readings=2, on_delay_ns=10 * SECOND, off_readings=2, off_delay_ns=20 * SECOND)
-    assert judged([7.0] * 20, rules) == [(10, Change.RAISE, "warning")]
-    assert judged([7.0] * 20, rules, step=60) == [(1, Change.RAISE, "warning")]
-    assert judged([7.0] * 11 + [4.0] * 30, rules)[1:] == [(31, Change.CLEAR, "warning")]
+    assert judged([7.0] * 20, rules) == [(10, Verdict.RAISE, "warning")]
+    assert judged([7.0] * 20, rules, step=60) == [(1, Verdict.RAISE, "warning")]
+    assert judged([7.0] * 11 + [4.0] * 30, rules)[1:] == [(31, Verdict.CLEAR, "warning")]
 
 
 def test_an_interrupted_series_starts_its_time_anew() -> None:
     rules = Rules(baseline=4.0, on_readings=1, on_delay_ns=5 * SECOND)
-    assert judged([7.0] * 5 + [4.0] + [7.0] * 6, rules) == [(11, Change.RAISE, "warning")]
+    assert judged([7.0] * 5 + [4.0] + [7.0] * 6, rules) == [(11, Verdict.RAISE, "warning")]
 
 
 def test_without_a_baseline_nothing_is_judged() -> None:
@@ -90,7 +94,7 @@ def test_a_stopped_machine_is_neither_healthy_nor_ill() -> None:
         for index in range(20):
             stopped = Sample(level, (10 + index) * SECOND, operating_state="Stopped")
             assert evaluate(state, stopped, RULES).finding is None
-    assert state.severity is Level.WARNING
+    assert state.severity is SeverityRank.WARNING
 
 
 def test_a_stop_ends_a_series() -> None:
@@ -102,9 +106,9 @@ def test_a_stop_ends_a_series() -> None:
 
 def test_an_open_alert_of_a_sensor_without_a_baseline_does_not_stop_the_gateway() -> None:
     """Its configured baseline has been taken out of the configuration."""
-    state = SensorState(severity=Level.CRITICAL)
+    state = SensorState(severity=SeverityRank.CRITICAL)
     assert judged([7.0] * 10, Rules(), state) == []
-    assert state.severity is Level.CRITICAL
+    assert state.severity is SeverityRank.CRITICAL
 
 
 def finding(levels: list[float], rules: Rules, **more: object) -> Finding:
@@ -180,19 +184,19 @@ EAGER = Rules(learning_readings=4, learning_ns=0, on_readings=1, off_readings=1)
 @example([1e308] * 40, EAGER)
 def test_every_sequence_of_levels_gives_a_proper_life_cycle(values: list[float], rules: Rules) -> None:
     found = judged(values, rules)
-    state: tuple[Change, str] | None = None
+    state: tuple[Verdict, str] | None = None
     for index, change, severity in found:
         assert index + 1 >= min(rules.on_readings, rules.off_readings)
         match change:
-            case Change.RAISE:
+            case Verdict.RAISE:
                 assert state is None
-            case Change.ESCALATE:
-                assert state == (Change.RAISE, "warning")
+            case Verdict.ESCALATE:
+                assert state == (Verdict.RAISE, "warning")
                 assert severity == "critical"
-            case Change.CLEAR:
+            case Verdict.CLEAR:
                 assert state is not None
                 assert severity == state[1]
-        state = None if change is Change.CLEAR else (change, severity)
+        state = None if change is Verdict.CLEAR else (change, severity)
     assert all(later > earlier for (earlier, *_), (later, *_) in pairwise(found))
 
 

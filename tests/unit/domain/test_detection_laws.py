@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.domain.detection.detector import Change, Sample, evaluate
+from gateway.domain.detection.detector import Sample, Verdict, evaluate
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.state import SensorState
-from gateway.domain.model.events import Level
+from gateway.domain.model.events import SeverityRank
 from gateway.journal.sqlite.codec import decode_state, encode_state
 
 SECOND = 10**9
@@ -31,7 +31,7 @@ any_rules = st.sampled_from(
     [LEARNED, Rules(baseline=4.0, rise_ratio=0.5), Rules(learning_readings=8, learning_ns=30 * SECOND, iso_group=2)]
 )
 
-Found = list[tuple[int, Change, str]]
+Found = list[tuple[int, Verdict, str]]
 
 
 def told(story: tuple[int, list[Any]], scale: float = 1.0) -> list[Sample]:
@@ -94,7 +94,7 @@ def test_a_severity_only_falls_by_clearing(story: tuple[int, list[Any]], rules: 
         finding = evaluate(state, sample, rules).finding
         if state.severity < before:
             assert finding is not None
-            assert (finding.change, state.severity) == (Change.CLEAR, Level.NONE)
+            assert (finding.change, state.severity) == (Verdict.CLEAR, SeverityRank.NONE)
 
 
 @settings(max_examples=30)

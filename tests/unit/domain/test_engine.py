@@ -45,7 +45,7 @@ def take(made: Engine, one: Sensor, *readings: VibrationRecorded) -> list[Change
     for reading in readings:
         event_us = microseconds(reading.timestamp)
         received_ns = event_us * 1000
-        time_ns, flags = made.place(one, event_us, received_ns, retained=False)
+        time_ns, flags = made.classify_timestamp(one, event_us, received_ns, retained=False)
         for judged in made.judge(one, reading, event_us, time_ns, received_ns=received_ns, flags=flags):
             changes += made.conclude(one, judged)
     return changes

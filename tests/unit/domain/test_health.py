@@ -222,7 +222,7 @@ class TestClock:
         for minute in range(20, 60):
             reading = recorded(60 * minute, 12.0 + 0.01 * (minute % 5))
             event_us = 400 * DAY_S * 10**6
-            time_ns, flags = made.place(one, event_us, one.state.heard_ns + MINUTE, retained=False)
+            time_ns, flags = made.classify_timestamp(one, event_us, one.state.heard_ns + MINUTE, retained=False)
             received_ns = one.state.heard_ns
             for judged in made.judge(one, reading, event_us, time_ns, received_ns=received_ns, flags=flags):
                 changes += made.conclude(one, judged)

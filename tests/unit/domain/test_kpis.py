@@ -17,7 +17,7 @@ from gateway.domain.alerting.kpis import (
     assess,
     kpis,
 )
-from gateway.domain.model.events import Fact
+from gateway.domain.model.events import DomainEvent
 
 _ids = count()
 
@@ -128,12 +128,12 @@ def test_what_lies_outside_the_span_is_no_announcement() -> None:
 
 
 def test_a_fact_that_is_about_no_alert_is_none() -> None:
-    fact = Fact("1", "BaselineLearned", 7, "VB-1", "1", "1", {})
+    fact = DomainEvent("1", "BaselineLearned", 7, "VB-1", "1", "1", {})
     assert alert_event(fact) is None
 
 
 def test_an_alert_fact_counts_at_the_time_it_became_known() -> None:
-    fact = Fact("1", "AlertRaised", 7, "VB-1", "1", "1", {"id": "a", "severity": "critical"})
+    fact = DomainEvent("1", "AlertRaised", 7, "VB-1", "1", "1", {"id": "a", "severity": "critical"})
     assert alert_event(fact) == AlertEvent(7, "raised", "a", "VB-1", "critical")
     assert alert_event(fact, 9) == AlertEvent(9, "raised", "a", "VB-1", "critical")
 

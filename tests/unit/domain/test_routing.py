@@ -8,7 +8,7 @@ from bench.telling import microseconds_per_alert
 from gateway.domain.notification.matching import Index, Matchers
 from gateway.domain.notification.model import Item
 from gateway.domain.notification.oncall import Rota
-from gateway.domain.notification.routing import Route, RouteTable, Step
+from gateway.domain.notification.routing import EscalationStep, Route, RouteTable
 from gateway.domain.notification.silences import Silence, Silences
 from tests.unit.domain.test_schedule import STOCKHOLM
 
@@ -72,7 +72,7 @@ class TestTable:
         assert table.match(WARNING, NOW) == [("route 1", (rota.on_call(NOW), "log"))]
 
     def test_the_fallback_comes_first_then_the_steps_then_nobody(self) -> None:
-        steps = (Step(1, ("boss",)), Step(1, ("director",)))
+        steps = (EscalationStep(1, ("boss",)), EscalationStep(1, ("director",)))
         table = RouteTable(
             [Route("warning", ("mail",), name="r", fallback="sms", steps=steps), Route("warning", ("x",))]
         )

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from gateway.domain.detection.gateway_clock import FUTURE_TOLERANCE_US
 from gateway.domain.detection.state import SensorState
-from gateway.domain.detection.timeline import EARLIEST_US, Clocks, place
+from gateway.domain.detection.timeline import EARLIEST_US, Clocks, classify_timestamp
 from gateway.domain.model.reading import Flag
 
 HOUR_US = 3600 * 1_000_000
@@ -15,7 +15,7 @@ YEAR_1_US, YEAR_9999_US = -62_135_596_800_000_000, 253_402_300_799_999_999
 
 
 def put(state: SensorState, event_us: int, now_us: int = NOW_US, *, retained: bool = False) -> tuple[int, int]:
-    return place(state, event_us, now_us * 1000, Clocks(DAY_US), retained=retained)
+    return classify_timestamp(state, event_us, now_us * 1000, Clocks(DAY_US), retained=retained)
 
 
 def started(event_us: int = NOW_US) -> SensorState:
@@ -111,7 +111,7 @@ def test_every_time_fits_into_64_bits_and_no_believed_time_goes_back(
     state = SensorState()
     newest = None
     for event_us, retained in arrivals:
-        time_ns, flags = place(state, event_us, NOW_US * 1000, Clocks(tolerance_us), retained=retained)
+        time_ns, flags = classify_timestamp(state, event_us, NOW_US * 1000, Clocks(tolerance_us), retained=retained)
         assert -(2**63) <= time_ns < 2**63
         assert bool(flags & Flag.RETAINED) == retained
         assert time_ns // 1000 == (NOW_US if flags & Flag.CLOCK_REPLACED else event_us)

@@ -228,7 +228,7 @@ class TestAWholeMachine:
         one, two, three = self.three()
         made = engine(one, two, three)
         self.heard(made, (one, 0), (two, 0.2), (three, 4))
-        made.again(made.watch.forgetting(three, by="Ada", reason="", time_ns=NOON_NS)[0].fact)
+        made.replay(made.watch.forgetting(three, by="Ada", reason="", time_ns=NOON_NS)[0].fact)
         assert list(self.reasons(after(made, 5.1))) == ["VB-1", "VB-2"]
 
     @pytest.mark.parametrize("machines", [("pump-7", "pump-8", "pump-9"), ("", "", "")])
@@ -275,7 +275,7 @@ class TestForgotten:
         for change in changes[1:]:
             assert change.alert is not None
             made.alerts.settle(change.alert)
-        made.again(changes[0].fact)
+        made.replay(changes[0].fact)
         return changes
 
     def test_its_alerts_end_with_who_and_why(self) -> None:

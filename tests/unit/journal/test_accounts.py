@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from gateway.domain.model.events import Fact
+from gateway.domain.model.events import DomainEvent
 from gateway.domain.notification.model import FAILED, SUPPRESSED, Item, Withdrawal, Withheld, fact_of
 from gateway.domain.notification.outbox import OutboxItem, Planning
 from gateway.journal import account_of, latest_changes
@@ -71,7 +71,7 @@ def test_what_was_not_sent_and_why(here: Plant) -> None:
         "alertId": id_, "kind": "raised", "by": "silence", "reason": "silenced by anna", "route": "day",
         "handler": None, "until": None,
     }  # fmt: skip
-    fact = Fact("f", SUPPRESSED, NOON_NS, "VB-1", "c", id_, data)
+    fact = DomainEvent("f", SUPPRESSED, NOON_NS, "VB-1", "c", id_, data)
     with here.journal.appending(NOON_NS) as facts:
         facts.append(fact)
     with here.reader() as reader:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from gateway.domain.engine.event_log import Step
+from gateway.domain.engine.event_log import LogSlice
 from gateway.domain.model.reading import Flag
 from gateway.errors import GatewayError, JournalUnavailableError
 from gateway.journal import Reader, Stream, newest_readings
@@ -46,7 +46,7 @@ def test_steps_of_any_size_between_any_writes_neither_skip_nor_repeat(
     *, history: list[tuple[str, tuple[int, int, bool], int]], last_limit: int, wants_readings: bool
 ) -> None:
     with TemporaryDirectory() as directory, plant(Path(directory)) as here, here.reader() as reader:
-        steps: list[Step] = []
+        steps: list[LogSlice] = []
         cursor = second = 0
 
         def take_step(limit: int) -> None:
@@ -225,7 +225,7 @@ class TestQuestions:
 
     def test_an_empty_journal_has_an_answer_to_everything(self, reader: Reader) -> None:
         assert (reader.last_seq(), reader.sensors(), reader.last_readings(), reader.cursors()) == (0, [], {}, {})
-        assert reader.step(0, 10) == Step([], [], 0)
+        assert reader.step(0, 10) == LogSlice([], [], 0)
         assert reader.size() > 0
 
     def test_a_sensor_is_listed_with_when_it_was_first_seen(self, here: Plant, reader: Reader) -> None:

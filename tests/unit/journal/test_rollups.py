@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.config import RetentionSection
-from gateway.domain.engine.unit_of_work import Batch
+from gateway.domain.engine.unit_of_work import UnitOfWork
 from gateway.domain.model.assets import MachineState, state_changed
 from gateway.errors import JournalUnavailableError, TooMuchError
-from gateway.journal import Questions, Reader, Stream, level_history
+from gateway.journal import QueryPool, Reader, Stream, level_history
 from gateway.journal.maintenance import rollups
 from gateway.journal.maintenance.rollups import ages, catch_up
 from gateway.journal.queries.resolutions import RESOLUTIONS, Resolution, choose
@@ -205,7 +205,7 @@ async def test_the_states_of_its_machine_belong_to_the_history_of_a_sensor(here:
         state_changed(MachineState(("plant-1", "hall-2", machine), state), None, NOON_NS + second * SECOND)
         for machine, state, second in (("pump-7", "running", 0), ("pump-8", "off", 5), ("pump-7", "stopped", 60))
     ]
-    batch = Batch(next_seq=here.journal.next_seq)
+    batch = UnitOfWork(next_seq=here.journal.next_seq)
     batch.facts = [(batch.take_seq(), fact) for fact in changes]
     here.journal.write(batch)
     await roll_up(here)
@@ -219,7 +219,7 @@ async def test_the_states_of_its_machine_belong_to_the_history_of_a_sensor(here:
 
 async def test_a_question_that_takes_too_long_is_given_up(here: Plant) -> None:
     here.take(*(reading(number) for number in range(3000)))
-    questions = Questions(here.path, longest=0)
+    questions = QueryPool(here.path, longest=0)
     with pytest.raises(TooMuchError, match="ask for a shorter span"):
         await questions.ask(Reader.count, "VB-2", None, None)
     questions.close()
@@ -229,7 +229,7 @@ async def test_a_question_that_fails_for_now_says_that_a_retry_helps(here: Plant
     def fail(_reader: Reader) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
-    questions = Questions(here.path)
+    questions = QueryPool(here.path)
     with pytest.raises(JournalUnavailableError, match="cannot be read: disk I/O error") as caught:
         await questions.ask(fail)
     assert caught.value.retry

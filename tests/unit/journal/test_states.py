@@ -5,11 +5,11 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.domain.detection.baseline import Baseline, Learning, Spread
-from gateway.domain.detection.indicator import Tally
+from gateway.domain.detection.indicator import IndicatorState
 from gateway.domain.detection.limits import limits
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.state import Known, SensorState
-from gateway.domain.model.events import Level
+from gateway.domain.model.events import SeverityRank
 from gateway.journal.sqlite.codec import decode_state, decode_tags, encode_state
 
 
@@ -22,8 +22,8 @@ def full_state() -> SensorState:
         newest_us=-62_135_596_800_000_000,
         at_newest=2,
         seen_us=253_402_300_799_999_999,
-        severity=Level.CRITICAL,
-        tallies={"level": Tally(severity=Level.CRITICAL, off=2)},
+        severity=SeverityRank.CRITICAL,
+        tallies={"level": IndicatorState(severity=SeverityRank.CRITICAL, off=2)},
         others={"fast": Known(replace(baseline, state="fast", smoothed=Spread(4.0, 0.1, 20.0)))},
         learning=learning,
         learned=baseline,
@@ -41,7 +41,7 @@ def test_a_state_comes_back_exactly() -> None:
     assert found.learning is not None
     assert state.learning is not None
     assert found.learning.samples == state.learning.samples
-    assert found.severity is Level.CRITICAL
+    assert found.severity is SeverityRank.CRITICAL
 
 
 def test_nothing_known_is_the_state_of_a_new_sensor() -> None:
@@ -65,7 +65,7 @@ def test_a_snapshot_of_version_0_1_can_be_read() -> None:
     del fields["learning"]["smoothed"]
     fields |= {"on_warning": 3, "limits": {"baseline": baseline, "warning": 6.4, "critical": 10.0, "clear": 5.76}}
     found = decode_state(msgspec.msgpack.encode(fields))
-    assert (found.severity, found.limits, found.tallies) == (Level.CRITICAL, None, None)
+    assert (found.severity, found.limits, found.tallies) == (SeverityRank.CRITICAL, None, None)
     assert found.learning is not None
     assert found.learning.smoothed == found.learning.samples[1::2]
 

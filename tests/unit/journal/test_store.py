@@ -11,10 +11,10 @@ import msgspec
 import pytest
 
 from gateway.domain.alerting.alert import Alert
-from gateway.domain.engine.event_log import Step
-from gateway.domain.engine.unit_of_work import Batch
+from gateway.domain.engine.event_log import LogSlice
+from gateway.domain.engine.unit_of_work import UnitOfWork
 from gateway.domain.inputs.topics import TopicTemplates
-from gateway.domain.model.events import Fact
+from gateway.domain.model.events import DomainEvent
 from gateway.domain.notification.matching import Matchers
 from gateway.domain.notification.model import Notification
 from gateway.domain.notification.outbox import OutboxItem, OutboxState, Planning
@@ -43,8 +43,8 @@ def item(number: int = 1, handler: str = "mail", *, created_ns: int = 0) -> Outb
     return OutboxItem(f"n{number}", handler, 0, created_ns, f"fact-{number}", "first", notification)
 
 
-def fact(number: int) -> Fact:
-    return Fact(f"fact-{number}", "NotificationSent", number, "VB-1", "first", "cause", {"n": number})
+def fact(number: int) -> DomainEvent:
+    return DomainEvent(f"fact-{number}", "NotificationSent", number, "VB-1", "first", "cause", {"n": number})
 
 
 def outcomes(here: Plant) -> list[tuple[str, str, int]]:
@@ -68,7 +68,7 @@ class TestTransactions:
     def test_a_batch_is_written_whole_or_not_at_all(self, here: Plant, journal: Journal) -> None:
         batch = here.take(reading(0), message(b"{"))
         before, next_seq = here.contents(), journal.next_seq
-        again = Batch(next_seq=next_seq)
+        again = UnitOfWork(next_seq=next_seq)
         again.facts = [(again.take_seq(), fact(1))]
         again.readings = batch.readings
         with pytest.raises(sqlite3.IntegrityError):
@@ -137,10 +137,10 @@ class TestTransactions:
 
     def test_alerts_are_changed_in_place(self, here: Plant, journal: Journal) -> None:
         alert = Alert("a1", "machine", "VB-1", "warning", "active", 5, "why", "event-1")
-        journal.write(Batch(next_seq=1, alerts={"a1": alert}))
+        journal.write(UnitOfWork(next_seq=1, alerts={"a1": alert}))
         assert journal.open_alerts() == [alert]
         cleared = msgspec.structs.replace(alert, state="cleared", cleared_ns=9)
-        journal.write(Batch(next_seq=1, alerts={"a1": cleared}))
+        journal.write(UnitOfWork(next_seq=1, alerts={"a1": cleared}))
         assert journal.open_alerts() == []
         with here.reader() as reader:
             assert reader.alerts(everything=True) == [cleared]
@@ -221,7 +221,7 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     looked: list[int] = []
     original = Reader.step
 
-    def step(reader: Reader, after: int, limit: int, **more: Any) -> Step:
+    def step(reader: Reader, after: int, limit: int, **more: Any) -> LogSlice:
         looked.append(after)
         return original(reader, after, limit, **more)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from gateway.domain.engine.event_log import Entry, Step, StoredReading
-from gateway.domain.engine.unit_of_work import Batch
-from gateway.domain.model.events import Fact
+from gateway.domain.engine.event_log import EventRecord, LogSlice, StoredReading
+from gateway.domain.engine.unit_of_work import UnitOfWork
+from gateway.domain.model.events import DomainEvent
 from gateway.journal import Reader, Stream
 from gateway.journal.log import recent_rows as tails
 from gateway.journal.log.recent_rows import Names, Tail
@@ -36,24 +36,24 @@ def names(key: int) -> tuple[str, dict[str, str]]:
     return f"VB-{key}", {}
 
 
-def batch(first: int, count: int = 1, *, size: int = 0, at: int = 0) -> Batch:
-    made = Batch(next_seq=first, recorded_ns=at, size=size)
+def batch(first: int, count: int = 1, *, size: int = 0, at: int = 0) -> UnitOfWork:
+    made = UnitOfWork(next_seq=first, recorded_ns=at, size=size)
     for _ in range(count):
         seq = made.take_seq()
         made.readings.append((seq, seq, 1, f"e{seq}", seq * 1000, seq, 4.0, None, 0, b"{}"))
     return made
 
 
-def followed(source: Tail, reader: Reader, after: int, limit: int, *, readings: bool) -> tuple[Step, int]:
+def followed(source: Tail, reader: Reader, after: int, limit: int, *, readings: bool) -> tuple[LogSlice, int]:
     """Follow to the end, from memory where that answers; return all together, and how many steps came from memory."""
-    everything, last, kept = Step([], [], after), reader.last_seq(), 0
+    everything, last, kept = LogSlice([], [], after), reader.last_seq(), 0
     while everything.until < last:
         step = source.step(everything.until, limit, readings=readings)
         kept += step is not None
         step = step or reader.step(everything.until, limit, readings=readings)
         assert len(step.readings) <= limit
         assert everything.until < step.until <= last
-        everything = Step(everything.readings + step.readings, everything.entries + step.entries, step.until)
+        everything = LogSlice(everything.readings + step.readings, everything.entries + step.entries, step.until)
     return everything, kept
 
 
@@ -159,12 +159,14 @@ def test_it_keeps_nothing_for_long() -> None:
 
 def test_a_fact_is_as_it_comes_out_of_the_file() -> None:
     tail = Tail(names)
-    made = Batch(next_seq=1, recorded_ns=NOON_NS)
-    made.facts.append((made.take_seq(), fact := Fact("f1", "SensorFault", 1, "VB-1", "a", "b", {"pair": (1, 2)})))
+    made = UnitOfWork(next_seq=1, recorded_ns=NOON_NS)
+    made.facts.append(
+        (made.take_seq(), fact := DomainEvent("f1", "SensorFault", 1, "VB-1", "a", "b", {"pair": (1, 2)}))
+    )
     tail.add(made)
     step = tail.step(0, 100, readings=False)
     assert step is not None
-    assert step.entries == [Entry(1, replace(fact, data={"pair": [1, 2]}), NOON_NS)]
+    assert step.entries == [EventRecord(1, replace(fact, data={"pair": [1, 2]}), NOON_NS)]
 
 
 def test_readings_are_made_once_for_all() -> None:
@@ -180,8 +182,10 @@ def test_readings_are_made_once_for_all() -> None:
 def test_nobody_changes_a_fact_for_the_others() -> None:
     """A consumer may be foreign code, and it may write into what it is given."""
     tail = Tail(names)
-    made = Batch(next_seq=1)
-    made.facts.append((made.take_seq(), Fact("f1", "SensorFault", 1, "VB-1", "a", "b", {"place": {"site": "north"}})))
+    made = UnitOfWork(next_seq=1)
+    made.facts.append(
+        (made.take_seq(), DomainEvent("f1", "SensorFault", 1, "VB-1", "a", "b", {"place": {"site": "north"}}))
+    )
     tail.add(made)
     for _ in range(2):
         step = tail.step(0, 100, readings=True)

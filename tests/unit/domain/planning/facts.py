@@ -3,7 +3,7 @@
 from typing import Any, Literal
 
 from gateway.domain.alerting.alert import ACKNOWLEDGED, CLEARED, ESCALATED, RAISED
-from gateway.domain.model.events import Fact, Severity, derived_id
+from gateway.domain.model.events import DomainEvent, Severity, derived_id
 from gateway.domain.model.timefmt import rfc3339
 from gateway.domain.notification.flood import Noise
 from gateway.domain.notification.model import Planned, Withheld
@@ -30,7 +30,7 @@ def fact(
     area: str = "hall-2",
     kind: Literal["machine", "sensor", "gateway"] = "machine",
     **more: Any,
-) -> Fact:
+) -> DomainEvent:
     """Return the fact that something happened to an alert; its sensor is named like it."""
     sensor = sensor or f"sensor of {alert}"
     tags = {"site": "plant", "area": area, "machine": machine} if kind != "gateway" else {}
@@ -40,10 +40,10 @@ def fact(
         "baseline": 4.0, "ratio": 2.0, "unit": "m/s²", "location": "", "tags": tags, **more,
     }  # fmt: skip
     id_ = derived_id(alert, what, str(at_ns))
-    return Fact(id_, TYPES.get(what, what), at_ns, sensor, f"first cause of {alert}", id_, data)
+    return DomainEvent(id_, TYPES.get(what, what), at_ns, sensor, f"first cause of {alert}", id_, data)
 
 
-def shelved(alert: str, at_ns: int, until_ns: int, **more: Any) -> Fact:
+def shelved(alert: str, at_ns: int, until_ns: int, **more: Any) -> DomainEvent:
     return fact("AlertShelved", alert, at_ns, shelvedUntil=rfc3339(until_ns), **more)
 
 
@@ -66,7 +66,7 @@ class Watched:
         self.added: dict[str, Silence] = {}
         self.now_ns = NOON
 
-    def take(self, *facts: Fact) -> None:
+    def take(self, *facts: DomainEvent) -> None:
         for one in facts:
             self.pass_until(one.time_ns)
             self.planner.take(one, one.time_ns)

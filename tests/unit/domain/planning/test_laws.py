@@ -11,13 +11,13 @@ from gateway.domain.model.events import Severity
 from gateway.domain.notification.flood import Noise
 from gateway.domain.notification.matching import Matchers
 from gateway.domain.notification.oncall import Hours
-from gateway.domain.notification.routing import Route, Step
+from gateway.domain.notification.routing import EscalationStep, Route
 from gateway.domain.notification.silences import Silence
 from tests.unit.domain.planning.facts import HOUR, MINUTE, NOON, Watched, fact, shelved
 
 UTC = ZoneInfo("UTC")
 ROUTES = (
-    Route("warning", ("mail",), resolved=True, repeat_ns=HOUR, steps=(Step(20 * MINUTE, ("sms", "boss")),)),
+    Route("warning", ("mail",), resolved=True, repeat_ns=HOUR, steps=(EscalationStep(20 * MINUTE, ("sms", "boss")),)),
     Route(
         "warning", ("chat", "mail"), matchers=Matchers(machines=("m1",)), quiet=Hours(UTC, start=13 * 60, end=15 * 60)
     ),

@@ -10,7 +10,7 @@ from gateway.domain.notification.matching import Matchers
 from gateway.domain.notification.model import Planned, Withheld
 from gateway.domain.notification.oncall import Hours
 from gateway.domain.notification.planner import Planner
-from gateway.domain.notification.routing import Route, RouteTable, Step
+from gateway.domain.notification.routing import EscalationStep, Route, RouteTable
 from gateway.domain.notification.silences import Silence
 from gateway.domain.notification.suppression import BROKER
 from tests.unit.domain.planning.facts import HOUR, MINUTE, NOON, SECOND, Watched, fact, shelved
@@ -204,7 +204,7 @@ class TestQuietHours:
         assert len(seen.messages) == 1
 
     def test_reminders_and_escalations_of_warnings_wait_too(self) -> None:
-        route = Route("warning", ("mail",), quiet=NIGHT, repeat_ns=HOUR, steps=(Step(2 * HOUR, ("boss",)),))
+        route = Route("warning", ("mail",), quiet=NIGHT, repeat_ns=HOUR, steps=(EscalationStep(2 * HOUR, ("boss",)),))
         seen = Watched(route)
         seen.take(fact("raised", "a", NOON + 9 * HOUR + 30 * MINUTE))
         seen.pass_until(NOON + 18 * HOUR - 1)
@@ -214,7 +214,9 @@ class TestQuietHours:
 
 
 class TestAgain:
-    ROUTE = Route("warning", ("mail",), steps=(Step(15 * MINUTE, ("sms",)), Step(30 * MINUTE, ("boss",))))
+    ROUTE = Route(
+        "warning", ("mail",), steps=(EscalationStep(15 * MINUTE, ("sms",)), EscalationStep(30 * MINUTE, ("boss",)))
+    )
 
     def test_nobody_acknowledges(self) -> None:
         seen = Watched(self.ROUTE)
@@ -370,7 +372,7 @@ class TestRestarts:
         assert seen.said() == [("mail", "raised", ["a"]), ("chat", "raised", ["a"]), ("chat", "raised", ["b"])]
 
     def test_our_clock_goes_back_and_nothing_is_put_off(self) -> None:
-        seen = Watched(Route("warning", ("mail",), steps=(Step(15 * MINUTE, ("sms",)),)))
+        seen = Watched(Route("warning", ("mail",), steps=(EscalationStep(15 * MINUTE, ("sms",)),)))
         seen.take(fact("raised", "a", NOON), fact("raised", "b", NOON))
         seen.now_ns = NOON - 24 * HOUR
         seen.restart()

@@ -10,15 +10,19 @@ from msgspec.structs import replace
 from gateway.domain.notification.flood import Noise
 from gateway.domain.notification.matching import Matchers
 from gateway.domain.notification.oncall import Hours, Rota
-from gateway.domain.notification.routing import Route, RouteTable, Step
+from gateway.domain.notification.routing import EscalationStep, Route, RouteTable
 from gateway.domain.notification.silences import Silence
-from gateway.domain.notification.state import Book, Case
+from gateway.domain.notification.state import AlertNotificationState, PlannerState
 from tests.unit.domain.planning.facts import HOUR, MINUTE, NOON, SECOND, Watched, fact
 from tests.unit.domain.planning.test_laws import Plant
 
 UTC = ZoneInfo("UTC")
 ROUTE = Route(
-    "warning", ("mail",), name="r", steps=(Step(15 * MINUTE, ("sms",)), Step(30 * MINUTE, ("boss",))), repeat_ns=HOUR
+    "warning",
+    ("mail",),
+    name="r",
+    steps=(EscalationStep(15 * MINUTE, ("sms",)), EscalationStep(30 * MINUTE, ("boss",))),
+    repeat_ns=HOUR,
 )
 SERVICE = Silence("svc", Matchers(machines=("pump-1",)), "Anna", "service", 0, NOON + 400 * 24 * HOUR)
 
@@ -145,7 +149,9 @@ routes = st.lists(
         resolved=st.booleans(),
         group_by=st.sampled_from(["machine", "none"]),
         repeat_ns=st.sampled_from([0, 10 * MINUTE, HOUR]),
-        steps=st.lists(st.builds(Step, st.sampled_from([MINUTE, 20 * MINUTE]), handlers), max_size=2).map(tuple),
+        steps=st.lists(st.builds(EscalationStep, st.sampled_from([MINUTE, 20 * MINUTE]), handlers), max_size=2).map(
+            tuple
+        ),
     ),
     max_size=3,
     unique_by=lambda route: route.name,
@@ -202,9 +208,9 @@ def _is_accounted_for(seen: Watched) -> None:
     table, noise, standing = seen.made
     sources = {f"silence/{one.id}" for one in (*standing, *seen.added.values())}
     reasons = {one.item.alert_id for one in seen.withheld if not one.deferred}
-    book = Book()
+    book = PlannerState()
     book.restore((kind, key, record) for (kind, key), record in seen.records.items())
-    for alert_id, case in book.all(Case):
+    for alert_id, case in book.all(AlertNotificationState):
         assert case.legs.keys() <= table.by_name.keys()
         if case.mute is not None:
             assert not case.mute.key.startswith("silence/") or case.mute.key in sources

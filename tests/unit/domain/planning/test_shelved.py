@@ -3,12 +3,12 @@
 import pytest
 
 from gateway.domain.alerting.open_alerts import Change
-from gateway.domain.notification.routing import Route, Step
+from gateway.domain.notification.routing import EscalationStep, Route
 from tests.readings import NOON_NS
 from tests.unit.domain.planning.facts import HOUR, MINUTE, Watched
 from tests.unit.domain.test_shelving import Plant, alert_of
 
-ROUTE = Route("warning", ("mail",), resolved=True, steps=(Step(30 * MINUTE, ("boss",)),))
+ROUTE = Route("warning", ("mail",), resolved=True, steps=(EscalationStep(30 * MINUTE, ("boss",)),))
 
 
 class Shelf:
