@@ -10,7 +10,7 @@ FILES = files_of("writing-a-consumer.md")
 CONSUME = """
 import asyncio, sys
 from gateway.errors import DeliveryError
-from gateway.plugins import build_consumer
+from gateway.plugins.registry import build_consumer
 from tests.plant import alert_entry, alert_of, stored
 consumer = build_consumer("historian", "plant-historian", {"url": sys.argv[1]})
 try:

@@ -10,7 +10,7 @@ FILES = files_of("writing-a-handler.md")
 SEND = """
 import asyncio, sys
 from gateway.errors import DeliveryError
-from gateway.handlers import build_handler
+from gateway.plugins.registry import build_handler
 from tests.notifications import CRITICAL
 handler = build_handler("maintenance-chat", "plant-chat", {"url": sys.argv[1]})
 try:
@@ -55,7 +55,7 @@ def test_the_guides_handler_says_whether_a_retry_helps(installed: Path, room: Ro
 def test_a_missing_setting_of_the_guides_handler_is_named(installed: Path) -> None:
     build = """
 from gateway.errors import ConfigError
-from gateway.handlers import build_handler
+from gateway.plugins.registry import build_handler
 try:
     build_handler("maintenance-chat", "plant-chat", {})
 except ConfigError as error:

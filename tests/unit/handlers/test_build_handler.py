@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from gateway import handlers
 from gateway.domain.notification.model import Notification
 from gateway.errors import ConfigError
 from gateway.handlers.mail.handler import EmailHandler
+from gateway.plugins import registry
 from gateway.plugins.registry import HANDLER_GROUP, build_handler
 
 SECRET = "hunter2-and-more"
@@ -189,7 +189,7 @@ def offer(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
         def points(*, group: str) -> list[EntryPoint]:
             return [Installed("pager", "pagers:Pager", group)]
 
-        monkeypatch.setattr(handlers, "entry_points", points)
+        monkeypatch.setattr(registry, "entry_points", points)
 
     return install
 
@@ -217,7 +217,7 @@ def test_hides_values_in_what_a_third_party_says(
 
 def test_a_third_party_that_cannot_be_imported_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     missing = EntryPoint("pager", "no_such_module:Pager", HANDLER_GROUP)
-    monkeypatch.setattr(handlers, "entry_points", lambda **_: [missing])
+    monkeypatch.setattr(registry, "entry_points", lambda **_: [missing])
     assert problems_of("pager", {}) == ["handlers.ours.type: pager cannot be loaded: No module named 'no_such_module'"]
 
 
