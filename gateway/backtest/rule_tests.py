@@ -16,7 +16,8 @@ from gateway.backtest.running import AlertEntry, run_config
 from gateway.backtest.series import parse_series
 from gateway.config import Config, Duration, Section, read_toml, readable, validation_problems
 from gateway.domain.inputs.native import MAX_ID
-from gateway.domain.model.events import FEATURES, AlertKind, Severity
+from gateway.domain.model.alert_kinds import AlertKind
+from gateway.domain.model.events import FEATURES, Severity
 from gateway.domain.model.reading import ReadingData, VibrationRecorded
 from gateway.domain.model.timefmt import microseconds
 from gateway.errors import ConfigError

@@ -17,7 +17,8 @@ from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.state import Sensor, SensorState
 from gateway.domain.detection.timeline import Clocks
 from gateway.domain.engine.engine import NOT_JUDGED, Engine
-from gateway.domain.model.events import AlertKind, DomainEvent, Severity
+from gateway.domain.model.alert_kinds import AlertKind
+from gateway.domain.model.events import DomainEvent, Severity
 from gateway.domain.model.reading import Flag
 
 RulesFor = Callable[[Sensor], Rules]

@@ -63,6 +63,21 @@ def zone() -> ZoneInfo:
     return found
 
 
+class Tag(click.ParamType[tuple[str, str]]):
+    """A placeholder of the topics and what it has captured: line=L1."""
+
+    name = "tag"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """Return (placeholder, text)."""
+        if isinstance(value, tuple):
+            return value
+        name, equals, text = str(value).partition("=")
+        if not (name and equals and text):
+            self.fail(f"{value!r} is no placeholder with a value, such as line=L1", param, ctx)
+        return name, text
+
+
 class Moment(click.ParamType[int]):
     """A time on the command line, in ns: RFC 3339 (without a zone in the gateway's), "07:00", or how long: "2h".
 

@@ -9,14 +9,15 @@ from typing import Any
 
 import click
 
-from gateway.cli.output import Moment, at, config_option, output_option, print_json, print_table
+from gateway.cli.output import Moment, Tag, at, config_option, output_option, print_json, print_table
 from gateway.cli.tables import shown
 from gateway.config import Config, load, route_table, standing_silences
-from gateway.domain.model.events import SEVERITIES, AlertKind, Severity
+from gateway.domain.model.alert_kinds import ALERT_KINDS, AlertKind
+from gateway.domain.model.events import SEVERITIES, Severity
 from gateway.domain.model.timefmt import rfc3339
-from gateway.domain.notification.model import Item
+from gateway.domain.notification.model import Item, alert_of
 from gateway.domain.notification.routing import Route, RouteTable, refusal
-from gateway.domain.notification.silences import KINDS, Silence, Silences
+from gateway.domain.notification.silences import Silence, Silences
 from gateway.errors import GatewayError
 from gateway.journal import FILE_NAME, Reader
 from gateway.journal.outbox.silences import all_silences
@@ -35,20 +36,27 @@ def routes() -> None:
 @config_option
 @output_option
 @click.option("--severity", type=click.Choice(SEVERITIES), default="critical", show_default=True)
-@click.option("--kind", type=click.Choice(KINDS), default="machine", show_default=True)
+@click.option("--kind", type=click.Choice(list(ALERT_KINDS)), default="machine", show_default=True)
 @click.option("--site", default="")
 @click.option("--area", default="")
 @click.option("--machine", default="")
 @click.option("--sensor", default="")
+@click.option("--tag", "tags", multiple=True, type=Tag(), metavar="NAME=VALUE", help="Another placeholder.")
 @click.option("--at", "at_ns", type=Moment(), help="As if it were then.  [default: now]")
-def test(config_path: Path, output: str, severity: Severity, kind: AlertKind, at_ns: int | None, **place: str) -> None:
+def test(  # noqa: PLR0917 - click hands them over by name
+    config_path: Path,
+    output: str,
+    severity: Severity,
+    kind: AlertKind,
+    at_ns: int | None,
+    tags: tuple[tuple[str, str], ...],
+    sensor: str,
+    **place: str,
+) -> None:
     """Print who would be told of an alert, when and why, and which routes do not take it. Nothing is sent."""
     config = load(config_path)
     now_ns = time.time_ns() if at_ns is None else at_ns
-    item = Item(
-        "", "raised", "", kind, severity, place["sensor"], "", now_ns, now_ns, place["site"], place["area"],
-        place["machine"],
-    )  # fmt: skip
+    item = alert_of(sensor, {**place, **dict(tags)}, kind, severity, now_ns)
     muted = Silences([*standing_silences(config), *_added(config)]).mute(item, now_ns)
     rows = _rows(route_table(config), item, now_ns, muted)
     if output == "json":

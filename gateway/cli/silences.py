@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from gateway.cli.commands import by_option, change
-from gateway.cli.output import Moment, at, config_option, open_reader, output_option, print_json, print_table
+from gateway.cli.output import Moment, Tag, at, config_option, open_reader, output_option, print_json, print_table
 from gateway.cli.tables import Id, inert, shown
 from gateway.config import load, parse_duration, standing_silences
-from gateway.domain.model.assets import asset_of
+from gateway.domain.model.alert_kinds import ALERT_KINDS
 from gateway.domain.model.events import SEVERITIES
 from gateway.domain.model.timefmt import rfc3339
-from gateway.domain.notification.matching import Matchers
-from gateway.domain.notification.silences import KINDS, Silence, describe_now, wanted
+from gateway.domain.notification.matching import DIMENSIONS, Matchers
+from gateway.domain.notification.model import alert_of
+from gateway.domain.notification.silences import Silence, describe_now, wanted
 from gateway.errors import GatewayError
 from gateway.journal import Reader
 from gateway.journal.outbox.silences import all_silences
 
 _COLUMNS = ("state", "what", "until", "owner", "reason", "id")
-_DIMENSIONS = ("sites", "areas", "machines", "sensors", "kinds")
+_HELP = {
+    "site": "Only there; the same for the others. May be given several times.",
+    "machine": "A name, or its beginning and a star: 'pump-*'.",
+}
+
+
+def _matcher_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add an option for each dimension, and one for the placeholders."""
+    tag = click.option("--tag", "tags", multiple=True, type=Tag(), metavar="NAME=VALUE", help="Another placeholder.")
+    command = tag(command)
+    for each in reversed(DIMENSIONS):
+        type_, help_ = click.Choice(each.choices) if each.choices else None, _HELP.get(each.name)
+        command = click.option(f"--{each.name}", each.names, multiple=True, type=type_, help=help_)(command)
+    return command
 
 
 @click.group()
@@ -33,11 +49,7 @@ def silences() -> None:
 @silences.command()
 @config_option
 @output_option
-@click.option("--site", "sites", multiple=True, help="Only there; the same for the others. May be given several times.")
-@click.option("--area", "areas", multiple=True)
-@click.option("--machine", "machines", multiple=True, help="A name, or its beginning and a star: 'pump-*'.")
-@click.option("--sensor", "sensors", multiple=True)
-@click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS))
+@_matcher_options
 @click.option("--severity", type=click.Choice(SEVERITIES), default="critical", show_default=True, help="And milder.")
 @click.option("--for", "length", help="How long: 30m, 2h, 3d.")
 @click.option("--until", "until_ns", type=Moment(ahead=True), help="Or until when: 07:00 (the next), 2026-01-31T12:00.")
@@ -52,12 +64,15 @@ def add(  # noqa: PLR0917 - click hands them over by name
     starts_ns: int | None,
     by: str,
     reason: str,
+    tags: tuple[tuple[str, str], ...],
     **matchers: Any,
 ) -> None:
     """Tell nobody of what matches, for a while. What is still active at the end is told then."""
     now_ns = time.time_ns()
     ends_ns = _end(length, until_ns, now_ns if starts_ns is None else starts_ns)
-    parts = {**matchers, "until": rfc3339(ends_ns)} | ({} if starts_ns is None else {"starts": rfc3339(starts_ns)})
+    parts = {**matchers, "tags": _lists(tags), "until": rfc3339(ends_ns)}
+    if starts_ns is not None:
+        parts["starts"] = rfc3339(starts_ns)
     try:
         silence = wanted(parts, by, reason, now_ns)
     except ValueError as error:
@@ -142,13 +157,21 @@ def _begin(starts_ns: int | None) -> str:
 
 def _is_of_any_sensor(silence: Silence, reader: Reader) -> bool:
     """Tell whether a silence may match an alert of a sensor that has published, or is about the gateway itself."""
-    if "gateway" in silence.matchers.kinds:
+    kinds = silence.matchers.kinds or ("machine",)
+    if not all(ALERT_KINDS[kind].is_of_sensor for kind in kinds):
         return True
-    places = [(sensor.id, asset_of(sensor.tags)) for sensor in reader.sensors()]
-    known = [Matchers((site,), (area,), (machine,), (id_,)) for id_, (site, area, machine) in places]
-    return any(matchers.overlap(silence.matchers) for matchers in known)
+    alerts = (alert_of(sensor.id, sensor.tags, kinds[0], "warning", 0) for sensor in reader.sensors())
+    return any(map(silence.matchers.match, alerts))
+
+
+def _lists(tags: tuple[tuple[str, str], ...]) -> dict[str, list[str]]:
+    lists: dict[str, list[str]] = {}
+    for name, value in tags:
+        lists.setdefault(name, []).append(value)
+    return lists
 
 
 def _what(silence: Any) -> str:
-    names = [f"{name.removesuffix('s')} {', '.join(silence[name])}" for name in _DIMENSIONS if silence[name]]
+    matchers = msgspec.convert(silence, Matchers)
+    names = [f"{name} {', '.join(values)}" for name, values in matchers.named().items()]
     return ", ".join(names) + (" (warnings only)" if silence["severity"] == "warning" else "")

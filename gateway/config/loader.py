@@ -67,7 +67,9 @@ def load_rules(path: Path | None, environment: Mapping[str, str] = os.environ) -
     gateway, handlers = tables.get("gateway"), tables.get("handlers", {})
     zone = {"timezone": gateway["timezone"]} if isinstance(gateway, dict) and "timezone" in gateway else {}
     named = {name: {"type": "none"} for name in handlers} if isinstance(handlers, dict) else handlers
-    nobody = {"gateway": _NOBODY | zone, "mqtt": {"topics": ["{sensor}"]}, "handlers": named}
+    mqtt = tables.get("mqtt")
+    topics = mqtt["topics"] if isinstance(mqtt, dict) and "topics" in mqtt else ["{sensor}"]
+    nobody = {"gateway": _NOBODY | zone, "mqtt": {"topics": topics}, "handlers": named}
     try:
         config = Config.model_validate({**nobody, **expanded})
     except ValidationError as error:

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AnyHttpUrl, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    AnyHttpUrl,
+    ConfigDict,
+    Field,
+    SecretStr,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from gateway.config.section import Section
 from gateway.config.values import ClockTime, Days, Duration, Handover, Name, Patterns, Timezone
-from gateway.domain.model.events import AlertKind, Severity
-from gateway.domain.notification.matching import Matchers
+from gateway.domain.model.events import Severity
+from gateway.domain.notification.matching import DIMENSIONS, Matchers
+from gateway.domain.notification.model import OWN
 from gateway.domain.notification.oncall import DAY_MINUTES, EVERY_DAY
-from gateway.domain.notification.silences import mutes_everything
+from gateway.domain.notification.silences import SOMETHING
 
 _MINUTE = 60 * 10**9
 
@@ -36,19 +46,35 @@ class HoursSection(Section):
         return self
 
 
-class MatcherSection(Section):
-    """Of which alerts a table speaks: of those that match everything it names."""
+def _placeholder(name: str) -> str:
+    if name in OWN:
+        raise ValueError(f"it is a key of its own: {name}s")
+    return name
 
-    sites: Patterns = ()
-    areas: Patterns = ()
-    machines: Patterns = ()
-    sensors: Patterns = ()
-    kinds: tuple[AlertKind, ...] = ()
+
+if TYPE_CHECKING:
+    _Dimensions = Section
+else:
+    _Dimensions = create_model(
+        "_Dimensions",
+        __base__=Section,
+        **{each.names: (tuple[Literal[each.choices], ...] if each.choices else Patterns, ()) for each in DIMENSIONS},
+    )
+
+
+class MatcherSection(_Dimensions):
+    """Of which alerts a table speaks: of those that match everything it names.
+
+    It has a key for each dimension. `tags` are further placeholders of the topics.
+    """
+
+    tags: Mapping[Annotated[str, AfterValidator(_placeholder)], Patterns] = Field(default_factory=dict)
 
     @property
     def matchers(self) -> Matchers:
         """What it speaks of."""
-        return Matchers(self.sites, self.areas, self.machines, self.sensors, self.kinds)
+        named = {each.names: getattr(self, each.names) for each in DIMENSIONS}
+        return Matchers(**named, tags=dict(self.tags))
 
 
 class StepSection(Section):
@@ -67,7 +93,7 @@ class RouteSection(MatcherSection):
     times: HoursSection | None = None
     quiet: HoursSection | None = None
     resolved: bool = False
-    group_by: Literal["machine", "area", "site", "none"] = "machine"
+    group_by: str = "machine"
     group_wait: Duration = 30 * 10**9
     repeat: Annotated[Duration, Field(ge=_MINUTE)] | None = None
     escalation: tuple[StepSection, ...] = ()
@@ -108,8 +134,8 @@ class SilenceSection(MatcherSection):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if mutes_everything(self.matchers):
-            raise ValueError("it must name a site, an area, a machine, a sensor or a kind; it does not mute everything")
+        if self.matchers.match_everything():
+            raise ValueError(f"it must name {SOMETHING}; it does not mute everything")
         if self.until is None and self.hours is None:
             raise ValueError("it needs an end (until), or hours in which it comes back")
         return self

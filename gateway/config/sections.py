@@ -31,6 +31,8 @@ from gateway.config.section import Section
 from gateway.config.values import Duration, Host, Name, Port, Rate, Size, Timezone, Token, system_zone
 from gateway.domain.detection.rules import Feature
 from gateway.domain.inputs.topics import TopicTemplates
+from gateway.domain.notification.matching import GROUPS
+from gateway.domain.notification.model import further
 
 Interval = Annotated[Duration, Field(gt=0)]
 
@@ -343,6 +345,24 @@ class Config(Section):
             _known(f"routes.{number}.fallback", [route.fallback] if route.fallback else [], known)
             for step, section in enumerate(route.escalation):
                 _known(f"routes.{number}.escalation.{step}.handlers", section.handlers, known)
+        return self
+
+    @model_validator(mode="after")
+    def _captured(self) -> Self:
+        tags = further(dict.fromkeys(TopicTemplates(list(self.mqtt.topics)).placeholders, ""))
+        there = ", ".join(sorted(tags)) or "none that is no key of its own"
+        for number, route in enumerate(self.routes):
+            if route.group_by not in {*GROUPS, *tags}:
+                raise ValueError(
+                    f"routes.{number}.group_by: must be {', '.join(GROUPS)}, or a placeholder of mqtt.topics"
+                    f" (there are: {there})"
+                )
+        for name in ("routes", "silences"):
+            for number, section in enumerate(getattr(self, name)):
+                if unknown := sorted(section.tags.keys() - tags.keys()):
+                    raise ValueError(
+                        f"{name}.{number}.tags.{unknown[0]}: no topic has this placeholder (there are: {there})"
+                    )
         return self
 
     @model_validator(mode="after")

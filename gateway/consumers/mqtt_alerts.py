@@ -13,6 +13,7 @@ from gateway.api import DeliveryError
 from gateway.domain.alerting.alert import ALERT_FACTS
 from gateway.domain.engine.event_log import EventRecord, StoredReading
 from gateway.domain.inputs.traceparent import NAME
+from gateway.domain.model.alert_kinds import ALERT_KINDS
 from gateway.domain.model.events import DomainEvent
 
 log = structlog.get_logger(__name__)
@@ -50,11 +51,11 @@ class Announcer:
 def alert_topic(data: dict[str, Any]) -> str:
     """Return vibration/alerts/{site}/{area}/{machine}/{sensor}, with a dash for what the sensor's topic did not say.
 
-    An alert about the sensor itself has a level more, `health`: both may be open at once.
+    A kind may have a level more (`health`: about the sensor itself), since alerts of two kinds may be open at once.
     """
     levels = [*(data["tags"].get(name) or "-" for name in _LEVELS), data["sensorId"]]
     topic = "/".join(("vibration", "alerts", *(_NOT_IN_A_LEVEL.sub("_", level) for level in levels)))
-    return f"{topic}/health" if data["kind"] == "sensor" else topic
+    return "/".join(filter(None, (topic, ALERT_KINDS[data["kind"]].topic)))
 
 
 def announcement(data: dict[str, Any]) -> dict[str, Any]:

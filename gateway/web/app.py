@@ -15,6 +15,7 @@ from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from gateway import __version__
+from gateway.domain.model.alert_kinds import ALERT_KINDS
 from gateway.errors import ConflictError, GatewayError, NotFoundError, RefusedError, TooMuchError
 from gateway.web.ack_page import create_ack_page
 from gateway.web.api import create_router
@@ -69,6 +70,7 @@ def about(page: PageSettings) -> dict[str, Any]:
         "topics": list(page.topics),
         "warningRatio": page.warning_ratio,
         "criticalRatio": page.critical_ratio,
+        "kindsOfSensors": [kind for kind, row in ALERT_KINDS.items() if row.is_of_sensor],
     }
 
 

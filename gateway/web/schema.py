@@ -9,7 +9,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.domain.engine.event_log import StoredReading
-from gateway.domain.model.events import FEATURES, AlertKind, AlertState, Severity
+from gateway.domain.model.alert_kinds import AlertKind
+from gateway.domain.model.events import FEATURES, AlertState, Severity
 from gateway.domain.model.reading import FLAG_NAMES
 from gateway.domain.model.timefmt import rfc3339
 

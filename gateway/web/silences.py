@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, create_model
 
-from gateway.domain.model.events import AlertKind, Severity
+from gateway.domain.model.events import Severity
+from gateway.domain.notification.matching import DIMENSIONS
 from gateway.web.commands import Permission, Person
 from gateway.web.ports import Actions, Services
 
 Text = Annotated[str, Field(min_length=1, max_length=128)]
 Texts = Annotated[tuple[Text, ...], Field(max_length=1000)]
+MOST_TAGS = 20
 
 
-class NewSilence(BaseModel):
-    """For what nobody is told, until when, who wants it and why. At least one list must name something."""
+if TYPE_CHECKING:
+    _Dimensions = BaseModel
+else:
+    _Dimensions = create_model(
+        "_Dimensions",
+        **{each.names: (tuple[Literal[each.choices], ...] if each.choices else Texts, ()) for each in DIMENSIONS},
+    )
+
+
+class NewSilence(_Dimensions):
+    """For what nobody is told, until when, who wants it and why. At least one list must name something.
+
+    `tags` are further placeholders of the topics, each with its list.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -26,11 +40,7 @@ class NewSilence(BaseModel):
     until: AwareDatetime
     starts: AwareDatetime | None = None
     severity: Severity = "critical"
-    sites: Texts = ()
-    areas: Texts = ()
-    machines: Texts = ()
-    sensors: Texts = ()
-    kinds: tuple[AlertKind, ...] = ()
+    tags: Annotated[dict[Text, Texts], Field(max_length=MOST_TAGS, default_factory=dict)]
 
 
 class Ending(BaseModel):

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway.config import Config, load, noise_of, route_table, standing_silences
+from gateway.config import Config, load, load_rules, noise_of, route_table, standing_silences
 from gateway.config.to_notification import zone_of
 from gateway.domain.model.timefmt import microseconds
 from gateway.domain.notification.matching import Matchers
@@ -111,6 +111,31 @@ def test_without_a_zone_it_is_the_systems(read: Read, monkeypatch: pytest.Monkey
     assert zone_of(read("")).key == "UTC"
 
 
+TAGGED = """
+[[routes]]
+severity = "warning"
+handlers = ["mail"]
+group_by = "line"
+tags = { line = ["L1", "M*"] }
+[[silences]]
+name = "s"
+owner = "anna"
+reason = ""
+tags.line = ["L2"]
+until = 2026-01-01T00:00:00Z
+"""
+
+
+def test_what_a_topic_captures_is_routed_silenced_and_grouped_by(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text(BASE.replace("{sensor}", "{site}/{line}/{sensor}") + TAGGED)
+    (route,) = route_table(load(file, {})).by_name.values()
+    assert (route.matchers, route.group_by) == (Matchers(tags={"line": ("L1", "M*")}), "line")
+    (silence,) = standing_silences(load(file, {}))
+    assert silence.matchers == Matchers(tags={"line": ("L2",)})
+    assert load_rules(file, {}).routes[0].group_by == "line"
+
+
 def test_nothing_about_noise_gives_the_defaults_of_isa(read: Read) -> None:
     noise = noise_of(read(""))
     assert (noise.flood_count, noise.flood_end, noise.flood_window_ns) == (10, 5, 600 * 10**9)
@@ -137,7 +162,12 @@ SILENCE = '[[silences]]\nname = "s"\nowner = "anna"\nreason = ""\n'
         (ROUTE + 'times = { days = ["someday"] }', "days are mon, tue"),
         (ROUTE + 'times = { timezone = "Mars/Olympus" }', "routes #1.times.timezone: a time zone is a name such as"),
         (ROUTE + 'machines = ["*-pump"]', "a star stands at the end only"),
-        (ROUTE + 'group_by = "colour"', "routes #1.group_by"),
+        (ROUTE + 'group_by = "colour"', "routes #1.group_by: must be machine, area, site, none, or a placeholder"),
+        (ROUTE + 'tags.line = ["L1"]', "routes #1.tags.line: no topic has this placeholder (there are: none"),
+        (ROUTE + 'tags.site = ["L1"]', "it is a key of its own: sites"),
+        (ROUTE + 'tags.line = ["*1"]', "a star stands at the end only"),
+        (SILENCE + 'tags.line = ["L1"]\nuntil = 2026-01-01T00:00:00Z', "silences #1.tags.line: no topic has"),
+        (ROUTE + 'kinds = ["person"]', "routes #1.kinds"),
         (SILENCE + "until = 2026-01-01T00:00:00Z", "it must name a site, an area"),
         (SILENCE + 'machines = ["*"]\nuntil = 2026-01-01T00:00:00Z', "it must name a site, an area"),
         (SILENCE + 'machines = ["m"]', "it needs an end (until), or hours"),

@@ -13,7 +13,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gateway.domain.detection.detector import Finding, Verdict
-from gateway.domain.model.events import SEVERITIES, AlertKind, AlertState, DomainEvent, Severity, derive, derived_id
+from gateway.domain.model.alert_kinds import AlertKind
+from gateway.domain.model.events import SEVERITIES, AlertState, DomainEvent, Severity, derive, derived_id
 from gateway.domain.model.timefmt import rfc3339
 
 CONDITION = "GatewayConditionChanged"

@@ -11,7 +11,8 @@ from gateway.domain.alerting import alert as alerts
 from gateway.domain.alerting import operator_actions as attending
 from gateway.domain.alerting.alert import RAISED, Alert, Cause, is_worse
 from gateway.domain.detection.detector import Finding
-from gateway.domain.model.events import AlertKind, DomainEvent, Severity
+from gateway.domain.model.alert_kinds import ALERT_KINDS, AlertKind
+from gateway.domain.model.events import DomainEvent, Severity
 from gateway.domain.model.timefmt import in_words
 from gateway.errors import ConflictError, NotFoundError, RefusedError
 
@@ -109,7 +110,7 @@ class OpenAlerts:
 
     def end(self, subject: str, reason: str, cause: DomainEvent) -> list[Change]:
         """Return what ends the alerts about a sensor and its machine, for which nobody waits any more."""
-        found = (self.get(kind, subject) for kind in ("machine", "sensor"))
+        found = (self.get(kind, subject) for kind, row in ALERT_KINDS.items() if row.is_of_sensor)
         changed = [alerts.end(alert, reason, _following(cause)) for alert in found if alert is not None]
         return [Change(fact, alert) for alert, fact in changed]
 

@@ -14,11 +14,12 @@ _NOT_IN_A_TOPIC = frozenset("+#\0")
 
 
 class TopicTemplates:
-    """Some templates. `filters` are the subscriptions, `match` gives what a topic captures."""
+    """Some templates. `filters` are the subscriptions, `match` gives what a topic captures for `placeholders`."""
 
     def __init__(self, templates: list[str]) -> None:
         self._templates = [_segments(template) for template in templates]
         self._known: dict[str, dict[str, str] | None] = {}
+        self.placeholders = frozenset(name for parts in self._templates for _, name in parts if name)
         self.filters = ["/".join((name and "+") or literal for literal, name in parts) for parts in self._templates]
 
     def match(self, topic: str) -> dict[str, str] | None:

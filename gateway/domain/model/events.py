@@ -14,7 +14,6 @@ from msgspec import Struct
 
 Severity = Literal["warning", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("warning", "critical")
-AlertKind = Literal["machine", "sensor", "gateway"]
 AlertState = Literal["active", "cleared", "stale"]
 
 FEATURES = {

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from gateway.domain.model.events import SEVERITIES
 from gateway.domain.notification.flood import Flaps, Traffic
+from gateway.domain.notification.matching import group_of
 from gateway.domain.notification.model import Item
 from gateway.domain.notification.plan_builder import PlanBuilder, ToldBefore
 from gateway.domain.notification.routing import Route
@@ -117,7 +118,7 @@ class Grouping:
         """Return the group that a change waits with; the first, and what is worse than all before, does not wait."""
         if route.group_by == "none" or not route.group_wait_ns:
             return None
-        key = "\x1f".join(("group", name, _group_of(item, route.group_by)))
+        key = "\x1f".join(("group", name, group_of(item, route.group_by)))
         rank = SEVERITIES.index(item.severity)
         hold = self._desk.book.get(Hold, key)
         if hold is None:
@@ -170,11 +171,6 @@ class Grouping:
     def _put_off(self, key: str, hold: Hold, due_ns: int) -> None:
         self._desk.book.put(key, replace(hold, due_ns=due_ns))
         self._desk.wake(due_ns, "hold", key)
-
-
-def _group_of(item: Item, by: str) -> str:
-    levels = {"site": (item.site,), "area": (item.site, item.area), "machine": (item.site, item.area, item.machine)}[by]
-    return "\x1f".join(levels) if levels[-1] else item.sensor_id
 
 
 def _as_one(leg: RouteState) -> Item:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
 
-from gateway.domain.model.events import SEVERITIES, AlertKind, DomainEvent, Severity, derived_id
+from gateway.domain.model.alert_kinds import AlertKind
+from gateway.domain.model.events import SEVERITIES, DomainEvent, Severity, derived_id
 from gateway.domain.model.timefmt import rfc3339
 
 NotificationKind = Literal["raised", "escalated", "cleared", "reminder", "escalation", "digest", "notice", "test"]
@@ -16,6 +17,12 @@ NotificationKind = Literal["raised", "escalated", "cleared", "reminder", "escala
 told (escalation); several changes in one message (digest); something about a silence (notice); a test."""
 
 ItemKind = Literal["raised", "escalated", "cleared"]
+
+PLACES = ("site", "area", "machine")
+"""The placeholders of a topic that say where a machine is, the widest first; each is a field of every item."""
+
+OWN = frozenset({*PLACES, "sensor"})
+"""The placeholders that are no tags: an item has them in fields of their own."""
 
 MOST_ITEMS = 1000
 """So many items a message lists; it says how many there are."""
@@ -28,6 +35,7 @@ class Item(Struct, frozen=True, rename="camel"):
     """One change of an alert within a message. Times are nanoseconds since 1970; texts come from sensors.
 
     `change` is the id of the fact that tells of it; `over` says that the alert had cleared when the message was made.
+    `tags` are what further placeholders of the topic have captured.
     """
 
     change: str
@@ -48,6 +56,7 @@ class Item(Struct, frozen=True, rename="camel"):
     ratio: float | None = None
     unit: str = ""
     over: bool = False
+    tags: dict[str, str] = {}
 
 
 class Planned(Struct, frozen=True):
@@ -116,7 +125,20 @@ def item_of(fact: DomainEvent, kind: ItemKind) -> Item:
         baseline=data["baseline"],
         ratio=data["ratio"],
         unit=data["unit"],
+        tags=further(tags),
     )
+
+
+def alert_of(sensor_id: str, tags: Mapping[str, str], kind: AlertKind, severity: Severity, now_ns: int) -> Item:
+    """Return the item of an alert that there might be, of a sensor whose topic has captured this."""
+    site, area, machine = (tags.get(place, "") for place in PLACES)
+    own = "", kind, severity, sensor_id, "", now_ns, now_ns, site, area, machine
+    return Item("", "raised", *own, tags=further(tags))
+
+
+def further(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return what a topic has captured beside the machine's place and the sensor."""
+    return {name: value for name, value in tags.items() if name not in OWN}
 
 
 def fact_of(withheld: Withheld) -> DomainEvent:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from gateway.domain.alerting.alert import CLEARED, ESCALATED, RAISED
+from gateway.domain.model.alert_kinds import ALERT_KINDS
 from gateway.domain.model.assets import MACHINE_STATE
 from gateway.domain.model.events import DomainEvent
 from gateway.domain.model.timefmt import microseconds
@@ -172,7 +173,7 @@ class Planner:
             self._wake(self._mutes.start(key), now_ns)
 
     def _flap(self, item: Item, now_ns: int) -> None:
-        if item.alert_kind != "gateway" and self._desk.noise.flap_count:
+        if ALERT_KINDS[item.alert_kind].is_of_sensor and self._desk.noise.flap_count:
             flaps = self._desk.book.get(Flaps, item.sensor_id) or Flaps()
             flaps.note(now_ns, self._desk.noise)
             self._desk.book.put(item.sensor_id, flaps)

@@ -6,20 +6,24 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gateway.domain.model.events import SEVERITIES, AlertKind, DomainEvent, Severity, derived_id
+from gateway.domain.model.events import SEVERITIES, DomainEvent, Severity, derived_id
 from gateway.domain.model.timefmt import microseconds, rfc3339
-from gateway.domain.notification.matching import Index, Matchers
-from gateway.domain.notification.model import Item
+from gateway.domain.notification.matching import DIMENSIONS, Index, Matchers
+from gateway.domain.notification.model import OWN, Item
 from gateway.domain.notification.oncall import Hours
 
 ADDED, EXPIRED = "SilenceAdded", "SilenceExpired"
-KINDS: tuple[AlertKind, ...] = ("machine", "sensor", "gateway")
 _MILLISECOND = 10**6
 LONGEST_NS = 366 * 86400 * 10**9
 """A silence has an end that somebody will live to see."""
+
+
+SOMETHING = ", ".join(f"a{'n' * (each.name[0] in 'aeiou')} {each.name}" for each in DIMENSIONS) + " or a tag"
+"""What a silence must name one of."""
 
 
 class Silence(Struct, frozen=True, rename="camel"):
@@ -105,7 +109,7 @@ def added(silence: Silence, time_ns: int) -> DomainEvent:
 def of_fact(fact: DomainEvent) -> Silence:
     """Return the silence that a fact says was added."""
     data = fact.data
-    matchers = Matchers(*(tuple(data[name]) for name in ("sites", "areas", "machines", "sensors", "kinds")))
+    matchers = msgspec.convert(data, Matchers)
     starts_ns, ends_ns = _moment(data["startsAt"]), _moment(data["endsAt"])
     return Silence(data["id"], matchers, data["owner"], data["reason"], starts_ns or 0, ends_ns, data["severity"])
 
@@ -122,7 +126,6 @@ def expired(silence: Silence, by: str, time_ns: int) -> DomainEvent:
 
 def describe(silence: Silence) -> dict[str, Any]:
     """Return a silence as every interface shows it."""
-    matchers = silence.matchers
     return {
         "id": silence.id,
         "owner": silence.owner,
@@ -131,11 +134,7 @@ def describe(silence: Silence) -> dict[str, Any]:
         "endsAt": None if silence.ends_ns is None else rfc3339(silence.ends_ns),
         "recurring": silence.hours is not None,
         "severity": silence.severity,
-        "sites": list(matchers.sites),
-        "areas": list(matchers.areas),
-        "machines": list(matchers.machines),
-        "sensors": list(matchers.sensors),
-        "kinds": list(matchers.kinds),
+        **msgspec.to_builtins(silence.matchers),
     }
 
 
@@ -148,30 +147,25 @@ def describe_now(silence: Silence, now_ns: int) -> dict[str, Any]:
 
 
 def wanted(parts: Mapping[str, Any], owner: str, reason: str, now_ns: int) -> Silence:
-    """Return the silence that somebody asks for: lists of names, `until`, perhaps `starts` and `severity`.
+    """Return the silence that somebody asks for: what Matchers has, `until`, perhaps `starts` and `severity`.
 
     Raises ValueError for one that cannot be.
     """
-    lists = {name: tuple(parts.get(name, ())) for name in ("sites", "areas", "machines", "sensors", "kinds")}
-    if bad := [value for values in lists.values() for value in values if "*" in value[:-1]]:
+    matchers = msgspec.convert(parts, Matchers)
+    if bad := [value for values in matchers.named().values() for value in values if "*" in value[:-1]]:
         raise ValueError(f"{bad[0]!r}: a star stands at the end only")
+    if own := sorted(OWN & matchers.tags.keys()):
+        raise ValueError(f"{own[0]!r} is no tag: name {own[0]}s")
     starts_ns = max(_moment(parts.get("starts")) or 0, now_ns)
-    matchers = Matchers(**lists)
     severity = parts.get("severity", "critical")
     return checked(Silence("", matchers, owner, reason, starts_ns, _moment(parts["until"]), severity))
-
-
-def mutes_everything(matchers: Matchers) -> bool:
-    """Tell whether there is no alert that these do not match: all that they name is a star alone, or every kind."""
-    places = (matchers.sites, matchers.areas, matchers.machines, matchers.sensors)
-    return all(not names or "*" in names for names in places) and set(matchers.kinds) in (set(), set(KINDS))
 
 
 def checked(silence: Silence) -> Silence:
     """Return a silence that somebody asks for, with its id. Raises ValueError for one that cannot be."""
     matchers, ends_ns = silence.matchers, silence.ends_ns
-    if mutes_everything(matchers):
-        raise ValueError("a silence names a site, an area, a machine, a sensor or a kind; it does not mute everything")
+    if matchers.match_everything():
+        raise ValueError(f"a silence names {SOMETHING}; it does not mute everything")
     if ends_ns is None or ends_ns <= silence.starts_ns:
         raise ValueError("a silence ends after it begins")
     if ends_ns - silence.starts_ns > LONGEST_NS:

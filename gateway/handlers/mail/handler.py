@@ -29,6 +29,7 @@ from pydantic import (
 from gateway.api import Context, DeliveryError
 from gateway.config import Duration, Section
 from gateway.config.values import is_loopback
+from gateway.domain.model.alert_kinds import ALERT_KINDS
 from gateway.domain.notification.model import Notification
 from gateway.errors import GatewayError
 from gateway.handlers.http.address_guard import is_bad_certificate
@@ -185,7 +186,7 @@ class EmailHandler:
         """Return the chart of the last hours; none if it cannot be had in time."""
         length = self._settings.chart
         several = notification.grouped or notification.kind in {"notice", "test"}
-        if not length or several or notification.alert_kind == "gateway":
+        if not length or several or not ALERT_KINDS[notification.alert_kind].is_of_sensor:
             return None
         until_ns = notification.occurred_ns + 1
         span = chart.Span(

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from gateway.api import Item, NotificationKind
 from gateway.domain.detection.reasons import number
+from gateway.domain.model.alert_kinds import ALERT_KINDS
 from gateway.domain.model.timefmt import moment, short_moment
 from gateway.domain.notification.model import Notification
 from gateway.security.redact import redact
@@ -91,7 +92,7 @@ def label(notification: Notification) -> str:
 def subject(told: Subject) -> str:
     """Return what it is about: machine and sensor, or the gateway, of which the reason says what."""
     if isinstance(told, Notification):
-        if told.kind in {"notice", "test"} or told.alert_kind == "gateway":
+        if told.kind in {"notice", "test"} or not ALERT_KINDS[told.alert_kind].is_of_sensor:
             return _gateway(told)
         if told.grouped:
             return one_line(told.machine, LONGEST_NAME) or _gateway(told)
@@ -229,7 +230,7 @@ def _gateway(notification: Notification) -> str:
 
 def _is_about_level(told: Subject) -> bool:
     several = isinstance(told, Notification) and bool(told.grouped)
-    return told.alert_kind == "machine" and told.kind not in {"notice", "test"} and not several
+    return ALERT_KINDS[told.alert_kind].has_level and told.kind not in {"notice", "test"} and not several
 
 
 def _quantity(value: float | None, told: Subject) -> str:

@@ -1,6 +1,7 @@
 // One alert, open or over: its changes, and who was told of each or was not, and why.
 
 import { element, link } from "./dom.js";
+import { subjectOf } from "./alerts.js";
 import { capital, count, lasting, moment, where, whole } from "./words.js";
 
 const EVERY_MS = 5000;
@@ -44,7 +45,7 @@ async function ask(id) {
 
 function past(alert) {
   const name = where(alert.tags).pop() ?? (alert.location || capital(alert.kind));
-  const of = alert.kind === "gateway" ? alert.sensorId : link(["sensor", alert.sensorId], alert.sensorId);
+  const of = subjectOf(alert);
   const list = facts(alert).map(([term, value]) => element("div", { class: "fact" }, element("dt", {}, term), element("dd", {}, value)));
   return [
     element("h2", { class: "name" }, name, " · ", of),

@@ -2,12 +2,16 @@
 
 import { $, address, element, icon, link, place, setAttribute, setIcon, setText, table } from "./dom.js";
 import { acknowledge, shelve, unshelve } from "./asking.js";
-import { present } from "./model.js";
+import { isOfSensor, present } from "./model.js";
 import { cell } from "./row.js";
 import { inWords } from "./silences.js";
 import { capital, lasting, moment, where, whole } from "./words.js";
 
 const MOST_CLOSED = 200;
+
+export function subjectOf(alert) {
+  return isOfSensor(alert) ? link(["sensor", alert.sensorId], alert.sensorId) : alert.sensorId;
+}
 
 export class AlertList {
   // `wanted` chooses among the open alerts; `more` says whether those that are not listed are counted, `most` how many are.
@@ -80,7 +84,7 @@ function drawItem(parts, alert) {
   setText(parts.word, capital(alert.severity));
   setText(parts.machine, path.pop() ?? (alert.location || capital(alert.kind)));
   setText(parts.place, path.join(" › "));
-  parts.sensor.replaceChildren(alert.kind === "gateway" ? alert.sensorId : link(["sensor", alert.sensorId], alert.sensorId));
+  parts.sensor.replaceChildren(subjectOf(alert));
   setText(parts.reason, alert.reason);
   setAttribute(parts.time, "datetime", alert.openedAt);
   setText(parts.opened, `since ${moment(alert.openedAt)}`);
@@ -170,7 +174,7 @@ export function closedTable(alerts) {
       "tr",
       { role: "row", "data-severity": alert.severity }, // roles, as style.css makes cards of rows
       cell("severity", capital(alert.severity)),
-      element("th", { role: "rowheader", scope: "row", class: "sensor-of" }, alert.kind === "gateway" ? alert.sensorId : link(["sensor", alert.sensorId], alert.sensorId)),
+      element("th", { role: "rowheader", scope: "row", class: "sensor-of" }, subjectOf(alert)),
       cell("opened", whole(alert.openedAt)),
       cell("lasted", alert.clearedAt ? lasting(new Date(alert.clearedAt) - new Date(alert.openedAt)) : "open"),
       cell("reason", alert.reason),

@@ -6,6 +6,11 @@ const FIELDS = ["id", "state", "level", "baseline", "unit", "time", "site", "are
 export const sensors = new Map(); // id -> { id, state, level, baseline, unit, time, site, area, machine, spark }
 export const present = { about: {}, counts: null, alerts: [], silences: [], muted: new Map(), heardAt: Date.now() };
 
+// Before the gateway has said which kinds of alerts are about sensors, which have a page, all are.
+export function isOfSensor(alert) {
+  return (present.about.kindsOfSensors ?? [alert.kind]).includes(alert.kind);
+}
+
 let changed = new Set(); // sensors
 let structure = true; // a sensor has come, gone, or has another state
 let fresh = []; // alerts that were not there before

@@ -5,7 +5,6 @@ import { present, takeSilences } from "./model.js";
 import { moment } from "./words.js";
 
 const EVERY_MS = 5000;
-const DIMENSIONS = ["sites", "areas", "machines", "sensors", "kinds"];
 
 export async function keepAsking() {
   try {
@@ -36,6 +35,8 @@ function item(silence) {
 }
 
 function what(silence) {
-  const names = DIMENSIONS.filter((name) => silence[name].length).map((name) => `${name.slice(0, -1)} ${silence[name].join(", ")}`);
+  const lists = Object.entries(silence).filter(([name, values]) => name !== "mutes" && Array.isArray(values) && values.length);
+  const tags = Object.entries(silence.tags).map(([name, values]) => `${name} ${values.join(", ")}`);
+  const names = [...lists.map(([name, values]) => `${name.slice(0, -1)} ${values.join(", ")}`), ...tags];
   return `${names.join(", ")}${silence.severity === "warning" ? " (warnings only)" : ""}`;
 }

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.readings import plant, reading
+from gateway.domain.inputs.topics import TopicTemplates
+from tests.readings import Plant, plant, reading
 from tests.unit.cli.conftest import Run
 
 TABLES = """
@@ -79,6 +80,20 @@ class TestSilences:
         assert "nobody is told of sensor VB-1 (warnings only) until" in done.out
         assert "sensor VB-1 (warnings only)" in run("silences", "list").out
 
+    def test_a_placeholder_is_one_to_choose_by(self, run: Run, config: Path, tmp_path: Path) -> None:
+        config.write_text(config.read_text().replace("{machine}/", "{line}/{machine}/"))
+        templates = TopicTemplates(["vibration/{site}/{line}/{machine}/{sensor}/reading"])
+        here = Plant(tmp_path / "state", templates=templates)
+        here.take(reading())
+        here.journal.close()
+        add = ("silences", "add", "--for", "1h", "--reason", "x")
+        made = answer(run, *add, "--tag", "line=hall-*", "--tag", "line=L2")
+        assert made["tags"] == {"line": ["hall-*", "L2"]}
+        assert "line hall-*, L2" in run("silences", "list").out
+        assert "no sensor of it" in run(*add, "--tag", "line=L3").err
+        told = answer(run, "routes", "test", "--machine", "pump-1", "--tag", "line=L2")["told"]
+        assert told[0]["why"].startswith("silenced by")
+
     def test_it_begins_and_ends_when_somebody_says(self, run: Run) -> None:
         times = ("--starts", "2098-01-31T12:00:00Z", "--until", "2098-01-31T14:00:00+01:00")
         made = answer_with_warning(run, "silences", "add", "--machine", "m", *times, "--reason", "x")
@@ -103,6 +118,7 @@ class TestSilences:
         [
             (["--machine", "m", "--reason", "x"], "say how long by --for, or until when by --until"),
             (["--machine", "m", "--for", "1h", "--until", "7h", "--reason", "x"], "say how long by --for, or until"),
+            (["--tag", "line", "--for", "2h", "--reason", "x"], "no placeholder with a value"),
             (["--for", "2h", "--reason", "x"], "it does not mute everything"),
             (["--machine", "*", "--for", "2h", "--reason", "x"], "it does not mute everything"),
             (["--machine", "**", "--for", "2h", "--reason", "x"], "a star stands at the end only"),

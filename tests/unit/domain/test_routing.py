@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from bench.telling import microseconds_per_alert
-from gateway.domain.notification.matching import Index, Matchers
+from gateway.domain.notification.matching import Index, Matchers, group_of
 from gateway.domain.notification.model import Item
 from gateway.domain.notification.oncall import Rota
 from gateway.domain.notification.routing import EscalationStep, Route, RouteTable
@@ -19,13 +19,20 @@ NOW = 1_705_320_000 * 10**9
 names = st.sampled_from(["", "a", "ab", "abc", "b", "pump-1"])
 patterns = st.lists(st.sampled_from(["a", "ab", "a*", "ab*", "*", "b", "pump-*", "c"]), max_size=3).map(tuple)
 matchers = st.builds(
-    Matchers, patterns, patterns, patterns, patterns, st.sampled_from([(), ("machine",), ("sensor", "gateway")])
+    Matchers,
+    patterns,
+    patterns,
+    patterns,
+    patterns,
+    st.sampled_from([(), ("machine",), ("sensor", "gateway")]),
+    st.dictionaries(st.sampled_from(["line", "cell"]), patterns),
 )
 items = st.builds(
-    lambda site, area, machine, sensor, kind: replace(
-        WARNING, site=site, area=area, machine=machine, sensor_id=sensor, alert_kind=kind
+    lambda site, area, machine, sensor, kind, tags: replace(
+        WARNING, site=site, area=area, machine=machine, sensor_id=sensor, alert_kind=kind, tags=tags
     ),
     names, names, names, names, st.sampled_from(["machine", "sensor"]),
+    st.dictionaries(st.sampled_from(["line", "cell"]), names),
 )  # fmt: skip
 
 
@@ -37,6 +44,15 @@ class TestMatchers:
         assert Matchers(areas=("hall-2",), machines=("fan-1", "pump-*"), kinds=("machine",)).match(WARNING)
         assert not Matchers(areas=("hall-2",), machines=("fan-1",)).match(WARNING)
         assert not Matchers(kinds=("sensor", "gateway")).match(WARNING)
+
+    def test_what_a_placeholder_has_captured_must_fit(self) -> None:
+        item = replace(WARNING, tags={"line": "L1"})
+        assert Matchers(tags={"line": ("L1", "L2")}).match(item)
+        assert Matchers(tags={"line": ("L*",)}, sites=("plant",)).match(item)
+        assert not Matchers(tags={"line": ("L2",)}).match(item)
+        assert not Matchers(tags={"line": ("L1",), "cell": ("*",)}).match(item)
+        assert not Matchers(tags={"line": ("*",)}).match(WARNING)
+        assert not Matchers(tags={"line": ("L1",)}).overlap(Matchers(tags={"line": ("L2",)}))
 
     @given(st.lists(matchers, max_size=30), items)
     def test_the_index_finds_what_a_search_through_all_would(self, found: list[Matchers], item: Item) -> None:
@@ -53,6 +69,15 @@ class TestMatchers:
     def test_what_both_match_overlaps(self, one: Matchers, other: Matchers, item: Item) -> None:
         if one.match(item) and other.match(item):
             assert one.overlap(other)
+
+
+def test_what_has_captured_the_same_on_one_site_is_a_group() -> None:
+    item = replace(WARNING, tags={"line": "L1"})
+    assert group_of(item, "line") == group_of(replace(item, machine="fan-1", sensor_id="VB-2"), "line")
+    assert group_of(item, "line") != group_of(replace(item, site="other"), "line")
+    assert group_of(item, "cell") == item.sensor_id
+    assert group_of(item, "machine") == "plant\x1fhall-2\x1fpump-7"
+    assert group_of(item, "site") == "plant"
 
 
 def test_two_hundred_times_as_many_cost_an_alert_hardly_more() -> None:

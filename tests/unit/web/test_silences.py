@@ -42,6 +42,11 @@ async def test_with_the_token_one_is_added_and_ended(client: httpx.AsyncClient, 
     assert (await client.post(f"{PATH}/s1/expire", json={"by": "bo"}, headers=PERMIT)).status_code == 200
 
 
+async def test_a_placeholder_is_one_to_choose_by(client: httpx.AsyncClient, changes: Changes) -> None:
+    await client.post(PATH, json={**NEW, "tags": {"line": ["L1"]}}, headers=PERMIT)
+    assert changes.asked[0][0]["tags"] == {"line": ("L1",)}
+
+
 @pytest.mark.parametrize("path", [PATH, f"{PATH}/s1/expire"])
 async def test_without_it_nothing_changes(client: httpx.AsyncClient, changes: Changes, path: str) -> None:
     assert (await client.post(path, json=NEW)).status_code == 401
@@ -63,6 +68,8 @@ async def test_without_it_nothing_changes(client: httpx.AsyncClient, changes: Ch
         {"kinds": ["person"]},
         {"more": 1},
         {"machines": ["x" * 200]},
+        {"tags": {"line": "L1"}},
+        {"tags": {str(number): ["x"] for number in range(21)}},
     ],
 )
 async def test_what_makes_no_sense_is_422(
