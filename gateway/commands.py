@@ -3,83 +3,80 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
 
 from gateway.domain.alerting.alert import describe
-from gateway.domain.alerting.open_alerts import Change, OpenAlerts
 from gateway.domain.detection.baseline_events import described
-from gateway.domain.model.events import DomainEvent
+from gateway.domain.engine.commands import (
+    Acknowledge,
+    AddSilence,
+    CurrentLimits,
+    ExpireSilence,
+    Forget,
+    Relearn,
+    ReplayDeadLetters,
+    SetBaseline,
+    Shelve,
+    Unshelve,
+    Writer,
+)
 from gateway.domain.model.timefmt import rfc3339
 from gateway.domain.notification.silences import describe_now, wanted
-from gateway.ingest.processor import Pipeline
-from gateway.journal import Journal, Stream
-from gateway.journal.outbox.rows import Messages
-from gateway.journal.outbox.silences import add, expire
+from gateway.journal import Stream
 
 log = structlog.get_logger(__name__)
 
 
 class Commands:
-    """Each is one call in the journal's thread; whoever follows the journal is woken afterwards."""
+    """Each is asked of the one writer; whoever follows the journal is woken afterwards."""
 
-    def __init__(self, journal: Journal, pipeline: Pipeline, stream: Stream | None = None) -> None:
-        self._journal = journal
-        self._pipeline = pipeline
+    def __init__(self, writer: Writer, stream: Stream | None = None) -> None:
+        self._writer = writer
         self._stream = stream
 
     async def acknowledge(self, alert_id: str, by: str, reason: str) -> Mapping[str, Any]:
         """Acknowledge an alert and return it. Raises NotFoundError or ConflictError."""
-        alert = await self._attend(lambda alerts, now_ns: alerts.acknowledge(alert_id, by, reason, now_ns))
+        alert = describe(await self._writer.ask(Acknowledge(alert_id, by, reason, time.time_ns())))
         self._announce("acknowledged", alert=alert["id"], sensor=alert["sensorId"], by=by, reason=reason)
         return alert
 
     async def set_baseline(self, sensor_id: str, level: float, state: str, by: str, reason: str) -> Mapping[str, Any]:
         """Set what is normal for a sensor, and return that. Raises NotFoundError or ConflictError."""
-        fact = await self._change(
-            partial(self._pipeline.set_baseline, sensor_id, level, state=state, by=by, reason=reason)
-        )
+        fact = await self._writer.ask(SetBaseline(sensor_id, level, state, by, reason, time.time_ns()))
         self._announce("baseline set", sensor=sensor_id, level=level, state=state, by=by, reason=reason)
         return described(fact)
 
     async def relearn(self, sensor_id: str, state: str | None, by: str, reason: str) -> Mapping[str, Any]:
         """Have it learned anew, in an operating state or in all; return who wanted it. Raises as `set_baseline`."""
-        fact = await self._change(partial(self._pipeline.relearn, sensor_id, state=state, by=by, reason=reason))
+        fact = await self._writer.ask(Relearn(sensor_id, state, by, reason, time.time_ns()))
         self._announce("baseline to be learned anew", sensor=sensor_id, state=state, by=by, reason=reason)
         return described(fact)
 
     async def forget(self, sensor_id: str, by: str, reason: str) -> Mapping[str, Any]:
         """Let nobody wait for a sensor any more, and return who wanted that and when. Raises NotFoundError."""
-        fact = await self._change(partial(self._pipeline.forget, sensor_id, by=by, reason=reason))
+        fact = await self._writer.ask(Forget(sensor_id, by, reason, time.time_ns()))
         self._announce("sensor forgotten", sensor=sensor_id, by=by, reason=reason)
         return {"at": rfc3339(fact.time_ns), **fact.data}
 
-    async def _change(self, change: Callable[..., DomainEvent]) -> DomainEvent:
-        return await self._journal.call(partial(change, time_ns=time.time_ns()))
-
     async def shelve(self, alert_id: str, duration_ns: int, by: str, reason: str) -> Mapping[str, Any]:
         """Shelve an alert for a while and return it. Raises NotFoundError or RefusedError."""
-        alert = await self._attend(lambda alerts, now_ns: alerts.shelve(alert_id, duration_ns, by, reason, now_ns))
+        alert = describe(await self._writer.ask(Shelve(alert_id, duration_ns, by, reason, time.time_ns())))
         until = alert["shelvedUntil"]
         self._announce("shelved", alert=alert["id"], sensor=alert["sensorId"], until=until, by=by, reason=reason)
         return alert
 
     async def unshelve(self, alert_id: str, by: str, reason: str) -> Mapping[str, Any]:
         """Take an alert off the shelf and return it. Raises NotFoundError or ConflictError."""
-        alert = await self._attend(lambda alerts, now_ns: alerts.unshelve(alert_id, by, reason, now_ns))
+        alert = describe(await self._writer.ask(Unshelve(alert_id, by, reason, time.time_ns())))
         self._announce("unshelved", alert=alert["id"], sensor=alert["sensorId"], by=by, reason=reason)
         return alert
 
-    async def _attend(self, ask: Callable[[OpenAlerts, int], Sequence[Change]]) -> Mapping[str, Any]:
-        now_ns = time.time_ns()
-        return describe(await self._journal.call(self._pipeline.attend, lambda alerts: ask(alerts, now_ns), now_ns))
-
     async def limits(self, sensor_id: str) -> Mapping[str, Any] | None:
         """Return what a sensor's next reading will be compared with, or None without a baseline."""
-        found = await self._journal.call(self._pipeline.limits, sensor_id)
+        found = await self._writer.ask(CurrentLimits(sensor_id))
         if found is None or found.baseline is None:
             return None
         baseline, level = found.baseline, found.level
@@ -90,7 +87,7 @@ class Commands:
         """Add a silence and return it. Raises ValueError for one that cannot be."""
         now_ns = time.time_ns()
         silence = wanted(parts, by, reason, now_ns)
-        await self._journal.call(add, Messages(self._journal), silence, now_ns)
+        await self._writer.ask(AddSilence(silence, now_ns))
         described_now = describe_now(silence, now_ns)
         self._announce("silence added", silence=silence.id, until=described_now["endsAt"], by=by, reason=reason)
         return described_now
@@ -98,7 +95,7 @@ class Commands:
     async def expire_silence(self, silence_id: str, by: str) -> Mapping[str, Any]:
         """End a silence now and return it. Raises NotFoundError or ConflictError."""
         now_ns = time.time_ns()
-        ended = await self._journal.call(expire, Messages(self._journal), silence_id, by, now_ns)
+        ended = await self._writer.ask(ExpireSilence(silence_id, by, now_ns))
         self._announce("silence ended", silence=ended.id, by=by)
         return describe_now(ended, now_ns)
 
@@ -107,12 +104,12 @@ class Commands:
 
         In slices, between which batches are written; those that come in meanwhile are not asked for.
         """
-        journal, end = self._journal, self._journal.next_seq
-        asked, replayed, after = 0, list[int](), 0
-        while letters := await journal.call(journal.dead_letters, numbers, after, end):
-            replayed += await journal.call(self._pipeline.replay, letters, time.time_ns())
-            asked, after = asked + len(letters), letters[-1][0]
+        asked, replayed = 0, list[int]()
+        done = await self._writer.ask(ReplayDeadLetters(numbers, 0, None, time.time_ns()))
+        while done.asked:
+            asked, replayed = asked + done.asked, replayed + done.replayed
             self._announce()
+            done = await self._writer.ask(ReplayDeadLetters(numbers, done.last, done.before, time.time_ns()))
         self._announce("dead letters replayed", asked=asked, replayed=len(replayed))
         return {"asked": asked, "replayed": replayed}
 

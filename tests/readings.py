@@ -15,6 +15,7 @@ from gateway.domain.engine.unit_of_work import UnitOfWork
 from gateway.domain.inputs.status import Signals, state_topics, status_topics
 from gateway.domain.inputs.topics import TopicTemplates
 from gateway.domain.model.events import Message
+from gateway.ingest.executor import Executor
 from gateway.ingest.processor import Pipeline
 from gateway.journal import Journal, Reader
 
@@ -121,7 +122,9 @@ class Plant:
     def _pipeline(self) -> Pipeline:
         rules = self.rules
         rules_for = rules if callable(rules) else lambda _: rules
-        return Pipeline(self.journal, self.templates, rules_for, DAY_NS, self.lateness_ns, signals=self.signals)
+        made = Pipeline(self.journal, self.templates, rules_for, DAY_NS, self.lateness_ns, signals=self.signals)
+        self.journal.execute = Executor(self.journal, made).execute
+        return made
 
 
 @contextmanager

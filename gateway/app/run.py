@@ -25,6 +25,7 @@ from gateway.consumers.mqtt_alerts import Announcer
 from gateway.consumers.notification_planning import NAME as NOTIFIER
 from gateway.consumers.otel.component import export_traces
 from gateway.consumers.runner import Foreign, follow
+from gateway.domain.engine.commands import Report
 from gateway.domain.inputs.topics import TopicTemplates
 from gateway.domain.model.events import Severity
 from gateway.errors import JournalUnavailableError
@@ -88,11 +89,11 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
         async def report(subject: str, problem: str | None, severity: Severity = "warning") -> None:
             """Raise or clear an alert about a part of the gateway itself."""
             condition = PartCondition(subject, severity if problem else None, problem or "well again")
-            await _report(journal, pipeline, stream, condition)
+            await _report(journal, stream, condition)
 
         announcer = Announcer(publisher.publish, lambda fact: stream.read(traceparent_behind, fact))
         outbox = Outbox(journal, stream)
-        operations = Commands(journal, pipeline, stream)
+        operations = Commands(journal, stream)
         notifier = Notifier(
             outbox,
             route_table(config),
@@ -115,7 +116,7 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
 
         questions = QueryPool(path)
         stack.callback(questions.close)
-        context = handler_context(config, journal, pipeline, questions)
+        context = handler_context(config, journal, questions)
         tasks = await stack.enter_async_context(Tasks())
         tasks.start("notifier", notifier.plan(stream))
         for name, handler in plugins.handlers.items():
@@ -166,9 +167,9 @@ class PartCondition(Struct, frozen=True):
     reason: str
 
 
-async def _report(journal: Journal, pipeline: Pipeline, stream: Stream, condition: PartCondition) -> None:
+async def _report(journal: Journal, stream: Stream, condition: PartCondition) -> None:
     try:
-        await journal.call(pipeline.report, condition.subject, condition.severity, condition.reason, time.time_ns())
+        await journal.ask(Report(condition.subject, condition.severity, condition.reason, time.time_ns()))
     except JournalUnavailableError as error:
         log.warning(
             "what is wrong with the gateway itself could not be recorded", about=condition.subject, error=str(error)

@@ -63,7 +63,7 @@ async def _alone(config: Config, make: Callable[[Commands], Awaitable[Mapping[st
     journal = Journal(journal_path(config))
     try:
         pipeline = restored_pipeline(config, journal, TopicTemplates(list(config.mqtt.topics)))
-        outcome = await make(Commands(journal, pipeline))
+        outcome = await make(Commands(journal))
         await journal.call(pipeline.snapshot)
         return outcome
     finally:

@@ -10,6 +10,7 @@ from gateway.config import Config, expected_sensors, rules_for
 from gateway.domain.engine.id_window import LOOK_BACK
 from gateway.domain.inputs.status import Signals, state_topics, status_topics
 from gateway.domain.inputs.topics import TopicTemplates
+from gateway.ingest.executor import Executor
 from gateway.ingest.processor import Pipeline
 from gateway.journal import Journal
 
@@ -25,7 +26,7 @@ def signals_of(config: Config) -> Signals:
 
 
 def restored_pipeline(config: Config, journal: Journal, templates: TopicTemplates) -> Pipeline:
-    """Return a pipeline that takes up where the journal ends."""
+    """Return a pipeline that takes up where the journal ends; what is asked of the journal is executed with it."""
     pipeline = Pipeline(
         journal,
         templates,
@@ -36,6 +37,7 @@ def restored_pipeline(config: Config, journal: Journal, templates: TopicTemplate
         signals=signals_of(config),
         longest_shelving_ns=config.alerts.max_shelving,
     )
+    journal.execute = Executor(journal, pipeline).execute
     start = time.perf_counter()
     saved = journal.saved(LOOK_BACK)
     replayed = pipeline.restore(saved)

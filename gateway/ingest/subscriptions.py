@@ -7,8 +7,8 @@ import json
 
 import structlog
 
+from gateway.domain.engine.commands import WriteNote, Writer
 from gateway.errors import JournalUnavailableError
-from gateway.journal import Journal
 from gateway.mqtt.subscriber import Subscriber
 
 log = structlog.get_logger(__name__)
@@ -18,20 +18,20 @@ _TRY_AGAIN = 1.0
 
 
 async def remember_subscriptions(
-    subscriber: Subscriber, journal: Journal, filters: list[str], obsolete: list[str]
+    subscriber: Subscriber, writer: Writer, filters: list[str], obsolete: list[str]
 ) -> None:
     """Note what the broker's session has, so that what leaves the configuration can be removed from it."""
-    await _note_subscriptions(journal, [*filters, *obsolete])
+    await _note_subscriptions(writer, [*filters, *obsolete])
     await subscriber.subscribed.wait()
-    await _note_subscriptions(journal, filters)
+    await _note_subscriptions(writer, filters)
     await asyncio.Event().wait()
 
 
-async def _note_subscriptions(journal: Journal, filters: list[str]) -> None:
+async def _note_subscriptions(writer: Writer, filters: list[str]) -> None:
     """Write them down; while the journal cannot be written, which is said where batches are, try again."""
     while True:
         try:
-            return await journal.call(journal.write_note, SUBSCRIPTIONS, json.dumps(filters))
+            return await writer.ask(WriteNote(SUBSCRIPTIONS, json.dumps(filters)))
         except JournalUnavailableError as error:
             log.debug("the subscriptions cannot be noted; trying again", error=str(error))
             await asyncio.sleep(_TRY_AGAIN)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from gateway.api import Context, Trend
 from gateway.config import Config, zone_of
 from gateway.domain.detection.limits import Limits
-from gateway.ingest.processor import Pipeline
-from gateway.journal import Journal, QueryPool, Reader
+from gateway.domain.engine.commands import CurrentLimits, Writer
+from gateway.journal import QueryPool, Reader
 from gateway.security.ack_links import VALID_NS, AckLink, sign
 from gateway.security.secrets import link_key
 
@@ -22,13 +22,13 @@ def trend_of(rows: Sequence[tuple[int, float, float | None]], limits: Limits | N
     return Trend(times, levels, baselines, warning, critical)
 
 
-def handler_context(config: Config, journal: Journal, pipeline: Pipeline, questions: QueryPool) -> Context:
+def handler_context(config: Config, writer: Writer, questions: QueryPool) -> Context:
     """Return what the gateway offers to its handlers."""
     public, key = config.http.public_url if config.http else None, link_key(config)
 
     async def trend(sensor_id: str, since_ns: int, until_ns: int) -> Trend:
         rows = await questions.ask(Reader.trend, sensor_id, since_ns, until_ns)
-        return trend_of(rows, await journal.call(pipeline.limits, sensor_id))
+        return trend_of(rows, await writer.ask(CurrentLimits(sensor_id)))
 
     def acknowledge_url(alert_id: str, person: str) -> str:
         if public is None:  # nobody but this device would find the page

@@ -46,7 +46,7 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with plant(folder / "state") as here, here.reader() as reader:
         here.take(*(reading(second, 8.0 if second > 5 else 4.0) for second in range(10)))
         stream, questions = Stream(here.journal, here.path), QueryPool(here.path)
-        operations = Commands(here.journal, here.pipeline, stream)
+        operations = Commands(here.journal, stream)
         config = load(folder / "gateway.toml", {})
         answers = Queries(config, questions, operations, list)
         live = asyncio.run(live_of(reader))

@@ -16,10 +16,11 @@ from gateway.domain.engine.unit_of_work import UnitOfWork
 from gateway.domain.model.events import DomainEvent
 from gateway.domain.notification.model import SUPPRESSED, Item, Withdrawal
 from gateway.domain.notification.outbox import OutboxItem, Planning
-from gateway.journal import FILE_NAME, Journal, Outbox, Stream
+from gateway.journal import Outbox, Stream
 from gateway.journal.outbox.rows import Messages
 from tests.notifications import CRITICAL
 from tests.plant import alert_entry, alert_of
+from tests.readings import Plant
 from tests.unit.consumers.journal import MemoryJournal
 
 ITEM = Item("c1", "raised", CRITICAL.alert_id, "machine", "critical", "VB-42345", "", 1, 1)
@@ -36,9 +37,10 @@ class Store(Source, OutboxProtocol, Protocol):
 class SqliteJournal(Stream, Outbox):
     """The real journal with both its faces for the event loop."""
 
-    def __init__(self, path: Path) -> None:
-        self.journal = Journal(path)
-        Stream.__init__(self, self.journal, path)
+    def __init__(self, directory: Path) -> None:
+        here = Plant(directory)
+        self.journal = here.journal
+        Stream.__init__(self, self.journal, here.path)
         Outbox.__init__(self, self.journal, self)
 
     def add(self, *entries: EventRecord) -> None:
@@ -60,7 +62,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "memory":
         yield MemoryJournal()
         return
-    journal = SqliteJournal(tmp_path / FILE_NAME)
+    journal = SqliteJournal(tmp_path)
     yield journal
     journal.close()
 

@@ -2,16 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from gateway.domain.alerting.liveness import Reception
+from gateway.domain.engine.commands import WriteNote, Writer
 from gateway.errors import JournalUnavailableError
 from gateway.ingest import subscriptions, ticker
-from gateway.journal import Journal
 from gateway.mqtt.subscriber import Subscriber
 
 
@@ -22,15 +22,12 @@ class FullDisk:
         self.attempts = 0
         self.notes: list[list[str]] = []
 
-    async def call(self, function: Callable[..., None], *arguments: Any) -> None:
+    async def ask(self, command: WriteNote) -> None:
         self.attempts += 1
         if self.attempts % 3:
             raise JournalUnavailableError("the journal cannot be written: database or disk is full")
-        function(*arguments)
-
-    def write_note(self, name: str, value: str) -> None:
-        assert name == subscriptions.SUBSCRIPTIONS
-        self.notes.append(json.loads(value))
+        assert command.name == subscriptions.SUBSCRIPTIONS
+        self.notes.append(json.loads(command.value))
 
 
 async def test_a_full_disk_does_not_end_what_notes_the_subscriptions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +35,7 @@ async def test_a_full_disk_does_not_end_what_notes_the_subscriptions(monkeypatch
     journal, subscriber = FullDisk(), SimpleNamespace(subscribed=asyncio.Event())
     subscriber.subscribed.set()
     work = subscriptions.remember_subscriptions(
-        cast("Subscriber", subscriber), cast("Journal", journal), ["a/+"], ["b/+"]
+        cast("Subscriber", subscriber), cast("Writer", journal), ["a/+"], ["b/+"]
     )
     running = asyncio.ensure_future(work)
     while not running.done() and len(journal.notes) < 2:  # noqa: ASYNC110 - there is no event to wait for

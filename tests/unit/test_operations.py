@@ -42,7 +42,7 @@ class TestAcknowledging:
     async def test_of_many_at_once_one_wins_and_is_in_the_journal(
         self, here: Plant, stream: Stream, alert: str
     ) -> None:
-        operations = Commands(here.journal, here.pipeline, stream)
+        operations = Commands(here.journal, stream)
         people = [f"person-{number}" for number in range(10)]
         answers = await asyncio.gather(
             *(operations.acknowledge(alert, name, "on my way") for name in people), return_exceptions=True
@@ -60,9 +60,9 @@ class TestAcknowledging:
         self, here: Plant, stream: Stream, alert: str
     ) -> None:
         with capture_logs() as said:
-            await Commands(here.journal, here.pipeline, stream).acknowledge(alert, "anna", "on my way")
-            await Commands(here.journal, here.pipeline, stream).forget("VB-1", "anna", "")
-            await Commands(here.journal, here.pipeline).forget("VB-1", "bert", "")
+            await Commands(here.journal, stream).acknowledge(alert, "anna", "on my way")
+            await Commands(here.journal, stream).forget("VB-1", "anna", "")
+            await Commands(here.journal).forget("VB-1", "bert", "")
         assert said == [
             {
                 "event": "acknowledged", "log_level": "info", "alert": alert, "sensor": "VB-1", "by": "anna",
@@ -74,19 +74,19 @@ class TestAcknowledging:
     async def test_who_follows_the_journal_is_woken(self, here: Plant, stream: Stream, alert: str) -> None:
         before = stream.last_seq
         waiting = asyncio.ensure_future(stream.wait(before))
-        await Commands(here.journal, here.pipeline, stream).acknowledge(alert, "anna", "")
+        await Commands(here.journal, stream).acknowledge(alert, "anna", "")
         await asyncio.wait_for(waiting, 1)
         assert stream.last_seq == here.journal.next_seq - 1 > before
 
     async def test_without_a_stream_too(self, here: Plant, alert: str) -> None:
         """As on the command line, while no gateway runs."""
-        await Commands(here.journal, here.pipeline).acknowledge(alert, "anna", "")
+        await Commands(here.journal).acknowledge(alert, "anna", "")
         assert here.contents()["alerts"][0].acknowledged
 
     async def test_what_is_not_there_changes_nothing(self, here: Plant, stream: Stream, alert: str) -> None:
         before = here.contents()
         with pytest.raises(NotFoundError):
-            await Commands(here.journal, here.pipeline, stream).acknowledge(alert[:-1], "anna", "")
+            await Commands(here.journal, stream).acknowledge(alert[:-1], "anna", "")
         assert here.contents() == before
 
     async def test_what_has_cleared_needs_none_and_stays_as_it_is(
@@ -96,7 +96,7 @@ class TestAcknowledging:
         before = here.contents()
         assert before["alerts"][0].state == "cleared"
         with pytest.raises(NotFoundError, match="one that has cleared needs no acknowledgement"):
-            await Commands(here.journal, here.pipeline, stream).acknowledge(alert, "anna", "")
+            await Commands(here.journal, stream).acknowledge(alert, "anna", "")
         assert here.contents() == before
 
 
@@ -106,7 +106,7 @@ class TestReplaying:
         here.templates = TopicTemplates([TEMPLATE, "elsewhere"])
         here.crash()
         with closing(Stream(here.journal, here.path)) as stream:
-            operations = Commands(here.journal, here.pipeline, stream)
+            operations = Commands(here.journal, stream)
             assert await operations.replay([2, 77]) == {"asked": 1, "replayed": [2]}
             assert await operations.replay([]) == {"asked": 2, "replayed": [3]}
             assert await operations.replay([]) == {"asked": 1, "replayed": []}
@@ -127,7 +127,7 @@ class TestReplaying:
             return replay(letters, recorded_ns)
 
         monkeypatch.setattr(here.pipeline, "replay", watched)
-        outcome = await Commands(here.journal, here.pipeline, stream).replay([])
+        outcome = await Commands(here.journal, stream).replay([])
         assert (outcome["asked"], len(outcome["replayed"])) == (1200, 1200)
         assert slices == [500, 500, 200]
         assert here.contents()["dead letters"] == {"not_json": 3}

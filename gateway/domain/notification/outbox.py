@@ -15,6 +15,15 @@ OutboxState = Literal["pending", "sent", "uncertain", "failed", "withdrawn"]
 has gone is withdrawn."""
 
 
+class Outcome(Struct, frozen=True):
+    """How an attempt to deliver ended at `time_ns`; for one that is to be repeated, `due_ns` says when."""
+
+    state: OutboxState
+    time_ns: int
+    due_ns: int
+    said: str
+
+
 class OutboxItem(Struct, frozen=True):
     """A notification on its way out through `handler`, by the choice of `route`.
 

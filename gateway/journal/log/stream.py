@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from gateway.domain.detection.state import Sensor
+from gateway.domain.engine.commands import MoveCursor
 from gateway.domain.engine.event_log import LogSlice
 from gateway.domain.engine.unit_of_work import UnitOfWork
 from gateway.errors import JournalError, JournalUnavailableError
@@ -106,7 +107,7 @@ class Stream:
 
     async def move_cursor(self, consumer: str, seq: int) -> None:
         """Remember that a consumer is done with everything up to `seq`."""
-        await self._journal.call(self._journal.move_cursor, consumer, seq)
+        await self._journal.ask(MoveCursor(consumer, seq))
 
     def close(self) -> None:
         """End the thread."""

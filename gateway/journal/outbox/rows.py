@@ -13,20 +13,11 @@ from msgspec.structs import replace
 
 from gateway.domain.model.events import DomainEvent
 from gateway.domain.notification.model import FAILED, Notification, Withdrawal, Withheld, fact_of
-from gateway.domain.notification.outbox import OutboxItem, OutboxState, Planning
+from gateway.domain.notification.outbox import OutboxItem, Outcome, Planning
 from gateway.domain.notification.silences import Silence
 from gateway.journal.sqlite.writer import JSON, Journal
 
 GONE = "the handler is not in the configuration any more"
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """How an attempt to deliver ended at `time_ns`; for one that is to be repeated, `due_ns` says when."""
-
-    state: OutboxState
-    time_ns: int
-    due_ns: int
-    said: str
 
 
 class Messages:

@@ -17,6 +17,7 @@ import structlog
 from gateway.domain.alerting.alert import ALERT_FACTS, Alert
 from gateway.domain.detection.state import Sensor
 from gateway.domain.engine.checkpoint import Checkpoint
+from gateway.domain.engine.commands import Command
 from gateway.domain.engine.unit_of_work import ReadingRow, UnitOfWork
 from gateway.domain.model.assets import AssetPath
 from gateway.domain.model.events import DomainEvent, Message
@@ -57,7 +58,8 @@ class Journal:
     """The writing side. Its methods run in its thread: `await journal.call(journal.write, batch)`.
 
     `salvaged` says what happened if the file was found damaged when it was opened. There is no fact after `last_fact`.
-    `on_written` is called, in the journal's thread, with everything numbered that has come to be on disk.
+    `on_written` is called, in the journal's thread, with everything numbered that has come to be on disk, and `execute`
+    with every command.
     """
 
     def __init__(self, path: Path) -> None:
@@ -71,6 +73,7 @@ class Journal:
         self.next_seq: int = self._one("last_seq")[0] + 1
         self.last_fact = self.next_seq - 1
         self.on_written: Callable[[UnitOfWork], None] = lambda _: None
+        self.execute: Callable[[Command[Any]], Any] = _nobody_executes
 
     @property
     def is_in_place(self) -> bool:
@@ -80,6 +83,11 @@ class Journal:
     async def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function` in the journal's thread, after everything asked for before."""
         return await ask(self._thread, lambda: function(*args, **kwargs))
+
+    async def ask(self, command: Command[T]) -> T:
+        """Have a command executed in the journal's thread, after everything asked for before; return the answer."""
+        answer: T = await self.call(self.execute, command)
+        return answer
 
     def begin(self) -> None:
         """Note that a gateway runs; found at a start, it says that the last one did not stop in order."""
@@ -335,6 +343,10 @@ class Journal:
     def _roll_back(self) -> None:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
+
+
+def _nobody_executes(command: Command[Any]) -> Any:
+    raise RuntimeError(f"{type(command).__name__} was asked of a journal that no pipeline has been restored from")
 
 
 def _sensor_row(sensor: Sensor) -> tuple[object, ...]:

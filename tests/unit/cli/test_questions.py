@@ -12,8 +12,8 @@ import pytest
 from gateway.domain.alerting.liveness import Reception
 from gateway.domain.detection.state import UNKNOWN_NS
 from gateway.domain.notification.model import Notification
-from gateway.domain.notification.outbox import OutboxItem, Planning
-from gateway.journal.outbox.rows import Messages, Outcome
+from gateway.domain.notification.outbox import OutboxItem, Outcome, Planning
+from gateway.journal.outbox.rows import Messages
 from tests.readings import NOON, NOON_NS, Plant, event, message, plant, reading
 from tests.unit.cli.conftest import Run
 

@@ -8,9 +8,9 @@ from msgspec.structs import replace
 
 from gateway.domain.model.events import DomainEvent
 from gateway.domain.notification.model import FAILED, SUPPRESSED, Item, Withdrawal, Withheld, fact_of
-from gateway.domain.notification.outbox import OutboxItem, Planning
+from gateway.domain.notification.outbox import OutboxItem, Outcome, Planning
 from gateway.journal import account_of, latest_changes
-from gateway.journal.outbox.rows import Messages, Outcome
+from gateway.journal.outbox.rows import Messages
 from gateway.journal.sqlite.connection import load_queries
 from tests.notifications import CRITICAL, notification
 from tests.readings import NOON_NS, Plant, plant, reading

@@ -17,12 +17,12 @@ from gateway.domain.inputs.topics import TopicTemplates
 from gateway.domain.model.events import DomainEvent
 from gateway.domain.notification.matching import Matchers
 from gateway.domain.notification.model import Notification
-from gateway.domain.notification.outbox import OutboxItem, OutboxState, Planning
+from gateway.domain.notification.outbox import OutboxItem, OutboxState, Outcome, Planning
 from gateway.domain.notification.silences import Silence
 from gateway.errors import JournalUnavailableError
 from gateway.journal import FILE_NAME, Journal, Outbox, Reader, Stream
 from gateway.journal.log import recent_rows as tail
-from gateway.journal.outbox.rows import Messages, Outcome
+from gateway.journal.outbox.rows import Messages
 from tests.notifications import CRITICAL
 from tests.readings import NOON_NS, SECOND, TEMPLATE, Plant, event, message, plant, reading, topic_of
 

@@ -9,9 +9,9 @@ import pytest
 from gateway.domain.alerting.alert import ACKNOWLEDGED, ALERT_FACTS, ESCALATED, RAISED
 from gateway.domain.model.events import derive
 from gateway.domain.notification.model import Notification, Withheld, fact_of, item_of
-from gateway.domain.notification.outbox import OutboxItem, Planning
+from gateway.domain.notification.outbox import OutboxItem, Outcome, Planning
 from gateway.journal import life_of, traceparent_behind
-from gateway.journal.outbox.rows import Messages, Outcome
+from gateway.journal.outbox.rows import Messages
 from tests.readings import NOON_NS, Plant, event, message, plant, reading
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
