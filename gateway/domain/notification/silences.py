@@ -134,7 +134,8 @@ def describe(silence: Silence) -> dict[str, Any]:
         "endsAt": None if silence.ends_ns is None else rfc3339(silence.ends_ns),
         "recurring": silence.hours is not None,
         "severity": silence.severity,
-        **msgspec.to_builtins(silence.matchers),
+        **{each.names: list(each.of(silence.matchers)) for each in DIMENSIONS},
+        "tags": {name: list(values) for name, values in silence.matchers.tags.items()},
     }
 
 
