@@ -212,6 +212,14 @@ def _list_or_text(value: str) -> object:
     return parsed if isinstance(parsed, list) else value
 
 
+def expand_tables(
+    tables: dict[str, Any], environment: Mapping[str, str], problems: list[str], secrets: set[str]
+) -> dict[str, Any]:
+    """Return tables with every `${...}` replaced; what cannot be is added to `problems`, what it was to `secrets`."""
+    found: dict[str, Any] = _expanded(tables, "", lambda text, key: _expand(text, key, environment, problems, secrets))
+    return found
+
+
 def _expanded(value: Any, key: str, expand: Callable[[str, str], str]) -> Any:
     if isinstance(value, str):
         return expand(value, key)

@@ -94,7 +94,7 @@ def _keys(model: type[BaseModel], path: list[str]) -> list[str]:
         if len(inner) != 1:
             return []
         model = inner[0]
-    return list(model.model_fields)
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -1,0 +1,64 @@
+"""Presets: what is known of a device or a system, as tables that come with the program. What a user says goes first."""
+
+from __future__ import annotations
+
+import tomllib
+from difflib import get_close_matches
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+Tables = list[dict[str, Any]]
+
+_OF_ALL = ("place", "timezone")
+"""Keys that hold for every table of a preset; the others are laid over its first."""
+
+
+@cache
+def preset_names() -> tuple[str, ...]:
+    """Return the names of all presets."""
+    folder = files("gateway") / "presets"
+    if not folder.is_dir():
+        return ()
+    names = (entry.name for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    return tuple(sorted(name.removesuffix(".toml") for name in names))
+
+
+def preset_text(name: str) -> str:
+    """Return a preset as its file has it. Raises ValueError, with the nearest name, where there is none."""
+    if name not in preset_names():
+        close = get_close_matches(name, preset_names(), n=1)
+        meant = f"; did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"there is no preset {name!r}{meant} (vibration-gateway inputs presets lists them)")
+    return (files("gateway") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
+
+
+@cache
+def _tables(name: str) -> tuple[dict[str, Any], ...]:
+    return tuple(tomllib.loads(preset_text(name)).get("inputs", ()))
+
+
+def expanded(table: dict[str, Any]) -> Tables:
+    """Return the tables that one of the configuration stands for. Raises ValueError for an unknown preset.
+
+    In a table within a table each key is looked at by itself: a preset's `fields` are filled up, not replaced.
+    """
+    name = table.get("preset")
+    if not isinstance(name, str):
+        return [table]
+    first, *others = _tables(name) or ({},)
+    of_all = {key: table[key] for key in _OF_ALL if key in table}
+    return [_laid_over(first, table), *({**_laid_over(other, of_all), "preset": name} for other in others)]
+
+
+def _laid_over(preset: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in preset.items() if not (key in ("topic", "topics") and _has_topic(own))}
+    return {**kept, **{key: _filled_up(kept.get(key), value) for key, value in own.items()}}
+
+
+def _has_topic(own: dict[str, Any]) -> bool:
+    return "topic" in own or "topics" in own
+
+
+def _filled_up(preset: Any, own: Any) -> Any:
+    return {**preset, **own} if isinstance(preset, dict) and isinstance(own, dict) else own

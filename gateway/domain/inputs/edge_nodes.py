@@ -1,0 +1,110 @@
+"""Sparkplug: the metrics of edge nodes as rows, and their births and deaths as the presence of sensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from gateway.domain.inputs.memory import Memory
+from gateway.domain.inputs.reader import MessageReader
+from gateway.domain.inputs.results import Outcome, Publication, Status, is_id
+from gateway.domain.inputs.route import Route
+from gateway.domain.inputs.specs import InputSpec
+from gateway.domain.inputs.topic_index import TopicIndex
+from gateway.domain.model.events import Message, Rejected
+
+PREFIX: Final = "spBv1.0/"
+NODE_FILTERS: Final = tuple(f"{PREFIX}+/{kind}/+" for kind in ("NBIRTH", "NDATA", "NDEATH"))
+"""Messages of the nodes themselves: they number all that follows, and their deaths are those of their devices."""
+_BIRTHS: Final = ("DBIRTH", "NBIRTH")
+
+
+Hear = Callable[[str, bytes, int], Any]
+"""Topic, payload, receive time in ns -> `sparkplug.Heard`: what a host makes of them. It remembers births by itself."""
+
+
+class EdgeNodes:
+    """The inputs of the format sparkplug."""
+
+    def __init__(self, specs: Sequence[InputSpec], hear: Hear | None) -> None:
+        own = [spec for spec in specs if spec.format == "sparkplug"]
+        self._hear = hear
+        self.filters = list(NODE_FILTERS) if own else []
+        self._topics: TopicIndex[InputSpec, Route] = TopicIndex(Route)
+        for spec in own:
+            for levels in spec.topics:
+                self._topics.add(levels, spec)
+
+    def wants(self, topic: str) -> bool:
+        """Tell whether a message has to be heard as one of Sparkplug's, whichever input reads it."""
+        return bool(self.filters) and topic.startswith(PREFIX)
+
+    def read(self, message: Message, memory: Memory) -> Outcome:
+        """Return what came of a message."""
+        if self._hear is None:
+            return Outcome(rejected=[Rejected("not_understood", "nobody here hears Sparkplug", message.payload)])
+        heard = self._hear(message.topic, message.payload, message.received_ns)
+        out = self._metrics(message, heard, memory)
+        for presence in heard.presences:
+            self._presence(presence, out)
+        out.publications += [Publication(*each) for each in heard.publications]
+        if heard.problem is not None:
+            out.rejected = [Rejected("not_understood", heard.problem, message.payload)]
+        return out
+
+    def _metrics(self, message: Message, heard: Any, memory: Memory) -> Outcome:
+        """Let the first input whose `where` holds read the metrics."""
+        out = Outcome()
+        if not heard.metrics:
+            out.ignored_as("sparkplug", "it has no metrics")
+            return out
+        scope = {"rows": [_row(metric) for metric in heard.metrics]}
+        for route in self._topics.match(message.topic):
+            if route.spec.where and (why := route.spec.where.failing(scope, route.captured)):
+                out.ignored_as(route.spec.name, why)
+                continue
+            found = MessageReader(route, scope, message, memory).read()
+            found.ignored = out.ignored + found.ignored
+            return found
+        if not out.ignored:
+            out.ignored_as("sparkplug", "no input's topic fits")
+        return out
+
+    def _presence(self, presence: Any, out: Outcome) -> None:
+        """Say of each sensor whose metrics came or went that it did."""
+        for route in self._topics.match(topic_of(presence.source, online=presence.online)):
+            for source, captured in sensors_of(route, presence.names).items():
+                status = Status(
+                    route.spec.name, source, route.place(captured, ()), "online" if presence.online else "offline"
+                )
+                if status not in out.statuses:
+                    out.statuses.append(status)
+            if out.statuses:
+                out.input = out.input or route.spec.name
+                return
+
+
+def _row(metric: Any) -> dict[str, Any]:
+    row: dict[str, Any] = metric._asdict()
+    if row.get("time") is None:
+        row.pop("time", None)
+    return row if row.get("quality", "good") == "good" else {**row, "value": None}
+
+
+def topic_of(source: str, *, online: bool) -> str:
+    """Return the topic on which a node or device says that it came or went."""
+    group, node, *device = source.split("/")
+    kind = f"{'D' if device else 'N'}{'BIRTH' if online else 'DEATH'}"
+    return PREFIX + "/".join([group, kind, node, *device])
+
+
+def sensors_of(route: Route, names: Sequence[str]) -> dict[str, Mapping[str, str]]:
+    """Return the sensors that metrics belong to, with what the names capture."""
+    found: dict[str, Mapping[str, str]] = {}
+    for name in names:
+        tag = route.rows.tag(name) if route.rows else None
+        captured = {**route.captured, **tag.captured} if tag else {}
+        source = route.source(captured, ()) if tag else None
+        if source is not None and is_id(source):
+            found.setdefault(source, captured)
+    return found

@@ -1,0 +1,149 @@
+"""Compiled paths: a message -> what each axis measured. Parents that several paths share are looked up once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+from gateway.domain.inputs.numbers import (
+    LARGEST,
+    LEVEL,
+    Field,
+    UnknownUnitError,
+    canonical_symbol,
+    measured,
+    measured_in,
+    number,
+    unit_said,
+)
+from gateway.domain.inputs.paths import ABSENT, Path, find, step
+
+UNIT: Final = "\0unit"
+"""Under this name stands the unit of a level that the message itself says: (canonical, its own)."""
+
+XYZ: Final = ("x", "y", "z")
+
+Found = dict[str, Any]
+Note = Callable[[str], None]
+
+
+class _Plain(NamedTuple):
+    key: str
+    slot: int
+    wire: str
+    factor: float
+    offset: float
+
+
+class _Special(NamedTuple):
+    key: str
+    slot: int
+    axis: str
+    field: Field
+
+
+class _Parent(NamedTuple):
+    path: Path
+    plain: list[_Plain]
+    special: list[_Special]
+
+
+def axis_names(axes: Sequence[str]) -> list[str]:
+    """Return what axes are called: in lower case, and x, y, z for the places 0, 1, 2 of an array."""
+    if list(axes) == [str(at) for at in range(len(axes))] and len(axes) <= len(XYZ):
+        return list(XYZ[: len(axes)])
+    return [axis.lower() for axis in axes]
+
+
+class Extraction:
+    """Fields for some axes ("" alone: the sensor has none).
+
+    `read` returns what each axis measured and, after them, what belongs to all of them. `columns`: values are arrays,
+    of which one reading after the other takes its own.
+    """
+
+    def __init__(self, fields: Sequence[Field], axes: Sequence[str] = ("",), *, columns: bool = False) -> None:
+        self.axes = axes
+        self.names = [name or None for name in axis_names(axes)]
+        self.has_level = any(field.quantity == LEVEL for field in fields)
+        self.unit, self.sensor_unit = level_units(fields)
+        self._shared = len(axes)
+        self._columns = columns
+        self._parents: dict[Path, _Parent] = {}
+        alone = len(axes) == 1
+        for field in fields:
+            for slot, axis in enumerate(axes) if field.has_axis or alone else [(self._shared, "")]:
+                self._add(field, slot, axis)
+        self._plan = list(self._parents.values())
+
+    def _add(self, field: Field, slot: int, axis: str) -> None:
+        *parent, key = field.of_axis(axis)
+        entry = self._parents.setdefault(tuple(parent), _Parent(tuple(parent), [], []))
+        if self._columns or not field.is_plain:
+            entry.special.append(_Special(key, slot, axis, field))
+            return
+        _, unit = measured_in(field.quantity, field.unit)
+        offset = field.offset * unit.factor + unit.offset
+        entry.plain.append(_Plain(key, slot, field.wire, field.scale * unit.factor, offset))
+
+    def paths(self) -> list[Path]:
+        """Return every path, as it is looked up."""
+        keys = [(entry.path, leaf.key) for entry in self._plan for leaf in entry.plain]
+        keys += [(entry.path, leaf.key) for entry in self._plan for leaf in entry.special]
+        return [(*path, key) for path, key in keys]
+
+    def read(self, element: Any, note: Note, at: int = 0) -> list[Found]:
+        """Return quantity -> value for each axis, and for all of them."""
+        found: list[Found] = [{} for _ in range(self._shared + 1)]
+        for path, plain, special in self._plan:
+            node = element
+            for name in path:
+                node = node.get(name, ABSENT) if type(node) is dict else step(node, name)
+            for key, slot, wire, factor, offset in plain:
+                raw = node.get(key) if type(node) is dict else step(node, key)
+                if type(raw) is not float:
+                    raw = number(raw)
+                    if raw is None:
+                        continue
+                value = raw * factor + offset
+                if -LARGEST < value < LARGEST:
+                    found[slot][wire] = value
+            for leaf in special:
+                raw = step(node, leaf.key)
+                if self._columns and type(raw) is list:
+                    raw = raw[at] if at < len(raw) else ABSENT
+                given = measured(leaf.field, raw, element, leaf.axis)
+                if given is not None:
+                    put(found[leaf.slot], leaf.field, given, unit_said(leaf.field, element), note)
+        return found
+
+    def is_there(self, element: Any) -> bool:
+        """Tell whether a message has any of the paths, with a value or without."""
+        return any(find(element, path) is not ABSENT for path in self.paths())
+
+    def length(self, element: Any) -> int:
+        """Return how many readings columns make; 1 where there is none."""
+        columns = (find(element, path) for path in self.paths())
+        return max((len(column) for column in columns if type(column) is list), default=1)
+
+
+def put(found: Found, field: Field, value: float, said: str | None, note: Note) -> None:
+    """Keep a value in its canonical unit. One in an unknown unit is none, and that is said."""
+    try:
+        kind, unit = measured_in(field.quantity, said)
+    except UnknownUnitError as error:
+        note(str(error))
+        return
+    value = unit.canonical(value)
+    if not -LARGEST < value < LARGEST:
+        return
+    found[field.wire] = value
+    if field.quantity == LEVEL:
+        found[UNIT] = canonical_symbol(kind), unit.symbol
+
+
+def level_units(fields: Sequence[Field]) -> tuple[str, str]:
+    """Return the unit that a level is kept in, and the sensor's own, as the configuration has them."""
+    said = next((field.unit for field in fields if field.quantity == LEVEL), None)
+    kind, unit = measured_in(LEVEL, said)
+    return canonical_symbol(kind), unit.symbol

@@ -1,0 +1,55 @@
+"""What has to be remembered to read later messages: last values, parts of waveforms, what decoders keep.
+
+The messages it came from have been acknowledged and do not come again, so it belongs into the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+MAX_ENTRIES: Final = 20_000
+MAX_BYTES: Final = 32 * 1024 * 1024
+MAX_BLOB: Final = 4 * 1024 * 1024
+
+
+class Memory:
+    """Small blobs, each under its key; the one kept first goes first where there are too many.
+
+    `changes` says what a store has to write since it was asked last. `forgotten` counts what had to go.
+    """
+
+    def __init__(self, blobs: Mapping[str, bytes] | None = None) -> None:
+        self._blobs = dict(blobs or {})
+        self._bytes = sum(map(len, self._blobs.values()))
+        self._changed: set[str] = set()
+        self.forgotten = 0
+
+    def get(self, key: str) -> bytes | None:
+        """Return a blob."""
+        return self._blobs.get(key)
+
+    def keep(self, key: str, blob: bytes) -> bool:
+        """Remember a blob as the newest one; return False for one that is too large to be kept."""
+        if len(blob) > MAX_BLOB:
+            return False
+        self.drop(key)
+        self._blobs[key] = blob
+        self._bytes += len(blob)
+        self._changed.add(key)
+        while len(self._blobs) > MAX_ENTRIES or self._bytes > MAX_BYTES:
+            self.drop(next(iter(self._blobs)))
+            self.forgotten += 1
+        return True
+
+    def drop(self, key: str) -> None:
+        """Forget a blob."""
+        blob = self._blobs.pop(key, None)
+        if blob is not None:
+            self._bytes -= len(blob)
+            self._changed.add(key)
+
+    def changes(self) -> dict[str, bytes | None]:
+        """Return what has changed since the last call: key -> blob, or None for what is forgotten."""
+        changed, self._changed = self._changed, set()
+        return {key: self._blobs.get(key) for key in changed}

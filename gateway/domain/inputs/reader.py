@@ -1,0 +1,162 @@
+"""One message, read as an input says. Nothing that a message may be raises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from gateway.domain.inputs.elements import MAX_ELEMENTS, elements_of, overlaid
+from gateway.domain.inputs.emitter import Emitter, Subject, When
+from gateway.domain.inputs.fields import Found
+from gateway.domain.inputs.memory import Memory
+from gateway.domain.inputs.paths import ABSENT, find
+from gateway.domain.inputs.results import Origin, Outcome, Presence, Status, is_id
+from gateway.domain.inputs.route import Route
+from gateway.domain.inputs.row_reading import read_rows
+from gateway.domain.inputs.waveform_reading import take_waveforms
+from gateway.domain.inputs.waveforms import setting
+from gateway.domain.inputs.wording import text_of
+from gateway.domain.model.events import Message, Rejected
+
+SHOWN_PROBLEMS: Final = 3
+"""Bad elements that a dead letter describes; the others are counted."""
+
+SECOND_US: Final = 1_000_000
+
+
+class MessageReader:
+    """The reading of one message by one input."""
+
+    def __init__(self, route: Route, content: Any, message: Message, memory: Memory) -> None:
+        self.route = route
+        self.spec = route.spec
+        self.message = content
+        self.memory = memory
+        self.payload = message.payload
+        self.out = Outcome(input=self.spec.name)
+        self.origin = Origin(self.spec.name, message.topic, message.payload, message.received_ns)
+        self.emitter = Emitter(route, self.origin, self.out)
+        self.problems: list[str] = []
+        self.heard = False
+        self.unmapped: list[str] = []
+
+    def read(self) -> Outcome:
+        """Return what came of the message: a dead letter too, where a part of it is bad."""
+        if self.route.rows is not None:
+            read_rows(self, self.route.rows)
+        else:
+            self._elements()
+        out = self.out
+        if self.problems:
+            self._reject("not_understood" if not out.is_understood else "invalid", self._described())
+        elif not out.is_understood and not out.rejected:
+            self._nothing()
+        return out
+
+    def _nothing(self) -> None:
+        """Say why a message came to nothing: on purpose, or since it is not what the input was made for."""
+        if self.heard or self.out.filtered or self.out.notes:
+            self.out.ignored_as(self.spec.name, self.out.notes[0] if self.out.notes else "it has no value")
+        else:
+            self._reject("not_understood", f"input {self.spec.name!r}: none of its paths is in the message")
+
+    def _reject(self, reason: str, detail: str) -> None:
+        self.out.rejected.append(Rejected(reason, detail, self.payload))
+
+    def _described(self) -> str:
+        more = len(self.problems) - SHOWN_PROBLEMS
+        return (
+            f"input {self.spec.name!r}: "
+            + "; ".join(self.problems[:SHOWN_PROBLEMS])
+            + (f"; and {more} more" if more > 0 else "")
+        )
+
+    def _elements(self) -> None:
+        elements = elements_of(self.spec.each, self.message)
+        if elements is None:
+            return
+        if len(elements) > MAX_ELEMENTS:
+            self._reject("too_many", f"{len(elements)} elements; at most {MAX_ELEMENTS} come in one message")
+            return
+        self.heard = self.spec.each is not None and not elements
+        for element, key in elements:
+            captured = self.route.captured if key is None else {**self.route.captured, "key": key}
+            if self.spec.where_each and self.spec.where_each.failing(element, captured):
+                self.out.filtered += 1
+            else:
+                self._element(overlaid(self.spec.binary, element) if self.spec.each else element, captured)
+
+    def _element(self, element: Any, captured: Mapping[str, str]) -> None:
+        if self.spec.status is not None and self._status(element, captured):
+            return
+        if self.spec.batch is not None:
+            self._batch(element, captured)
+            return
+        found = self.route.extraction.read(element, self.out.note)
+        waves = self.spec.waveform is not None and take_waveforms(self, element, captured, found)
+        if any(found):
+            self._emit(found, element, captured)
+        elif waves or self.route.extraction.is_there(element):
+            self.heard = True
+        elif self.spec.each is not None:
+            self.out.filtered += 1
+
+    def _emit(self, found: list[Found], element: Any, captured: Mapping[str, str], when: When | None = None) -> None:
+        subject = self.subject(element, captured, when)
+        if subject is not None:
+            self.emitter.emit(found, subject)
+
+    def subject(self, element: Any, captured: Mapping[str, str], when: When | None = None) -> Subject | None:
+        """Return whose readings an element has, or None, remembering why."""
+        scopes = (element,) if element is self.message else (element, self.message)
+        source = self.route.source(captured, scopes)
+        if source is None or not is_id(source):
+            self._bad_source(source)
+            return None
+        return Subject(source, self.route.place(captured, scopes), when or self.emitter.when(scopes))
+
+    def _bad_source(self, source: str | None) -> None:
+        if source is None:
+            template = self.spec.sensor.text if self.spec.sensor else "{sensor}"
+            self.problems.append(f"nothing in the message says what sensor = {template!r} is")
+        else:
+            self.problems.append(f"{source[:40]!r} cannot be a sensor's id")
+
+    def _status(self, element: Any, captured: Mapping[str, str]) -> bool:
+        status = self.spec.status
+        name = status.path[0] if status and len(status.path) == 1 else ""
+        said = captured[name] if name in captured else text_of(find(element, status.path)) if status else ""
+        if not status or not said:
+            return False
+        if said not in status.online and said not in status.offline:
+            self.out.note(f"{said[:40]!r} says neither that the sensor is there nor that it is not")
+            return not self.spec.fields
+        subject = self.subject(element, captured, (0, "received"))
+        if subject is not None:
+            presence: Presence = "online" if said in status.online else "offline"
+            self.out.statuses.append(Status(self.spec.name, subject.source, subject.place, presence))
+        return not self.spec.fields
+
+    def _batch(self, element: Any, captured: Mapping[str, str]) -> None:
+        extraction = self.route.extraction
+        count = extraction.length(element)
+        if count > MAX_ELEMENTS:
+            self.problems.append(f"{count} readings in columns; at most {MAX_ELEMENTS} come in one message")
+            return
+        self.heard = self.heard or extraction.is_there(element)
+        for at in range(count):
+            found = extraction.read(element, self.out.note, at)
+            if any(found):
+                self._emit(found, element, captured, self._step(element, at))
+
+    def _step(self, element: Any, at: int) -> When:
+        """Return the time of reading `at`. A step that a message says has the unit of its start, if it is one."""
+        batch = self.spec.batch
+        start: Any = find(element, batch.start) if batch else ABSENT
+        if type(start) is list:
+            return self.emitter.moment(start[at] if at < len(start) else ABSENT)
+        step = (setting(batch.step, element) if batch else None) or 0.0
+        if batch and isinstance(batch.step, tuple) and type(start) in {int, float}:
+            return self.emitter.moment(start + at * (int(step) if step.is_integer() else step))
+        time_us, time_from = self.emitter.moment(start)
+        return time_us + round(at * step * SECOND_US), time_from

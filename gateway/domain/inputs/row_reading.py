@@ -1,0 +1,112 @@
+"""Rows -> readings: those of one sensor at one time are one reading an axis."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct, msgpack
+
+from gateway.domain.inputs.emitter import Subject, When
+from gateway.domain.inputs.fields import Found
+from gateway.domain.inputs.memory import Memory
+from gateway.domain.inputs.numbers import number
+from gateway.domain.inputs.paths import ABSENT
+from gateway.domain.inputs.rows import MAX_ROWS, RELATIVE_BELOW, Row, Rows, read_row
+from gateway.domain.model.events import Rejected
+
+if TYPE_CHECKING:
+    from gateway.domain.inputs.reader import MessageReader
+
+EARLIEST: Final = -1
+
+
+class Group(Struct):
+    """The rows of a sensor at a time: axis ("": of all) -> what was measured."""
+
+    subject: Subject
+    axes: dict[str, Found] = {}
+
+
+class Last(Struct, array_like=True):
+    """The newest values of a sensor, and their time."""
+
+    time_us: int = EARLIEST
+    axes: dict[str, dict[str, Any]] = {}
+
+
+_LAST = msgpack.Decoder(Last)
+
+
+def read_rows(reader: MessageReader, rows: Rows) -> None:
+    """Add the readings of all rows."""
+    count = rows.length(reader.message)
+    if count is None:
+        return
+    if count > MAX_ROWS:
+        detail = f"{count} rows; at most {MAX_ROWS} come in one message"
+        reader.out.rejected.append(Rejected("too_many", detail, reader.payload))
+        return
+    reader.heard = True
+    groups = _grouped(reader, rows)
+    for group in sorted(groups.values(), key=lambda group: group.subject.when[0]):
+        if rows.spec.keep_last:
+            _fill(reader.memory, f"last\x1f{reader.spec.name}\x1f{group.subject.source}", group)
+        _emit(reader, group)
+
+
+def _grouped(reader: MessageReader, rows: Rows) -> dict[tuple[str, When], Group]:
+    groups: dict[tuple[str, When], Group] = {}
+    unmapped = 0
+    for row in rows.rows(reader.message, reader.route.captured):
+        if isinstance(row, Row):
+            _take(reader, rows, row, groups)
+        else:
+            unmapped += 1
+            if row:
+                reader.unmapped.append(row)
+    reader.out.filtered += unmapped
+    return groups
+
+
+def _take(reader: MessageReader, rows: Rows, row: Row, groups: dict[tuple[str, When], Group]) -> None:
+    found: Found = {}
+    read_row(row, found, reader.out.note)
+    if not found:
+        return
+    captured = {**reader.route.captured, **row.tag.captured}
+    subject = reader.subject(row.row, captured, _when(reader, rows, row))
+    if subject is None:
+        return
+    group = groups.setdefault((subject.source, subject.when), Group(subject, {}))
+    group.axes.setdefault(row.tag.axis, {}).update(found)
+
+
+def _when(reader: MessageReader, rows: Rows, row: Row) -> When:
+    if rows.spec.senml:
+        seconds = number(row.time) or 0.0
+        if seconds < RELATIVE_BELOW:
+            return reader.origin.received_us + round(seconds * 1e6), "received"
+    if row.time is ABSENT:
+        return reader.emitter.when((row.row, reader.message))
+    return reader.emitter.moment(row.time)
+
+
+def _fill(memory: Memory, key: str, group: Group) -> None:
+    """Let values that have not changed since an earlier message count again, and remember the new ones."""
+    blob = memory.get(key)
+    last = Last() if blob is None else _LAST.decode(blob)
+    if group.subject.when[0] < last.time_us:
+        return
+    kept = {axis: {**last.axes.get(axis, {}), **found} for axis, found in group.axes.items()}
+    newest = {**last.axes, **kept}
+    memory.keep(key, msgpack.encode(Last(group.subject.when[0], newest)))
+    group.axes = dict(kept)
+    if "" in newest:
+        group.axes[""] = dict(newest[""])
+
+
+def _emit(reader: MessageReader, group: Group) -> None:
+    shared = group.axes.pop("", {})
+    for axis, found in list(group.axes.items()) or [("", shared)]:
+        if values := {**shared, **found}:
+            reader.emitter.emit_one(axis or None, values, group.subject)
