@@ -23,6 +23,7 @@ _COMMANDS = {
     "backup": "gateway.cli.run:backup",
     "demo": "gateway.cli.demo:demo",
     "stats": "gateway.cli.stats:stats",
+    "inputs": "gateway.cli.inputs:inputs",
     "events": "gateway.cli.events:events",
     "alerts": "gateway.cli.alerts:alerts",
     "routes": "gateway.cli.routes:routes",

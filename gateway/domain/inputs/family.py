@@ -8,6 +8,7 @@ from typing import Any, Final
 from gateway.domain.inputs.decoded import read_decoded
 from gateway.domain.inputs.edge_nodes import EdgeNodes, Hear
 from gateway.domain.inputs.elements import overlaid
+from gateway.domain.inputs.explain import Step, steps
 from gateway.domain.inputs.formats import LINEWISE, UnreadableError, read, unzipped
 from gateway.domain.inputs.memory import Memory
 from gateway.domain.inputs.native_input import read_event
@@ -62,15 +63,42 @@ class Family:
             return Outcome(rejected=[_not_understood(message, "no input's topic fits")])
         return _Attempt(self, message, memory).read(routes)
 
-    def heard(self, route: Route, scope: Any) -> None:
+    def heard(self, route: Route, scope: Any, out: Outcome) -> None:
         """Look for unused numbers in an input's 1st, 2nd, 4th, 8th ... message: new ones turn up seldom."""
         name = route.spec.name
         self._read[name] += 1
         if self._read[name] & (self._read[name] - 1) == 0:
             known = self.unused[name]
-            for path in unused_numbers(route, scope):
+            for path in out.unused or unused_numbers(route, scope):
                 if len(known) < MAX_UNUSED:
                     known[path] = None
+
+    def unused_in(self, message: Message, out: Outcome) -> list[str]:
+        """Return what no field uses of a message that was read."""
+        opened = self._opened(message, out)
+        return out.unused or (unused_numbers(*opened) if opened else [])
+
+    def steps(self, message: Message, out: Outcome) -> list[Step]:
+        """Return how a message was read."""
+        opened = self._opened(message, out)
+        return list(steps(*opened)) if opened else []
+
+    def _opened(self, message: Message, out: Outcome) -> tuple[Route, Any] | None:
+        """Return the route and the content of a message that was read; None for what is no table's to explain."""
+        for route in self._topics.match(message.topic):
+            spec = route.spec
+            if spec.name == out.input and not (spec.is_event or spec.decode or spec.format == "sparkplug"):
+                try:
+                    return route, scope_of(spec, unzipped(message.payload))
+                except UnreadableError:
+                    return None
+        return None
+
+
+def scope_of(spec: InputSpec, payload: bytes) -> Any:
+    """Return what paths are looked up in. Raises UnreadableError."""
+    found = read(spec.format, payload, spec.columns)
+    return found if spec.each else overlaid(spec.binary, found)
 
 
 def _not_understood(message: Message, why: str, reason: str = "not_understood") -> Rejected:
@@ -117,7 +145,7 @@ class _Attempt:
             out.ignored_as(spec.name, why)
             return None
         found = MessageReader(route, scope, message, self._memory).read()
-        self._family.heard(route, scope)
+        self._family.heard(route, scope, found)
         return _advised(found, message)
 
     def _scope(self, spec: InputSpec) -> Any:

@@ -38,7 +38,6 @@ class MessageReader:
         self.emitter = Emitter(route, self.origin, self.out)
         self.problems: list[str] = []
         self.heard = False
-        self.unmapped: list[str] = []
 
     def read(self) -> Outcome:
         """Return what came of the message: a dead letter too, where a part of it is bad."""

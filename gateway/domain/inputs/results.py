@@ -17,6 +17,8 @@ from gateway.domain.model.quantities import BY_WIRE
 MAX_ID: Final = 128
 MAX_NOTES: Final = 20
 """Remarks that one message leaves; more are all alike."""
+MAX_UNUSED: Final = 200
+"""Names that one message leaves of rows that no field is for."""
 
 TimeFrom = Literal["message", "received"]
 Presence = Literal["online", "offline"]
@@ -100,7 +102,7 @@ class Outcome(Struct):
     """What came of a message. `input` is the one that read it.
 
     `notes` say what was not as it should be, and was made the best of; `filtered` counts the elements and rows that
-    were left out on purpose.
+    were left out on purpose, and `unused` has the names of rows that no field is for.
     """
 
     input: str | None = None
@@ -111,6 +113,7 @@ class Outcome(Struct):
     rejected: list[Rejected] = []
     publications: list[Publication] = []
     notes: list[str] = []
+    unused: list[str] = []
     filtered: int = 0
 
     def note(self, text: str) -> None:
@@ -121,6 +124,11 @@ class Outcome(Struct):
     def ignored_as(self, input_: str, reason: str) -> None:
         """Say why an input left the message out."""
         self.ignored.append(Ignored(input_, reason))
+
+    @property
+    def is_ignored(self) -> bool:
+        """Whether it was left out on purpose."""
+        return bool(self.ignored) and not self.is_understood and not self.rejected
 
     @property
     def is_understood(self) -> bool:

@@ -11,6 +11,7 @@ from gateway.domain.inputs.fields import Found
 from gateway.domain.inputs.memory import Memory
 from gateway.domain.inputs.numbers import number
 from gateway.domain.inputs.paths import ABSENT
+from gateway.domain.inputs.results import MAX_UNUSED
 from gateway.domain.inputs.rows import MAX_ROWS, RELATIVE_BELOW, Row, Rows, read_row
 from gateway.domain.model.events import Rejected
 
@@ -62,8 +63,8 @@ def _grouped(reader: MessageReader, rows: Rows) -> dict[tuple[str, When], Group]
             _take(reader, rows, row, groups)
         else:
             unmapped += 1
-            if row:
-                reader.unmapped.append(row)
+            if row and len(reader.out.unused) < MAX_UNUSED and row not in reader.out.unused:
+                reader.out.unused.append(row)
     reader.out.filtered += unmapped
     return groups
 

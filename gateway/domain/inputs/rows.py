@@ -55,6 +55,7 @@ class RowsSpec(Struct, frozen=True):
 class Row(NamedTuple):
     """A row that means something."""
 
+    name: str
     tag: Tag
     value: Any
     time: Any
@@ -97,7 +98,11 @@ class Rows:
                 continue
             name = self._name(row, captured, message)
             tag = self.tag(name)
-            yield name if tag is None else Row(tag, find(row, self.spec.value), self._time(row), self._unit(row), row)
+            yield (
+                name
+                if tag is None
+                else Row(name, tag, find(row, self.spec.value), self._time(row), self._unit(row), row)
+            )
 
     def _listed(self, message: Any) -> list[Any] | None:
         """Return the rows: an array, or an object whose names are the tags'."""

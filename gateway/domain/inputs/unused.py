@@ -8,7 +8,6 @@ from typing import Any, Final
 from gateway.domain.inputs.elements import elements_of, overlaid
 from gateway.domain.inputs.paths import Path, shown
 from gateway.domain.inputs.route import Route
-from gateway.domain.inputs.rows import Row
 from gateway.domain.inputs.waveforms import part_paths
 
 MAX_PATHS: Final = 200
@@ -19,11 +18,6 @@ ELEMENTS: Final = 10
 
 def unused_numbers(route: Route, message: Any) -> list[str]:
     """Return the paths of numbers that nothing uses, as the input would have to name them."""
-    if route.rows is not None:
-        names = (row for row in route.rows.rows(message, route.captured) if not isinstance(row, Row))
-        return list(dict.fromkeys(name for name in names if name))[:MAX_PATHS]
-    if route.spec.decode is not None or route.spec.is_event:
-        return []
     used = used_paths(route)
     found: dict[str, None] = {}
     for element, _ in (elements_of(route.spec.each, message) or [])[:ELEMENTS]:
