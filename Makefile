@@ -36,8 +36,13 @@ format: dev  ## put the formatting right
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-servers:  ## the broker, database and browser the tests run against (installs them as root, else names them)
+servers: .venv/edge.stamp  ## the broker, database and browser the tests run against (installs them as root, else names them)
 	@sh tests/install-servers.sh
+
+.venv/edge.stamp: requirements/edge.lock | .venv/bin/python
+	@$(PYTHON) -m venv .venv/edge
+	.venv/edge/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/edge.lock
+	@touch $@
 
 test: dev servers  ## every test, against real servers
 	$(BIN)/python -m pytest -n 2 -m "not slow" tests
@@ -64,6 +69,7 @@ evaluate: dev servers  ## detection on real measurements, goal beside value: mak
 lock: dev  ## resolve the dependencies anew
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --extra demo --group build pyproject.toml -o requirements/run.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --extra demo --extra parquet --group build --group dev pyproject.toml -o requirements/dev.lock
+	echo pysparkplug | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade - -o requirements/edge.lock
 
 clean:  ## forget the virtual environment and everything made
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
