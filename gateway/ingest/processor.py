@@ -1,14 +1,12 @@
-"""The one path of one batch: decode, recognise duplicates, evaluate, alert life cycle, one transaction.
+"""The one path of one batch: what its messages hold, and everything that follows from it, in one transaction.
 
 Everything here runs in the journal's thread, which alone owns the sensors' state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from hashlib import blake2b
-from sys import intern
 
 import msgspec
 
@@ -18,24 +16,20 @@ from gateway.domain.alerting.open_alerts import LONGEST_SHELVING_NS, Change, Ope
 from gateway.domain.detection.detector import current_limits
 from gateway.domain.detection.limits import Limits
 from gateway.domain.detection.rules import Rules
-from gateway.domain.detection.state import Sensor, SensorState
+from gateway.domain.detection.state import Sensor
 from gateway.domain.detection.timeline import Clocks
+from gateway.domain.engine.baselines import relearn, set_baseline
 from gateway.domain.engine.checkpoint import FACT_ROW, Checkpoint, Store, TailRow
-from gateway.domain.engine.engine import NOT_JUDGED, Engine, Judged
-from gateway.domain.engine.id_window import DedupWindow
-from gateway.domain.engine.unit_of_work import DeadLetter, UnitOfWork
-from gateway.domain.inputs.native import EVENT, Decoded, decode
-from gateway.domain.inputs.status import MAX_MACHINES, Signals
+from gateway.domain.engine.engine import NOT_JUDGED, Engine
+from gateway.domain.engine.unit_of_work import UnitOfWork
+from gateway.domain.inputs.native import EVENT
+from gateway.domain.inputs.status import Signals
 from gateway.domain.inputs.topics import TopicTemplates
-from gateway.domain.inputs.traceparent import carried_by
-from gateway.domain.model.assets import MachineState, SensorStatus, asset_of
-from gateway.domain.model.events import DomainEvent, Message, Rejected, Severity
-from gateway.domain.model.reading import Flag, VibrationRecorded
-from gateway.domain.model.timefmt import microseconds
+from gateway.domain.model.assets import asset_of
+from gateway.domain.model.events import DomainEvent, Message, Severity
+from gateway.domain.model.reading import Flag
 from gateway.errors import JournalUnavailableError, NotFoundError
-
-MAX_LOCATION = 200
-"""Characters of `sensorLocation` that are shown; the event itself is kept whole."""
+from gateway.ingest.recorder import Recorder
 
 SNAPSHOT_READINGS = 50_000
 """So many readings, or ten for each sensor, are replayed at most after a crash."""
@@ -57,13 +51,10 @@ class Pipeline:
         longest_shelving_ns: int = LONGEST_SHELVING_NS,
     ) -> None:
         self._store = store
-        self._signals = signals or Signals()
-        self._templates = templates
         self._engine = Engine(
             rules_for, Clocks(tolerance_ns // 1000, lateness_ns // 1000), expected, longest_shelving_ns
         )
-        self._ids = DedupWindow()
-        self._newest_key = 0
+        self._recorder = Recorder(store, templates, self._engine, signals or Signals())
         self._since_snapshot = 0
         self._prepared: UnitOfWork | None = None
         self._unwritten: list[UnitOfWork] = []
@@ -77,10 +68,10 @@ class Pipeline:
     def restore(self, saved: Checkpoint) -> int:
         """Take up where the journal ends; return how many of its rows came after the last snapshot."""
         by_key = {sensor.key: sensor for sensor in saved.sensors}
-        self._newest_key = max(by_key, default=0)  # not their number: damage may have taken some
+        self._recorder.newest_key = max(by_key, default=0)  # not their number: damage may have taken some
         self._engine.set_state(saved.sensors, saved.alerts, saved.machines)
         for key, event_us, received_ns, flags, event_id in saved.recent:
-            self._ids.add(key, event_id, event_us)
+            self._recorder.ids.add(key, event_id, event_us)
             self._engine.look_back(key, event_us, received_ns, flags)
         count = 0
         for count, row in enumerate(saved.tail, start=1):  # noqa: B007 - the last one is how many there were
@@ -102,7 +93,7 @@ class Pipeline:
         """Move the state on by a reading of the journal, as it was moved when that was written."""
         key, event_us, received_ns, flags, event_id, body = row
         sensor.is_changed = True
-        self._ids.add(key, event_id, event_us)
+        self._recorder.ids.add(key, event_id, event_us)
         time_ns, _ = self._engine.classify_timestamp(
             sensor, event_us, received_ns, retained=bool(flags & Flag.RETAINED)
         )
@@ -110,19 +101,13 @@ class Pipeline:
             event = EVENT.decode(body)
             event.event_id = event_id
             judged = self._engine.judge(sensor, event, event_us, time_ns, received_ns=received_ns, flags=flags)
-            self._mark(sensor, judged)
+            self._recorder.mark(sensor, judged)
 
     def _mark_machine(self, sensor_id: str) -> None:
         """Have the next snapshot save a sensor and the others of its machine: they may have shifted with it."""
         if sensor := self._engine.sensors.get(sensor_id):
             for each in (sensor, *self._engine.machines.sensors_of(asset_of(sensor.tags))):
                 each.is_changed = True
-
-    def _mark(self, sensor: Sensor, judged: Iterable[Judged]) -> None:
-        """Have the next snapshot save a sensor, and those of its machine that have shifted with it."""
-        sensor.is_changed = True
-        for shift in (shift for each in judged for shift in each.evaluation.shifts):
-            self._engine.sensors[shift.sensor_id].is_changed = True
 
     def process(self, messages: Sequence[Message], recorded_ns: int) -> UnitOfWork:
         """Store what `messages` hold and everything that follows from it; then they may be acknowledged.
@@ -136,7 +121,7 @@ class Pipeline:
             batch = UnitOfWork(next_seq=self._store.next_seq, recorded_ns=recorded_ns, messages=len(messages))
             batch.size = sum([len(message.payload) for message in messages])
             for message in messages:
-                self._take(message, batch)
+                self._recorder.take(message, batch)
             self._prepared = batch
             self._unwritten.append(batch)
         batch = self._prepared
@@ -177,22 +162,14 @@ class Pipeline:
         batch.size = sum([len(message.payload) for _, message in letters])
         for number, message in letters:
             refused = len(batch.dead_letters)
-            if not self._is_outdated(message):
-                self._take(message, batch)
+            if not self._recorder.is_outdated(message):
+                self._recorder.take(message, batch)
             if len(batch.dead_letters) == refused:
                 batch.replayed.append(number)
             batch.drop_dead_letters(refused)
         self._unwritten.append(batch)
         self._flush()
         return batch.replayed
-
-    def _is_outdated(self, message: Message) -> bool:
-        """Tell whether a message says how a machine or a sensor was, and how it is has been said meanwhile."""
-        signal = self._signals.read(message) if self._templates.match(message.topic) is None else None
-        if isinstance(signal, MachineState):
-            return signal.place in self._engine.machines.states
-        sensor = self._engine.sensors.get(signal.sensor_id) if isinstance(signal, SensorStatus) else None
-        return sensor is not None and sensor.state.status != ""
 
     def _flush(self) -> None:
         """Write what is not written yet, in order."""
@@ -231,7 +208,7 @@ class Pipeline:
         is not above zero, and JournalUnavailableError; nothing has changed then.
         """
         said = {"level": level, "state": state, "by": by, "reason": reason}
-        return self._ask(sensor_id, self._engine.set_baseline, time_ns, **said)
+        return self._ask_of(sensor_id, set_baseline, time_ns, **said)
 
     def relearn(
         self, sensor_id: str, *, state: str | None = None, by: str, reason: str = "", time_ns: int
@@ -240,11 +217,18 @@ class Pipeline:
 
         Raises what `set_baseline` raises.
         """
-        return self._ask(sensor_id, self._engine.relearn, time_ns, state=state, by=by, reason=reason)
+        return self._ask_of(sensor_id, relearn, time_ns, state=state, by=by, reason=reason)
 
     def forget(self, sensor_id: str, *, by: str, reason: str = "", time_ns: int) -> DomainEvent:
         """Let nobody wait for a sensor any more, until its next reading; return the fact. Raises as `relearn` does."""
         return self._ask(sensor_id, self._engine.watch.forgetting, time_ns, by=by, reason=reason)
+
+    def _ask_of(
+        self, sensor_id: str, ask: Callable[..., Sequence[Change]], time_ns: int, **said: object
+    ) -> DomainEvent:
+        """Do what a person asks about what is normal for a sensor."""
+        rules_of = self._engine.rules_of
+        return self._ask(sensor_id, lambda sensor, **more: ask(sensor, rules_of(sensor), **more), time_ns, **said)
 
     def _ask(self, sensor_id: str, ask: Callable[..., Sequence[Change]], time_ns: int, **said: object) -> DomainEvent:
         """Do what a person asks about a sensor; the state moves on when it is on disk."""
@@ -287,140 +271,3 @@ class Pipeline:
             for sensor in changed:
                 sensor.is_changed = False
             self._since_snapshot = 0
-
-    def _take(self, message: Message, batch: UnitOfWork) -> None:
-        tags = self._templates.match(message.topic)
-        signal = self._signals.read(message) if tags is None else None
-        if signal is not None:
-            self._take_signal(message, signal, batch)
-            return
-        items = decode(message.payload, tags)
-        if message.traceparent:
-            items = [carried_by(item, message.traceparent) for item in items]
-        for item in items:
-            if isinstance(item, Rejected):
-                self._reject(message, item, batch)
-            else:
-                self._record(message, item, tags or {}, batch)
-
-    def _take_signal(self, message: Message, signal: MachineState | SensorStatus | Rejected, batch: UnitOfWork) -> None:
-        if isinstance(signal, Rejected):
-            self._reject(message, signal, batch)
-            return
-        machines = self._engine.machines.states
-        if isinstance(signal, MachineState) and signal.place not in machines and len(machines) >= MAX_MACHINES:
-            detail = f"the states of {MAX_MACHINES} machines are remembered, and this is a further one"
-            self._reject(message, Rejected("too_many", detail, message.payload), batch)
-            return
-        for change in self._engine.signal(signal, message.received_ns, again=message.retained or message.duplicate):
-            batch.add(change)
-        if isinstance(signal, SensorStatus) and (sensor := self._engine.sensors.get(signal.sensor_id)):
-            sensor.is_changed = True
-
-    def _reject(self, message: Message, rejected: Rejected, batch: UnitOfWork) -> None:
-        identity = f"{message.topic}\x00{rejected.element}\x00".encode() + rejected.payload
-        digest = blake2b(identity, digest_size=16).digest()
-        key = (digest, message.packet_id)
-        if message.duplicate and (key in batch.rejected or self._store.has_dead_letter(*key)):
-            batch.duplicates += 1
-            return
-        batch.rejected.add(key)
-        at, topic, retained = message.received_ns, message.topic, message.retained
-        batch.dead_letters.append(
-            DeadLetter(batch.take_seq(), at, topic, message.packet_id, digest, rejected, retained)
-        )
-
-    def _record(self, message: Message, decoded: Decoded, tags: dict[str, str], batch: UnitOfWork) -> None:
-        event, body = decoded
-        received_ns, engine = message.received_ns, self._engine
-        sensor = engine.sensors.get(event.data.sensor_id) or self._add_sensor(event, tags, received_ns, batch)
-        state, key = sensor.state, sensor.key
-        event_id = event.event_id or ""
-        event_us = microseconds(event.timestamp)
-        if state.seen_us is not None and event_us <= state.seen_us:
-            same_time = batch.same_time(event_us, key)
-            stored = same_time.get(event_id) or self._store.find_reading(event_us, key, event_id)
-            if stored is not None:
-                self._repeated(message, decoded, stored, batch)
-                return
-        if not self._ids.add(key, event_id, event_us):
-            self._reject(
-                message, Rejected("id_conflict", f"eventId {event_id!r} was used for another time", body), batch
-            )
-            return
-        time_ns, flags = engine.classify_timestamp(sensor, event_us, received_ns, retained=message.retained)
-        if flags & Flag.CLOCK_REPLACED:
-            batch.clock_replaced += 1
-        elif flags & NOT_JUDGED or event_us != state.newest_us:
-            same_time = batch.same_time(event_us, key)
-            time_ns += len(same_time) + self._store.count_same_time(event_us, key)
-            batch.late += flags == Flag.LATE
-        seq = batch.take_seq()
-        judged: Sequence[Judged] = ()
-        if not flags & NOT_JUDGED:
-            self._bring_up_to_date(sensor, event, message.topic, tags, batch)
-            judged = engine.judge(sensor, event, event_us, time_ns, received_ns=received_ns, flags=flags)
-        baseline = engine.baseline_level(sensor)
-        level = event.data.vibration_level
-        batch.readings.append((seq, event_us, key, event_id, time_ns, received_ns, level, baseline, flags, body))
-        sensor.is_changed = True
-        if sensor.is_silent and not flags & Flag.RETAINED:
-            for change in engine.watch.heard(sensor, event, received_ns):
-                batch.add(change)
-        if judged:
-            self._conclude(sensor, judged, batch)
-
-    def _conclude(self, sensor: Sensor, judged: Sequence[Judged], batch: UnitOfWork) -> None:
-        for each in judged:
-            for change in self._engine.conclude(sensor, each):
-                batch.add(change)
-        self._mark(sensor, judged)
-
-    def _add_sensor(
-        self, event: VibrationRecorded, tags: dict[str, str], received_ns: int, batch: UnitOfWork
-    ) -> Sensor:
-        self._newest_key += 1
-        sensor = Sensor(
-            key=self._newest_key,
-            id=intern(event.data.sensor_id),
-            tags=tags,
-            unit=intern(event.data.unit),
-            location=intern((event.sensor_location or "")[:MAX_LOCATION]),
-            first_seen_ns=received_ns,
-            state=SensorState(),
-        )
-        self._engine.register(sensor)
-        batch.sensors[sensor.key] = sensor
-        return sensor
-
-    def _bring_up_to_date(
-        self, sensor: Sensor, event: VibrationRecorded, topic: str, tags: dict[str, str], batch: UnitOfWork
-    ) -> None:
-        """Let the registry know what a reading in order says of its sensor; an old one may come from where it was."""
-        unit, location = event.data.unit, event.sensor_location or sensor.location
-        if len(location) > MAX_LOCATION:
-            location = location[:MAX_LOCATION]
-        if sensor.tags is not tags and sensor.tags == tags:
-            self._templates.keep(topic, sensor.tags)
-            tags = sensor.tags
-        if sensor.unit != unit or sensor.location != location or sensor.tags is not tags:
-            batch.is_move |= sensor.tags is not tags
-            sensor.tags, sensor.unit, sensor.location = tags, intern(unit), intern(location)
-            self._engine.moved(sensor)
-            batch.sensors[sensor.key] = sensor
-
-    def _repeated(self, message: Message, decoded: Decoded, stored: bytes, batch: UnitOfWork) -> None:
-        """Count a duplicate; one that says something else than the first is a dead letter.
-
-        One that was sent again may well belong to another trace.
-        """
-        event, body = decoded
-        if body == stored:
-            batch.duplicates += 1
-            return
-        first = EVENT.decode(stored)
-        first.event_id, first.traceparent = event.event_id, event.traceparent
-        if first == event:
-            batch.duplicates += 1
-        else:
-            self._reject(message, Rejected("id_conflict", f"eventId is {event.event_id!r}", body), batch)

@@ -11,7 +11,7 @@ from gateway.domain.inputs.native import KEPT_BYTES, MAX_MESSAGE_BYTES
 from gateway.domain.inputs.status import Signals
 from gateway.domain.model.assets import MACHINE_STATE, SENSOR_STATUS
 from gateway.domain.model.events import Message
-from gateway.ingest import processor as pipeline_module
+from gateway.ingest import recorder as pipeline_module
 from tests.readings import NOON_NS, SECOND, Plant, event, message, plant, reading
 
 STATE, STATUS = "vibration/plant-1/hall-2/pump-7/state", "vibration/plant-1/hall-2/pump-7/VB-1/status"

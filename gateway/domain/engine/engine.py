@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
-from math import inf
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -27,22 +26,18 @@ from gateway.domain.alerting.open_alerts import LONGEST_SHELVING_NS, Change, Ope
 from gateway.domain.detection import detector as detection
 from gateway.domain.detection import machine_shift as regime
 from gateway.domain.detection import sensor_faults as health
-from gateway.domain.detection.baseline import Baseline
 from gateway.domain.detection.baseline_events import (
     BASELINE_LEARNED,
     BASELINE_RELEARN,
-    BASELINE_SET,
-    by_a_person,
     describe_baseline,
-    read_baseline,
 )
-from gateway.domain.detection.detector import Evaluation, Sample, evaluate, next_version
+from gateway.domain.detection.detector import Evaluation, Sample, evaluate
 from gateway.domain.detection.gateway_clock import OurClock
-from gateway.domain.detection.operating_state import forget_baselines, known_baselines, name_of_known, put_baseline
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.state import Sensor, SensorState, Waiting, hear
 from gateway.domain.detection.timeline import Clocks, classify_timestamp, hold, release
 from gateway.domain.engine.assets import Machines
+from gateway.domain.engine.baselines import apply_baseline
 from gateway.domain.model.assets import (
     MACHINE_STATE,
     SENSOR_STATUS,
@@ -55,7 +50,6 @@ from gateway.domain.model.assets import (
 )
 from gateway.domain.model.events import DomainEvent, SeverityRank, derive
 from gateway.domain.model.reading import Flag, VibrationRecorded
-from gateway.errors import ConflictError
 
 NOT_JUDGED = Flag.LATE | Flag.RETAINED
 
@@ -267,7 +261,7 @@ class Engine:
         elif fact.type == TIME_PASSED and data["what"] == LATENESS:
             self.judge_waiting(sensor, data["untilUs"])
         else:
-            self.apply_baseline(sensor, fact)
+            apply_baseline(sensor, fact)
 
     def overdue(self, now_ns: int, reception: Reception) -> list[DomainEvent]:
         """Return a fact for everything that follows from the time alone; `time_passed` says what that is."""
@@ -315,57 +309,6 @@ class Engine:
             if sensor.is_silent:  # it had waited, and its sensor has fallen silent since
                 changes += self.alerts.lose_sight("Its sensor has fallen silent.", cause)
         return changes
-
-    def set_baseline(
-        self, sensor: Sensor, level: float, *, state: str = "", by: str, reason: str = "", time_ns: int
-    ) -> list[Change]:
-        """Return the fact that a person has set what is normal for a sensor in an operating state, in its unit.
-
-        Nothing moves on before `apply_baseline` is called with the fact; so it is after a restart, with the journal's.
-        Raises ConflictError if the configuration has a baseline for the sensor, which comes first, and ValueError if
-        the level is not above zero.
-        """
-        if not 0 < level < inf:
-            raise ValueError(f"a baseline is a level above zero, not {level}")
-        self._refuse_if_configured(sensor)
-        baseline = Baseline(level, "set", version=next_version(sensor.state), from_ns=time_ns, to_ns=time_ns,
-                            state=state.strip().casefold(), by=by)  # fmt: skip
-        data = {**describe_baseline(baseline, sensor), "comment": reason}
-        return [Change(by_a_person(BASELINE_SET, sensor.id, time_ns, data))]
-
-    def relearn(
-        self, sensor: Sensor, *, state: str | None = None, by: str, reason: str = "", time_ns: int
-    ) -> list[Change]:
-        """Return the fact that a person wants what is normal learned anew, in one operating state or (None) in all.
-
-        What was learned stays in the journal, with its version. Nothing moves on before `apply_baseline`. Raises
-        ConflictError if the configuration has a baseline for the sensor, NotFoundError for a state it was never in.
-        """
-        self._refuse_if_configured(sensor)
-        name = None if state is None else name_of_known(sensor.state, state)
-        data = {"sensorId": sensor.id, "state": name, "by": by, "comment": reason}
-        return [Change(by_a_person(BASELINE_RELEARN, sensor.id, time_ns, data))]
-
-    def apply_baseline(self, sensor: Sensor, fact: DomainEvent) -> None:
-        """Let a sensor's baselines be as a BaselineSet or BaselineRelearn says; facts of other types change nothing."""
-        if fact.type == BASELINE_SET:
-            put_baseline(sensor.state, read_baseline(fact))
-            sensor.state.unit = ""  # it is meant for what the sensor measures now
-        elif fact.type == BASELINE_RELEARN:
-            forget_baselines(sensor.state, fact.data["state"])
-            sensor.state.unit = ""
-
-    def baselines(self, sensor: Sensor) -> list[Baseline]:
-        """Return the baselines that were learned or set for a sensor and hold now, one for each operating state."""
-        return known_baselines(sensor.state)
-
-    def _refuse_if_configured(self, sensor: Sensor) -> None:
-        configured = self.rules_of(sensor).baseline
-        if configured is not None:
-            raise ConflictError(
-                f"the configuration sets the baseline of {sensor.id!r} to {configured}, and that comes first;"
-                " take it out of [[sensors]] to have it learned or set"
-            )
 
     def baseline_level(self, sensor: Sensor) -> float | None:
         """Return what the sensor's next reading would be compared with, or None."""

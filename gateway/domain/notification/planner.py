@@ -26,6 +26,7 @@ from gateway.domain.notification.routing import RouteTable
 from gateway.domain.notification.silences import Silence, Silences
 from gateway.domain.notification.state import AlertNotificationState, Clock, Hold, Notice, RouteState, Stopped, shift
 from gateway.domain.notification.suppression import Mute, Mutes, machine_key
+from gateway.domain.notification.timers import await_end, set_timers
 
 _TOLD: dict[str, ItemKind] = {RAISED: "raised", ESCALATED: "escalated", CLEARED: "cleared"}
 _SECOND_NS = 10**9
@@ -63,7 +64,7 @@ class Planner:
         self._renew(now_ns)
         for silence_id, _ in book.all(Notice):
             self._forget(silence_id, now_ns)
-        self._set_timers()
+        set_timers(self._desk, self._mutes.silences)
         for silence in self._mutes.silences:
             if silence.hours is None:  # of a recurring one there is a notice only while it mutes something
                 self._follow_up.expect_notice(silence, now_ns)
@@ -102,7 +103,7 @@ class Planner:
         self.pass_time(now_ns)
         self._mutes.silences.add(silence)
         self._follow_up.expect_notice(silence, now_ns)
-        self._await_end(silence)
+        await_end(self._desk, silence)
 
     def unsilence(self, silence_id: str, now_ns: int) -> None:
         """Let a silence hold no longer; what it muted and is still so is told."""
@@ -144,7 +145,7 @@ class Planner:
     def shift(self, by_ns: int) -> None:
         """Move everything that waits, since our clock was set: what was to take ten minutes still does."""
         shift(self._desk.book, by_ns)
-        self._set_timers()
+        set_timers(self._desk, self._mutes.silences)
 
     def _changed(self, fact: DomainEvent, kind: ItemKind, now_ns: int) -> None:
         item = item_of(fact, kind)
@@ -321,10 +322,6 @@ class Planner:
             self._follow_up.resume(case, now_ns)
         self._desk.keep(case)
 
-    def _await_end(self, silence: Silence) -> None:
-        if silence.ends_ns is not None:
-            self._desk.wake(silence.ends_ns, "ended", silence.id)
-
     def _forget(self, silence_id: str, now_ns: int) -> None:
         """Let go of a silence that is over."""
         silence = self._mutes.silences.get(silence_id)
@@ -383,22 +380,3 @@ class Planner:
         self._desk.withhold(case, items, "routes", self._desk.table.why_not(case.item, now_ns), now_ns)
         case.known = False
         self._end(case, now_ns)
-
-    def _set_timers(self) -> None:
-        desk = self._desk
-        desk.forget_timers()
-        for key, hold in desk.book.all(Hold):
-            desk.wake(hold.due_ns, "hold", key)
-        for silence in self._mutes.silences:
-            self._await_end(silence)
-        for key, notice in desk.book.all(Notice):
-            if notice.due_ns is not None:
-                desk.wake(notice.due_ns, "notice", key)
-        for alert_id, case in desk.book.all(AlertNotificationState):
-            if case.mute is not None and case.mute.until_ns is not None:
-                desk.wake(case.mute.until_ns, "mute", alert_id)
-            for route, leg in case.legs.items():
-                if leg.escalate_ns is not None:
-                    desk.wake(leg.escalate_ns, "escalate", alert_id, route)
-                if leg.remind_ns is not None:
-                    desk.wake(leg.remind_ns, "remind", alert_id, route)

@@ -11,7 +11,8 @@ from gateway.domain.detection.baseline_events import BASELINE_LEARNED
 from gateway.domain.engine.event_log import StoredReading
 from gateway.domain.model.assets import MACHINE_STATE
 from gateway.domain.model.timefmt import rfc3339
-from gateway.journal.queries.reader import MAX_STEP_BYTES, Reader
+from gateway.journal.queries.log_reader import MAX_STEP_BYTES
+from gateway.journal.queries.reader import Reader
 from gateway.journal.queries.resolutions import RESOLUTIONS, SECOND_NS, choose
 
 _MOST_MARKS = 200

@@ -12,9 +12,11 @@ from gateway.domain.alerting.alert import CLEARED, ESCALATED, RAISED
 from gateway.domain.alerting.liveness import TIME_PASSED, Reception
 from gateway.domain.alerting.open_alerts import Change
 from gateway.domain.detection.baseline_events import BASELINE_RELEARN, BASELINE_SET
+from gateway.domain.detection.operating_state import known_baselines
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.state import Sensor, SensorState
 from gateway.domain.detection.timeline import Clocks
+from gateway.domain.engine.baselines import apply_baseline, relearn, set_baseline
 from gateway.domain.engine.engine import Engine
 from gateway.domain.inputs.native import EVENT
 from gateway.domain.model.reading import VibrationRecorded
@@ -142,40 +144,39 @@ class TestBaselinesByPeople:
     def test_a_baseline_that_is_set_counts_from_the_moment_its_fact_is_applied(self) -> None:
         one = sensor()
         made = engine(one, rules=Rules())
-        (change,) = made.set_baseline(one, 5.0, by="anna", reason="after the repair", time_ns=NOON_NS)
+        (change,) = set_baseline(one, made.rules_of(one), 5.0, by="anna", reason="after the repair", time_ns=NOON_NS)
         assert made.baseline_level(one) is None, "it has not been written yet"
         assert (change.fact.type, change.alert) == (BASELINE_SET, None)
         assert {name: change.fact.data[name] for name in ("level", "by", "comment", "version", "state")} == {
             "level": 5.0, "by": "anna", "comment": "after the repair", "version": 1, "state": "",
         }  # fmt: skip
-        made.apply_baseline(one, change.fact)
+        apply_baseline(one, change.fact)
         assert made.baseline_level(one) == 5.0
-        assert [baseline.by for baseline in made.baselines(one)] == ["anna"]
+        assert [baseline.by for baseline in known_baselines(one.state)] == ["anna"]
 
     def test_what_is_learned_anew_is_forgotten_and_gets_the_next_version(self) -> None:
         one = sensor()
         made = engine(one, rules=Rules())
-        made.apply_baseline(one, made.set_baseline(one, 5.0, by="anna", time_ns=NOON_NS)[0].fact)
-        (change,) = made.relearn(one, by="bert", reason="moved", time_ns=NOON_NS + 1)
+        apply_baseline(one, set_baseline(one, made.rules_of(one), 5.0, by="anna", time_ns=NOON_NS)[0].fact)
+        (change,) = relearn(one, made.rules_of(one), by="bert", reason="moved", time_ns=NOON_NS + 1)
         assert (change.fact.type, change.fact.data["by"], change.fact.data["state"]) == (BASELINE_RELEARN, "bert", None)
-        made.apply_baseline(one, change.fact)
-        assert made.baselines(one) == []
-        (again,) = made.set_baseline(one, 6.0, state="Fast", by="anna", time_ns=NOON_NS + 2)
+        apply_baseline(one, change.fact)
+        assert known_baselines(one.state) == []
+        (again,) = set_baseline(one, made.rules_of(one), 6.0, state="Fast", by="anna", time_ns=NOON_NS + 2)
         assert (again.fact.data["version"], again.fact.data["state"]) == (2, "fast")
 
     def test_the_configuration_comes_first(self) -> None:
         one = sensor()
         made = engine(one, rules=FIXED)
         with pytest.raises(ConflictError, match=r"take it out of \[\[sensors\]\]"):
-            made.set_baseline(one, 5.0, by="anna", time_ns=NOON_NS)
+            set_baseline(one, made.rules_of(one), 5.0, by="anna", time_ns=NOON_NS)
         with pytest.raises(ConflictError):
-            made.relearn(one, by="anna", time_ns=NOON_NS)
+            relearn(one, made.rules_of(one), by="anna", time_ns=NOON_NS)
 
     @pytest.mark.parametrize("level", [0.0, -1.0, float("inf"), float("nan")])
     def test_nothing_can_be_compared_with_such_a_level(self, level: float) -> None:
-        one = sensor()
         with pytest.raises(ValueError, match="above zero"):
-            engine(one, rules=Rules()).set_baseline(one, level, by="anna", time_ns=NOON_NS)
+            set_baseline(sensor(), Rules(), level, by="anna", time_ns=NOON_NS)
 
 
 class TestAcknowledging:

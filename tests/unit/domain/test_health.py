@@ -16,6 +16,7 @@ from gateway.domain.detection.operating_state import put_baseline
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.sensor_faults import LEAST_RUN, examine
 from gateway.domain.detection.state import SensorState
+from gateway.domain.engine.baselines import apply_baseline, relearn, set_baseline
 from gateway.domain.model.reading import VibrationRecorded
 from tests.readings import FIXED, SECOND
 from tests.unit.domain.test_engine import engine, recorded, sensor, take, types
@@ -268,11 +269,11 @@ class TestUnit:
             take(made, one, *(recorded(1200 + 60 * minute, 0.4, unit="g") for minute in range(5)))
             assert made.baseline_level(one) is None
             (asked,) = (
-                made.relearn(one, by="anna", time_ns=1)
+                relearn(one, made.rules_of(one), by="anna", time_ns=1)
                 if change == "relearn"
-                else made.set_baseline(one, 0.4, by="anna", time_ns=1)
+                else set_baseline(one, made.rules_of(one), 0.4, by="anna", time_ns=1)
             )
-            made.apply_baseline(one, asked.fact)
+            apply_baseline(one, asked.fact)
             later = take(made, one, *(recorded(1500 + 60 * n, 0.4 + 0.001 * (n % 5), unit="g") for n in range(20)))
             assert types(later)[0] == CLEARED
             assert made.baseline_level(one) == pytest.approx(0.4, rel=0.05)

@@ -16,7 +16,7 @@ from gateway.domain.engine.event_log import LogSlice
 from gateway.domain.model.reading import Flag
 from gateway.errors import GatewayError, JournalUnavailableError
 from gateway.journal import Reader, Stream, newest_readings
-from gateway.journal.queries import reader as reading_side
+from gateway.journal.queries import log_reader as reading_side
 from gateway.journal.sqlite.codec import decode_tags
 from tests.readings import NOON_NS, SECOND, Plant, event, message, plant, reading, topic_of
 
@@ -74,7 +74,7 @@ def test_steps_of_any_size_between_any_writes_neither_skip_nor_repeat(
 
 
 def test_a_step_is_bounded_in_bytes_too(here: Plant, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.journal.queries.reader.MAX_STEP_BYTES", 2_500)
+    monkeypatch.setattr("gateway.journal.queries.log_reader.MAX_STEP_BYTES", 2_500)
     here.take(*(reading(second, metadata={"note": "x" * 1_000}) for second in range(10)))
     steps = []
     cursor = 0

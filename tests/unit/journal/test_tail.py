@@ -15,7 +15,7 @@ from gateway.domain.model.events import DomainEvent
 from gateway.journal import Reader, Stream
 from gateway.journal.log import recent_rows as tails
 from gateway.journal.log.recent_rows import Names, Tail
-from gateway.journal.queries import reader as reading_side
+from gateway.journal.queries import log_reader as reading_side
 from gateway.journal.sqlite.codec import decode_tags
 from tests.readings import NOON_NS, Plant, event, message, plant, topic_of
 

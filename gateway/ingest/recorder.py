@@ -1,0 +1,191 @@
+"""What a message holds: decoded, recognised as a duplicate, judged, and added to a batch with what follows from it.
+
+Everything here runs in the journal's thread, which alone owns the sensors' state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from sys import intern
+
+from gateway.domain.detection.state import Sensor, SensorState
+from gateway.domain.engine.checkpoint import Store
+from gateway.domain.engine.engine import NOT_JUDGED, Engine, Judged
+from gateway.domain.engine.id_window import DedupWindow
+from gateway.domain.engine.unit_of_work import DeadLetter, UnitOfWork
+from gateway.domain.inputs.native import EVENT, Decoded, decode
+from gateway.domain.inputs.status import MAX_MACHINES, Signals
+from gateway.domain.inputs.topics import TopicTemplates
+from gateway.domain.inputs.traceparent import carried_by
+from gateway.domain.model.assets import MachineState, SensorStatus
+from gateway.domain.model.events import Message, Rejected
+from gateway.domain.model.reading import Flag, VibrationRecorded
+from gateway.domain.model.timefmt import microseconds
+
+MAX_LOCATION = 200
+"""Characters of `sensorLocation` that are shown; the event itself is kept whole."""
+
+
+class Recorder:
+    """From messages to a batch. `ids` are those of late; no sensor has a key above `newest_key`."""
+
+    def __init__(self, store: Store, templates: TopicTemplates, engine: Engine, signals: Signals) -> None:
+        self._store = store
+        self._templates = templates
+        self._engine = engine
+        self._signals = signals
+        self.ids = DedupWindow()
+        self.newest_key = 0
+
+    def take(self, message: Message, batch: UnitOfWork) -> None:
+        """Add to a batch what a message holds and what follows from it; the state moves on."""
+        tags = self._templates.match(message.topic)
+        signal = self._signals.read(message) if tags is None else None
+        if signal is not None:
+            self._take_signal(message, signal, batch)
+            return
+        items = decode(message.payload, tags)
+        if message.traceparent:
+            items = [carried_by(item, message.traceparent) for item in items]
+        for item in items:
+            if isinstance(item, Rejected):
+                self._reject(message, item, batch)
+            else:
+                self._record(message, item, tags or {}, batch)
+
+    def is_outdated(self, message: Message) -> bool:
+        """Tell whether a message says how a machine or a sensor was, and how it is has been said meanwhile."""
+        signal = self._signals.read(message) if self._templates.match(message.topic) is None else None
+        if isinstance(signal, MachineState):
+            return signal.place in self._engine.machines.states
+        sensor = self._engine.sensors.get(signal.sensor_id) if isinstance(signal, SensorStatus) else None
+        return sensor is not None and sensor.state.status != ""
+
+    def mark(self, sensor: Sensor, judged: Iterable[Judged]) -> None:
+        """Have the next snapshot save a sensor, and those of its machine that have shifted with it."""
+        sensor.is_changed = True
+        for shift in (shift for each in judged for shift in each.evaluation.shifts):
+            self._engine.sensors[shift.sensor_id].is_changed = True
+
+    def _take_signal(self, message: Message, signal: MachineState | SensorStatus | Rejected, batch: UnitOfWork) -> None:
+        if isinstance(signal, Rejected):
+            self._reject(message, signal, batch)
+            return
+        machines = self._engine.machines.states
+        if isinstance(signal, MachineState) and signal.place not in machines and len(machines) >= MAX_MACHINES:
+            detail = f"the states of {MAX_MACHINES} machines are remembered, and this is a further one"
+            self._reject(message, Rejected("too_many", detail, message.payload), batch)
+            return
+        for change in self._engine.signal(signal, message.received_ns, again=message.retained or message.duplicate):
+            batch.add(change)
+        if isinstance(signal, SensorStatus) and (sensor := self._engine.sensors.get(signal.sensor_id)):
+            sensor.is_changed = True
+
+    def _reject(self, message: Message, rejected: Rejected, batch: UnitOfWork) -> None:
+        identity = f"{message.topic}\x00{rejected.element}\x00".encode() + rejected.payload
+        digest = blake2b(identity, digest_size=16).digest()
+        key = (digest, message.packet_id)
+        if message.duplicate and (key in batch.rejected or self._store.has_dead_letter(*key)):
+            batch.duplicates += 1
+            return
+        batch.rejected.add(key)
+        at, topic, retained = message.received_ns, message.topic, message.retained
+        batch.dead_letters.append(
+            DeadLetter(batch.take_seq(), at, topic, message.packet_id, digest, rejected, retained)
+        )
+
+    def _record(self, message: Message, decoded: Decoded, tags: dict[str, str], batch: UnitOfWork) -> None:
+        event, body = decoded
+        received_ns, engine = message.received_ns, self._engine
+        sensor = engine.sensors.get(event.data.sensor_id) or self._add_sensor(event, tags, received_ns, batch)
+        state, key = sensor.state, sensor.key
+        event_id = event.event_id or ""
+        event_us = microseconds(event.timestamp)
+        if state.seen_us is not None and event_us <= state.seen_us:
+            same_time = batch.same_time(event_us, key)
+            stored = same_time.get(event_id) or self._store.find_reading(event_us, key, event_id)
+            if stored is not None:
+                self._repeated(message, decoded, stored, batch)
+                return
+        if not self.ids.add(key, event_id, event_us):
+            self._reject(
+                message, Rejected("id_conflict", f"eventId {event_id!r} was used for another time", body), batch
+            )
+            return
+        time_ns, flags = engine.classify_timestamp(sensor, event_us, received_ns, retained=message.retained)
+        if flags & Flag.CLOCK_REPLACED:
+            batch.clock_replaced += 1
+        elif flags & NOT_JUDGED or event_us != state.newest_us:
+            same_time = batch.same_time(event_us, key)
+            time_ns += len(same_time) + self._store.count_same_time(event_us, key)
+            batch.late += flags == Flag.LATE
+        seq = batch.take_seq()
+        judged: Sequence[Judged] = ()
+        if not flags & NOT_JUDGED:
+            self._bring_up_to_date(sensor, event, message.topic, tags, batch)
+            judged = engine.judge(sensor, event, event_us, time_ns, received_ns=received_ns, flags=flags)
+        baseline = engine.baseline_level(sensor)
+        level = event.data.vibration_level
+        batch.readings.append((seq, event_us, key, event_id, time_ns, received_ns, level, baseline, flags, body))
+        sensor.is_changed = True
+        if sensor.is_silent and not flags & Flag.RETAINED:
+            for change in engine.watch.heard(sensor, event, received_ns):
+                batch.add(change)
+        if judged:
+            self._conclude(sensor, judged, batch)
+
+    def _conclude(self, sensor: Sensor, judged: Sequence[Judged], batch: UnitOfWork) -> None:
+        for each in judged:
+            for change in self._engine.conclude(sensor, each):
+                batch.add(change)
+        self.mark(sensor, judged)
+
+    def _add_sensor(
+        self, event: VibrationRecorded, tags: dict[str, str], received_ns: int, batch: UnitOfWork
+    ) -> Sensor:
+        self.newest_key += 1
+        sensor = Sensor(
+            key=self.newest_key,
+            id=intern(event.data.sensor_id),
+            tags=tags,
+            unit=intern(event.data.unit),
+            location=intern((event.sensor_location or "")[:MAX_LOCATION]),
+            first_seen_ns=received_ns,
+            state=SensorState(),
+        )
+        self._engine.register(sensor)
+        batch.sensors[sensor.key] = sensor
+        return sensor
+
+    def _bring_up_to_date(
+        self, sensor: Sensor, event: VibrationRecorded, topic: str, tags: dict[str, str], batch: UnitOfWork
+    ) -> None:
+        """Let the registry know what a reading in order says of its sensor; an old one may come from where it was."""
+        unit, location = event.data.unit, event.sensor_location or sensor.location
+        if len(location) > MAX_LOCATION:
+            location = location[:MAX_LOCATION]
+        if sensor.tags is not tags and sensor.tags == tags:
+            self._templates.keep(topic, sensor.tags)
+            tags = sensor.tags
+        if sensor.unit != unit or sensor.location != location or sensor.tags is not tags:
+            batch.is_move |= sensor.tags is not tags
+            sensor.tags, sensor.unit, sensor.location = tags, intern(unit), intern(location)
+            self._engine.moved(sensor)
+            batch.sensors[sensor.key] = sensor
+
+    def _repeated(self, message: Message, decoded: Decoded, stored: bytes, batch: UnitOfWork) -> None:
+        """Count a duplicate; one that says something else than the first is a dead letter.
+
+        One that was sent again may well belong to another trace.
+        """
+        event, body = decoded
+        if body == stored:
+            batch.duplicates += 1
+            return
+        first = EVENT.decode(stored)
+        first.event_id, first.traceparent = event.event_id, event.traceparent
+        if first == event:
+            batch.duplicates += 1
+        else:
+            self._reject(message, Rejected("id_conflict", f"eventId is {event.event_id!r}", body), batch)
