@@ -5,11 +5,11 @@ from __future__ import annotations
 from array import array
 
 from gateway.domain.inputs.decoders import Decoded, DecoderError, decoded
-from gateway.domain.inputs.emitter import Emitter, Subject, When
+from gateway.domain.inputs.emitter import Emitter, Subject
 from gateway.domain.inputs.fields import UNIT, Found, put
 from gateway.domain.inputs.memory import Memory
 from gateway.domain.inputs.numbers import LARGEST, LEVEL, Field, UnknownUnitError, canonical_symbol, measured_in, number
-from gateway.domain.inputs.results import Origin, Outcome, Waveform, is_id
+from gateway.domain.inputs.results import Outcome, Waveform, is_id
 from gateway.domain.inputs.route import Route
 from gateway.domain.inputs.specs import Decode
 from gateway.domain.inputs.waveforms import NoWaveformError, scaled
@@ -20,7 +20,7 @@ from gateway.domain.model.quantities import BY_KEY
 def read_decoded(route: Route, decode: Decode, message: Message, memory: Memory) -> Outcome:
     """Return what a decoder makes of a message; whatever is wrong with that makes a dead letter."""
     name = route.spec.name
-    emitter = Emitter(route, Origin(name, message.topic, message.payload, message.received_ns), Outcome(input=name))
+    emitter = Emitter(route, message)
     out = emitter.out
     try:
         for each in decoded(name, decode, message, memory):
@@ -35,11 +35,11 @@ def read_decoded(route: Route, decode: Decode, message: Message, memory: Memory)
 def _take(emitter: Emitter, each: Decoded) -> None:
     if not is_id(each.sensor):
         raise DecoderError(f"{each.sensor[:40]!r} cannot be a sensor's id")
-    when: When = (emitter.origin.received_us, "received") if each.time is None else emitter.moment(each.time)
+    when = emitter.ago(0) if each.time is None else emitter.moment(each.time)
     subject = Subject(each.sensor, {**emitter.route.place(emitter.route.captured, ()), **each.place}, when)
     values = _values(each, emitter.out)
     if each.samples is not None:
-        emitter.out.waveforms.append(_waveform(emitter.origin, each, subject, values))
+        emitter.out.waveforms.append(_waveform(emitter, each, subject, values))
     elif values:
         emitter.emit_one(_axis(each), values, subject)
 
@@ -59,13 +59,13 @@ def _values(each: Decoded, out: Outcome) -> Found:
     return found
 
 
-def _waveform(origin: Origin, each: Decoded, subject: Subject, values: Found) -> Waveform:
+def _waveform(emitter: Emitter, each: Decoded, subject: Subject, values: Found) -> Waveform:
     kind, unit = measured_in(LEVEL, each.units.get(LEVEL))
     if each.rate is None or not 0 < each.rate < LARGEST:
         raise DecoderError("samples need their rate")
     sensor = subject.sensor(_axis(each))
     return Waveform(
-        input=origin.input,
+        input=emitter.route.spec.name,
         sensor=sensor,
         source=subject.source,
         axis=_axis(each),
@@ -77,5 +77,5 @@ def _waveform(origin: Origin, each: Decoded, subject: Subject, values: Found) ->
         sensor_unit=unit.symbol,
         samples=scaled(array("f", each.samples or ()), unit.factor, unit.offset),
         values={name: value for name, value in values.items() if name != UNIT},
-        event_id=origin.event_id(sensor, subject.when[0]),
+        event_id=emitter.event_id(subject.when),
     )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Final
 
+from gateway.domain.inputs import sparkplug
 from gateway.domain.inputs.memory import Memory
 from gateway.domain.inputs.reader import MessageReader
 from gateway.domain.inputs.results import Outcome, Publication, Status, is_id
-from gateway.domain.inputs.route import Route
-from gateway.domain.inputs.specs import InputSpec
+from gateway.domain.inputs.route import Plan, Route
 from gateway.domain.inputs.topic_index import TopicIndex
 from gateway.domain.model.events import Message, Rejected
 
@@ -19,21 +19,15 @@ NODE_FILTERS: Final = tuple(f"{PREFIX}+/{kind}/+" for kind in ("NBIRTH", "NDATA"
 _BIRTHS: Final = ("DBIRTH", "NBIRTH")
 
 
-Hear = Callable[[str, bytes, int], Any]
-"""Topic, payload, receive time in ns -> `sparkplug.Heard`: what a host makes of them. It remembers births by itself."""
-
-
 class EdgeNodes:
     """The inputs of the format sparkplug."""
 
-    def __init__(self, specs: Sequence[InputSpec], hear: Hear | None) -> None:
-        own = [spec for spec in specs if spec.format == "sparkplug"]
-        self._hear = hear
-        self.filters = list(NODE_FILTERS) if own else []
-        self._topics: TopicIndex[InputSpec, Route] = TopicIndex(Route)
-        for spec in own:
-            for levels in spec.topics:
-                self._topics.add(levels, spec)
+    def __init__(self, plans: Sequence[Plan]) -> None:
+        self.filters = list(NODE_FILTERS) if plans else []
+        self._topics: TopicIndex[Plan, Route] = TopicIndex(Route)
+        for plan in plans:
+            for levels in plan.spec.topics:
+                self._topics.add(levels, plan)
 
     def wants(self, topic: str) -> bool:
         """Tell whether a message has to be heard as one of Sparkplug's, whichever input reads it."""
@@ -41,9 +35,7 @@ class EdgeNodes:
 
     def read(self, message: Message, memory: Memory) -> Outcome:
         """Return what came of a message."""
-        if self._hear is None:
-            return Outcome(rejected=[Rejected("not_understood", "nobody here hears Sparkplug", message.payload)])
-        heard = self._hear(message.topic, message.payload, message.received_ns)
+        heard = sparkplug.hear(memory.nodes, message.topic, message.payload, message.received_ns)
         out = self._metrics(message, heard, memory)
         for presence in heard.presences:
             self._presence(presence, out)
@@ -52,13 +44,13 @@ class EdgeNodes:
             out.rejected = [Rejected("not_understood", heard.problem, message.payload)]
         return out
 
-    def _metrics(self, message: Message, heard: Any, memory: Memory) -> Outcome:
+    def _metrics(self, message: Message, heard: sparkplug.Heard, memory: Memory) -> Outcome:
         """Let the first input whose `where` holds read the metrics."""
         out = Outcome()
         if not heard.metrics:
             out.ignored_as("sparkplug", "it has no metrics")
             return out
-        scope = {"rows": [_row(metric) for metric in heard.metrics]}
+        scope = sparkplug.rows(heard)
         for route in self._topics.match(message.topic):
             if route.spec.where and (why := route.spec.where.failing(scope, route.captured)):
                 out.ignored_as(route.spec.name, why)
@@ -70,7 +62,7 @@ class EdgeNodes:
             out.ignored_as("sparkplug", "no input's topic fits")
         return out
 
-    def _presence(self, presence: Any, out: Outcome) -> None:
+    def _presence(self, presence: sparkplug.Presence, out: Outcome) -> None:
         """Say of each sensor whose metrics came or went that it did."""
         for route in self._topics.match(topic_of(presence.source, online=presence.online)):
             for source, captured in sensors_of(route, presence.names).items():
@@ -82,13 +74,6 @@ class EdgeNodes:
             if out.statuses:
                 out.input = out.input or route.spec.name
                 return
-
-
-def _row(metric: Any) -> dict[str, Any]:
-    row: dict[str, Any] = metric._asdict()
-    if row.get("time") is None:
-        row.pop("time", None)
-    return row if row.get("quality", "good") == "good" else {**row, "value": None}
 
 
 def topic_of(source: str, *, online: bool) -> str:

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 from gateway.domain.inputs.fields import Found
 from gateway.domain.inputs.paths import ABSENT, find
-from gateway.domain.inputs.results import Origin, Outcome, Reading, TimeFrom, body_of
+from gateway.domain.inputs.results import Outcome, Reading, TimeFrom, body_of, digest_of, timestamp
 from gateway.domain.inputs.route import Route
 from gateway.domain.inputs.times import microseconds_of
 from gateway.domain.inputs.wording import text_of
+from gateway.domain.model.events import Message
 
 When = tuple[int, TimeFrom]
 """A time in µs, and where it is from."""
@@ -31,42 +32,60 @@ class Subject(NamedTuple):
 class Emitter:
     """Adds readings to what comes of a message."""
 
-    def __init__(self, route: Route, origin: Origin, out: Outcome) -> None:
+    def __init__(self, route: Route, message: Message) -> None:
         self.route = route
-        self.origin = origin
-        self.out = out
+        self.out = Outcome(input=route.spec.name)
+        self._received: When = (message.received_ns // 1000, "received")
+        self._digest = digest_of(message.topic, message.payload)
+        self._count = 0
+        self._time = (-1, "")
+
+    def event_id(self, when: When) -> str:
+        """Return the id of the next event of this message."""
+        self._count += 1
+        time_us, time_from = when
+        return f"{self._digest}-{self._count}" + (f"-{time_us:x}" if time_from == "received" else "")
 
     def when(self, scopes: Sequence[Any]) -> When:
         """Return the time of a reading."""
         path = self.route.spec.time.path
         if path is None:
-            return self.origin.received_us, "received"
-        value = next((found for scope in scopes if (found := find(scope, path)) is not ABSENT), ABSENT)
-        return self.moment(value)
+            return self._received
+        for scope in scopes:
+            value = find(scope, path)
+            if value is not ABSENT:
+                return self.moment(value)
+        return self.moment(ABSENT)
+
+    def ago(self, seconds: float) -> When:
+        """Return the time of what happened before the message came."""
+        return self._received[0] - round(seconds * 1e6), "received"
 
     def moment(self, value: Any) -> When:
         """Return what a message says as its time, or the receive time where that is none."""
-        found = microseconds_of(value, self.route.spec.time, self.origin.received_us)
+        found = microseconds_of(value, self.route.spec.time, self._received[0])
         if found is not None:
             return found, "message"
         said = "it is not there" if value is ABSENT else f"{text_of(value)[:40]!r} is none"
         self.out.note(f"the receive time counts, since the message has no time: {said}")
-        return self.origin.received_us, "received"
+        return self._received
 
     def emit(self, found: list[Found], subject: Subject) -> None:
         """Add a reading for each axis that measured something, or one for what belongs to no axis."""
         for axis, values in self.route.measured(found):
             self.emit_one(axis, values, subject)
 
-    def emit_one(self, axis: str | None, values: Found, subject: Subject) -> None:
-        """Add a reading of an axis."""
-        source, place, (time_us, time_from) = subject
+    def emit_one(self, axis: str | None, data: Found, subject: Subject) -> None:
+        """Add a reading of an axis; what was measured becomes the event's data."""
+        source, place, when = subject
         sensor = f"{source}-{axis}" if axis else source
-        level, unit, sensor_unit = self.route.level(values)
-        event_id = self.origin.event_id(sensor, time_us)
-        name = self.origin.input
-        reading = Reading(
-            name, sensor, source, axis, place, time_us, time_from, level, unit, sensor_unit, values, event_id
+        level, unit, sensor_unit = self.route.level(data)
+        data["sensorId"], data["unit"], data["sensorUnit"] = sensor, unit, sensor_unit
+        event_id = self.event_id(when)
+        if when[0] != self._time[0]:  # the axes of a message have the same
+            self._time = when[0], timestamp(when[0])
+        body = body_of(self._time[1], event_id, data)
+        name = self.out.input or ""
+        self.out.readings.append(
+            Reading(name, sensor, source, axis, place, *when, level, unit, sensor_unit, data, event_id, body)
         )
-        reading.body = body_of(reading, self.origin.timestamp(time_us))
-        self.out.readings.append(reading)

@@ -87,5 +87,7 @@ def brief(raw: Any) -> str:
         return "not there"
     if isinstance(raw, list | dict | bytes):
         return f"{type(raw).__name__} of {len(raw)}"
+    if type(raw) is int and abs(raw) >= 10**SHOWN:
+        return f"a number of {raw.bit_length()} bits"
     text = f"{raw[: SHOWN + 1]!r}" if isinstance(raw, str) else f"{raw}"
     return text if len(text) <= SHOWN else text[:SHOWN] + "…"

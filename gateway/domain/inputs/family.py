@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from gateway.domain.inputs.conditions import Conditions
 from gateway.domain.inputs.decoded import read_decoded
-from gateway.domain.inputs.edge_nodes import EdgeNodes, Hear
+from gateway.domain.inputs.edge_nodes import EdgeNodes
 from gateway.domain.inputs.elements import overlaid
 from gateway.domain.inputs.explain import Step, steps
 from gateway.domain.inputs.formats import LINEWISE, UnreadableError, read, unzipped
@@ -14,8 +15,8 @@ from gateway.domain.inputs.memory import Memory
 from gateway.domain.inputs.native_input import read_event
 from gateway.domain.inputs.reader import MessageReader
 from gateway.domain.inputs.recognise import looks_like
-from gateway.domain.inputs.results import Outcome
-from gateway.domain.inputs.route import Route
+from gateway.domain.inputs.results import Ignored, Outcome
+from gateway.domain.inputs.route import Plan, Route
 from gateway.domain.inputs.specs import InputSpec
 from gateway.domain.inputs.topic_index import TopicIndex, filter_of
 from gateway.domain.inputs.unused import unused_numbers
@@ -27,19 +28,23 @@ KEPT_BYTES: Final = 64 * 1024
 MAX_UNUSED: Final = 200
 """Unused numbers of an input that are remembered by their paths."""
 
+Opened = dict[tuple[str, tuple[str, ...]], Any]
+"""What a message holds, by the format it was read in."""
+
 
 class Family:
     """The inputs, in the order in which they are asked. `unused` has the numbers that no field of an input uses."""
 
-    def __init__(self, specs: Iterable[InputSpec], hear: Hear | None = None) -> None:
+    def __init__(self, specs: Iterable[InputSpec]) -> None:
         self.specs = list(specs)
         self.unused: dict[str, dict[str, None]] = {spec.name: {} for spec in self.specs}
         self._read: dict[str, int] = {spec.name: 0 for spec in self.specs}
-        self._topics: TopicIndex[InputSpec, Route] = TopicIndex(Route)
-        for spec in self.specs:
-            for levels in spec.topics:
-                self._topics.add(levels, spec)
-        self._nodes = EdgeNodes(self.specs, hear)
+        self._topics: TopicIndex[Plan, Route] = TopicIndex(Route)
+        plans = [Plan(spec) for spec in self.specs]
+        for plan in plans:
+            for levels in plan.spec.topics:
+                self._topics.add(levels, plan)
+        self._nodes = EdgeNodes([plan for plan in plans if plan.spec.format == "sparkplug"])
 
     @property
     def filters(self) -> list[str]:
@@ -61,9 +66,45 @@ class Family:
         routes = self._topics.match(message.topic)
         if not routes:
             return Outcome(rejected=[_not_understood(message, "no input's topic fits")])
-        return _Attempt(self, message, memory).read(routes)
+        return self._first(routes, message, memory)
 
-    def heard(self, route: Route, scope: Any, out: Outcome) -> None:
+    def _first(self, routes: Sequence[Route], message: Message, memory: Memory) -> Outcome:
+        """Let the first input that can read a message do so."""
+        ignored: list[Ignored] = []
+        failed: UnreadableError | None = None
+        opened: Opened = {}
+        for route in routes:
+            try:
+                found = self._try(route, message, memory, opened)
+            except UnreadableError as error:
+                failed = failed or error
+                continue
+            if not isinstance(found, str):
+                found.ignored = ignored + found.ignored
+                return found
+            ignored.append(Ignored(route.spec.name, found))
+        if failed is None or ignored:
+            return Outcome(ignored=ignored)
+        return Outcome(rejected=[_not_understood(message, str(failed), failed.reason)])
+
+    def _try(self, route: Route, message: Message, memory: Memory, opened: Opened) -> Outcome | str:
+        """Return what an input makes of a message, or why it leaves it to others. Raises UnreadableError."""
+        spec = route.spec
+        if spec.is_event:
+            return read_event(route, message)
+        if spec.decode is not None:
+            return read_decoded(route, spec.decode, message, memory)
+        key = spec.format, spec.columns
+        if key not in opened:
+            opened[key] = read(spec.format, unzipped(message.payload), spec.columns)
+        content = overlaid(spec.binary, opened[key]) if spec.binary and not spec.each else opened[key]
+        if spec.where and (why := _why_not(route, spec.where, content)):
+            return why
+        found = MessageReader(route, content, message, memory).read()
+        self._heard(route, content, found)
+        return _advised(found, message)
+
+    def _heard(self, route: Route, scope: Any, out: Outcome) -> None:
         """Look for unused numbers in an input's 1st, 2nd, 4th, 8th ... message: new ones turn up seldom."""
         name = route.spec.name
         self._read[name] += 1
@@ -106,66 +147,12 @@ def _not_understood(message: Message, why: str, reason: str = "not_understood") 
     return Rejected(reason, f"{why}; {advice}" if advice else why, message.payload)
 
 
-class _Attempt:
-    """A message on its way through the inputs that want its topic; it is decoded once for each format."""
-
-    def __init__(self, family: Family, message: Message, memory: Memory) -> None:
-        self._family = family
-        self._message = message
-        self._memory = memory
-        self._scopes: dict[tuple[str, tuple[str, ...]], Any] = {}
-        self._payload: bytes | None = None
-
-    def read(self, routes: Sequence[Route]) -> Outcome:
-        """Let the first input that can read it do so."""
-        out = Outcome()
-        failed: UnreadableError | None = None
-        for route in routes:
-            try:
-                found = self._try(route, out)
-            except UnreadableError as error:
-                failed = failed or error
-                continue
-            if found is not None:
-                found.ignored = out.ignored + found.ignored
-                return found
-        if failed is not None and not out.ignored:
-            out.rejected.append(_not_understood(self._message, str(failed), failed.reason))
-        return out
-
-    def _try(self, route: Route, out: Outcome) -> Outcome | None:
-        """Return what an input makes of the message, or None where its `where` does not hold."""
-        spec, message = route.spec, self._message
-        if spec.is_event:
-            return read_event(route, message)
-        if spec.decode is not None:
-            return read_decoded(route, spec.decode, message, self._memory)
-        scope = self._scope(spec)
-        if why := _why_not(route, scope):
-            out.ignored_as(spec.name, why)
-            return None
-        found = MessageReader(route, scope, message, self._memory).read()
-        self._family.heard(route, scope, found)
-        return _advised(found, message)
-
-    def _scope(self, spec: InputSpec) -> Any:
-        if self._payload is None:
-            self._payload = unzipped(self._message.payload)
-        key = spec.format, spec.columns
-        if key not in self._scopes:
-            self._scopes[key] = read(spec.format, self._payload, spec.columns)
-        return self._scopes[key] if spec.each else overlaid(spec.binary, self._scopes[key])
-
-
-def _why_not(route: Route, scope: Any) -> str | None:
+def _why_not(route: Route, where: Conditions, content: Any) -> str | None:
     """Return what speaks against an input's reading a message. Of several lines one has to be for it."""
-    where = route.spec.where
-    if where is None:
-        return None
-    lines = scope if type(scope) is list and scope and route.spec.format in LINEWISE else [scope]
-    found = (where.failing(line, route.captured) for line in lines)
-    first = next(found)
-    return None if first is None or None in found else first
+    if route.spec.format not in LINEWISE or type(content) is not list or not content:
+        return where.failing(content, route.captured)
+    found = [where.failing(line, route.captured) for line in content]
+    return None if None in found else found[0]
 
 
 def _advised(found: Outcome, message: Message) -> Outcome:

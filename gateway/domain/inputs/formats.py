@@ -112,7 +112,7 @@ def _cbor(payload: bytes) -> Any:
     import cbor2  # noqa: PLC0415 - only where an input says so
 
     try:
-        return cbor2.loads(payload, max_depth=DEEPEST, str_errors="replace", strict_hashable_types=True)
+        return cbor2.loads(payload, max_depth=DEEPEST, str_errors="replace")
     except (cbor2.CBORError, ArithmeticError, TypeError, MemoryError) as error:
         raise UnreadableError("not_understood", f"is not cbor: {_brief(error)}") from None
 

@@ -8,19 +8,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from gateway.domain.inputs import sparkplug_memory
+
 MAX_ENTRIES: Final = 20_000
 MAX_BYTES: Final = 32 * 1024 * 1024
 MAX_BLOB: Final = 4 * 1024 * 1024
+
+_NODES = ("node/", "birth/")
+"""What the keys of Sparkplug's nodes begin with."""
 
 
 class Memory:
     """Small blobs, each under its key; the one kept first goes first where there are too many.
 
-    `changes` says what a store has to write since it was asked last. `forgotten` counts what had to go.
+    `changes` says what a store has to write since it was asked last. `forgotten` counts what had to go. `nodes` is what
+    is remembered of Sparkplug's.
     """
 
     def __init__(self, blobs: Mapping[str, bytes] | None = None) -> None:
-        self._blobs = dict(blobs or {})
+        of_nodes = {key: blob for key, blob in (blobs or {}).items() if key.startswith(_NODES)}
+        self.nodes = sparkplug_memory.Memory(of_nodes)
+        self._blobs = {key: blob for key, blob in (blobs or {}).items() if key not in of_nodes}
         self._bytes = sum(map(len, self._blobs.values()))
         self._changed: set[str] = set()
         self.forgotten = 0
@@ -52,4 +60,4 @@ class Memory:
     def changes(self) -> dict[str, bytes | None]:
         """Return what has changed since the last call: key -> blob, or None for what is forgotten."""
         changed, self._changed = self._changed, set()
-        return {key: self._blobs.get(key) for key in changed}
+        return {key: self._blobs.get(key) for key in changed} | self.nodes.changes()

@@ -27,10 +27,10 @@ def read_event(route: Route, message: Message) -> Outcome:
 def _reading(name: str, place: dict[str, str], event: VibrationRecorded, body: bytes) -> Reading:
     data = event.data
     level, unit = _canonical(data.vibration_level, data.unit)
-    values = {each.wire: value for each in QUANTITIES if (value := getattr(data, each.key, None)) is not None}
+    said = {each.wire: value for each in QUANTITIES if (value := getattr(data, each.key, None)) is not None}
     return Reading(
         name, data.sensor_id, data.sensor_id, None, place, microseconds(event.timestamp), "message", level, unit,
-        data.unit, values, event.event_id or "", body,
+        data.unit, said, event.event_id or "", body,
     )  # fmt: skip
 
 

@@ -13,6 +13,8 @@ from gateway.domain.inputs.paths import ABSENT, Path, find
 from gateway.domain.model.quantities import BY_KEY, UNITS, Kind, Unit, spelling, unit_of, vibration_unit
 
 LEVEL: Final = "level"
+LEVEL_WIRE: Final = "vibrationLevel"
+"""The level's name in the configuration, and in the event."""
 LARGEST: Final = 1e300
 """No quantity is as large; beyond it arithmetic leads to infinity."""
 LONGEST_NUMBER: Final = 64
@@ -46,7 +48,7 @@ class Field(Struct, frozen=True):
     @property
     def wire(self) -> str:
         """Its name in the event."""
-        return LEVEL if self.quantity == LEVEL else BY_KEY[self.quantity].wire
+        return LEVEL_WIRE if self.quantity == LEVEL else BY_KEY[self.quantity].wire
 
     @property
     def is_plain(self) -> bool:

@@ -10,7 +10,7 @@ from gateway.domain.inputs.emitter import Emitter, Subject, When
 from gateway.domain.inputs.fields import Found
 from gateway.domain.inputs.memory import Memory
 from gateway.domain.inputs.paths import ABSENT, find
-from gateway.domain.inputs.results import Origin, Outcome, Presence, Status, is_id
+from gateway.domain.inputs.results import Outcome, Presence, Status, is_id
 from gateway.domain.inputs.route import Route
 from gateway.domain.inputs.row_reading import read_rows
 from gateway.domain.inputs.waveform_reading import take_waveforms
@@ -33,9 +33,8 @@ class MessageReader:
         self.message = content
         self.memory = memory
         self.payload = message.payload
-        self.out = Outcome(input=self.spec.name)
-        self.origin = Origin(self.spec.name, message.topic, message.payload, message.received_ns)
-        self.emitter = Emitter(route, self.origin, self.out)
+        self.emitter = Emitter(route, message)
+        self.out = self.emitter.out
         self.problems: list[str] = []
         self.heard = False
 

@@ -30,9 +30,8 @@ _encode = msgspec.json.Encoder().encode
 class Reading(Struct, gc=False):
     """What one sensor measured at one time.
 
-    `sensor` ends with its axis, `source` does not. `values` has what was measured beside the level by the names that
-    the event uses, in canonical units; `level` is in `unit`, and `sensor_unit` is what the sensor itself says.
-    `body` is the event in JSON.
+    `sensor` ends with its axis, `source` does not. `level` is in `unit`, a canonical one; `sensor_unit` is what the
+    sensor itself says. `body` is the event in JSON, `data` its data.
     """
 
     input: str
@@ -45,9 +44,14 @@ class Reading(Struct, gc=False):
     level: float | None
     unit: str
     sensor_unit: str
-    values: dict[str, float]
+    data: dict[str, Any]
     event_id: str
-    body: bytes = b""
+    body: bytes
+
+    @property
+    def values(self) -> dict[str, float]:
+        """What was measured beside the level, in canonical units, by the names that the event uses."""
+        return {wire: value for wire, value in self.data.items() if wire in BY_WIRE}
 
     @property
     def quantities(self) -> dict[str, float]:
@@ -136,53 +140,27 @@ class Outcome(Struct):
         return bool(self.readings or self.waveforms or self.statuses)
 
 
-class Origin:
-    """A message, as far as the events made of it say where they are from.
-
-    An event's id is made of topic, payload, sensor, time, and which one it is in its message: a message that is
-    delivered again makes the same ids. Where the time is the receive time, that is another one then: such a message
-    is known by DUP, packet id and content, as a dead letter is.
-    """
-
-    def __init__(self, input_: str, topic: str, payload: bytes, received_ns: int) -> None:
-        self.input = input_
-        self.topic = topic
-        self.received_us = received_ns // 1000
-        self._digest = blake2b(payload, digest_size=16)
-        self._digest.update(topic.encode(errors="replace"))
-        self._count = 0
-        self._time: tuple[int, str] = (-1, "")
-
-    def timestamp(self, time_us: int) -> str:
-        """Return a time as events have it; several readings of a message have the same."""
-        if self._time[0] != time_us:
-            self._time = time_us, timestamp(time_us)
-        return self._time[1]
-
-    def event_id(self, sensor: str, time_us: int) -> str:
-        """Return the id of the next event of this message."""
-        digest = self._digest.copy()
-        digest.update(f"{sensor}\x1f{time_us}\x1f{self._count}".encode())
-        self._count += 1
-        return digest.hexdigest()
-
-
 def timestamp(time_us: int) -> str:
     """Return a time as events have it."""
-    return (_EPOCH + timedelta(microseconds=time_us)).isoformat().replace("+00:00", "Z")
+    return _encode(_EPOCH + timedelta(microseconds=time_us))[1:-1].decode()
 
 
-def body_of(reading: Reading, time: str) -> bytes:
-    """Return the event in JSON: the one that sensors of our own publish, and the sensor's unit."""
-    data: dict[str, Any] = {
-        "sensorId": reading.sensor,
-        "unit": reading.unit,
-        "sensorUnit": reading.sensor_unit,
-        **reading.values,
-    }
-    if reading.level is not None:
-        data["vibrationLevel"] = reading.level
-    return _encode({"eventType": "VibrationRecorded", "timestamp": time, "eventId": reading.event_id, "data": data})
+def digest_of(topic: str, payload: bytes) -> str:
+    """Return what the ids of a message's events begin with.
+
+    An id is made of topic, payload, and which event of its message it is: a message that is delivered again makes the
+    same ids. Where the receive time counts it is a part of the id, since two equal messages are two readings: one that
+    is delivered again is known by DUP, packet id and content there, as a dead letter is.
+    """
+    digest = blake2b(payload, digest_size=16)
+    digest.update(topic.encode(errors="replace"))
+    return digest.hexdigest()
+
+
+def body_of(time: str, event_id: str, data: dict[str, Any]) -> bytes:
+    """Return an event in JSON: as sensors of our own publish it, and with the sensor's unit."""
+    head = f'{{"eventType":"VibrationRecorded","timestamp":"{time}","eventId":"{event_id}","data":'
+    return b"%b%b}" % (head.encode(), _encode(data))
 
 
 def is_id(text: str | None) -> bool:

@@ -6,30 +6,53 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from gateway.domain.inputs.fields import UNIT, Extraction, Found
-from gateway.domain.inputs.numbers import LEVEL
+from gateway.domain.inputs.numbers import LEVEL_WIRE
 from gateway.domain.inputs.rows import Rows
 from gateway.domain.inputs.specs import InputSpec
 
 PLACES: Final[tuple[str, ...]] = ("site", "area", "machine")
 """Placeholders of a topic that say where a sensor is, without a `place`."""
 
+MAX_AXES: Final = 64
+"""Axes that topics name, and for which the fields are kept ready."""
+
 VELOCITY: Final = "velocityRms"
 VELOCITY_UNIT: Final = "mm/s"
+
+
+class Plan:
+    """An input, with what does not depend on the topic. A topic that names an axis has fields of its own."""
+
+    def __init__(self, spec: InputSpec) -> None:
+        self.spec = spec
+        self.rows = Rows(spec.rows) if spec.rows else None
+        self._extractions: dict[str, Extraction] = {}
+
+    def extraction(self, axis: str) -> Extraction:
+        """Return the fields for the axis that a topic names, or ("") for the input's own."""
+        found = self._extractions.get(axis)
+        if found is None:
+            axes = (axis,) if axis else self.spec.axes or ("",)
+            found = Extraction(self.spec.fields, axes, columns=self.spec.batch is not None)
+            if len(self._extractions) >= MAX_AXES:
+                self._extractions.clear()
+            self._extractions[axis] = found
+        return found
 
 
 class Route:
     """An input, what the topic's placeholders stand for, and the fields for the axes there."""
 
-    def __init__(self, spec: InputSpec, captured: dict[str, str]) -> None:
-        self.spec = spec
+    __slots__ = ("_place", "_source", "captured", "extraction", "plan", "rows", "spec")
+
+    def __init__(self, plan: Plan, captured: dict[str, str]) -> None:
+        self.plan = plan
+        self.spec = spec = plan.spec
+        self.rows = plan.rows
         self.captured = captured
-        axis = captured.get("axis", "")
-        self.extraction = Extraction(
-            spec.fields, (axis,) if axis else spec.axes or ("",), columns=spec.batch is not None
-        )
+        self.extraction = plan.extraction(captured.get("axis", ""))
         known = spec.sensor is not None and spec.sensor.is_known(captured)
         self._source = spec.sensor.filled(captured, ()) if known and spec.sensor else None
-        self.rows = Rows(spec.rows) if spec.rows else None
         fixed = all(template.is_known(captured) for template in spec.place.values())
         self._place = self._filled(captured, ()) if fixed else None
 
@@ -60,9 +83,12 @@ class Route:
             yield None, shared
 
     def level(self, values: Found) -> tuple[float | None, str, str]:
-        """Take the level out of what was measured; return it with its unit and the sensor's."""
-        unit, sensor_unit = values.pop(UNIT, None) or (self.extraction.unit, self.extraction.sensor_unit)
-        level = values.pop(LEVEL, None)
+        """Return the level of what was measured, with its unit and the sensor's."""
+        level = values.get(LEVEL_WIRE)
+        if UNIT in values:
+            unit, sensor_unit = values.pop(UNIT)
+            return level, unit, sensor_unit
         if level is None and self.spec.velocity_is_level and VELOCITY in values:
-            return values[VELOCITY], VELOCITY_UNIT, VELOCITY_UNIT
-        return level, unit, sensor_unit
+            level = values[LEVEL_WIRE] = values[VELOCITY]
+            return level, VELOCITY_UNIT, VELOCITY_UNIT
+        return level, self.extraction.unit, self.extraction.sensor_unit

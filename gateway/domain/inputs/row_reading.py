@@ -86,7 +86,7 @@ def _when(reader: MessageReader, rows: Rows, row: Row) -> When:
     if rows.spec.senml:
         seconds = number(row.time) or 0.0
         if seconds < RELATIVE_BELOW:
-            return reader.origin.received_us + round(seconds * 1e6), "received"
+            return reader.emitter.ago(-seconds)
     if row.time is ABSENT:
         return reader.emitter.when((row.row, reader.message))
     return reader.emitter.moment(row.time)

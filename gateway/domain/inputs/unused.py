@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final
 
 from gateway.domain.inputs.elements import elements_of, overlaid
@@ -11,6 +12,8 @@ from gateway.domain.inputs.route import Route
 from gateway.domain.inputs.waveforms import part_paths
 
 MAX_PATHS: Final = 200
+MAX_VALUES: Final = 2_000
+"""Values of an element that are looked at."""
 DEEPEST: Final = 12
 ELEMENTS: Final = 10
 """Elements, and members of an array, that are looked at."""
@@ -43,19 +46,23 @@ def used_paths(route: Route) -> set[Path]:
 
 
 def _numbers(value: Any, path: Path) -> Iterator[Path]:
-    if type(value) in (int, float):
-        yield path
-    elif len(path) < DEEPEST and type(value) is dict:
-        for name, member in value.items():
-            yield from _numbers(member, (*path, str(name)))
-    elif type(value) is list:
-        yield from _of_array(value, path)
+    """Yield the paths of numbers. CBOR's objects may have themselves as a member: so many values, and no more."""
+    waiting = [(value, path)]
+    for _ in range(MAX_VALUES):
+        if not waiting:
+            return
+        value, path = waiting.pop()
+        if type(value) in {int, float} or (path and _is_column(value)):
+            yield path
+        elif len(path) < DEEPEST:
+            waiting += [(member, (*path, str(name))) for name, member in _members(value)][::-1]
 
 
-def _of_array(value: list[Any], path: Path) -> Iterator[Path]:
-    """Yield an array of many numbers as one; its few members, or its objects, each."""
-    if len(value) > ELEMENTS and all(type(member) in (int, float) for member in value[:ELEMENTS]):
-        yield path
-    elif len(path) < DEEPEST:
-        for at, member in enumerate(value[:ELEMENTS]):
-            yield from _numbers(member, (*path, str(at)))
+def _is_column(value: Any) -> bool:
+    return type(value) is list and len(value) > ELEMENTS and type(value[0]) in {int, float}
+
+
+def _members(value: Any) -> list[tuple[Any, Any]]:
+    if type(value) is dict:
+        return list(islice(value.items(), MAX_PATHS))
+    return list(enumerate(value[:ELEMENTS])) if type(value) is list else []

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.domain.inputs.emitter import Subject
 from gateway.domain.inputs.fields import UNIT, Found
-from gateway.domain.inputs.numbers import LEVEL, UnknownUnitError, canonical_symbol, measured_in
+from gateway.domain.inputs.numbers import LEVEL, LEVEL_WIRE, UnknownUnitError, canonical_symbol, measured_in
 from gateway.domain.inputs.paths import ABSENT, find
 from gateway.domain.inputs.results import Outcome, Reading, Waveform, body_of, timestamp
-from gateway.domain.inputs.route import VELOCITY
+from gateway.domain.inputs.route import VELOCITY, VELOCITY_UNIT
 from gateway.domain.inputs.waveforms import (
     Assembly,
     NoWaveformError,
@@ -83,7 +83,7 @@ def _made(reader: MessageReader, element: Any, subject: Subject, axis: str | Non
         sensor_unit=unit.symbol,
         samples=samples,
         values={},
-        event_id=reader.origin.event_id(sensor, time_us),
+        event_id=reader.emitter.event_id((time_us, time_from)),
     )
 
 
@@ -102,18 +102,18 @@ def reading_of(wave: Waveform) -> Reading | None:
     found = features(wave.samples)
     if not found:
         return None
-    if wave.unit != "m/s²":
-        found.pop("peak")
-    if wave.unit == "mm/s":
-        found[VELOCITY] = found[LEVEL]
-    values = {**found, **wave.values}
-    level = values.pop(LEVEL)
-    reading = Reading(
-        wave.input, wave.sensor, wave.source, wave.axis, wave.place, wave.time_us, wave.time_from, level, wave.unit,
-        wave.sensor_unit, values, wave.event_id,
+    data: dict[str, Any] = {LEVEL_WIRE: found["rms"], **found}
+    del data["rms"]
+    if wave.unit != canonical_symbol("acceleration"):
+        del data["peak"]
+    if wave.unit == VELOCITY_UNIT:
+        data[VELOCITY] = found["rms"]
+    data |= wave.values
+    data |= {"sensorId": wave.sensor, "unit": wave.unit, "sensorUnit": wave.sensor_unit}
+    return Reading(
+        wave.input, wave.sensor, wave.source, wave.axis, wave.place, wave.time_us, wave.time_from, data[LEVEL_WIRE],
+        wave.unit, wave.sensor_unit, data, wave.event_id, body_of(timestamp(wave.time_us), wave.event_id, data),
     )  # fmt: skip
-    reading.body = body_of(reading, timestamp(wave.time_us))
-    return reading
 
 
 def with_features(out: Outcome) -> list[Reading]:

@@ -202,7 +202,7 @@ def _joined(blobs: list[bytes | None]) -> tuple[array[float], int]:
 
 
 def features(samples: array[float]) -> dict[str, float]:
-    """Return RMS ("level"), peak, crest factor and Pearson's kurtosis of a block without its mean.
+    """Return RMS, peak, crest factor and Pearson's kurtosis of a block without its mean.
 
     A block that does not move has an RMS and a peak of 0, and no shape.
     """
@@ -213,10 +213,10 @@ def features(samples: array[float]) -> dict[str, float]:
     squares = [(sample - mean) * (sample - mean) for sample in samples]
     variance = fsum(squares) / count
     peak = sqrt(max(squares))
-    found = {"level": sqrt(variance), "peak": peak}
+    found = {"rms": sqrt(variance), "peak": peak}
     fourth = variance * variance
     if fourth > 0:
-        found["crestFactor"] = peak / found["level"]
+        found["crestFactor"] = peak / found["rms"]
         found["kurtosis"] = fsum([square * square for square in squares]) / count / fourth
     return found
 
