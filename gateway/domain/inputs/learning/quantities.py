@@ -1,0 +1,288 @@
+"""Which numbers of a message are which quantities, of which axes, in which units."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from math import hypot, isclose, log, pi
+from statistics import median
+from typing import Any, Final
+
+from msgspec import Struct, field
+
+from gateway.domain.inputs.learning.leaves import FEW, Leaves
+from gateway.domain.inputs.learning.names import KINDS, Meaning, meaning_of, words_of
+from gateway.domain.inputs.paths import Path
+from gateway.domain.model.quantities import Kind, unit_of, vibration_unit
+
+_CHANNEL = re.compile(r"(.*?(?:channel|chan|ch|input|probe|point|sensor)[ _-]?)(\d{1,2})(.*)", re.IGNORECASE)
+_ANY_NUMBER: Final = (-1e9, 1e9)
+XYZ: Final = ("0", "1", "2")
+GRAVITY: Final = 9.80665
+USUAL_HZ: Final = 100.0
+"""About where machines vibrate: velocity and acceleration together say at which frequency they would, for each unit."""
+HIGHEST_HZ: Final = 10_000.0
+_IN_MM_S: Final = {"in/s": 25.4, "m/s": 1e3, "cm/s": 10.0}
+_GRAVITY_IN: Final = (("g", 0.9, 1.15), ("m/s²", 8.8, 11.3), ("mg", 900.0, 1150.0))
+_HOTTEST, _COLDEST = 150.0, -50.0
+_UNIT_NAMES: Final = ("unit", "units", "uom", "u", "engunit", "unitofmeasurement", "measurementunit")
+PEARSON_AT_LEAST: Final = 1.0
+LARGEST_IN_G: Final = 30.0
+"""More than a machine's vibration: a larger number has no unit that could be guessed."""
+_IDENTICAL = 0.01
+_TENTH = 0.1
+_PLAUSIBLE: Final = {"temperature": (-1000.0, 20_000.0), "velocity_rms": (-1e6, 1e6), "level": (-1e7, 1e7)}
+"""What no time and no counter is taken for; whole numbers may be parts of hundreds."""
+
+ROLES: Final = {
+    "crest_factor": "crest_factor",
+    "kurtosis": "kurtosis",
+    "temperature": "temperature",
+    "rpm": "rpm",
+    "load": "load",
+}
+
+
+_CERTAIN: Final = ("acceleration", "velocity", *ROLES, "vibration", "speed", "")
+"""Kinds, the most certain ones first."""
+
+
+_OF_KINDS: Final = {
+    "acceleration": "level",
+    "vibration": "level",
+    "velocity": "velocity_rms",
+    "temperature": "temperature",
+}
+_KIND_OF: Final[dict[str, Kind]] = {"level": "acceleration", "velocity_rms": "velocity", "temperature": "temperature"}
+
+
+class Guess(Struct):
+    """A field as it will be configured: {axis} stands in `path` where the field has any; `why` goes into a comment."""
+
+    role: str
+    path: Path
+    axes: list[str] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+    unit: str = ""
+    scale: float = 1.0
+    unitless: bool = False
+    extra: dict[str, Any] = field(default_factory=dict)
+    why: str = ""
+    order: tuple[float, ...] = ()
+
+
+def number_in(value: Any) -> float | None:
+    """Return a number that is one, or a text that is one."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return float(value) if abs(value) < 1e300 else None  # noqa: PLR2004
+    if not isinstance(value, str) or len(value) > 40 or not value.strip()[:1].strip("+-.").isdecimal():  # noqa: PLR2004
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return None
+
+
+def guesses(leaves: Leaves, told: Mapping[Path, Meaning] | None = None) -> list[Guess]:
+    """Return everything that a name makes a quantity, several paths of axes as one; what fits best comes first.
+
+    `told` has what paths mean by somebody else's words.
+    """
+    meant: dict[Path, Meaning] = {}
+    for path, values in leaves.items():
+        numbers = [number for value in values if (number := number_in(value)) is not None]
+        meaning = ((told or {}).get(path) or meaning_with_index(path, leaves)) if numbers else None
+        least, most = _PLAUSIBLE.get(role_of(meaning), _ANY_NUMBER) if meaning else _ANY_NUMBER
+        if meaning is not None and role_of(meaning) and all(least <= number <= most for number in numbers):
+            meant[path] = meaning
+    found: dict[tuple[str, Path], Guess] = {}
+    for path, meaning in _with_channels(meant).items():
+        role = role_of(meaning)
+        guess = found.setdefault((role, meaning.template), Guess(role, meaning.template, unit=meaning.unit))
+        guess.axes += [meaning.axis] if meaning.axis else []
+        guess.values += [number for value in leaves[path] if (number := number_in(value)) is not None]
+        guess.order = _order(meaning, guess)
+    return sorted(found.values(), key=lambda guess: guess.order)
+
+
+def _with_channels(meant: dict[Path, Meaning]) -> dict[Path, Meaning]:
+    """Take numbered channels that are built alike for axes."""
+    channels: dict[Path, list[tuple[Path, str]]] = {}
+    for path, meaning in meant.items():
+        for at, name in enumerate(path):
+            if not meaning.axis and (found := _CHANNEL.fullmatch(name)):
+                template = (*path[:at], f"{found[1]}{{axis}}{found[3]}", *path[at + 1 :])
+                channels.setdefault(template, []).append((path, found[2]))
+    several = ((template, each) for template, each in channels.items() if len(each) > 1)
+    return meant | {
+        path: meant[path]._replace(axis=channel, template=template)
+        for template, each in several
+        for path, channel in each
+    }
+
+
+def meaning_with_index(path: Path, leaves: Leaves) -> Meaning | None:
+    """Return what a path means; the places of an array of three numbers are axes."""
+    if path[-1] not in XYZ or len(path) == 1:
+        return meaning_of(path)
+    meaning = meaning_of(path[:-1])
+    size = sum((*path[:-1], at) in leaves for at in XYZ)
+    if meaning is None or meaning.axis or size < FEW:
+        return None
+    return meaning._replace(axis=path[-1], template=(*path[:-1], "{axis}"))
+
+
+def role_of(meaning: Meaning) -> str:
+    """Return the field that a meaning stands for, or "" for none that is judged."""
+    kind, peak = meaning.kind, meaning.statistic == "peak"
+    if kind in ROLES:
+        return "" if peak and kind != "crest_factor" else ROLES[kind]
+    if kind == "speed":
+        return "velocity_rms" if meaning.axis and not peak else "" if peak else "rpm"
+    if kind == "velocity":
+        return "" if peak else "velocity_rms"
+    if kind in ("acceleration", "vibration"):
+        return "peak" if peak else "level"
+    return {"rms": "level", "peak": "peak"}.get(meaning.statistic, "") if not kind else ""
+
+
+def _order(meaning: Meaning, guess: Guess) -> tuple[float, ...]:
+    """Return what orders guesses of one role: certain ones, those of more axes, those with fewer other words."""
+    stated = meaning.statistic in ("rms", "peak") or meaning.kind in ROLES
+    return (
+        not stated,
+        -len(guess.axes),
+        _CERTAIN.index(meaning.kind),
+        meaning.rest - 2 * meaning.preferred,
+        len(meaning.template),
+    )
+
+
+def chosen(leaves: Leaves, found: list[Guess]) -> dict[str, Guess]:
+    """Return the best guess of each role, with its unit. Without any level or velocity a peak is the level."""
+    best: dict[str, Guess] = {}
+    for guess in found:
+        best.setdefault(guess.role, guess)
+    if "level" not in best and "velocity_rms" not in best and "peak" in best:
+        best["level"] = best.pop("peak")
+        best["level"].role, best["level"].why = "level", "a peak: there is no RMS in it"
+    axes = _axes(best)
+    best = {role: guess for role, guess in best.items() if not guess.axes or not set(guess.axes).isdisjoint(axes)}
+    _scale(best)
+    _units(leaves, best)
+    return best
+
+
+def _axes(best: dict[str, Guess]) -> list[str]:
+    """Return the axes of what says most of the vibration."""
+    for role in ("level", "velocity_rms", "peak", "crest_factor", "kurtosis"):
+        if role in best and best[role].axes:
+            return best[role].axes
+    return []
+
+
+def axes_of(best: dict[str, Guess]) -> list[str]:
+    """Return the axes that the fields have between them, in the order of the alphabet, each once."""
+    common = _axes(best)
+    return sorted({axis for guess in best.values() for axis in guess.axes if axis.isupper() == common[0].isupper()})
+
+
+def _scale(best: dict[str, Guess]) -> None:
+    """Take whole numbers for tenths or hundredths, where a temperature could be none otherwise."""
+    heat = best.get("temperature")
+    if heat is None or not heat.values or heat.unit or any(not value.is_integer() for value in heat.values):
+        return
+    factor = next((by for by in (1.0, _TENTH, 0.01) if _COLDEST < median(heat.values) * by < _HOTTEST), 1.0)
+    if factor == 1:
+        return
+    for guess in best.values():
+        if guess is heat or (factor == _TENTH and all(value.is_integer() for value in guess.values)):
+            guess.scale = factor
+            guess.why = (
+                f"a temperature of {heat.values[0]:g} is none: whole numbers are taken for parts of {1 / factor:g}"
+            )
+
+
+def _units(leaves: Leaves, best: dict[str, Guess]) -> None:
+    for path, values in leaves.items():
+        if is_unit_name(path[-1]):
+            for text in {str(value) for value in values}:
+                _said(best, path[-1], text)
+    if (kurtosis := best.get("kurtosis")) and not kurtosis.unit and min(kurtosis.values) < PEARSON_AT_LEAST:
+        kurtosis.unit, kurtosis.why = "excess", "below 1, which Pearson's kurtosis never is"
+    if (level := best.get("level")) and not level.unit:
+        level.unit, why = acceleration_unit(leaves, level, best.get("velocity_rms"))
+        level.unitless, level.why = not level.unit, level.why or why
+    if (peak := best.get("peak")) and not peak.unit and level:
+        peak.unit = level.unit if vibration_unit(level.unit) else ""
+
+
+def _said(best: dict[str, Guess], name: str, text: str) -> None:
+    """Give what has no unit the one that the message says, if it can be measured in it."""
+    roles = {_OF_KINDS.get(KINDS.get(word.text, ""), "") for word in words_of((name,))} - {""}
+    for role in roles & best.keys() or {"temperature", "level", "velocity_rms"} & best.keys():
+        unit = unit_of(_KIND_OF[role], text)
+        if unit is not None and not best[role].unit:
+            best[role].unit = unit.symbol
+
+
+def is_unit_name(name: str) -> bool:
+    """Tell whether a value of this name is the unit of others."""
+    name = name.casefold().replace("_", "")
+    return name in _UNIT_NAMES or name.endswith("unit") or name.startswith("unit")
+
+
+def acceleration_unit(leaves: Leaves, level: Guess, velocity: Guess | None) -> tuple[str, str]:
+    """Return g or m/s², and why: by gravity in three axes, or by the frequency that a velocity beside it makes."""
+    if (unit := _by_gravity(leaves)) is not None:
+        return unit, "gravity is in the three axes"
+    if velocity is not None and velocity.values and level.values:
+        speed = median(velocity.values) * velocity.scale * _IN_MM_S.get(velocity.unit, 1.0)
+        strength = median(level.values) * level.scale
+        if speed > 0 and strength > 0:
+            return _by_frequency(strength, speed, velocity)
+    if median(level.values) > LARGEST_IN_G:
+        return "", "no unit is known that it could have"
+    return "g", "guessed: nothing says g or m/s²"
+
+
+def _by_frequency(strength: float, speed: float, velocity: Guess) -> tuple[str, str]:
+    """Return the unit in which a vibration of this velocity has the more usual frequency: a = 2 pi f v."""
+    in_metres = strength * 1e3 / speed / 2 / pi
+    if in_metres > HIGHEST_HZ and not velocity.unit:
+        velocity.unit, velocity.why = "m/s", "guessed: in mm/s nothing moves so little with this acceleration"
+        in_metres /= 1e3
+    in_g = in_metres * GRAVITY
+    unit = min((abs(log(in_g / USUAL_HZ)), "g"), (abs(log(in_metres / USUAL_HZ)), "m/s²"))[1]
+    return unit, f"guessed: beside this velocity g means some {in_g:.0f} Hz, m/s² {in_metres:.0f} Hz"
+
+
+def _by_gravity(leaves: Leaves) -> str | None:
+    triples: dict[Path, dict[str, float]] = {}
+    for path, values in leaves.items():
+        number = number_in(values[0])
+        meaning = meaning_of(path[-1:]) if number is not None else None
+        if number is not None and meaning and meaning.axis and meaning.kind == "acceleration":
+            triples.setdefault((*path[:-1], *meaning.template), {})[meaning.axis.casefold()] = number
+    for triple in triples.values():
+        if set(triple) == {"x", "y", "z"}:
+            length = hypot(*triple.values())
+            for unit, least, most in _GRAVITY_IN:
+                if least <= length <= most:
+                    return unit
+    return None
+
+
+def by_identity(values: list[Any]) -> list[str]:
+    """Return the roles of the places of a bare array whose first three are RMS, peak and crest factor, else nothing.
+
+    The peak is the RMS times the crest factor, which few other numbers are.
+    """
+    numbers = [number_in(value) for value in values[:FEW]]
+    if len(values) < FEW or None in numbers:
+        return []
+    rms, peak, crest = (number or 0.0 for number in numbers)
+    fits = 0 < rms < peak and isclose(peak, rms * crest, rel_tol=_IDENTICAL)
+    return ["level", "peak", "crest_factor"] if fits else []

@@ -1,0 +1,116 @@
+"""What a payload is, told by its look: the formats that an input can have, and what is inside of none of them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, NamedTuple
+
+from gateway.domain.inputs.formats import UnreadableError, read, unzipped
+from gateway.domain.inputs.learning.identity import time_of
+
+LARGEST: Final = 1024 * 1024
+"""Bytes of a payload that is looked at."""
+FEWEST_CELLS: Final = 3
+"""Of a line of CSV: two are rather a number with a decimal comma."""
+
+_VALUE = re.compile(
+    r'"?[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?"?(?:\s*[^\s\d"]\S{0,15})?|nan|unknown|unavailable|online|offline|on|off',
+    re.IGNORECASE,
+)
+_LINE = re.compile(r"[^\s,=]+(?:,[^\s,=]+=[^\s,=]+)* [^\s=]+=\S+(?: -?\d+)?")
+_PAIR_SIGNS: Final = "=|:"
+_PAIRS = re.compile(r"\s*[A-Za-z_][\w .%/-]*[=:|]\s*[^=:|]+(?:[,;&|\s#]+[A-Za-z_][\w .%/-]*[=:|]\s*[^=:|]+)*\s*")
+_CELL = re.compile(r"[,;\t|]")
+_NUMBER = re.compile(r"[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?")
+_MSGPACK_MAPS: Final = (*range(0x80, 0x90), 0xDE, 0xDF)
+_CBOR_MAPS: Final = (*range(0xA0, 0xBC), 0xBF)
+
+
+class Recognised(NamedTuple):
+    """A payload as its format reads it. `columns` are those of CSV without a line that names them."""
+
+    format: str
+    value: Any
+    columns: tuple[str, ...] = ()
+
+
+def recognised(topic: str, payload: bytes) -> Recognised | None:
+    """Return what a payload is, or None where no format is certain. Sparkplug is told by its topic only."""
+    if topic.startswith("spBv1.0/"):
+        return Recognised("sparkplug", payload)
+    if len(payload) > LARGEST:
+        return None
+    try:
+        data = unzipped(payload)
+    except UnreadableError:
+        return None
+    for format_ in _likely(data):
+        if (found := _read(format_, data)) is not None:
+            return found
+    return None
+
+
+def _likely(data: bytes) -> list[str]:
+    """Return the formats to try, by the first byte and by what signs there are."""
+    first = data.lstrip()[:1]
+    if first in (b"{", b"["):
+        return ["json", "python"]
+    if data[:1] and data[0] in _MSGPACK_MAPS:
+        return ["msgpack"]
+    if data[:1] and data[0] in _CBOR_MAPS:
+        return ["cbor"]
+    text = data.decode(errors="replace").strip(" \t\r\n\0")
+    return [] if "\ufffd" in text or not text else _of_text(text)
+
+
+def _of_text(text: str) -> list[str]:
+    line = text.splitlines()[0]
+    if _VALUE.fullmatch(text):
+        return ["value"]
+    if _LINE.fullmatch(line):
+        return ["line"]
+    if _is_csv(text, _CELL.split(line)):
+        return ["csv"]
+    return ["pairs"] if _PAIRS.fullmatch(line) else []
+
+
+def _is_csv(text: str, cells: list[str]) -> bool:
+    """Tell whether a line has cells of which some are numbers, or names that numbers follow below."""
+    if len(cells) < FEWEST_CELLS or any(sign in text for sign in "={}"):
+        return False
+    numbers = [bool(_NUMBER.fullmatch(cell.strip())) for cell in cells]
+    if "|" in text and numbers[::2] != numbers[1::2] and not any(numbers[::2]):
+        return False
+    return any(numbers) or "\n" in text
+
+
+def _read(format_: str, data: bytes) -> Recognised | None:
+    columns = _columns(data) if format_ == "csv" else ()
+    try:
+        value = read(format_, data, columns)
+    except UnreadableError:
+        return None
+    if format_ in ("msgpack", "cbor") and not _has_names(value):
+        return None
+    return Recognised(format_, value, columns) if isinstance(value, dict | list) else None
+
+
+def _has_names(value: Any) -> bool:
+    return isinstance(value, dict) and bool(value) and all(isinstance(name, str) for name in value)
+
+
+def _columns(data: bytes) -> tuple[str, ...]:
+    """Return names for the columns of CSV, unless its first line has some: time, id, and c1, c2, ... for the others."""
+    lines = data.decode(errors="replace").strip().splitlines()
+    sign = max(",;\t|", key=lines[0].count)
+    cells = [cell.strip() for cell in lines[0].split(sign)]
+    if not any(_NUMBER.fullmatch(cell) for cell in cells):
+        return ()
+    names = [_column(cell, at) for at, cell in enumerate(cells, start=1)]
+    return tuple(name if name not in names[:at] else f"c{at + 1}" for at, name in enumerate(names))
+
+
+def _column(cell: str, at: int) -> str:
+    if time_of(cell) is not None:
+        return "time"
+    return f"c{at}" if _NUMBER.fullmatch(cell) else "id"
