@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from gateway.cli import PROBLEMS
+from gateway.cli.learn import learn
 from gateway.cli.output import Moment, config_option, output_option, print_json, print_table
 from gateway.cli.tables import inert
 from gateway.config.to_inputs import load_inputs
@@ -34,6 +35,9 @@ STEP = ("path", "raw", "quantity", "value", "remark")
 @click.group()
 def inputs() -> None:
     """See and test how messages of sensors are understood."""
+
+
+inputs.add_command(learn)
 
 
 @inputs.command("list")

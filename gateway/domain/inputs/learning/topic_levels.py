@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from gateway.domain.inputs.learning.identity import looks_like_id
@@ -172,3 +173,12 @@ def telling_level(topic: str) -> str:
     texts = [text for text in topic.split("/") if text]
     telling = [text for text in texts if text.casefold() not in _WORDS]
     return (telling or texts or ["sensor"])[-1]
+
+
+def grouped(topics: Iterable[str]) -> dict[str, Counter[str]]:
+    """Return topics by what they have in common, as a pattern with + for ids, each with how often it came."""
+    found: dict[str, Counter[str]] = {}
+    for topic in topics:
+        pattern = "/".join("+" if level == ANY else level for level in skeleton(topic))
+        found.setdefault(pattern, Counter())[topic] += 1
+    return found

@@ -1,0 +1,178 @@
+"""inputs learn: a configuration out of what was heard, tested on what was heard."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import click
+
+from gateway.cli import PROBLEMS
+from gateway.cli.output import Moment, config_option, open_reader
+from gateway.config import load
+from gateway.config.to_inputs import compiled
+from gateway.config.values import parse_duration
+from gateway.domain.inputs.family import Family
+from gateway.domain.inputs.learning.learned import learned
+from gateway.domain.inputs.learning.proposal import comment, text, toml
+from gateway.domain.inputs.learning.topic_levels import grouped, sensor_level, skeleton, template
+from gateway.domain.inputs.memory import Memory
+from gateway.domain.inputs.recognise import looks_like
+from gateway.domain.inputs.sparkplug import hear
+from gateway.domain.inputs.sparkplug_memory import Memory as SparkplugMemory
+from gateway.domain.model.events import Message
+from gateway.mqtt.listening import listen
+from gateway.plugins.decoders import load_decoder
+
+_NS = 1_000_000_000
+_MOST_DEAD_LETTERS = 1000
+_SHOWN = 5
+"""Sensors that a comment names."""
+_PRESET = re.compile(r'preset = "([a-z0-9-]+)"')
+_MOST_UNREAD = 20
+"""Kinds of topics that nothing was learned of and that are listed."""
+
+
+class Duration(click.ParamType[int]):
+    """A duration, in nanoseconds."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the duration."""
+        try:
+            return value if isinstance(value, int) else parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.command()
+@config_option
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--topic", "topics", multiple=True, help="What to listen to, such as 'ncd/#'; or the topic of each FILE.")
+@click.option("--for", "duration", type=Duration(), default="60s", show_default=True, help="How long to listen.")
+@click.option("--dead-letters", is_flag=True, help="Learn from what was not understood.")
+@click.option("--received", type=Moment(), help="When the messages in FILES came.  [default: now]")
+def learn(
+    config_path: Path,
+    files: tuple[Path, ...],
+    topics: tuple[str, ...],
+    duration: int,
+    *,
+    dead_letters: bool,
+    received: int | None,
+) -> None:
+    """Write the [[inputs]] that would read what sensors say.
+
+    It listens at the broker for a while, or reads FILES or the dead letters. What is only guessed says so: read it
+    before you add it to the configuration. Exit code 3 if there is nothing to learn.
+    """
+    if dead_letters:
+        messages = _dead(config_path)
+    elif files:
+        messages = _of_files(files, topics, time.time_ns() if received is None else received)
+    elif topics:
+        messages = asyncio.run(listen(load(config_path).mqtt, topics, duration / _NS))
+    else:
+        raise click.UsageError("say --topic, --dead-letters, or name FILES with their --topic")
+    lines = list(written(messages))
+    click.echo("\n".join(lines))
+    sys.exit(0 if any(line == "[[inputs]]" for line in lines) else PROBLEMS)
+
+
+def _of_files(files: Sequence[Path], topics: Sequence[str], received_ns: int) -> list[Message]:
+    if len(topics) not in {1, len(files)}:
+        raise click.UsageError(f"{len(files)} files have one --topic, or one each; these are {len(topics)}")
+    several = topics if len(topics) == len(files) else [topics[0]] * len(files)
+    return [Message(topic, file.read_bytes(), received_ns) for file, topic in zip(files, several, strict=True)]
+
+
+def _dead(config_path: Path) -> list[Message]:
+    reader = open_reader(config_path)
+    letters = (reader.dead_letter(each["seq"]) for each in reversed(reader.dead_letters(None, _MOST_DEAD_LETTERS)))
+    return [Message(each["topic"], each["payload"], each["received"]) for each in letters if each is not None]
+
+
+def written(messages: Sequence[Message]) -> Iterator[str]:
+    """Iterate over the lines of the tables, each with what came of it, and over what nothing was learned of."""
+    topics = len({message.topic for message in messages})
+    yield comment(f"Learned from {len(messages)} messages on {topics} topics.")
+    tables = [table for table in dict.fromkeys(toml(one) for one in learned(messages)) if _is_valid(table)]
+    trial = Trial(tables, messages)
+    if presets := list(_presets(trial.unread)):
+        tables += presets
+        trial = Trial(tables, messages)
+    for number, table in enumerate(tables, start=1):
+        yield ""
+        yield comment(trial.told(str(number)))
+        yield from table.splitlines()
+    if trial.unread:
+        yield ""
+        yield from _unread(trial.unread)
+
+
+def _is_valid(table: str) -> bool:
+    """Tell whether the configuration takes a table: what was heard can be anything."""
+    problems: list[str] = []
+    compiled(tomllib.loads(table)["inputs"], load_decoder, problems)
+    return not problems
+
+
+def _presets(unread: Sequence[Message]) -> Iterator[str]:
+    """Iterate over tables with a preset, as far as one reads what is left: with its own topic, else with that heard."""
+    for topics in list(grouped(message.topic for message in unread).values())[:_MOST_UNREAD]:
+        messages = [message for message in unread if message.topic in topics]
+        preset = _PRESET.search(looks_like(messages[0].topic, messages[0].payload))
+        topic = template(
+            skeleton(messages[0].topic), list(topics), sensor_level(skeleton(messages[0].topic), list(topics), set())
+        )[0]
+        for settings in ({"preset": preset[1]}, {"preset": preset[1], "topic": topic}) if preset else ():
+            table = "[[inputs]]\n" + "\n".join(f"{name} = {text(value)}" for name, value in settings.items())
+            if _is_valid(table) and len(Trial([table], messages).unread) < len(messages):
+                yield table
+                break
+
+
+class Trial:
+    """The tables, tried on what was heard."""
+
+    def __init__(self, tables: Sequence[str], messages: Sequence[Message]) -> None:
+        specs = compiled(tomllib.loads("\n".join(tables)).get("inputs", []), load_decoder, [])
+        family, memory = Family(specs, partial(hear, SparkplugMemory())), Memory()
+        self._sensors: dict[str, dict[str, None]] = {}
+        self._messages: Counter[str] = Counter()
+        self.unread: list[Message] = []
+        for message in messages:
+            out = family.read(message, memory)
+            sensors = [reading.sensor for reading in out.readings] + [block.sensor for block in out.waveforms]
+            if out.input is not None and sensors:
+                self._messages[out.input] += 1
+                self._sensors.setdefault(out.input, {}).update(dict.fromkeys(sensors))
+            elif not out.statuses:
+                self.unread.append(message)
+
+    def told(self, name: str) -> str:
+        """Return what came of an input, as a sentence."""
+        sensors = list(self._sensors.get(name, {}))
+        if not sensors:
+            return "Nothing that was heard makes a reading with this; it may need what comes later."
+        more = f" and {len(sensors) - _SHOWN} more" if len(sensors) > _SHOWN else ""
+        return f"{self._messages[name]} messages give readings of {', '.join(sensors[:_SHOWN])}{more}."
+
+
+def _unread(messages: Sequence[Message]) -> Iterator[str]:
+    found = grouped(message.topic for message in messages)
+    yield comment("Of these no reading comes:")
+    for pattern, topics in list(found.items())[:_MOST_UNREAD]:
+        example = next(message for message in messages if message.topic in topics)
+        advice = looks_like(example.topic, example.payload)
+        yield comment(f"  {topics.total()} messages on {pattern}" + (f": {advice}" if advice else ""))
+    if len(found) > _MOST_UNREAD:
+        yield comment(f"  and on {len(found) - _MOST_UNREAD} further kinds of topics")
