@@ -40,7 +40,7 @@ def _write(file: Path, machine: Machine, made: Iterator[Reading], start: datetim
         for elapsed, group in groupby(made, key=attrgetter("elapsed")):
             if elapsed >= until:
                 return readings
-            together = list(group)
+            together = [reading for reading in group if reading.sent]
             readings += len(together)
             out.writelines(f"{line}\n" for line in _rows(machine, together, began))
     return readings

@@ -21,41 +21,49 @@ from simulator.profile import Profile
 from simulator.publishing import Message, Publisher, published, wait_until
 from simulator.sensing import Reading, readings
 from simulator.times import rfc3339
-from simulator.transport import Due
+from simulator.transport import Due, Moment
 
 MOST_PRESENT = 100  # sensors with a connection of their own for their last will; beyond that only those that lose it
 
 
 def messages(
     fleet: Fleet, doing: Mapping[str, Profile], *, seed: int, start: datetime, speed: float = 1.0
-) -> Iterator[Due]:
+) -> Iterator[Moment]:
     """Yield what is published, in the order of time: readings, and states of machines and sensors as they change.
 
+    Moments at which nothing is published are among them, so that none takes long to come.
     The time stamps pass in real time, so `speed` times as slowly as the simulation.
     """
-    streams = [_readings(fleet, doing, seed, start, speed), *_states(fleet, doing, start, speed)]
+    streams: list[Iterator[Moment]] = [_readings(fleet, doing, seed, start, speed)]
+    streams += _states(fleet, doing, start, speed)
     return heapq.merge(*streams, _returns(fleet, speed), key=attrgetter("after"))
 
 
-def _readings(fleet: Fleet, doing: Mapping[str, Profile], seed: int, start: datetime, speed: float) -> Iterator[Due]:
+def _readings(fleet: Fleet, doing: Mapping[str, Profile], seed: int, start: datetime, speed: float) -> Iterator[Moment]:
     for reading in readings(fleet, seed, doing):
         after = reading.elapsed / speed
+        if not reading.sent:
+            yield Moment(after)
+            continue
         topic = f"{_sensor_topic(fleet, reading.machine, reading.sensor)}/reading"
         event = _event(reading, start + timedelta(seconds=after + reading.clock))
         yield Due(after, Message(topic, events.encode(event, f"seed {seed}")))
 
 
-def _states(fleet: Fleet, doing: Mapping[str, Profile], start: datetime, speed: float) -> list[Iterator[Due]]:
+def _states(fleet: Fleet, doing: Mapping[str, Profile], start: datetime, speed: float) -> list[Iterator[Moment]]:
     """Return for each machine the changes of its state; the first one is announced with the connection."""
     return [_changes(fleet, machine, doing[machine.place], start, speed) for machine in fleet.machines]
 
 
-def _changes(fleet: Fleet, machine: Machine, profile: Profile, start: datetime, speed: float) -> Iterator[Due]:
+def _changes(fleet: Fleet, machine: Machine, profile: Profile, start: datetime, speed: float) -> Iterator[Moment]:
     before = profile.phase(0.0).step.state
     for phase in profile.changes():
-        if phase.step.state != before:
-            after, before = phase.begin / speed, phase.step.state
-            yield Due(after, _machine_state(fleet, machine, before, start + timedelta(seconds=after)))
+        after = phase.begin / speed
+        if phase.step.state == before:
+            yield Moment(after)
+            continue
+        before = phase.step.state
+        yield Due(after, _machine_state(fleet, machine, before, start + timedelta(seconds=after)))
 
 
 def _returns(fleet: Fleet, speed: float) -> list[Due]:
@@ -139,7 +147,7 @@ def presences(fleet: Fleet, speed: float) -> list[Presence]:
 
 async def publish_fleet(
     publisher: Publisher,
-    due: Iterable[Due],
+    due: Iterable[Moment],
     present: Iterable[Presence],
     farewells: Iterable[Message],
     *,
@@ -153,6 +161,7 @@ async def publish_fleet(
         for each in due:
             if not await wait_until(began + min(each.after, limit), stop) or each.after >= limit:
                 break
-            await publisher.put(each.message)
+            if isinstance(each, Due):
+                await publisher.put(each.message)
         for message in farewells:
             await publisher.put(message)

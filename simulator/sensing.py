@@ -18,6 +18,7 @@ from simulator import faults
 from simulator.features import Samples
 from simulator.fleet import Fleet, Machine, Sensor
 from simulator.machine import DRAWS, WANDERING, Measurements, Worn, measure, wander
+from simulator.measurement import Measurement
 from simulator.profile import Profile
 from simulator.scenario import Clock, Drift, Dropout, Floor, Healthy, SensorFault, Spike, Stuck, wear_factor
 
@@ -34,23 +35,12 @@ DECIMALS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """One reading's values, in the order of Measurements and the units of the event."""
-
-    level: float  # m/s²
-    velocity_rms: float  # mm/s
-    peak: float  # m/s²
-    crest_factor: float
-    kurtosis: float  # Pearson: 3 for Gaussian noise
-    temperature: float  # °C
-    rpm: float
-    load: float
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """One measurement of one sensor, `elapsed` simulated seconds after the start, by a clock `clock` seconds ahead."""
+    """One measurement of one sensor, `elapsed` simulated seconds after the start, by a clock `clock` seconds ahead.
+
+    One that is not `sent` is there all the same: who waits for the next moment must not wait for the end of a dropout.
+    """
 
     machine: Machine
     sensor: Sensor
@@ -58,6 +48,7 @@ class Reading:
     elapsed: float
     clock: float
     state: str
+    sent: bool
     measurement: Measurement
 
 
@@ -152,12 +143,17 @@ def _at(measured: Measurements, place: int) -> Measurements:
 
 
 def _one_by_one(made: faults.Sent, elapsed: Samples, states: list[str], first: int) -> Iterator[dict[str, Any]]:
-    """Yield what a Reading says of each moment at which something is sent."""
+    """Yield what a Reading says of each moment."""
     rounded = [np.round(array, DECIMALS[name]).tolist() for name, array in faults.columns(made.measurements)]
     moments = zip(
         elapsed.tolist(), made.clock.tolist(), states, made.sent.tolist(), zip(*rounded, strict=True), strict=True
     )
     for sequence, (moment, clock, state, sent, values) in enumerate(moments, first):
-        if sent:
-            measurement = Measurement(*values)
-            yield {"sequence": sequence, "elapsed": moment, "clock": clock, "state": state, "measurement": measurement}
+        yield {
+            "sequence": sequence,
+            "elapsed": moment,
+            "clock": clock,
+            "state": state,
+            "sent": sent,
+            "measurement": Measurement(*values),
+        }

@@ -13,26 +13,37 @@ MOST_DAMAGE = 8  # bytes changed in a damaged message
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """A message and when it is sent, in real seconds since the start."""
+class Moment:
+    """A moment in real seconds since the start, at which there is nothing to send.
+
+    Who waits for the next message must not have to work out a dropout of days, or an endless one, before it comes.
+    """
 
     after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Due(Moment):
+    """A message that is sent at a moment."""
+
     message: Message
 
 
-def disturb(due: Iterable[Due], faults: Sequence[Transport], *, seed: int, speed: float) -> Iterator[Due]:
+def disturb(due: Iterable[Moment], faults: Sequence[Transport], *, seed: int, speed: float) -> Iterator[Moment]:
     """Yield the messages as they arrive, in the order of time; `due` comes in that order too.
 
     The windows of the faults are in simulated seconds, of which `speed` pass in a real one; how much later a message
-    comes is in real ones. Retained states are left alone.
+    comes is in real ones. Retained states are left alone. A moment at which nothing arrives remains as a moment.
     """
     random, numbers = Random(f"{seed}/transport"), count()
-    waiting: list[tuple[float, int, Due]] = []
+    waiting: list[tuple[float, int, Moment]] = []
     for each in due:
         while waiting and waiting[0][0] <= each.after:
             yield heapq.heappop(waiting)[2]
-        for made in _disturbed(each, faults, random, speed):
+        for made in _disturbed(each, faults, random, speed) if isinstance(each, Due) else ():
             heapq.heappush(waiting, (made.after, next(numbers), made))
+        if not waiting or waiting[0][0] > each.after:
+            yield Moment(each.after)
     while waiting:
         yield heapq.heappop(waiting)[2]
 

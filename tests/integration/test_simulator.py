@@ -199,6 +199,16 @@ def test_an_interrupt_ends_an_endless_run_with_its_report(mosquitto: Mosquitto) 
     assert counts["published"] == counts["acknowledged"] >= 3
 
 
+def test_a_sensor_that_is_silent_for_ever_keeps_the_others_from_nothing(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    file = tmp_path / "fleet.toml"
+    file.write_text(FLEET.replace('kind = "stuck", after = "10s"', 'kind = "dropout"'))
+    with started(mosquitto, "run", "--fleet", str(file), "--speed", "20", "-o", "json") as process:
+        with mosquitto.record("vibration/#") as recording:
+            recording.wait_for(lambda messages: len(readings(messages)) >= 3)
+        finish(process, signal.SIGTERM)
+    assert {event["data"]["sensorId"] for event in events(recording.messages)} == {"VB-1"}
+
+
 def test_a_broker_that_comes_late_and_goes_away_loses_nothing(mosquitto: Mosquitto) -> None:
     mosquitto.stop()
     with started(mosquitto, "run", "--speed", "20", "-o", "json") as process:

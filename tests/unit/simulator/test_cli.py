@@ -9,6 +9,18 @@ from click.testing import CliRunner
 
 from simulator.cli import main
 
+SILENT = """
+site = "plant"
+[[machines]]
+id = "pump"
+area = "hall"
+description = "Pump"
+[[machines.sensors]]
+id = "VB-1"
+interval = "2s"
+baseline = 2.0
+faults = [{ kind = "dropout", after = "6s" }]
+"""
 REPLAY = ["replay", "{file}", "--interval", "10s", "--value", "rms=S-1"]
 
 
@@ -59,6 +71,14 @@ def test_a_fleet_file_with_errors_has_an_exit_code_of_its_own(tmp_path: Path) ->
     file.write_text('site = "plant"\n')
     code, output = invoke("run", "--fleet", str(file))
     assert (code, output.strip()) == (3, f"{file}: machines: Field required")
+
+
+def test_a_sensor_that_is_silent_for_ever_is_written_up_to_the_end(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.toml"
+    file.write_text(SILENT)
+    made = ["run", "--fleet", str(file), "--duration", "1h", "--out", str(tmp_path / "out"), "-o", "json"]
+    code, output = invoke(*made)
+    assert (code, json.loads(output)["readings"]) == (0, 3)
 
 
 def test_readings_and_truth_are_written_without_a_broker_and_scored(tmp_path: Path) -> None:

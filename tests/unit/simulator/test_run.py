@@ -11,7 +11,7 @@ import pytest
 from simulator.demo import demo_fleet
 from simulator.fleet import Fleet, Part
 from simulator.run import MOST_PRESENT, first_states, messages, presences, statuses
-from simulator.scenario import Clock, Transport
+from simulator.scenario import Clock, Dropout, Transport
 from simulator.sensing import profiles, readings
 from simulator.transport import Due
 
@@ -23,7 +23,8 @@ def first(number: int, *, seed: int = 1, start: datetime = START, speed: float =
 
 
 def sent(fleet: Fleet, *, seed: int = 1, start: datetime = START, speed: float = 1.0) -> Iterator[Due]:
-    return messages(fleet, profiles(fleet, seed), seed=seed, start=start, speed=speed)
+    due = messages(fleet, profiles(fleet, seed), seed=seed, start=start, speed=speed)
+    return (each for each in due if isinstance(each, Due))
 
 
 def changed(fleet: Fleet, **update: object) -> Fleet:
@@ -160,6 +161,15 @@ def test_time_stamps_pass_in_real_time_whatever_the_speed() -> None:
 def test_messages_come_in_the_order_of_their_time() -> None:
     moments = [each.after for each in first(100)]
     assert moments == sorted(moments)
+
+
+def test_where_nothing_is_sent_and_no_state_changes_the_time_passes_all_the_same() -> None:
+    parts = [Part.model_validate({"lasts": lasts}) for lasts in ("1m", "2m")]  # both of them running
+    fleet = changed(demo_fleet(), interval=10.0, faults=(Dropout.model_validate({"kind": "dropout", "after": "5m"}),))
+    fleet = fleet.model_copy(update={"machines": [fleet.machines[0].model_copy(update={"cycle": parts})]})
+    moments = list(islice(messages(fleet, profiles(fleet, 1), seed=1, start=START), 1000))
+    assert moments[-1].after > 5000
+    assert max(each.after for each in moments if isinstance(each, Due)) < 300
 
 
 def test_the_first_states_are_retained() -> None:

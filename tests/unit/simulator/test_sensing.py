@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
@@ -21,12 +22,16 @@ def fault(kind: str, **more: object) -> SensorFault:
 
 
 def taken(*faults: SensorFault, number: int = MANY) -> list[Reading]:
-    """Return the readings of one healthy sensor with these faults."""
+    """Return the readings that one healthy sensor with these faults sends."""
+    return list(islice((each for each in all_of(*faults) if each.sent), number))
+
+
+def all_of(*faults: SensorFault) -> Iterator[Reading]:
     fleet = demo_fleet()
     machine = fleet.machines[2]
     sensor = machine.sensors[0].model_copy(update={"interval": INTERVAL, "faults": faults})
     alone = machine.model_copy(update={"sensors": [sensor]})
-    return list(islice(machine_readings(alone, 1, profiles(fleet, 1)[machine.place]), number))
+    return machine_readings(alone, 1, profiles(fleet, 1)[machine.place])
 
 
 def parted(readings: list[Reading]) -> tuple[list[Reading], list[Reading]]:
@@ -62,6 +67,13 @@ def test_a_dropout_sends_nothing() -> None:
     inside, outside = parted(taken(fault("dropout")))
     assert not inside
     assert len(outside) == MANY
+
+
+def test_the_time_of_an_endless_dropout_passes_like_any_other() -> None:
+    endless = TypeAdapter[SensorFault](SensorFault).validate_python({"kind": "dropout", "after": f"{BEGIN}s"})
+    found = list(islice(all_of(endless), MANY))
+    assert [each.elapsed for each in found] == [each.elapsed for each in HEALTHY.values()]
+    assert [each.sent for each in found] == [each.elapsed < BEGIN for each in found]
 
 
 def test_a_stuck_sensor_repeats_one_measurement_over_the_edge_of_a_block() -> None:

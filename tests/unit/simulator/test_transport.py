@@ -1,4 +1,5 @@
 import json
+from itertools import count, islice
 from random import Random
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from simulator.publishing import Message
 from simulator.scenario import Transport
-from simulator.transport import Due, damaged, disturb
+from simulator.transport import Due, Moment, damaged, disturb
 
 TOPIC = "vibration/site/area/machine/{}/reading"
 
@@ -26,7 +27,7 @@ def fault(kind: str, **more: object) -> Transport:
 
 
 def arriving(*faults: Transport, sent: list[Due] | None = None, speed: float = 1.0) -> list[Due]:
-    return list(disturb(sent or due(), faults, seed=1, speed=speed))
+    return [each for each in disturb(sent or due(), faults, seed=1, speed=speed) if isinstance(each, Due)]
 
 
 def payloads(messages: list[Due]) -> list[bytes]:
@@ -35,6 +36,13 @@ def payloads(messages: list[Due]) -> list[bytes]:
 
 def test_without_faults_everything_arrives_as_it_was_sent() -> None:
     assert arriving() == due()
+
+
+@pytest.mark.parametrize("more", [{"kind": "drop"}, {"kind": "delay", "by": "1000d"}])
+def test_while_nothing_arrives_the_time_passes_all_the_same(more: dict[str, str]) -> None:
+    endless = (each for number in count() for each in due(number + 1)[-1:])
+    found = list(islice(disturb(endless, [fault(**more)], seed=1, speed=1.0), 50))
+    assert found == [Moment(second) for second in range(50)]
 
 
 @given(
