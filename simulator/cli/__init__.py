@@ -9,7 +9,7 @@ from simulator.cli.score import score
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
-@click.version_option(package_name="vibration-gateway")
+@click.version_option(package_name="vibration-gateway", prog_name="vibration-simulator", message="%(prog)s %(version)s")
 def main() -> None:
     """Publish simulated vibration sensors, recorded measurements or load over MQTT, and judge what was found."""
 

@@ -1,6 +1,7 @@
 import importlib
 import json
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -128,3 +129,8 @@ def test_the_list_of_commands_has_whole_sentences(name: str) -> None:
     (line,) = [line for line in output.splitlines() if line.startswith(f"  {name} ")]
     assert line.endswith(".")
     assert "..." not in line
+
+
+def test_the_version_is_said_in_the_words_of_the_gateway() -> None:
+    code, output = invoke("--version")
+    assert (code, output) == (0, f"vibration-simulator {version('vibration-gateway')}\n")
