@@ -20,9 +20,13 @@ ANSWER_WITHIN = 5.0  # s
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """A sensor's status topic, and when it loses its connection: from and until, in real seconds since the start."""
+    """What the broker says when the connection is lost, and what the sensor says when it is back after an accident.
 
-    topic: str
+    `losses` are when it loses its connection: from and until, in real seconds since the start.
+    """
+
+    will: Message
+    back: tuple[Message, ...] = ()
     losses: tuple[tuple[float, float], ...] = ()
 
 
@@ -39,12 +43,12 @@ async def keep_presence(publisher: Publisher, present: Iterable[Presence], began
 
 
 async def _keep(publisher: Publisher, presence: Presence, began: float) -> None:
-    """Connect, again and again; a sensor whose connection was lost by accident is `online` again with the next one."""
+    """Connect, again and again; after an accident, say with the next connection that the sensor is back."""
     losses, lost = list(presence.losses), False
     while True:
         until = began + losses[0][0] if losses else None
         with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, wire.ProtocolError):
-            if await _present(publisher, presence.topic, until, lost=lost):
+            if await _present(publisher, presence.will, presence.back if lost else (), until):
                 await asyncio.sleep(began + losses.pop(0)[1] - time.monotonic())
                 lost = False
                 continue
@@ -52,12 +56,12 @@ async def _keep(publisher: Publisher, presence: Presence, began: float) -> None:
         await asyncio.sleep(RETRY)
 
 
-async def _present(publisher: Publisher, topic: str, until: float | None, *, lost: bool) -> bool:
+async def _present(publisher: Publisher, will: Message, back: Iterable[Message], until: float | None) -> bool:
     """Hold one connection until a moment of the monotonic clock; True if that has come, and it was cut."""
-    reader, writer = await _connected(publisher.broker, topic)
+    reader, writer = await _connected(publisher.broker, will)
     try:
-        if lost:
-            await publisher.put(Message(topic, b"online", retain=True))
+        for message in back:
+            await publisher.put(message)
         if not await _ping_until(until, reader, writer):
             return False
         writer.transport.abort()
@@ -86,9 +90,8 @@ async def _ping_until(until: float | None, reader: asyncio.StreamReader, writer:
     return True
 
 
-async def _connected(broker: Broker, topic: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _connected(broker: Broker, will: Message) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Connect with the will; ProtocolError if the broker refuses."""
-    will = wire.Will(topic, "offline")
     name = f"vibration-presence-{secrets.token_hex(6)}"
     packet = wire.connect(name, broker.protocol, broker.username, broker.password, will, KEEPALIVE)
     async with asyncio.timeout(ANSWER_WITHIN):

@@ -6,7 +6,7 @@ import secrets
 import ssl
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -59,7 +59,8 @@ class RefusedError(Exception):
 class Publisher:
     """Publishes in order, at least once each; `run` keeps the connection, `put` hands it messages.
 
-    `announcements` are published at each connection, before everything else. `say` is told when the connection is lost
+    `announcements` are published at each connection, before everything else. What comes on a topic of `commands` is
+    handed to its function. `say` is told when the connection is lost
     and when it is back. `published`, `acknowledged` and `dropped` count readings, not the retained states.
     """
 
@@ -69,6 +70,7 @@ class Publisher:
         *,
         say: Callable[[str], None],
         announcements: Sequence[Message] = (),
+        commands: Mapping[str, Callable[[bytes], None]] | None = None,
         kept: int = KEPT,
     ) -> None:
         self.published = 0
@@ -79,6 +81,7 @@ class Publisher:
         self._client_id = f"vibration-simulator-{secrets.token_hex(4)}"
         self._say = say
         self._announcements = announcements
+        self._commands = commands or {}
         self._kept = kept
         self._numbers = count()
         self._waiting: OrderedDict[int, Message] = OrderedDict()
@@ -166,7 +169,9 @@ class Publisher:
         return client
 
     async def _publish_all(self, client: aiomqtt.Client, tasks: asyncio.TaskGroup) -> None:
-        tasks.create_task(_fail_when_lost(client))
+        tasks.create_task(self._listen(client))
+        for topic in self._commands:
+            await client.subscribe(topic, qos=1)
         for message in self._announcements:
             await client.publish(message.topic, message.payload, qos=1, retain=message.retain)
         window = asyncio.Semaphore(IN_FLIGHT)
@@ -186,15 +191,15 @@ class Publisher:
             self.acknowledged += not message.retain
             await self._tell()
 
+    async def _listen(self, client: aiomqtt.Client) -> None:
+        """Hand on what comes; the iterator fails with the MqttError of a lost connection."""
+        async for message in client.messages:
+            if isinstance(message.payload, bytes) and message.topic.value in self._commands:
+                self._commands[message.topic.value](message.payload)
+
     async def _tell(self) -> None:
         async with self._changed:
             self._changed.notify_all()
-
-
-async def _fail_when_lost(client: aiomqtt.Client) -> None:
-    """Nothing is subscribed: the iterator's only event is the MqttError of a lost connection."""
-    async for _ in client.messages:
-        pass
 
 
 def _first(errors: ExceptionGroup[aiomqtt.MqttError]) -> aiomqtt.MqttError:

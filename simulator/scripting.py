@@ -2,13 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from simulator import offline, run
 from simulator.demo import demo_fleet
 from simulator.fleet import Fleet, FleetError, load_fleet
+from simulator.formats import EVENT, Format
+from simulator.formats.sample import Memory
+from simulator.heard import as_heard, places_of
 from simulator.publishing import Message, Publisher
 from simulator.sensing import profiles
 from simulator.transport import disturb
@@ -26,33 +30,49 @@ def choose_fleet(file: Path | None, trial: int | None, seed: int) -> Fleet:
 
 
 class Script:
-    """What is played. `speed` simulated seconds pass in a real one."""
+    """What is played. `speed` simulated seconds pass in a real one. FleetError if the fleet does not fit the format."""
 
-    def __init__(self, fleet: Fleet, seed: int, start: datetime, speed: float) -> None:
+    def __init__(self, fleet: Fleet, seed: int, start: datetime, speed: float, form: Format = EVENT) -> None:
         self.fleet = fleet
         self.seed = seed
+        self._heard = as_heard(fleet, form)
+        self._form = form
         self._start = start
         self._speed = speed
         self._doing = profiles(fleet, seed)
+        self._memories = {machine.place: Memory() for machine in fleet.machines}
 
     def first_states(self) -> list[Message]:
-        """Make what is retained from the start on."""
-        return run.first_states(self.fleet, self._doing, self._start)
+        """Make what is published with each connection."""
+        return run.first_states(self.fleet, self._doing, self._start, self._form)
+
+    def commands(self) -> dict[str, Callable[[bytes], None]]:
+        """Return what obeys on which topic."""
+        command, obey = self._form.command, self._form.obey
+        if command is None or obey is None:
+            return {}
+        memories = [
+            (command(places_of(self.fleet, each)[0]), self._memories[each.place]) for each in self.fleet.machines
+        ]
+        return {topic: partial(obey, memory) for topic, memory in memories}
 
     async def publish(
         self, publisher: Publisher, *, duration: float | None, truth: Path | None, stop: asyncio.Event
     ) -> None:
         """Publish for `duration` real seconds; the truth is written at the start, and again with the real end."""
-        due = run.messages(self.fleet, self._doing, seed=self.seed, start=self._start, speed=self._speed)
-        arriving = disturb(due, self.fleet.transport, seed=self.seed, speed=self._speed)
-        self._write_truth(truth, None if duration is None else duration * self._speed)
+        form, speed = self._form, self._speed
+        due = run.messages(
+            self.fleet, self._doing, form, self._memories, seed=self.seed, start=self._start, speed=speed
+        )
+        arriving = disturb(due, self.fleet.transport, seed=self.seed, speed=speed)
+        self._write_truth(truth, None if duration is None else duration * speed)
         began = time.monotonic()
         try:
-            present, farewells = run.presences(self.fleet, self._speed), run.statuses(self.fleet, "offline")
+            present, farewells = run.presences(self.fleet, speed, form), run.farewells(self.fleet, form)
             await run.publish_fleet(publisher, arriving, present, farewells, duration=duration, stop=stop)
         finally:
             lasted = time.monotonic() - began
-            self._write_truth(truth, self._speed * (lasted if duration is None else min(duration, lasted)))
+            self._write_truth(truth, speed * (lasted if duration is None else min(duration, lasted)))
 
     def write(self, folder: Path, truth: Path | None, duration: float) -> Iterator[tuple[Path, int]]:
         """Write the machines' files up to `duration` simulated seconds; yield each and its readings. OSError."""
@@ -63,5 +83,7 @@ class Script:
 
     def _write_truth(self, file: Path | None, until: float | None) -> None:
         if file is not None:
-            found = truth_of(self.fleet, self._doing, seed=self.seed, start=self._start, speed=self._speed, until=until)
+            found = truth_of(
+                self._heard, self._doing, seed=self.seed, start=self._start, speed=self._speed, until=until
+            )
             file.write_bytes(encode_truth(found))

@@ -24,9 +24,10 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Due(Moment):
-    """A message that is sent at a moment."""
+    """A message that is sent at a moment, and the ids of the sensors whose measurements are in it."""
 
     message: Message
+    sensors: frozenset[str] = frozenset()
 
 
 def disturb(due: Iterable[Moment], faults: Sequence[Transport], *, seed: int, speed: float) -> Iterator[Moment]:
@@ -60,7 +61,7 @@ def _disturbed(due: Due, faults: Sequence[Transport], random: Random, speed: flo
 
 def _meets(fault: Transport, due: Due, speed: float) -> bool:
     inside = fault.after <= due.after * speed < fault.until
-    return inside and (not fault.sensors or due.message.topic.split("/")[-2] in fault.sensors)
+    return inside and (not fault.sensors or not fault.sensors.isdisjoint(due.sensors))
 
 
 def _one(due: Due, fault: Transport, random: Random, speed: float) -> list[Due]:

@@ -5,16 +5,17 @@ about 10,000 messages/s with one core; this leaves that core to the broker and t
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
+
+from simulator.publishing import Message
 
 CONNACK, PUBACK = 0x20, 0x40
 SHORTEST_CONNACK = 2  # bytes of its body: flags and reason
 DISCONNECT, PINGREQ = b"\xe0\x00", b"\xc0\x00"
 CLEAN = 0x02  # flag of a CONNECT: no session from before
-WILL = 0x2C  # flags of a CONNECT: a will, at QoS 1, retained
+WILL, RETAINED_WILL = 0x0C, 0x20  # flags of a CONNECT: a will at QoS 1, and that it is retained
 FAILED = 0x80  # reason codes from here on are refusals
 CONTINUED = 0x80  # in a variable length: more bytes follow
 MOST_IN_FLIGHT = 65535
@@ -35,30 +36,25 @@ class ProtocolError(Exception):
     """The broker refused the connection, or answered something that is not MQTT."""
 
 
-@dataclass(frozen=True, slots=True)
-class Will:
-    """What the broker publishes, retained and at QoS 1, when it loses the connection."""
-
-    topic: str
-    payload: str
-
-
 def connect(  # noqa: PLR0917 - as they stand in the packet
     client_id: str,
     protocol: str,
     username: str | None,
     password: str | None,
-    will: Will | None = None,
+    will: Message | None = None,
     keepalive: int = 0,
     *,
     clean: bool = True,
 ) -> bytes:
-    """Make the CONNECT packet: a clean session, or else a lasting one; without `keepalive` (s) we are never missed."""
+    """Make the CONNECT packet: a clean session, or else a lasting one; without `keepalive` (s) we are never missed.
+
+    The broker publishes the will at QoS 1 when it loses the connection.
+    """
     flags = (CLEAN if clean else 0) | (0x80 if username is not None else 0) | (0x40 if password is not None else 0)
     left = b""
     if will is not None:
-        flags |= WILL
-        left = no_properties(protocol) + text(will.topic) + text(will.payload)
+        flags |= WILL | (RETAINED_WILL if will.retain else 0)
+        left = no_properties(protocol) + text(will.topic) + _binary(will.payload)
     head = text("MQTT") + bytes([LEVELS[protocol], flags]) + keepalive.to_bytes(2, "big") + no_properties(protocol)
     login = (text(each) for each in (username, password) if each is not None)
     return _packet(0x10, head + text(client_id) + left + b"".join(login))
@@ -71,8 +67,11 @@ def publish(topic: bytes, packet_id: int, properties: bytes, payload: bytes) -> 
 
 def text(value: str) -> bytes:
     """Write a text as it stands in packets: two bytes of length and UTF-8."""
-    encoded = value.encode()
-    return len(encoded).to_bytes(2, "big") + encoded
+    return _binary(value.encode())
+
+
+def _binary(value: bytes) -> bytes:
+    return len(value).to_bytes(2, "big") + value
 
 
 def no_properties(protocol: str) -> bytes:
@@ -81,13 +80,16 @@ def no_properties(protocol: str) -> bytes:
 
 
 def _packet(kind: int, body: bytes) -> bytes:
-    head = bytearray([kind])
-    length = len(body)
-    while length >= CONTINUED:
-        head.append(length & 0x7F | CONTINUED)
-        length >>= 7
-    head.append(length)
-    return bytes(head) + body
+    return bytes([kind]) + variable_length(len(body)) + body
+
+
+def variable_length(number: int) -> bytes:
+    """Write a number in as few bytes as it needs, seven bits in each, the lowest first."""
+    written = bytearray()
+    while number >= CONTINUED:
+        written.append(number & 0x7F | CONTINUED)
+        number >>= 7
+    return bytes([*written, number])
 
 
 def split(buffer: bytearray) -> Iterator[tuple[int, bytes]]:

@@ -25,6 +25,7 @@ from simulator.cli.options import (
     say,
     stop_on_signal,
 )
+from simulator.formats import FORMATS, Format
 from simulator.publishing import Broker, Publisher
 
 if TYPE_CHECKING:
@@ -53,6 +54,15 @@ NO_NUMPY = "simulated machines need numpy: pip install 'vibration-gateway[simula
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Write CSV files here; no broker is needed."
 )
+@click.option(
+    "--format",
+    "name",
+    metavar="FORMAT",
+    default="event",
+    show_default=True,
+    type=click.Choice(list(FORMATS)),
+    help=f"Publish as such devices do: {', '.join(FORMATS)}.",
+)
 @quiet_option
 @output_option
 def run(
@@ -66,7 +76,10 @@ def run(
         raise click.UsageError("Give either --fleet or --trial")
     if out and options["duration"] is None:
         raise click.UsageError("--out needs --duration, such as --duration 30d")
-    script = _script(fleet_file, trial, options["seed"], options["start"], 1.0 if out else options["speed"])
+    if out and options["name"] != "event":
+        raise click.UsageError("--out writes CSV files, in which a --format has no meaning")
+    speed, form = 1.0 if out else options["speed"], FORMATS[options["name"]]
+    script = _script(fleet_file, trial, options["seed"], options["start"], speed, form)
     truth: Path | None = options["truth"]
     if out:
         _write(script, out, truth, options["duration"], output, quiet=quiet)
@@ -77,8 +90,8 @@ def run(
     exit_unless_acknowledged(publisher, stopped=stopped)
 
 
-def _script(
-    fleet_file: Path | None, trial: int | None, seed: int | None, start: datetime | None, speed: float
+def _script(  # noqa: PLR0917 - what decides a run
+    fleet_file: Path | None, trial: int | None, seed: int | None, start: datetime | None, speed: float, form: Format
 ) -> Script:
     """Make ready what is to be played; a file that cannot be used, and a missing numpy, end the program."""
     try:
@@ -90,17 +103,17 @@ def _script(
     seed = random.SystemRandom().getrandbits(32) if seed is None else seed
     try:
         fleet = scripting.choose_fleet(fleet_file, trial, seed)
+        return scripting.Script(fleet, seed, start or datetime.now(UTC), speed, form)
     except scripting.FleetError as error:
         say(str(error))
         sys.exit(BAD_FILE)
-    return scripting.Script(fleet, seed, start or datetime.now(UTC), speed)
 
 
 async def _publish(
     script: Script, broker: Broker, duration: float | None, truth: Path | None
 ) -> tuple[Publisher, bool]:
     stop = stop_on_signal()
-    publisher = Publisher(broker, say=say, announcements=script.first_states())
+    publisher = Publisher(broker, say=say, announcements=script.first_states(), commands=script.commands())
     await script.publish(publisher, duration=duration, truth=truth, stop=stop)
     return publisher, stop.is_set()
 

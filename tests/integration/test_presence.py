@@ -10,7 +10,7 @@ import pytest
 
 from simulator import presence, wire
 from simulator.presence import Presence, keep_presence
-from simulator.publishing import Broker, Publisher
+from simulator.publishing import Broker, Message, Publisher
 from tests.faults.proxy import FaultProxy
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.ports import HOST
@@ -19,6 +19,7 @@ from tests.servers.waiting import until_async
 PATIENCE = 20.0  # seconds
 CONNACK, PINGRESP = b"\x20\x02\x00\x00", b"\xd0\x00"
 TOPIC = "vibration/plant/hall/pump/VB-1/status"
+WILL = Message(TOPIC, b"offline", retain=True)
 
 
 def publisher(port: int) -> Publisher:
@@ -31,7 +32,7 @@ async def test_a_ping_every_half_keepalive_holds_the_connection(
     monkeypatch.setattr(presence, "KEEPALIVE", 1)
     began = time.monotonic()
     with mosquitto.record(TOPIC) as recording:
-        async with keep_presence(publisher(proxy.port), [Presence(TOPIC)], began):
+        async with keep_presence(publisher(proxy.port), [Presence(WILL)], began):
             await until_async(lambda: proxy.pings >= 6, PATIENCE, "six pings, for which the broker waits 1.5 s at most")
             elapsed, pings = time.monotonic() - began, proxy.pings
     assert pings <= math.ceil(2 * elapsed)
@@ -71,7 +72,7 @@ async def test_what_the_broker_writes_neither_delays_a_ping_nor_calls_for_one(mo
     broker = Talkative()
     async with broker.serving() as port:
         began = time.monotonic()
-        async with keep_presence(publisher(port), [Presence(TOPIC)], began):
+        async with keep_presence(publisher(port), [Presence(WILL)], began):
             await until_async(lambda: len(broker.pings) >= 4, PATIENCE, "four pings")
             pings = len(broker.pings)
             assert pings <= math.ceil(2 * (time.monotonic() - began))

@@ -177,6 +177,27 @@ def test_of_a_killed_simulator_every_sensor_is_offline(mosquitto: Mosquitto) -> 
         )
 
 
+REBIRTH = bytes.fromhex("12 1a 0a 14") + b"Node Control/Rebirth" + bytes.fromhex("20 0b 70 01")
+
+
+def born(messages: Iterable[Message]) -> list[str]:
+    """Return the births of one machine's node and of its two devices."""
+    return [message.topic.split("/")[2] for message in messages if "BIRTH/pump-1" in message.topic]
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_an_edge_node_is_born_again_when_asked_and_leaves_its_death(mosquitto: Mosquitto, protocol: str) -> None:
+    births = ["NBIRTH", "DBIRTH", "DBIRTH"]
+    run = ("run", "--format", "sparkplug-b", "--protocol", protocol)
+    with mosquitto.record("spBv1.0/#") as recording, started(mosquitto, *run) as process:
+        recording.wait_for(lambda messages: born(messages) == births)
+        mosquitto.publish("spBv1.0/demo-plant/NCMD/pump-1", REBIRTH)
+        recording.wait_for(lambda messages: born(messages) == births + births)
+        process.kill()
+        recording.wait_for(lambda messages: sum("/NDEATH/" in message.topic for message in messages) == 4)
+    assert not any(message.retain for message in recording.messages)
+
+
 def test_states_of_a_machine_and_the_truth_of_a_run(mosquitto: Mosquitto, tmp_path: Path) -> None:
     file, truth = tmp_path / "fleet.toml", tmp_path / "truth.json"
     file.write_text(FLEET)

@@ -46,6 +46,8 @@ def invoke(*arguments: str) -> tuple[int, str]:
         (["run", "--fleet", "none.toml"], "does not exist"),
         (["run", "--fleet", "{file}", "--trial", "2"], "either --fleet or --trial"),
         (["run", "--out", "folder"], "--out needs --duration"),
+        (["run", "--out", "folder", "--duration", "1h", "--format", "ncd"], "in which a --format has no meaning"),
+        (["run", "--format", "modem"], "'modem' is not one of 'event', 'chirpstack'"),
         (["score", "{file}"], "Missing argument 'ALERTS'"),
         (["load", "--rate", "-1"], "-1.0 is not in the range x>=0"),
         (["load", "--protocol", "4"], "'4' is not one of '5', '3.1.1'"),
@@ -72,6 +74,14 @@ def test_a_fleet_file_with_errors_has_an_exit_code_of_its_own(tmp_path: Path) ->
     file.write_text('site = "plant"\n')
     code, output = invoke("run", "--fleet", str(file))
     assert (code, output.strip()) == (3, f"{file}: machines: Field required")
+
+
+def test_a_fleet_that_does_not_fit_the_format_is_one_with_errors(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.toml"
+    second = '[[machines.sensors]]\nid = "vb-1"\nbaseline = 2.0\n'
+    file.write_text(SILENT + second)
+    code, output = invoke("run", "--fleet", str(file), "--format", "esphome")
+    assert (code, output.strip()) == (3, "in this format more than one sensor would be vb-1: rename them")
 
 
 def test_a_sensor_that_is_silent_for_ever_is_written_up_to_the_end(tmp_path: Path) -> None:

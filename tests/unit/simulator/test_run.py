@@ -10,7 +10,7 @@ import pytest
 
 from simulator.demo import demo_fleet
 from simulator.fleet import Fleet, Part
-from simulator.run import MOST_PRESENT, first_states, messages, presences, statuses
+from simulator.run import MOST_PRESENT, farewells, first_states, messages, presences
 from simulator.scenario import Clock, Dropout, Transport
 from simulator.sensing import profiles, readings
 from simulator.transport import Due
@@ -177,7 +177,7 @@ def test_the_first_states_are_retained() -> None:
     assert all(message.retain for message in states)
     assert (len([m for m in states if m.topic.endswith("/state")]), len(states)) == (4, 10)
     assert json.loads(states[0].payload) == {"state": "running", "timestamp": "2026-01-01T00:00:00.000000Z"}
-    assert {m.payload for m in statuses(demo_fleet(), "offline")} == {b"offline"}
+    assert {m.payload for m in farewells(demo_fleet())} == {b"offline"}
 
 
 def test_a_sensor_with_a_wrong_clock_stamps_wrongly() -> None:
@@ -217,7 +217,7 @@ def test_a_sensor_that_has_lost_its_connection_says_when_it_is_back() -> None:
 def test_few_sensors_hold_a_last_will_each_and_of_many_those_that_lose_it() -> None:
     lost = Transport.model_validate({"kind": "last-will", "after": "10s", "lasts": "20s", "sensors": ["VB-42345"]})
     few = demo_fleet().model_copy(update={"transport": (lost,)})
-    present = {each.topic: each.losses for each in presences(few, 2.0)}
+    present = {each.will.topic: each.losses for each in presences(few, 2.0)}
     assert len(present) == 6
     assert [losses for losses in present.values() if losses] == [((5.0, 15.0),)]
     sensors = [few.machines[0].sensors[0].model_copy(update={"id": f"S-{n}"}) for n in range(MOST_PRESENT)]

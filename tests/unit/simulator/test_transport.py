@@ -16,7 +16,7 @@ TOPIC = "vibration/site/area/machine/{}/reading"
 def due(number: int = 100, *sensors: str) -> list[Due]:
     names = sensors or ("S-1",)
     return [
-        Due(second, Message(TOPIC.format(name), f'{{"n": {second}, "of": "{name}"}}'.encode()))
+        Due(second, Message(TOPIC.format(name), f'{{"n": {second}, "of": "{name}"}}'.encode()), frozenset({name}))
         for second in range(number)
         for name in names
     ]

@@ -1,6 +1,7 @@
 import pytest
 
 from simulator import wire
+from simulator.publishing import Message
 
 
 def test_connect_of_both_versions() -> None:
@@ -9,7 +10,7 @@ def test_connect_of_both_versions() -> None:
 
 
 def test_a_connect_with_a_will_has_it_between_the_name_and_the_login() -> None:
-    will = wire.Will("t", "w")
+    will = Message("t", b"w", retain=True)
     assert wire.connect("c", "3.1.1", None, None, will, 30) == (
         b"\x10\x13\x00\x04MQTT\x04\x2e\x00\x1e\x00\x01c\x00\x01t\x00\x01w"
     )
