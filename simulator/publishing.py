@@ -60,8 +60,8 @@ class Publisher:
     """Publishes in order, at least once each; `run` keeps the connection, `put` hands it messages.
 
     `announcements` are published at each connection, before everything else. What comes on a topic of `commands` is
-    handed to its function. `say` is told when the connection is lost
-    and when it is back. `published`, `acknowledged` and `dropped` count readings, not the retained states.
+    handed to its function. `say` is told when the connection is lost and when it is back. `published`, `acknowledged`
+    and `dropped` count readings, and the retained states only with `count_retained`.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class Publisher:
         announcements: Sequence[Message] = (),
         commands: Mapping[str, Callable[[bytes], None]] | None = None,
         kept: int = KEPT,
+        count_retained: bool = False,
     ) -> None:
         self.published = 0
         self.acknowledged = 0
@@ -83,6 +84,7 @@ class Publisher:
         self._announcements = announcements
         self._commands = commands or {}
         self._kept = kept
+        self._count_retained = count_retained
         self._numbers = count()
         self._waiting: OrderedDict[int, Message] = OrderedDict()
         self._unsent: OrderedDict[int, Message] = (
@@ -98,7 +100,7 @@ class Publisher:
             self.dropped += 1
         number = next(self._numbers)
         self._waiting[number] = self._unsent[number] = message
-        self.published += not message.retain
+        self.published += self._is_counted(message)
         await self._tell()
 
     async def wait_for_room(self, messages: int, stop: asyncio.Event) -> bool:
@@ -188,8 +190,11 @@ class Publisher:
         await client.publish(message.topic, message.payload, qos=1, retain=message.retain, timeout=math.inf)
         window.release()
         if self._waiting.pop(number, None) is not None:
-            self.acknowledged += not message.retain
+            self.acknowledged += self._is_counted(message)
             await self._tell()
+
+    def _is_counted(self, message: Message) -> bool:
+        return self._count_retained or not message.retain
 
     async def _listen(self, client: aiomqtt.Client) -> None:
         """Hand on what comes; the iterator fails with the MqttError of a lost connection."""

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO, TextIO, cast
 
 from msgspec import UNSET
 
@@ -88,10 +88,17 @@ def open_csv(path: Path) -> Iterator[tuple[TextIO, BinaryIO]]:
 
     Bytes that are not UTF-8 become replacement characters, and so bad values.
     """
+    with open_bytes(path) as (content, raw):
+        yield io.TextIOWrapper(content, encoding="utf-8-sig", errors="replace", newline=""), raw
+
+
+@contextmanager
+def open_bytes(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """Open a file that may end in `.gz`: its content, and the file itself. UnreadableError while it is open."""
     with path.open("rb") as raw:
-        content = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
+        content = cast("BinaryIO", gzip.GzipFile(fileobj=raw)) if path.suffix == ".gz" else raw
         try:
-            yield io.TextIOWrapper(content, encoding="utf-8-sig", errors="replace", newline=""), raw
+            yield content, raw
         except (EOFError, zlib.error, gzip.BadGzipFile, csv.Error) as error:
             raise UnreadableError(f"{path} cannot be read to its end: {error}") from error
 
@@ -198,17 +205,18 @@ class Place:
 
 
 @dataclass(slots=True)
-class _Pace:
-    """When a row is sent: its distance in time from the first one, divided by the speed (0: at once)."""
+class Pace:
+    """When something is sent: its distance in time from the first one, divided by the speed (0: at once)."""
 
     speed: float
     began: float = field(default_factory=time.monotonic)
     began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     first: datetime | None = None
 
-    def moment(self, row: Row) -> float:
-        self.first = self.first or row.time
-        return self.began + ((row.time - self.first).total_seconds() / self.speed if self.speed else 0.0)
+    def moment(self, time: datetime) -> float:
+        """Return the moment of the monotonic clock for what has this time in the file."""
+        self.first = self.first or time
+        return self.began + ((time - self.first).total_seconds() / self.speed if self.speed else 0.0)
 
     def now(self) -> datetime:
         """Tell the time by a clock that is never set back, so that a sensor's times increase."""
@@ -225,12 +233,12 @@ async def publish_rows(
     stop: asyncio.Event,
 ) -> None:
     """Publish each row's measurements when they are due; a broker that is away makes them wait, and drops none."""
-    pace = _Pace(speed)
+    pace = Pace(speed)
     async with published(publisher, stop):
         for row in rows:
             if not await publisher.wait_for_room(len(row.measurements), stop):
                 break
-            if not await wait_until(pace.moment(row), stop):
+            if not await wait_until(pace.moment(row.time), stop):
                 break
             timestamp = row.time if keep_time else pace.now()
             for data in row.measurements:

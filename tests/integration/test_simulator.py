@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -318,6 +319,32 @@ def test_a_replay_is_stamped_anew_with_the_files_spacing(mosquitto: Mosquitto, c
     assert stamps == sorted(set(stamps))
     assert stamps[0] > "2025"
     assert "acknowledged" in done.stdout
+
+
+@pytest.mark.parametrize("form", ["%j", "%I %t %x"])
+def test_a_recorded_broker_is_replayed_byte_for_byte(mosquitto: Mosquitto, tmp_path: Path, form: str) -> None:
+    sent = [
+        (f"/plant/a {n}", each) for n, each in enumerate([b'{"a": 1.50,  "b":[1]}', b'\xff\xb5z"\\', "ü\n".encode()])
+    ]
+    mosquitto.publish_all(sent, retain=True)
+    recorder = ["mosquitto_sub", "-h", mosquitto.host, "-p", str(mosquitto.port), "-t", "/plant/#", "-F", form]
+    file = tmp_path / "recorded.txt"
+    with file.open("wb") as out:
+        subprocess.run([*recorder, "-C", "3", "-W", "20"], stdout=out, check=True, timeout=TIMEOUT)
+    with mosquitto.record("/plant/#") as recording:
+        recording.wait_for(lambda messages: len(messages) == 3)
+        done = simulate(mosquitto, "replay", str(file), "--speed", "0", "-o", "json")
+        both = recording.wait_for(lambda messages: len(messages) == 6)
+    assert report(done) == {"published": 3, "acknowledged": 3, "bad_lines": 0}
+    assert sorted((message.topic, message.payload) for message in both[3:]) == sent
+
+
+def test_a_recording_keeps_the_distances_in_time(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    file = tmp_path / "recorded.txt"
+    file.write_text("".join(f"2026-11-30T22:00:{second:02d}+0000 t 3{second}\n" for second in range(0, 10, 3)))
+    began = time.monotonic()
+    simulate(mosquitto, "replay", str(file), "--speed", "9")
+    assert time.monotonic() - began > 1.0
 
 
 def test_a_missing_column_is_wrong_usage(mosquitto: Mosquitto, csv_file: Path) -> None:

@@ -60,13 +60,15 @@ def invoke(*arguments: str) -> tuple[int, str]:
         ([*REPLAY, "--feature", "k=S-1:size"], "no feature 'size'; there are velocityRms, peak"),
         ([*REPLAY, "--feature", "k=S-2:peak"], "sensor 'S-2' has no --value"),
         ([*REPLAY, "--site", "#"], "'#' is no level of a topic"),
+        (["replay", "{file}"], "{file} is a CSV file, which needs --value COLUMN=SENSOR"),
+        (["replay", "{file}", "--interval", "10s"], "--interval is for a CSV file, which needs --value COLUMN=SENSOR"),
         ([*REPLAY, "--password-file", "{file}"], "--password-file needs --username"),
     ],
 )
 def test_wrong_usage_says_what_to_do(csv_file: Path, arguments: list[str], problem: str) -> None:
     code, output = invoke(*(argument.format(file=csv_file) for argument in arguments))
     assert code == 2
-    assert problem in output
+    assert problem.format(file=csv_file) in output
 
 
 def test_a_fleet_file_with_errors_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
