@@ -1,5 +1,6 @@
 import importlib
 import json
+import re
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from simulator.cli import main
+from simulator.formats import FORMATS
 
 SILENT = """
 site = "plant"
@@ -146,3 +148,19 @@ def test_the_list_of_commands_has_whole_sentences(name: str) -> None:
 def test_the_version_is_said_in_the_words_of_the_gateway() -> None:
     code, output = invoke("--version")
     assert (code, output) == (0, f"vibration-simulator {version('vibration-gateway')}\n")
+
+
+DOCS = (Path(__file__).parents[3] / "docs/simulator.md").read_text(encoding="utf-8")
+
+
+def test_every_format_is_documented() -> None:
+    table = DOCS.partition("| `--format` |")[2].partition("\n\n")[0]
+    documented = re.findall(r"^\| `([a-z0-9-]+)` \|", table, re.MULTILINE)
+    assert documented == [name for name in FORMATS if name != "event"]
+
+
+@pytest.mark.parametrize("name", ["run", "replay", "load", "score"])
+def test_every_option_is_documented(name: str) -> None:
+    options = {option for parameter in main.commands[name].params for option in parameter.opts if "--" in option}
+    documented = set(re.findall(r"(--[a-z-]+)", DOCS)) | {"--output"}  # as -o
+    assert not options - documented
