@@ -137,8 +137,10 @@ def test_as_a_drop_in_alone_it_serves_this_machine_only(tmp_path: Path) -> None:
     """Without a listener Mosquitto opens localhost:1883; the port on the command line replaces that number only."""
     log = tmp_path / "mosquitto.log"
     broker = ShippedMosquitto(tmp_path)
-    main = tmp_path / "main.conf"
-    main.write_text(f"user root\npersistence_location {tmp_path}/\nlog_dest stderr\ninclude_dir {DROP_IN.parent}\n")
+    main, folder = tmp_path / "main.conf", tmp_path / "conf.d"
+    folder.mkdir()
+    (folder / DROP_IN.name).write_text(DROP_IN.read_text())
+    main.write_text(f"user root\npersistence_location {tmp_path}/\nlog_dest stderr\ninclude_dir {folder}\n")
     process = Process([find_program("mosquitto"), "-c", main, "-p", str(broker.port)], log=log)
     process.start(lambda: is_listening(broker.port))
     process.stop()
