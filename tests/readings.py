@@ -12,14 +12,17 @@ from gateway.domain.detection.rules import DAY_NS, Rules
 from gateway.domain.detection.state import Sensor
 from gateway.domain.engine.id_window import LOOK_BACK
 from gateway.domain.engine.unit_of_work import UnitOfWork
+from gateway.domain.inputs.specs import InputSpec
 from gateway.domain.inputs.status import Signals, state_topics, status_topics
 from gateway.domain.inputs.topics import TopicTemplates
 from gateway.domain.model.events import Message
 from gateway.ingest.executor import Executor
+from gateway.ingest.mapped import MappedInputs
 from gateway.ingest.processor import Pipeline
 from gateway.journal import Journal, Reader
 
 SECOND = 1_000_000_000
+WINDOW = 4000  # messages that are looked back upon for one that is delivered again
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NOON_NS = int(NOON.timestamp()) * SECOND
 TEMPLATE = "vibration/{site}/{area}/{machine}/{sensor}/reading"
@@ -75,6 +78,7 @@ class Plant:
     templates: TopicTemplates = field(default_factory=lambda: TopicTemplates([TEMPLATE]))
     lateness_ns: int = 0
     signals: Signals = SIGNALS
+    inputs: Sequence[InputSpec] = ()
 
     def __post_init__(self) -> None:
         self.directory.mkdir(exist_ok=True)
@@ -122,7 +126,10 @@ class Plant:
     def _pipeline(self) -> Pipeline:
         rules = self.rules
         rules_for = rules if callable(rules) else lambda _: rules
-        made = Pipeline(self.journal, self.templates, rules_for, DAY_NS, self.lateness_ns, signals=self.signals)
+        inputs = MappedInputs(self.inputs, WINDOW) if self.inputs else None
+        made = Pipeline(
+            self.journal, self.templates, rules_for, DAY_NS, self.lateness_ns, signals=self.signals, inputs=inputs
+        )
         self.journal.execute = Executor(self.journal, made).execute
         return made
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable
@@ -26,18 +27,22 @@ from gateway.consumers.notification_planning import NAME as NOTIFIER
 from gateway.consumers.otel.component import export_traces
 from gateway.consumers.runner import Foreign, follow
 from gateway.domain.engine.commands import Report
+from gateway.domain.engine.unit_of_work import UnitOfWork
 from gateway.domain.inputs.topics import TopicTemplates
 from gateway.domain.model.events import Severity
 from gateway.errors import JournalUnavailableError
 from gateway.ingest.loop import ingest
+from gateway.ingest.mapped import MappedInputs
 from gateway.ingest.processor import Pipeline
 from gateway.ingest.restore import restored_pipeline, signals_of
 from gateway.ingest.subscriptions import SUBSCRIPTIONS, remember_subscriptions
 from gateway.ingest.ticker import pass_time
+from gateway.ingest.waveforms import measure_waveforms
 from gateway.journal import FILE_NAME, Journal, Outbox, QueryPool, StateLock, Stream, Upkeep, traceparent_behind
 from gateway.journal.maintenance import rollups
 from gateway.journal.queries.resolutions import RESOLUTIONS
 from gateway.mqtt.publisher import Publisher
+from gateway.mqtt.sparkplug_host import SparkplugHost
 from gateway.mqtt.subscriber import make_subscriber
 from gateway.plugins.context import handler_context
 from gateway.plugins.registry import Plugins, attach, build_plugins
@@ -50,7 +55,7 @@ log = structlog.get_logger(__name__)
 ANNOUNCER = "announcer"
 
 
-async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
+async def run(  # noqa: C901, PLR0915 - the one wiring, readable from top to bottom
     config: Config, started: Callable[[str | None], None] = lambda _: None, plugins: Plugins | None = None
 ) -> None:
     """Run the gateway until cancelled. `started` is called once it takes messages, with the address of its page.
@@ -70,8 +75,10 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
         stack.callback(stream.close)
         metrics = Metrics()
         templates = TopicTemplates(list(config.mqtt.topics))
-        filters = [*templates.filters, *signals_of(config).filters]
-        pipeline = restored_pipeline(config, journal, templates)
+        inputs = MappedInputs(plugins.inputs, 2 * config.mqtt.receive_maximum) if plugins.inputs else None
+        filters = [*templates.filters, *signals_of(config).filters, *(inputs.filters if inputs else [])]
+        filters = list(dict.fromkeys(filters))
+        pipeline = restored_pipeline(config, journal, templates, inputs)
         stream.know(pipeline.sensors)
         stack.push_async_callback(_last_snapshot, journal, pipeline)
 
@@ -85,11 +92,19 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
         health = Health(subscriber, upkeep)
         publisher = Publisher(config.mqtt, f"{client_id}-out", f"vibration/gateway/{config.gateway.id}/status")
         listener, page_url = open_listener(config, stack)
+        edge_nodes = SparkplugHost(config.mqtt, f"{client_id}-host", config.gateway.id)
+        to_measure = asyncio.Event()
 
         async def report(subject: str, problem: str | None, severity: Severity = "warning") -> None:
             """Raise or clear an alert about a part of the gateway itself."""
             condition = PartCondition(subject, severity if problem else None, problem or "well again")
             await _report(journal, stream, condition)
+
+        def stored(batch: UnitOfWork) -> None:
+            """Do what a stored batch asks for beside the journal."""
+            edge_nodes.send(batch.publications)
+            if batch.waveforms:
+                to_measure.set()
 
         announcer = Announcer(publisher.publish, lambda fact: stream.read(traceparent_behind, fact))
         outbox = Outbox(journal, stream)
@@ -142,12 +157,25 @@ async def run(  # noqa: PLR0915 - the one wiring, readable from top to bottom
             from gateway.telemetry.heartbeat import beat  # noqa: PLC0415 - httpx is 3 MB, only for those who have a heartbeat
 
             tasks.start("heartbeat", beat(config.heartbeat, health.reasons))
+        if inputs is not None:
+            limit = config.retention.waveforms
+            tasks.start("waveforms", measure_waveforms(journal, pipeline, stream.announce, to_measure, limit))
+        if any(each.format == "sparkplug" for each in plugins.inputs):
+            tasks.start("sparkplug host", edge_nodes.run())
         tasks.start("gauges", keep_gauges(config, stream, metrics, subscriber))
         await stack.enter_async_context(subscriber)
         tasks.start("subscriptions", remember_subscriptions(subscriber, journal, filters, obsolete))
         tasks.start(
             "ingest",
-            ingest(subscriber, journal=journal, pipeline=pipeline, stream=stream, metrics=metrics, health=health),
+            ingest(
+                subscriber,
+                journal=journal,
+                pipeline=pipeline,
+                stream=stream,
+                metrics=metrics,
+                health=health,
+                stored=stored,
+            ),
         )
         started(page_url)
         await tasks.failure()

@@ -9,7 +9,6 @@ import time
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 
 import click
@@ -25,8 +24,6 @@ from gateway.domain.inputs.learning.proposal import comment, text, toml
 from gateway.domain.inputs.learning.topic_levels import grouped, sensor_level, skeleton, template
 from gateway.domain.inputs.memory import Memory
 from gateway.domain.inputs.recognise import looks_like
-from gateway.domain.inputs.sparkplug import hear
-from gateway.domain.inputs.sparkplug_memory import Memory as SparkplugMemory
 from gateway.domain.model.events import Message
 from gateway.mqtt.listening import listen
 from gateway.plugins.decoders import load_decoder
@@ -145,7 +142,7 @@ class Trial:
 
     def __init__(self, tables: Sequence[str], messages: Sequence[Message]) -> None:
         specs = compiled(tomllib.loads("\n".join(tables)).get("inputs", []), load_decoder, [])
-        family, memory = Family(specs, partial(hear, SparkplugMemory())), Memory()
+        family, memory = Family(specs), Memory()
         self._sensors: dict[str, dict[str, None]] = {}
         self._messages: Counter[str] = Counter()
         self.unread: list[Message] = []

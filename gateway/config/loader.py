@@ -23,7 +23,9 @@ SHORTEST_SECRET = 4
 LARGEST_SECRET_FILE = 1_000_000  # bytes
 DEEPEST = 16  # tables and lists within each other; four are needed
 
-_NOT_JUDGING = {"gateway", "mqtt", "influxdb", "http", "retention", "handlers", "consumers", "heartbeat", "otel"}
+_NOT_JUDGING = {
+    "gateway", "mqtt", "inputs", "influxdb", "http", "retention", "handlers", "consumers", "heartbeat", "otel",
+}  # fmt: skip
 """Tables that neither judge a reading nor say who is told."""
 
 _NOBODY = {"id": "nobody", "state_dir": "."}

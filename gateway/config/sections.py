@@ -85,7 +85,7 @@ class MqttSection(Section):
 
     host: Host = "localhost"
     port: Port = 1883
-    topics: Annotated[tuple[str, ...], Field(min_length=1)]
+    topics: tuple[str, ...] = ()
     state_topic: str | None = None
     status_topic: str | None = None
     client_id: Name | None = None
@@ -285,6 +285,7 @@ class RetentionSection(Section):
     rollups_10s: Duration = 7 * 86400 * 10**9
     rollups_1m: Duration = 90 * 86400 * 10**9
     rollups_1h: Duration = 3650 * 86400 * 10**9
+    waveforms: Annotated[Size, Field(ge=10**6)] = 256 * 10**6
     max_size: Annotated[Size, Field(ge=10**6)] = 8 * 10**9
     reserve: Annotated[Size, Field(ge=10**5)] = 32 * 10**6
 
@@ -299,6 +300,7 @@ class Config(Section):
     detection: DetectionSection = DetectionSection()
     alerts: AlertsSection = AlertsSection()
     retention: RetentionSection = RetentionSection()
+    inputs: tuple[Mapping[str, Any], ...] = ()
     machines: tuple[MachineSection, ...] = ()
     sensors: tuple[SensorSection, ...] = ()
     handlers: Mapping[Name, HandlerSection] = Field(default_factory=dict)
@@ -316,6 +318,12 @@ class Config(Section):
     def secrets(self) -> frozenset[str]:
         """Every text that came from `${…}`, to be kept out of all output."""
         return self._secrets
+
+    @model_validator(mode="after")
+    def _something_to_read(self) -> Self:
+        if not self.mqtt.topics and not self.inputs:
+            raise ValueError("mqtt.topics: needs a topic at least, where there are no [[inputs]]")
+        return self
 
     @field_validator("sensors", "machines")
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -25,9 +25,19 @@ _SAY_REJECTED_EVERY = 10.0
 
 
 async def ingest(
-    subscriber: Subscriber, *, journal: Journal, pipeline: Pipeline, stream: Stream, metrics: Metrics, health: Health
+    subscriber: Subscriber,
+    *,
+    journal: Journal,
+    pipeline: Pipeline,
+    stream: Stream,
+    metrics: Metrics,
+    health: Health,
+    stored: Callable[[UnitOfWork], None] = lambda _: None,
 ) -> None:
-    """Take batches through the pipeline for ever; acknowledge each once it is on disk."""
+    """Take batches through the pipeline for ever; acknowledge each once it is on disk.
+
+    `stored` is called with each batch then: for what is to be done beside the journal.
+    """
     said_at = -_SAY_REJECTED_EVERY
     while True:
         messages = await subscriber.batch()
@@ -35,6 +45,7 @@ async def ingest(
         batch = await _process(journal, pipeline, messages, health)
         subscriber.acknowledge(messages)
         stream.announce()
+        stored(batch)
         metrics.count_batch(batch, time.perf_counter() - start)
         for _, fact in batch.facts:
             if fact.type in ALERT_FACTS:

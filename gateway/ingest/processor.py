@@ -23,12 +23,14 @@ from gateway.domain.engine.checkpoint import FACT_ROW, Checkpoint, Store, TailRo
 from gateway.domain.engine.engine import NOT_JUDGED, Engine
 from gateway.domain.engine.unit_of_work import UnitOfWork
 from gateway.domain.inputs.native import EVENT
+from gateway.domain.inputs.results import Reading
 from gateway.domain.inputs.status import Signals
 from gateway.domain.inputs.topics import TopicTemplates
 from gateway.domain.model.assets import asset_of
 from gateway.domain.model.events import DomainEvent, Message, Severity
 from gateway.domain.model.reading import Flag
 from gateway.errors import JournalUnavailableError, NotFoundError
+from gateway.ingest.mapped import MappedInputs
 from gateway.ingest.recorder import Recorder
 
 SNAPSHOT_READINGS = 50_000
@@ -48,13 +50,14 @@ class Pipeline:
         *,
         expected: Mapping[str, int] | None = None,
         signals: Signals | None = None,
+        inputs: MappedInputs | None = None,
         longest_shelving_ns: int = LONGEST_SHELVING_NS,
     ) -> None:
         self._store = store
         self._engine = Engine(
             rules_for, Clocks(tolerance_ns // 1000, lateness_ns // 1000), expected, longest_shelving_ns
         )
-        self._recorder = Recorder(store, templates, self._engine, signals or Signals())
+        self._recorder = Recorder(store, templates, self._engine, signals or Signals(), inputs)
         self._since_snapshot = 0
         self._prepared: UnitOfWork | None = None
         self._unwritten: list[UnitOfWork] = []
@@ -70,6 +73,7 @@ class Pipeline:
         by_key = {sensor.key: sensor for sensor in saved.sensors}
         self._recorder.newest_key = max(by_key, default=0)  # not their number: damage may have taken some
         self._engine.set_state(saved.sensors, saved.alerts, saved.machines)
+        self._recorder.restore_inputs(saved)
         for key, event_us, received_ns, flags, event_id in saved.recent:
             self._recorder.ids.add(key, event_id, event_us)
             self._engine.look_back(key, event_us, received_ns, flags)
@@ -122,6 +126,7 @@ class Pipeline:
             batch.size = sum([len(message.payload) for message in messages])
             for message in messages:
                 self._recorder.take(message, batch)
+            self._recorder.remember(batch)
             self._prepared = batch
             self._unwritten.append(batch)
         batch = self._prepared
@@ -167,6 +172,7 @@ class Pipeline:
             if len(batch.dead_letters) == refused:
                 batch.replayed.append(number)
             batch.drop_dead_letters(refused)
+        self._recorder.remember(batch)
         self._unwritten.append(batch)
         self._flush()
         return batch.replayed
@@ -257,6 +263,19 @@ class Pipeline:
         self._store.write(batch)
         for alert in batch.alerts.values():
             self._engine.alerts.settle(alert)
+
+    def measure(self, blocks: Sequence[tuple[int, Message, Reading | None]], recorded_ns: int) -> UnitOfWork:
+        """Take in the features of waveforms (by number; None: they have none) as readings. Raises as `process`."""
+        self._flush()
+        self._ahead = True
+        batch = UnitOfWork(next_seq=self._store.next_seq, recorded_ns=recorded_ns)
+        for number, message, reading in blocks:
+            if reading is not None:
+                self._recorder.record_mapped(message, reading, batch)
+            batch.measured.append(number)
+        self._unwritten.append(batch)
+        self._flush()
+        return batch
 
     def snapshot(self) -> None:
         """Save the state of every sensor that has changed since the last time.

@@ -10,11 +10,12 @@ from hashlib import blake2b
 from sys import intern
 
 from gateway.domain.detection.state import Sensor, SensorState
-from gateway.domain.engine.checkpoint import Store
+from gateway.domain.engine.checkpoint import Checkpoint, Store
 from gateway.domain.engine.engine import NOT_JUDGED, Engine, Judged
 from gateway.domain.engine.id_window import DedupWindow
 from gateway.domain.engine.unit_of_work import DeadLetter, UnitOfWork
 from gateway.domain.inputs.native import EVENT, Decoded, decode
+from gateway.domain.inputs.results import Reading
 from gateway.domain.inputs.status import MAX_MACHINES, Signals
 from gateway.domain.inputs.topics import TopicTemplates
 from gateway.domain.inputs.traceparent import carried_by
@@ -22,6 +23,7 @@ from gateway.domain.model.assets import MachineState, SensorStatus
 from gateway.domain.model.events import Message, Rejected
 from gateway.domain.model.reading import Flag, VibrationRecorded
 from gateway.domain.model.timefmt import microseconds
+from gateway.ingest.mapped import MappedInputs
 
 MAX_LOCATION = 200
 """Characters of `sensorLocation` that are shown; the event itself is kept whole."""
@@ -30,11 +32,20 @@ MAX_LOCATION = 200
 class Recorder:
     """From messages to a batch. `ids` are those of late; no sensor has a key above `newest_key`."""
 
-    def __init__(self, store: Store, templates: TopicTemplates, engine: Engine, signals: Signals) -> None:
+    def __init__(
+        self,
+        store: Store,
+        templates: TopicTemplates,
+        engine: Engine,
+        signals: Signals,
+        inputs: MappedInputs | None = None,
+    ) -> None:
         self._store = store
         self._templates = templates
         self._engine = engine
         self._signals = signals
+        self._inputs = inputs
+        self._of_source: dict[str, list[str]] = {}
         self.ids = DedupWindow()
         self.newest_key = 0
 
@@ -45,6 +56,9 @@ class Recorder:
         if signal is not None:
             self._take_signal(message, signal, batch)
             return
+        if tags is None and self._inputs is not None:
+            self._take_mapped(message, self._inputs, batch)
+            return
         items = decode(message.payload, tags)
         if message.traceparent:
             items = [carried_by(item, message.traceparent) for item in items]
@@ -53,6 +67,54 @@ class Recorder:
                 self._reject(message, item, batch)
             else:
                 self._record(message, item, tags or {}, batch)
+
+    def restore_inputs(self, saved: Checkpoint) -> None:
+        """Let the inputs take up where the journal ends."""
+        if self._inputs is not None:
+            self._inputs.restore(saved.memory, saved.messages)
+            for sensor in saved.sensors:
+                self._note_source(sensor.id)
+
+    def remember(self, batch: UnitOfWork) -> None:
+        """Add to a batch what the inputs have to remember from now on."""
+        if self._inputs is not None:
+            self._inputs.remember(batch)
+
+    def _take_mapped(self, message: Message, inputs: MappedInputs, batch: UnitOfWork) -> None:
+        """Take in what the inputs make of a message. What it said is kept as it came, beside the readings."""
+        outcome = inputs.hear(message)
+        if outcome is None:
+            batch.duplicates += 1
+            return
+        first_seq = batch.next_seq
+        for rejected in outcome.rejected:
+            self._reject(message, rejected, batch)
+        for reading in outcome.readings:
+            self.record_mapped(message, reading, batch)
+        for status in outcome.statuses:
+            for sensor_id in self._of_source.get(status.source, [status.source]):
+                self._take_signal(message, SensorStatus(sensor_id, status.status), batch)
+        inputs.keep(message, outcome, first_seq, batch)
+
+    def record_mapped(self, message: Message, reading: Reading, batch: UnitOfWork) -> None:
+        """Add to a batch a reading that an input made, and what follows from it."""
+        known = self._engine.sensors.get(reading.sensor)
+        tags = dict(reading.place)
+        if known is None:
+            self._note_source(reading.sensor)
+        elif known.tags == tags:
+            tags = known.tags
+        event = EVENT.decode(reading.body)
+        if message.traceparent:
+            event.traceparent = event.traceparent or message.traceparent
+        self._record(message, (event, reading.body), tags, batch)
+
+    def _note_source(self, sensor_id: str) -> None:
+        """Remember under whose name a sensor's presence may be told: its own, or that without its axis."""
+        self._of_source.setdefault(sensor_id, []).append(sensor_id)
+        source, dash, _ = sensor_id.rpartition("-")
+        if dash and source:
+            self._of_source.setdefault(source, []).append(sensor_id)
 
     def is_outdated(self, message: Message) -> bool:
         """Tell whether a message says how a machine or a sensor was, and how it is has been said meanwhile."""

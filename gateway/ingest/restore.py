@@ -11,6 +11,7 @@ from gateway.domain.engine.id_window import LOOK_BACK
 from gateway.domain.inputs.status import Signals, state_topics, status_topics
 from gateway.domain.inputs.topics import TopicTemplates
 from gateway.ingest.executor import Executor
+from gateway.ingest.mapped import MappedInputs
 from gateway.ingest.processor import Pipeline
 from gateway.journal import Journal
 
@@ -25,7 +26,9 @@ def signals_of(config: Config) -> Signals:
     return Signals([topic for topic in states if topic], [topic for topic in statuses if topic])
 
 
-def restored_pipeline(config: Config, journal: Journal, templates: TopicTemplates) -> Pipeline:
+def restored_pipeline(
+    config: Config, journal: Journal, templates: TopicTemplates, inputs: MappedInputs | None = None
+) -> Pipeline:
     """Return a pipeline that takes up where the journal ends; what is asked of the journal is executed with it."""
     pipeline = Pipeline(
         journal,
@@ -35,6 +38,7 @@ def restored_pipeline(config: Config, journal: Journal, templates: TopicTemplate
         config.detection.lateness,
         expected=expected_sensors(config),
         signals=signals_of(config),
+        inputs=inputs,
         longest_shelving_ns=config.alerts.max_shelving,
     )
     journal.execute = Executor(journal, pipeline).execute

@@ -380,3 +380,51 @@ SELECT min(seq), max(seq) FROM (
     UNION ALL
     SELECT seq FROM readings INDEXED BY readings_replaced WHERE flags & 2 AND time >= ?1 AND time < ?2
 );
+
+-- name: insert_original
+INSERT INTO originals (seq, last, received, input, topic, packet_id, digest, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: original_of
+SELECT received, input, topic, payload FROM originals WHERE seq <= ?1 AND last >= ?1 ORDER BY seq DESC LIMIT 1;
+
+-- name: newest_messages
+SELECT packet_id, digest FROM (
+    SELECT received, packet_id, digest FROM (SELECT * FROM originals ORDER BY seq DESC LIMIT ?1)
+    UNION ALL SELECT received, packet_id, digest FROM (SELECT * FROM waveforms ORDER BY seq DESC LIMIT ?1)
+) ORDER BY received DESC LIMIT ?1;
+
+-- name: trim_originals
+DELETE FROM originals WHERE seq IN (
+    SELECT seq FROM (SELECT seq, received FROM originals WHERE last <= ?1 ORDER BY seq LIMIT 10 * ?2)
+    WHERE received < ?3 LIMIT ?2
+);
+
+-- name: trim_originals_without_readings
+DELETE FROM originals WHERE seq IN (
+    SELECT seq FROM originals WHERE last < coalesce((SELECT min(seq) FROM readings), ?1) AND ?3 >= 0
+    ORDER BY seq LIMIT ?2
+);
+
+-- name: insert_waveform
+INSERT INTO waveforms (event_id, sensor, time_us, received, topic, packet_id, digest, about, samples)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (event_id) DO NOTHING;
+
+-- name: waveforms_to_measure
+SELECT seq, topic, received, about, samples FROM waveforms WHERE measured = 0 ORDER BY seq LIMIT ?;
+
+-- name: waveform_measured
+UPDATE waveforms SET measured = 1 WHERE seq = ?;
+
+-- name: trim_waveforms
+DELETE FROM waveforms WHERE measured AND seq IN (
+    SELECT seq FROM (SELECT seq, sum(length(samples)) OVER (ORDER BY seq DESC) AS size FROM waveforms) WHERE size > ?
+);
+
+-- name: upsert_memory
+INSERT INTO input_memory (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value;
+
+-- name: delete_memory
+DELETE FROM input_memory WHERE key = ?;
+
+-- name: input_memory
+SELECT key, value FROM input_memory;

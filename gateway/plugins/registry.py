@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import Any
 
@@ -11,8 +11,11 @@ from msgspec import Struct
 
 from gateway.api import Consumer, Context, Handler
 from gateway.config import Config, PluginSection, masked
+from gateway.config.to_inputs import compiled
+from gateway.domain.inputs.specs import InputSpec
 from gateway.errors import ConfigError
 from gateway.handlers import BUILT_IN, FOREIGN
+from gateway.plugins.decoders import load_decoder
 from gateway.plugins.isolation import Isolated
 from gateway.plugins.loader import build_foreign
 
@@ -25,6 +28,7 @@ class Plugins(Struct, frozen=True):
 
     handlers: dict[str, Handler]
     consumers: dict[str, Consumer]
+    inputs: Sequence[InputSpec] = ()
 
 
 def build_plugins(config: Config) -> Plugins:
@@ -32,11 +36,12 @@ def build_plugins(config: Config) -> Plugins:
     problems: list[str] = []
     handlers = _build_each(config.handlers, build_handler, problems)
     consumers = _build_each(config.consumers, build_consumer, problems)
+    inputs = compiled(list(config.inputs), load_decoder, problems)
     if config.otel is not None and not _is_installed("opentelemetry-proto"):
         problems.append("otel: this needs the extra 'otel': pip install 'vibration-gateway[otel]'")
     if problems:
         raise ConfigError([masked(problem, config.secrets) for problem in problems])
-    return Plugins(handlers, consumers)
+    return Plugins(handlers, consumers, inputs)
 
 
 def _is_installed(package: str) -> bool:

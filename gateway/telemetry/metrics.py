@@ -30,6 +30,8 @@ class Metrics:
         self.readings_stored = counter("readings_stored", "New readings written to the journal")
         self.duplicates = counter("duplicates", "Readings and bad messages that were known already")
         self.rejected = counter("rejected", "Dead letters", "reason")
+        self.ignored = counter("ignored", "Messages that an input leaves out on purpose", "input")
+        self.waveforms_stored = counter("waveforms_stored", "Blocks of samples written to the journal")
         self.late = counter("late", "Readings behind their sensor's newest one: stored, not judged")
         self.clock_replaced = counter("clock_replaced", "Readings whose time was replaced by the receive time")
         self.influx_points_written = counter("influx_points_written", "Points that InfluxDB has taken")
@@ -59,6 +61,9 @@ class Metrics:
         self.clock_replaced.inc(batch.clock_replaced)
         for reason, count in Tally(letter.rejected.reason for letter in batch.dead_letters).items():
             self.rejected.labels(reason).inc(count)
+        for name, count in batch.ignored.items():
+            self.ignored.labels(name).inc(count)
+        self.waveforms_stored.inc(len(batch.waveforms))
         self.batch_seconds.observe(seconds)
 
     def values(self) -> list[tuple[dict[str, str], dict[str, float]]]:

@@ -26,7 +26,8 @@ class Checkpoint(Struct):
     """`sensors` and `machines` (the operating state of each) are as the snapshot has them, the alerts as they are now.
 
     `alerts` are the open ones, and those that have cleared and are still shelved. `recent` are the last readings before
-    the snapshot, the oldest first: what is looked back upon.
+    the snapshot, the oldest first: what is looked back upon. `memory` is what inputs remember, `messages` are packet id
+    and digest of those that were stored last, the oldest first.
     """
 
     sensors: Sequence[Sensor] = ()
@@ -34,6 +35,8 @@ class Checkpoint(Struct):
     tail: Iterable[TailRow] = ()
     recent: Iterable[RecentRow] = ()
     machines: Mapping[AssetPath, str] = field(default_factory=dict)
+    memory: Mapping[str, bytes] = field(default_factory=dict)
+    messages: Sequence[tuple[int, bytes]] = ()
 
 
 class Store(Protocol):

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from gateway.domain.alerting.alert import Alert
 from gateway.domain.alerting.open_alerts import Change
 from gateway.domain.detection.state import Sensor
+from gateway.domain.inputs.results import Publication
 from gateway.domain.model.events import DomainEvent, Rejected
 
 ReadingRow = tuple[int, int, int, str, int, int, float, float | None, int, bytes]
@@ -26,11 +27,40 @@ class DeadLetter(Struct, frozen=True):
     retained: bool = False
 
 
+class Original(Struct, frozen=True):
+    """A message as it came, and the readings that were made of it: those from `seq` to `last`."""
+
+    seq: int
+    last: int
+    received_ns: int
+    input: str
+    topic: str
+    packet_id: int
+    digest: bytes
+    payload: bytes
+
+
+class WaveformRow(Struct, frozen=True):
+    """A block of samples on its way into the journal. `about` is everything else that is known of it, in JSON."""
+
+    event_id: str
+    sensor_id: str
+    time_us: int
+    received_ns: int
+    topic: str
+    packet_id: int
+    digest: bytes
+    about: bytes
+    samples: bytes
+
+
 class UnitOfWork(Struct):
     """New rows in the order of their sequence numbers, and how many readings were known already or came late.
 
     `rejected` finds the dead letters by (digest, packet_id). `replayed` are the numbers of dead letters that are none
-    any more. `size` are the bytes of the messages. The first `indexed` readings are in `bodies`, by (event_us, sensor
+    any more, `measured` those of waveforms whose readings are among these. `memory` is what inputs remember from now
+    on, or None for what they have forgotten; `ignored` counts what an input left out on purpose; `publications` are to
+    be sent. `size` are the bytes of the messages. The first `indexed` readings are in `bodies`, by (event_us, sensor
     key) and event id. `is_move` says that one of the sensors was elsewhere before.
     """
 
@@ -47,6 +77,12 @@ class UnitOfWork(Struct):
     indexed: int = 0
     rejected: set[tuple[bytes, int]] = field(default_factory=set)
     replayed: list[int] = field(default_factory=list)
+    originals: list[Original] = field(default_factory=list)
+    waveforms: list[WaveformRow] = field(default_factory=list)
+    measured: list[int] = field(default_factory=list)
+    memory: dict[str, bytes | None] = field(default_factory=dict)
+    ignored: dict[str, int] = field(default_factory=dict)
+    publications: list[Publication] = field(default_factory=list)
     duplicates: int = 0
     late: int = 0
     clock_replaced: int = 0
@@ -90,4 +126,5 @@ class UnitOfWork(Struct):
             self.readings = [(row[0] + by, *row[1:]) for row in self.readings]
             self.facts = [(number + by, fact) for number, fact in self.facts]
             self.dead_letters = [replace(letter, seq=letter.seq + by) for letter in self.dead_letters]
+            self.originals = [replace(each, seq=each.seq + by, last=each.last + by) for each in self.originals]
             self.next_seq += by

@@ -191,6 +191,8 @@ class Upkeep:
         done = await self._journal.call(self._journal.settled_seq, consumers)
         ages = {
             "trim_readings": section.readings,
+            "trim_originals": section.readings,
+            "trim_originals_without_readings": section.readings,
             "trim_events": section.events,
             "trim_dead_letters": section.dead_letters,
             "trim_outbox": section.events,

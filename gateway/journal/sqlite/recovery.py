@@ -28,8 +28,13 @@ RUNNING = "running"
 
 _NEWEST_ROWS = 20_000
 _SLICE = 500
-_SMALL_TABLES = ("sensors", "alerts", "outbox", "told", "planner", "silences", "cursors", "detector", "notes")
-BIG_TABLES = ("readings", "events", "dead_letters")
+_SMALL_TABLES = (
+    "sensors", "alerts", "outbox", "told", "planner", "silences", "cursors", "detector", "notes", "input_memory",
+)  # fmt: skip
+BIG_TABLES = ("readings", "events", "dead_letters", "originals")
+_LARGE_ROWS = ("waveforms",)
+"""Not looked through at a start: their rows are large, and nothing follows from them but what is asked for."""
+
 _ROLLUPS = ("rollups_10s", "rollups_1m", "rollups_1h")
 _SUFFIXES = ("", "-wal", "-shm")
 _DAMAGE = ("Could not decode", "malformed JSON", "unsupported file format")
@@ -96,7 +101,7 @@ def check_everything(connection: sqlite3.Connection) -> None:
     verdict = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if verdict != "ok":
         raise sqlite3.DatabaseError(verdict)
-    for table in (*_SMALL_TABLES, *BIG_TABLES, *_ROLLUPS):
+    for table in (*_SMALL_TABLES, *BIG_TABLES, *_LARGE_ROWS, *_ROLLUPS):
         _check_rows(connection, table)
     if connection.execute("PRAGMA foreign_key_check").fetchone():
         raise sqlite3.DatabaseError("readings of a sensor that there is not")
@@ -224,7 +229,7 @@ def _keep_all(connection: sqlite3.Connection, path: Path) -> dict[str, int]:
     with suppress(sqlite3.DatabaseError, UnicodeDecodeError), closing(sqlite3.connect(path)) as damaged:
         damaged.execute("PRAGMA writable_schema = ON")  # or a file that is too short would not be read at all
         damaged.text_factory = lambda text: text.decode(errors="surrogateescape")  # which cannot be written again
-        for table in (*_SMALL_TABLES, *BIG_TABLES, *_ROLLUPS):
+        for table in (*_SMALL_TABLES, *BIG_TABLES, *_LARGE_ROWS, *_ROLLUPS):
             counts[table] = _keep(connection, table, _readable_rows(damaged, table))
     _name_orphans(connection)
     _remember_times(connection)
@@ -249,7 +254,7 @@ def _remember_times(connection: sqlite3.Connection) -> None:
 
 def _readable_rows(damaged: sqlite3.Connection, table: str) -> Iterator[tuple[Any, ...]]:
     """Yield what can be read of a table: from its beginning up to the damage, then from its end back to it."""
-    if table not in BIG_TABLES:
+    if table not in (*BIG_TABLES, *_LARGE_ROWS):
         with suppress(sqlite3.DatabaseError, UnicodeDecodeError):
             yield from damaged.execute(f"SELECT * FROM {table}")  # noqa: S608 - of the table of tables above
         return

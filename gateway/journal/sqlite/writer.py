@@ -13,12 +13,14 @@ from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 import structlog
+from msgspec.structs import astuple
 
 from gateway.domain.alerting.alert import ALERT_FACTS, Alert
 from gateway.domain.detection.state import Sensor
 from gateway.domain.engine.checkpoint import Checkpoint
 from gateway.domain.engine.commands import Command
 from gateway.domain.engine.unit_of_work import ReadingRow, UnitOfWork
+from gateway.domain.inputs.redelivery import REMEMBERED
 from gateway.domain.model.assets import AssetPath
 from gateway.domain.model.events import DomainEvent, Message
 from gateway.errors import JournalError, JournalUnavailableError
@@ -127,6 +129,7 @@ class Journal:
                 ),
             )  # fmt: skip
             self.many("delete_dead_letter", ((number,) for number in batch.replayed))
+            self._write_inputs(batch)
             self.many(
                 "upsert_alert",
                 (
@@ -142,6 +145,26 @@ class Journal:
                 ),
             )
         self._written(batch)
+
+    def _write_inputs(self, batch: UnitOfWork) -> None:
+        """Write what the inputs leave beside the readings, within a transaction."""
+        self.many("insert_original", (astuple(each) for each in batch.originals))
+        self.many("insert_waveform", (astuple(each) for each in batch.waveforms))
+        self.many("waveform_measured", ((number,) for number in batch.measured))
+        self.many("upsert_memory", ((key, value) for key, value in batch.memory.items() if value is not None))
+        self.many("delete_memory", ((key,) for key, value in batch.memory.items() if value is None))
+
+    def waveforms_to_measure(self, limit: int) -> list[tuple[int, Message, bytes, bytes]]:
+        """Return the oldest blocks without a reading: number, topic and receive time, what is known, samples."""
+        return [
+            (number, Message(topic, b"", received), bytes(about), bytes(samples))
+            for number, topic, received, about, samples in self.all("waveforms_to_measure", limit)
+        ]
+
+    def trim_waveforms(self, most_bytes: int) -> int:
+        """Delete the oldest measured blocks that are beyond so many bytes; return how many went."""
+        with self.transaction():
+            return self.count("trim_waveforms", most_bytes)
 
     def find_reading(self, event_us: int, sensor: int, event_id: str) -> bytes | None:
         """Return the body of the reading with this key, or None."""
@@ -188,6 +211,8 @@ class Journal:
             self._db.execute(self._sql["replay"], (seq,)),
             self._db.execute(self._sql["recent"], (seq, look_back)),
             decode_machines(self.note(MACHINES)),
+            {key: bytes(value) for key, value in self.all("input_memory")},
+            [(packet_id, bytes(digest)) for packet_id, digest in reversed(self.all("newest_messages", REMEMBERED))],
         )
 
     def _snapshot_seq(self) -> int:

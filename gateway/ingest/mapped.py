@@ -1,0 +1,74 @@
+"""What the inputs make of messages that are not in the event's own format, on its way into a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from gateway.domain.engine.unit_of_work import Original, UnitOfWork, WaveformRow
+from gateway.domain.inputs.family import Family
+from gateway.domain.inputs.memory import Memory
+from gateway.domain.inputs.redelivery import RedeliveryWindow, digest_of
+from gateway.domain.inputs.results import Outcome, Waveform
+from gateway.domain.inputs.specs import InputSpec
+from gateway.domain.inputs.stored_waveforms import to_row
+from gateway.domain.model.events import Message
+
+
+class MappedInputs:
+    """The inputs with what they remember, and what was stored last of the messages that they read.
+
+    `hear` is a message's way in, `keep` the way of what it led to into its batch. `window` is how many messages are
+    looked back upon for one that the broker delivers again.
+    """
+
+    def __init__(self, specs: Iterable[InputSpec], window: int) -> None:
+        self.family = Family(specs)
+        self._window = window
+        self.restore({}, ())
+
+    def restore(self, memory: Mapping[str, bytes], messages: Iterable[tuple[int, bytes]]) -> None:
+        """Take up where the journal ends."""
+        self._memory = Memory(memory)
+        self._stored = RedeliveryWindow(messages, self._window)
+
+    @property
+    def filters(self) -> list[str]:
+        """What to subscribe to."""
+        return self.family.filters
+
+    def hear(self, message: Message) -> Outcome | None:
+        """Return what a message comes to, or None for one that is stored already."""
+        if message.duplicate and self._stored.has(message, digest_of(message)):
+            return None
+        return self.family.read(message, self._memory)
+
+    def keep(self, message: Message, outcome: Outcome, first_seq: int, batch: UnitOfWork) -> None:
+        """Add to the batch what stays beside the readings, which have sequence numbers from `first_seq` on."""
+        digest = digest_of(message)
+        newest = batch.readings[-len(outcome.readings) :] if outcome.readings else []
+        seqs = [row[0] for row in newest if row[0] >= first_seq]
+        if seqs:
+            name, received_ns = outcome.input or "", message.received_ns
+            batch.originals.append(
+                Original(
+                    seqs[0], seqs[-1], received_ns, name, message.topic, message.packet_id, digest, message.payload
+                )
+            )
+        batch.waveforms += [_row(message, digest, wave) for wave in outcome.waveforms]
+        if seqs or outcome.waveforms:
+            self._stored.add(message.packet_id, digest)
+        batch.publications += outcome.publications
+        for each in outcome.ignored:
+            batch.ignored[each.input] = batch.ignored.get(each.input, 0) + 1
+
+    def remember(self, batch: UnitOfWork) -> None:
+        """Add to the batch what has to be remembered from now on, since the last one was written."""
+        batch.memory |= self._memory.changes()
+
+
+def _row(message: Message, digest: bytes, wave: Waveform) -> WaveformRow:
+    about, samples = to_row(wave)
+    return WaveformRow(
+        wave.event_id, wave.sensor, wave.time_us, message.received_ns, message.topic, message.packet_id, digest, about,
+        samples,
+    )  # fmt: skip
