@@ -1,0 +1,66 @@
+"""Every preset has a sample, and every sample gives exactly the readings that were worked out by hand."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.config.presets import preset, preset_names
+from tests.unit.inputs.trying import tried
+
+ROOT = Path(__file__).parents[3]
+SAMPLES = ROOT / "tests/presets"
+PAGE = (ROOT / "docs/presets.md").read_text(encoding="utf-8")
+PRESETS = preset_names()
+
+
+def sample(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((SAMPLES / name / "expected.json").read_text(encoding="utf-8"))
+    return found
+
+
+def close(reading: dict[str, Any]) -> dict[str, Any]:
+    """Return a reading that equals one whose numbers are the same but for rounding."""
+    level = reading["level"] if reading["level"] is None else pytest.approx(reading["level"])
+    return {**reading, "level": level, "quantities": pytest.approx(reading["quantities"])}
+
+
+def test_every_preset_has_a_sample_and_every_sample_a_preset() -> None:
+    assert [folder.name for folder in sorted(SAMPLES.iterdir())] == PRESETS
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_sample_gives_exactly_what_is_expected(name: str, tmp_path: Path) -> None:
+    expected = sample(name)
+    messages = [(SAMPLES / name / message["file"], message["topic"]) for message in expected["messages"]]
+    found = tried(tmp_path, (SAMPLES / name / "input.toml").read_text(encoding="utf-8"), messages, expected["received"])
+    assert [(message["ignored"], message["problem"]) for message in found["messages"]] == [
+        (message.get("ignored", False), None) for message in expected["messages"]
+    ]
+    assert found["statuses"] == expected["statuses"]
+    assert found["readings"] == [close(reading) for reading in expected["readings"]]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_sample_uses_its_preset_and_all_its_files(name: str) -> None:
+    folder = SAMPLES / name
+    assert f'preset = "{name}"' in (folder / "input.toml").read_text(encoding="utf-8")
+    listed = {message["file"] for message in sample(name)["messages"]}
+    assert {file.name for file in folder.iterdir()} == listed | {"input.toml", "expected.json"}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_page_says_of_a_preset_what_its_file_says(name: str) -> None:
+    section = re.search(rf"^### {name}\n(.*?)(?=^##)", PAGE, re.MULTILINE | re.DOTALL)
+    assert section
+    found = preset(name)
+    for text in (found.what, f"- Gives: {found.gives}", f"- Add: {found.add}", *(f"`{each}`" for each in found.topics)):
+        assert text in section[1]
+
+
+def test_the_page_has_no_preset_that_is_none() -> None:
+    assert sorted(re.findall(r"^### (\S+)$", PAGE, re.MULTILINE)) == PRESETS
