@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+from msgspec.structs import asdict
 
 from gateway.cli import PROBLEMS
 from gateway.cli.learn import learn
 from gateway.cli.output import Moment, config_option, output_option, print_json, print_table
 from gateway.cli.tables import inert
+from gateway.config.presets import preset, preset_names
 from gateway.config.to_inputs import load_inputs
 from gateway.domain.inputs.expected import differences
 from gateway.domain.inputs.explain import Step
@@ -29,6 +31,7 @@ from gateway.errors import GatewayError
 from gateway.plugins.decoders import load_decoder
 
 READING = ("sensor", "axis", "time", "time from", "level", "unit", "quantities")
+PRESET = ("preset", "what it is for", "gives", "add")
 STEP = ("path", "raw", "quantity", "value", "remark")
 
 
@@ -70,6 +73,19 @@ def _described(spec: InputSpec) -> dict[str, object]:
 
 def _topic(levels: Sequence[Level]) -> str:
     return "/".join(f"{{{name}}}" if name else literal for literal, name in levels)
+
+
+@inputs.command()
+@config_option
+@output_option
+def presets(config_path: Path, output: str) -> None:  # noqa: ARG001 - every command takes a configuration
+    """List the devices and servers whose messages are known: what each preset gives, and what is left to add."""
+    found = [preset(name) for name in preset_names()]
+    if output == "json":
+        print_json([asdict(each) | {"topics": each.topics} for each in found])
+    else:
+        rows = [(each.name, each.what, f"Gives: {each.gives}", f"Add: {each.add}") for each in found]
+        print_table(PRESET, rows, empty="There are no presets.", below=("gives", "add"))
 
 
 @inputs.command()

@@ -8,6 +8,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from msgspec import Struct
+
 Tables = list[dict[str, Any]]
 
 _OF_ALL = ("place", "timezone")
@@ -31,6 +33,30 @@ def preset_text(name: str) -> str:
         meant = f"; did you mean {close[0]!r}?" if close else ""
         raise ValueError(f"there is no preset {name!r}{meant} (vibration-gateway inputs presets lists them)")
     return (files("gateway") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
+
+
+class Preset(Struct, frozen=True):
+    """A preset: for whom it is, where that is documented, what it gives, what its user has to add, and its tables."""
+
+    name: str
+    what: str
+    documentation: str
+    gives: str
+    add: str
+    inputs: Tables
+
+    @property
+    def topics(self) -> list[str]:
+        """The topics of its tables, in their order."""
+        return [topic for table in self.inputs for topic in table.get("topics", [table.get("topic")]) if topic]
+
+
+def preset(name: str) -> Preset:
+    """Return what a preset's file says, its first four lines included. Raises ValueError for an unknown preset."""
+    text = preset_text(name)
+    what, documentation, gives, add = (line.removeprefix("# ") for line in text.splitlines()[:4])
+    said = (line.split(": ", 1)[1] for line in (documentation, gives, add))
+    return Preset(name, what, *said, inputs=tomllib.loads(text)["inputs"])
 
 
 @cache

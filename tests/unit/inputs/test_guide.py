@@ -50,6 +50,8 @@ def test_most_examples_have_a_message() -> None:
 
 def test_the_presets_that_the_guide_tells_by_their_topics_exist() -> None:
     table = GUIDE.split("| the topic looks like | the preset |")[1].split("\n\n")[0]
-    named = {name for row in table.splitlines() for name in re.findall(r"`([a-z0-9-]+)`", row.split("|")[-2] if row else "")}
+    named = {
+        name for row in table.splitlines() for name in re.findall(r"`([a-z0-9-]+)`", row.split("|")[-2] if row else "")
+    }
     assert len(named) > 10
     assert named <= set(preset_names())

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from gateway.cli import cli
 from gateway.config.presets import preset, preset_names
 from tests.unit.inputs.trying import tried
 
@@ -54,6 +56,14 @@ def test_a_sample_uses_its_preset_and_all_its_files(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PRESETS)
+def test_the_head_of_a_file_says_what_it_is_where_that_is_documented_what_it_gives_and_what_to_add(name: str) -> None:
+    head = (ROOT / "gateway/presets" / f"{name}.toml").read_text(encoding="utf-8").split("[[inputs]]")[0].splitlines()
+    assert [line.split(": ")[0] for line in head[1:]] == ["# Documentation", "# Gives", "# Add"]
+    assert head[0].startswith("# ")
+    assert head[0].endswith(".")
+
+
+@pytest.mark.parametrize("name", PRESETS)
 def test_the_page_says_of_a_preset_what_its_file_says(name: str) -> None:
     section = re.search(rf"^### {name}\n(.*?)(?=^##)", PAGE, re.MULTILINE | re.DOTALL)
     assert section
@@ -64,3 +74,11 @@ def test_the_page_says_of_a_preset_what_its_file_says(name: str) -> None:
 
 def test_the_page_has_no_preset_that_is_none() -> None:
     assert sorted(re.findall(r"^### (\S+)$", PAGE, re.MULTILINE)) == PRESETS
+
+
+def test_the_command_lists_them_with_what_they_give() -> None:
+    table = CliRunner().invoke(cli, ["inputs", "presets"]).output
+    listed = json.loads(CliRunner().invoke(cli, ["inputs", "presets", "-o", "json"]).output)
+    assert [each["name"] for each in listed] == PRESETS
+    assert all(each["inputs"] and each["documentation"] for each in listed)
+    assert [name for name in PRESETS if name not in table or f"Gives: {preset(name).gives[:60]}" not in table] == []

@@ -21,7 +21,7 @@ host = "localhost"
 
 
 def tried(folder: Path, inputs: str, messages: Sequence[tuple[Path, str]], received: str) -> dict[str, Any]:
-    """Return what `inputs test -o json` prints for messages, given as files and topics; `folder` is for a configuration."""
+    """Return what `inputs test -o json` prints for files and their topics; the configuration goes to `folder`."""
     config = folder / "gateway.toml"
     config.write_text(HEAD.format(folder) + inputs, encoding="utf-8")
     topics = [argument for _, topic in messages for argument in ("--topic", topic)]
