@@ -14,6 +14,8 @@ from random import Random
 import msgspec
 
 from simulator import events, wire
+from simulator.crowd import crowd
+from simulator.formats import EVENT, Format
 from simulator.publishing import PATIENCE, PATIENCE_WHEN_STOPPED, Broker
 from simulator.times import rfc3339
 
@@ -28,7 +30,10 @@ BAD, TWICE, LATE = 0.01, 0.01, 0.05  # shares of the messages of a disturbed loa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What to send. `rate` is in readings/s, 0 for as fast as possible; `batch` readings make one message."""
+    """What to send. `rate` is in readings/s, 0 for as fast as possible; `batch` readings make one message.
+
+    With a form other than the event, `rate` and `count` are in messages.
+    """
 
     rate: float = 5000.0
     sensors: int = 1000
@@ -39,6 +44,7 @@ class Load:
     alert_every: int = 0
     disturbed: bool = False
     seed: int = 0
+    form: Format = EVENT
 
 
 @dataclass(slots=True)
@@ -120,6 +126,22 @@ def _levels(seed: int, factor: float) -> Iterator[tuple[bytes, bytes]]:
 
 def payloads(load: Load) -> Iterator[tuple[bytes, bytes, int]]:
     """Yield each message's topic, payload and number of readings, the sensors in turn, up to `load.count` readings."""
+    return _events(load) if load.form is EVENT else _devices(load)
+
+
+def _devices(load: Load) -> Iterator[tuple[bytes, bytes, int]]:
+    normal, exceeding = _levels(load.seed, 1.0), _levels(load.seed, EXCEEDING)
+
+    def level(number: int) -> float:
+        exceeds = load.alert_every and number % load.alert_every == 0
+        return float(next(exceeding if exceeds else normal)[0])
+
+    messages = crowd(load.form, sensors=load.sensors, machines=load.machines, level=level)
+    for _, message in zip(count() if load.count == math.inf else range(int(load.count)), messages, strict=False):
+        yield wire.text(message.topic), message.payload, 1
+
+
+def _events(load: Load) -> Iterator[tuple[bytes, bytes, int]]:
     sensors, clock = list(_sensors(load)), _Clock()
     normal, exceeding = _levels(load.seed, 1.0), _levels(load.seed, EXCEEDING)
     run = str(uuid.uuid4())[:24].encode()  # a run's ids never meet another's, whatever the seed

@@ -10,11 +10,13 @@ from simulator.cli.options import (
     DURATION,
     complete,
     connection_options,
+    format_option,
     output_option,
     quiet_option,
     report,
     stop_on_signal,
 )
+from simulator.formats import EVENT, FORMATS
 from simulator.publishing import Broker
 
 
@@ -29,10 +31,14 @@ from simulator.publishing import Broker
 @click.option("--alert-every", default=0, type=click.IntRange(0), help="Every Nth sensor exceeds 3 x its baseline.")
 @click.option("--disturbed", is_flag=True, help="1 % cut off as well, 1 % twice, 5 % late.")
 @click.option("--seed", default=0, show_default=True, type=int, help="Of the levels.")
+@format_option
 @quiet_option
 @output_option
 def load(broker: Broker, output: str, *, quiet: bool, **options: Any) -> None:
     """Publish many sensors' readings at an even rate and measure how the broker acknowledges them."""
+    options["form"] = FORMATS[options.pop("format_name")]
+    if options["form"] is not EVENT and options["batch"] > 1:
+        raise click.UsageError("--batch makes arrays of events: leave out --format, or --batch")
     options["machines"] = options["machines"] or max(1, options["sensors"] // 10)
     options["duration"] = options["duration"] or (math.inf if options["count"] else 60.0)
     options["count"] = options["count"] or math.inf

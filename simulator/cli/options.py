@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from simulator import replay as replaying
+from simulator.formats import FORMATS
 from simulator.publishing import Broker, Publisher, RefusedError
 from simulator.times import parse_duration, parse_time
 from simulator.wire import ProtocolError
@@ -81,6 +82,15 @@ def _password(file: TextIO | None, username: str | None) -> str | None:
     return os.environ.get("VIBRATION_SIMULATOR_PASSWORD") if username is not None else None
 
 
+format_option = click.option(
+    "--format",
+    "format_name",
+    metavar="FORMAT",
+    default="event",
+    show_default=True,
+    type=click.Choice(list(FORMATS)),
+    help=f"Publish as such devices do: {', '.join(FORMATS)}.",
+)
 output_option = click.option("-o", "--output", default="table", show_default=True, type=click.Choice(["table", "json"]))
 quiet_option = click.option("--quiet", is_flag=True, help="Print no table and no progress.")
 

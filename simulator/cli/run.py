@@ -19,6 +19,7 @@ from simulator.cli.options import (
     complete,
     connection_options,
     exit_unless_acknowledged,
+    format_option,
     output_option,
     quiet_option,
     report,
@@ -54,15 +55,7 @@ NO_NUMPY = "simulated machines need numpy: pip install 'vibration-gateway[simula
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Write CSV files here; no broker is needed."
 )
-@click.option(
-    "--format",
-    "name",
-    metavar="FORMAT",
-    default="event",
-    show_default=True,
-    type=click.Choice(list(FORMATS)),
-    help=f"Publish as such devices do: {', '.join(FORMATS)}.",
-)
+@format_option
 @quiet_option
 @output_option
 def run(
@@ -76,9 +69,9 @@ def run(
         raise click.UsageError("Give either --fleet or --trial")
     if out and options["duration"] is None:
         raise click.UsageError("--out needs --duration, such as --duration 30d")
-    if out and options["name"] != "event":
+    if out and options["format_name"] != "event":
         raise click.UsageError("--out writes CSV files, in which a --format has no meaning")
-    speed, form = 1.0 if out else options["speed"], FORMATS[options["name"]]
+    speed, form = 1.0 if out else options["speed"], FORMATS[options["format_name"]]
     script = _script(fleet_file, trial, options["seed"], options["start"], speed, form)
     truth: Path | None = options["truth"]
     if out:

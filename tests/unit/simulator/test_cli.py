@@ -52,6 +52,7 @@ def invoke(*arguments: str) -> tuple[int, str]:
         (["run", "--format", "modem"], "'modem' is not one of 'event', 'chirpstack'"),
         (["score", "{file}"], "Missing argument 'ALERTS'"),
         (["load", "--rate", "-1"], "-1.0 is not in the range x>=0"),
+        (["load", "--format", "ncd", "--batch", "2"], "leave out --format, or --batch"),
         (["load", "--protocol", "4"], "'4' is not one of '5', '3.1.1'"),
         (["replay", "{file}", "--value", "rms=S-1"], "Give either --time COLUMN or --interval"),
         ([*REPLAY, "--time", "t"], "Give either --time COLUMN or --interval"),

