@@ -17,8 +17,8 @@ NCD_BATTERY = 3.28  # V
 
 def mac(place: Place) -> str:
     """Derive a sensor's address."""
-    digits = hex_id(place.sensor, 8)
-    return "00:13:a2:00:" + ":".join(digits[start : start + 2] for start in range(0, 8, 2))
+    digits = f"0013a2{hex_id(place.sensor, 10)}"
+    return ":".join(digits[start : start + 2] for start in range(0, len(digits), 2))
 
 
 def ncd(sample: Sample) -> list[Message]:
@@ -52,7 +52,7 @@ def _ncd_axis(axis: str, measured: Measurement) -> dict[str, Any]:
 
 def urn(place: Place) -> str:
     """Derive a name as RFC 9039 makes it of an EUI-64."""
-    return f"urn:dev:mac:0024beff{hex_id(place.sensor, 8)}"
+    return f"urn:dev:mac:0024be{hex_id(place.sensor, 10)}"
 
 
 def senml(sample: Sample) -> list[Message]:

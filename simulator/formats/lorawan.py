@@ -32,8 +32,8 @@ LARGEST = 0x7FFF
 
 
 def dev_eui(place: Place) -> str:
-    """Derive the device's 64-bit identifier, under a prefix that The Things Industries own."""
-    return f"70b3d57ed0{hex_id(place.sensor, 6)}"
+    """Derive the device's 64-bit identifier."""
+    return f"70b3d5{hex_id(place.sensor, 10)}"
 
 
 def device_id(place: Place) -> str:
@@ -129,16 +129,21 @@ def _yosensi_frame(count: int, measurements: list[bytes]) -> bytes:
 
 def _value(kind: int, decimals: int, value: float, *, address: bytes = b"") -> bytes:
     head = bytes([kind << 2 | decimals, 0, len(address) << 4 | 1])
-    return head + address + _int16(value, 10**decimals, "big")
+    return head + address + _int16(value, 10**decimals)
 
 
 def _three(address: int, decimals: int, values: dict[str, float]) -> bytes:
     head = bytes([YOSENSI_THREE << 2 | decimals, 0, 0x15, address])
-    return head + b"".join(_int16(value, 10**decimals, "big") for value in values.values())
+    return head + b"".join(_int16(value, 10**decimals) for value in values.values())
 
 
-def _int16(value: float, scale: float, order: Any) -> bytes:
-    return max(-LARGEST, min(LARGEST, round(value * scale))).to_bytes(2, order, signed=True)
+def _int16(value: float, scale: float) -> bytes:
+    return _bounded(value * scale).to_bytes(2, "big", signed=True)
+
+
+def _bounded(value: float) -> int:
+    """Round to what fits into 16 bits."""
+    return max(-LARGEST, min(LARGEST, round(value)))
 
 
 def wise_2410(sample: Sample) -> list[Message]:
@@ -182,7 +187,7 @@ def _wise_axis(measured: Measurement) -> dict[str, int]:
         "Deviation": 100 * measured.level / STANDARD_GRAVITY,
         "Peak-to-Peak Displacement": 2 * math.sqrt(2) * displacement(measured),
     }
-    return {name: max(-LARGEST, min(LARGEST, round(value))) for name, value in features.items()}
+    return {name: _bounded(value) for name, value in features.items()}
 
 
 def _block(kind: int, content: bytes) -> bytes:
@@ -199,7 +204,7 @@ def _netvox(device: Device) -> list[Message]:
     velocities = [_short_float(each.velocity_rms) for each in device.axes.values()]
     temperature = round(device.first.temperature, 1)
     first = _netvox_frame(1, bytes([round(BATTERY * 10)]), accelerations)
-    second = _netvox_frame(2, b"", velocities) + _int16(temperature, 10, "big")
+    second = _netvox_frame(2, b"", velocities) + _int16(temperature, 10)
     names = [axis.upper() for axis in device.axes]
     found = {"Volt": BATTERY} | {f"Acceleration{axis}": _read(b) for axis, b in zip(names, accelerations, strict=True)}
     then = {f"Velocity{axis}": _read(b) for axis, b in zip(names, velocities, strict=True)} | {"Temp": temperature}
