@@ -22,7 +22,7 @@ from gateway.config import (
 )
 from gateway.consumers.delivery import Notifier, handler_subject
 from gateway.consumers.influx.component import follow_influx
-from gateway.consumers.mqtt_alerts import Announcer
+from gateway.consumers.mqtt_alerts import Announcer, take_up
 from gateway.consumers.notification_planning import NAME as NOTIFIER
 from gateway.consumers.otel.component import export_traces
 from gateway.consumers.runner import Foreign, follow
@@ -35,15 +35,18 @@ from gateway.ingest.loop import ingest
 from gateway.ingest.mapped import MappedInputs
 from gateway.ingest.processor import Pipeline
 from gateway.ingest.restore import restored_pipeline, signals_of
-from gateway.ingest.subscriptions import SUBSCRIPTIONS, remember_subscriptions
+from gateway.ingest.subscriptions import BROKER, SUBSCRIPTIONS, remember_broker, remember_subscriptions
 from gateway.ingest.ticker import pass_time
 from gateway.ingest.waveforms import measure_waveforms
 from gateway.journal import FILE_NAME, Journal, Outbox, QueryPool, StateLock, Stream, Upkeep, traceparent_behind
 from gateway.journal.maintenance import rollups
 from gateway.journal.queries.resolutions import RESOLUTIONS
+from gateway.mqtt.incidents import Incidents, watch_incidents
+from gateway.mqtt.losses import Dropped, Session, recall
 from gateway.mqtt.publisher import Publisher
 from gateway.mqtt.sparkplug_host import SparkplugHost
 from gateway.mqtt.subscriber import make_subscriber
+from gateway.mqtt.twins import Twins
 from gateway.plugins.context import handler_context
 from gateway.plugins.registry import Plugins, attach, build_plugins
 from gateway.telemetry.metrics import Metrics
@@ -85,14 +88,23 @@ async def run(  # noqa: C901, PLR0915 - the one wiring, readable from top to bot
         client_id = config.mqtt.client_id or f"vibration-gateway-{config.gateway.id}"
         subscribed_once = json.loads(journal.note(SUBSCRIPTIONS) or "[]")
         obsolete = sorted(set(subscribed_once) - set(filters))
-        subscriber = make_subscriber(config.mqtt, client_id, filters, obsolete)
+        incidents = Incidents()
+        twins = Twins(incidents)
+        session_name = f"{client_id} at {config.mqtt.host}:{config.mqtt.port}"
+        known = recall(journal.note(BROKER), session_name)
+        lasts = config.mqtt.session_expiry > 0
+        session = Session(client_id, incidents, is_known=known.session != "", lasts=lasts, twins=twins)
+        dropped = Dropped(incidents, known.dropped)
+        subscriber = make_subscriber(config.mqtt, client_id, filters, obsolete, session)
         followers = [each.table for each in RESOLUTIONS]
         followers += [*(["influx"] if config.influxdb else []), *(f"consumer.{name}" for name in plugins.consumers)]
         upkeep = Upkeep(journal, stream, config.gateway.state_dir, config.retention, pipeline.snapshot)
-        health = Health(subscriber, upkeep)
-        publisher = Publisher(config.mqtt, f"{client_id}-out", f"vibration/gateway/{config.gateway.id}/status")
+        health = Health(subscriber, upkeep, lambda: twins.problem)
+        publisher = Publisher(
+            config.mqtt.for_publishing(), f"{client_id}-out", config.gateway.id, incidents, dropped=dropped, twins=twins
+        )
         listener, page_url = open_listener(config, stack)
-        edge_nodes = SparkplugHost(config.mqtt, f"{client_id}-host", config.gateway.id)
+        edge_nodes = SparkplugHost(config.mqtt.for_publishing(), f"{client_id}-host", config.gateway.id)
         to_measure = asyncio.Event()
 
         async def report(subject: str, problem: str | None, severity: Severity = "warning") -> None:
@@ -106,7 +118,7 @@ async def run(  # noqa: C901, PLR0915 - the one wiring, readable from top to bot
             if batch.waveforms:
                 to_measure.set()
 
-        announcer = Announcer(publisher.publish, lambda fact: stream.read(traceparent_behind, fact))
+        announcer = Announcer(publisher, lambda fact: stream.read(traceparent_behind, fact), config.gateway.id)
         outbox = Outbox(journal, stream)
         operations = Commands(journal, stream)
         notifier = Notifier(
@@ -138,6 +150,7 @@ async def run(  # noqa: C901, PLR0915 - the one wiring, readable from top to bot
             attach(handler, context)
             table = config.handlers[name]
             tasks.start(f"handler {name}", notifier.deliver(name, handler, table.timeout, table.rate))
+        await take_up(announcer, stream)
         tasks.start("publisher", publisher.run())
         tasks.start("announcer", follow(ANNOUNCER, announcer, stream, readings=False))
         if config.influxdb is not None:
@@ -153,6 +166,8 @@ async def run(  # noqa: C901, PLR0915 - the one wiring, readable from top to bot
         tasks.start("upkeep", upkeep.run([NOTIFIER, ANNOUNCER, *followers], time.time_ns, report))
         tasks.start("inspection", upkeep.inspect(report))
         tasks.start("broker", watch_broker(lambda: health.broker_problems, report))
+        tasks.start("incidents", watch_incidents(incidents, report))
+        tasks.start("broker notes", remember_broker(journal, session_name, session, dropped))
         if config.heartbeat is not None:
             from gateway.telemetry.heartbeat import beat  # noqa: PLC0415 - httpx is 3 MB, only for those who have a heartbeat
 

@@ -91,6 +91,8 @@ class MqttSection(Section):
     client_id: Name | None = None
     username: str | None = None
     password: SecretStr | None = None
+    publish_username: str | None = None  # of the connection that publishes; None is the same account
+    publish_password: SecretStr | None = None
     tls: TlsSection | None = None
     protocol: Literal["5", "3.1.1"] = "5"
     keepalive: Annotated[Duration, Field(ge=10**9, le=65_535 * 10**9)] = 30 * 10**9
@@ -115,9 +117,16 @@ class MqttSection(Section):
 
     @model_validator(mode="after")
     def _login(self) -> Self:
-        if self.password is not None and self.username is None:
-            raise ValueError("a password needs a username")
+        for username, password in ((self.username, self.password), (self.publish_username, self.publish_password)):
+            if password is not None and username is None:
+                raise ValueError("a password needs a username")
         return self
+
+    def for_publishing(self) -> Self:
+        """Return the same with the login of the connection that publishes."""
+        if self.publish_username is None:
+            return self
+        return self.model_copy(update={"username": self.publish_username, "password": self.publish_password})
 
 
 def _without_user(url: AnyHttpUrl) -> AnyHttpUrl:

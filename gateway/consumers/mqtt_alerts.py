@@ -3,59 +3,116 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Protocol
 
 import msgspec
 import structlog
 
 from gateway.api import DeliveryError
+from gateway.consumers.runner import patiently
 from gateway.domain.alerting.alert import ALERT_FACTS
 from gateway.domain.engine.event_log import EventRecord, StoredReading
 from gateway.domain.inputs.traceparent import NAME
 from gateway.domain.model.alert_kinds import ALERT_KINDS
 from gateway.domain.model.events import DomainEvent
+from gateway.journal import Reader, Stream
 
 log = structlog.get_logger(__name__)
 
 _LEVELS = ("site", "area", "machine")
-_NOT_IN_A_LEVEL = re.compile(r"[/+#\x00]")
+_NOT_IN_A_LEVEL = re.compile(r"[/+#%\x00]")
+"""They are written as in an address: A+B is A%2BB, so that it is neither a wildcard nor another sensor's A_B."""
+NAMELESS = "-"
+
+
+class Publisher(Protocol):
+    """What the announcer asks of the connection."""
+
+    async def publish(self, topic: str, payload: str, traceparent: str = "", *, may_go: bool = False) -> None:
+        """Publish and wait for the broker's answer. Raises DeliveryError."""
+        ...
+
+    def expect(self, topic: str, payload: str, *, may_go: bool = False) -> None:
+        """Watch over what an earlier process has published."""
+        ...
 
 
 class Announcer:
-    """A consumer that publishes. `publish` takes topic, payload and traceparent, and returns when the broker has them.
+    """A consumer that publishes, and has the publisher watch over what it has published.
 
     `trace_of` finds the traceparent of the reading that a fact followed from; it is empty if there is none.
     """
 
     def __init__(
-        self, publish: Callable[[str, str, str], Awaitable[None]], trace_of: Callable[[DomainEvent], Awaitable[str]]
+        self, publisher: Publisher, trace_of: Callable[[DomainEvent], Awaitable[str]], gateway_id: str = ""
     ) -> None:
-        self._publish = publish
+        self._publisher = publisher
+        self._gateway_id = gateway_id
         self._trace_of = trace_of
+
+    async def take_up(self, facts: Iterable[DomainEvent]) -> None:
+        """Expect the broker to have what was announced of the open alerts; `facts` are their last changes."""
+        for fact in facts:
+            self._publisher.expect(self._topic(fact), said(fact, await self._trace_of(fact)))
 
     async def consume(self, readings: Sequence[StoredReading], entries: Sequence[EventRecord]) -> None:  # noqa: ARG002 - a consumer is handed both
         """Publish the last state of every alert in the step. Raises DeliveryError."""
-        latest = {alert_topic(entry.fact.data): entry.fact for entry in entries if entry.fact.type in ALERT_FACTS}
+        latest = {self._topic(entry.fact): entry.fact for entry in entries if entry.fact.type in ALERT_FACTS}
         for topic, fact in latest.items():
-            traceparent = await self._trace_of(fact)
-            said = announcement(fact.data) | ({NAME: traceparent} if traceparent else {})
+            traceparent, is_over = await self._trace_of(fact), fact.data["state"] == "cleared"
             try:
-                await self._publish(topic, msgspec.json.encode(said).decode(), traceparent)
+                await self._publisher.publish(topic, said(fact, traceparent), traceparent, may_go=is_over)
             except DeliveryError as error:
                 if error.retry:
                     raise
-                log.exception("an alert cannot be announced; it is left out", topic=topic)
+                log.error("an alert is not announced", topic=topic, reason=str(error))  # noqa: TRY400 - the reason says it
+
+    def _topic(self, fact: DomainEvent) -> str:
+        return alert_topic(fact.data, self._gateway_id)
 
 
-def alert_topic(data: dict[str, Any]) -> str:
+async def take_up(announcer: Announcer, stream: Stream) -> None:
+    """Let the announcer know what is open; while the journal cannot be read, try again."""
+    await patiently(lambda: _take_up(announcer, stream))
+
+
+async def _take_up(announcer: Announcer, stream: Stream) -> None:
+    await announcer.take_up(await stream.read(_last_changes))
+
+
+def _last_changes(reader: Reader) -> list[DomainEvent]:
+    """Return the last change of every open alert."""
+    facts = []
+    for alert in reader.alerts(everything=False):
+        facts += [each.fact for each in reader.alert_events(alert.id) if each.fact.type in ALERT_FACTS][-1:]
+    return facts
+
+
+def said(fact: DomainEvent, traceparent: str) -> str:
+    """Return what is published of a change of an alert, as JSON."""
+    return msgspec.json.encode(announcement(fact.data) | ({NAME: traceparent} if traceparent else {})).decode()
+
+
+def alert_topic(data: dict[str, Any], gateway_id: str) -> str:
     """Return vibration/alerts/{site}/{area}/{machine}/{sensor}, with a dash for what the sensor's topic did not say.
 
-    A kind may have a level more (`health`: about the sensor itself), since alerts of two kinds may be open at once.
+    A kind may have a level more (`health`: about the sensor itself), since alerts of two kinds may be open at once. One
+    about a part of a gateway is below that gateway's own topics: another gateway may have one about the same part.
     """
-    levels = [*(data["tags"].get(name) or "-" for name in _LEVELS), data["sensorId"]]
-    topic = "/".join(("vibration", "alerts", *(_NOT_IN_A_LEVEL.sub("_", level) for level in levels)))
-    return "/".join(filter(None, (topic, ALERT_KINDS[data["kind"]].topic)))
+    kind = ALERT_KINDS[data["kind"]]
+    if not kind.is_of_sensor:
+        return f"vibration/gateway/{gateway_id}/alerts/{_level(data['sensorId'])}"
+    levels = [*(_level(data["tags"].get(name) or "") for name in _LEVELS), _level(data["sensorId"])]
+    topic = "/".join(("vibration", "alerts", *levels))
+    return "/".join(filter(None, (topic, kind.topic)))
+
+
+def _level(name: str) -> str:
+    """Return a name as one level of a topic that may be published on: another one for each name."""
+    if name == NAMELESS:
+        return f"%{ord(name):02X}"
+    return _NOT_IN_A_LEVEL.sub(lambda found: f"%{ord(found[0]):02X}", name) or NAMELESS
 
 
 def announcement(data: dict[str, Any]) -> dict[str, Any]:

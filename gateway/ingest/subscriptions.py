@@ -1,19 +1,22 @@
-"""What the broker's session has subscribed to, so that what leaves the configuration can be removed from it."""
+"""What is remembered of the broker from start to start: its session, what that has subscribed to, what was dropped."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 
+import msgspec
 import structlog
 
 from gateway.domain.engine.commands import WriteNote, Writer
 from gateway.errors import JournalUnavailableError
+from gateway.mqtt.losses import Dropped, Known, Session
 from gateway.mqtt.subscriber import Subscriber
 
 log = structlog.get_logger(__name__)
 
-SUBSCRIPTIONS = "subscriptions"
+SUBSCRIPTIONS, BROKER = "subscriptions", "broker"
 _TRY_AGAIN = 1.0
 
 
@@ -35,3 +38,15 @@ async def _note_subscriptions(writer: Writer, filters: list[str]) -> None:
         except JournalUnavailableError as error:
             log.debug("the subscriptions cannot be noted; trying again", error=str(error))
             await asyncio.sleep(_TRY_AGAIN)
+
+
+async def remember_broker(writer: Writer, name: str, session: Session, dropped: Dropped) -> None:
+    """Note what an outage of our own must not make us forget: that there is a session, and what the broker dropped."""
+    noted = Known()
+    while True:
+        known = Known(name if session.is_known else "", dropped.count)
+        if known != noted:
+            with suppress(JournalUnavailableError):  # said where batches are written; it is tried again
+                await writer.ask(WriteNote(BROKER, msgspec.json.encode(known).decode()))
+                noted = known
+        await asyncio.sleep(_TRY_AGAIN)

@@ -29,7 +29,7 @@ async def pass_time(journal: Journal, pipeline: Pipeline, stream: Stream, health
         if now_ns - last_ns > _FROZEN_NS:  # a stopped process, a paused container, a closed lid
             since_ns = None
         last_ns = now_ns
-        since_ns = None if health.reasons() else since_ns or now_ns
+        since_ns = None if health.deafness() else since_ns or now_ns
         with suppress(JournalUnavailableError):  # said where batches are written; it is tried again
             await journal.call(pipeline.pass_time, time.time_ns(), Reception(now_ns, since_ns))
         stream.announce()

@@ -13,7 +13,7 @@ from gateway.config import MqttSection
 
 log = structlog.get_logger(__name__)
 
-_LASTING = 60.0
+LASTING = 60.0
 """Seconds after which a connection counts as a success. It is longer than the longest pause, so that two gateways that
 take a session from each other do so less and less often."""
 _SUSPICIOUS = 3  # short connections in a row
@@ -69,7 +69,7 @@ class Pauses:
 
     def ended(self) -> None:
         """Take note that an attempt has failed, or that its connection has ended."""
-        lasted = self._connected_at is not None and time.monotonic() - self._connected_at > _LASTING
+        lasted = self._connected_at is not None and time.monotonic() - self._connected_at > LASTING
         if self._connected_at is not None:
             self._short_lived = 0 if lasted else self._short_lived + 1
         self._attempts = 0 if lasted else self._attempts + 1

@@ -35,7 +35,7 @@ class ConnectionEndedError(Exception):
 class Connection(asyncio.Protocol):
     """A connection. Messages are handed to `received`: those of one read at once, with the bytes they took up.
 
-    `ended` raises ConnectionEndedError when it ends.
+    `ended` raises ConnectionEndedError when it ends; `taken_over`: because another connection has our client id.
     """
 
     def __init__(self, generation: int, received: Callable[[list[Message], int], None]) -> None:
@@ -47,6 +47,7 @@ class Connection(asyncio.Protocol):
         self._suback: asyncio.Future[SubAckPacket] = self._loop.create_future()
         self._closed = asyncio.Event()
         self._transport: asyncio.Transport | None = None
+        self.taken_over = False
         self._reason = ""
         self._buffer = bytearray()
         self._needed = 0
@@ -180,6 +181,7 @@ class Connection(asyncio.Protocol):
             self._suback.set_result(packet)
         elif isinstance(packet, DisconnectPacket):
             self._reason = in_words(packet.reason_code)
+            self.taken_over = packet.reason_code is DisconnectReasonCode.SESSION_TAKEN_OVER
             if self._transport is not None:
                 self._transport.close()
 

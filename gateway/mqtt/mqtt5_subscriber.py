@@ -25,6 +25,8 @@ from gateway.config import MqttSection
 from gateway.domain.model.events import Message
 from gateway.mqtt.connection import Pauses, Problems, password_of, refused, where, why_unreachable
 from gateway.mqtt.inbox import Inbox
+from gateway.mqtt.incidents import Incidents
+from gateway.mqtt.losses import Session
 from gateway.mqtt.mqtt5_connection import Connection, ConnectionEndedError, in_words
 
 log = structlog.get_logger(__name__)
@@ -48,11 +50,17 @@ class Mqtt5Subscriber:
     """
 
     def __init__(
-        self, section: MqttSection, client_id: str, filters: Sequence[str], obsolete: Sequence[str] = ()
+        self,
+        section: MqttSection,
+        client_id: str,
+        filters: Sequence[str],
+        obsolete: Sequence[str] = (),
+        session: Session | None = None,
     ) -> None:
         self.subscribed = asyncio.Event()
         self._section = section
         self._client_id = client_id
+        self._session = session or Session(client_id, Incidents())
         self._filters = list(filters)
         self._obsolete = list(obsolete)
         self._tls = section.tls.context() if section.tls else None
@@ -116,6 +124,7 @@ class Mqtt5Subscriber:
                 await self._connect_once()
             except ConnectionEndedError as error:
                 self._pauses.ended()
+                self._session.ended()
                 self._say_ended(str(error))
             else:
                 self._pauses.ended()
@@ -130,6 +139,8 @@ class Mqtt5Subscriber:
                 await self._subscribe(connection)
                 await connection.ended
         finally:
+            if connection.taken_over:
+                self._session.taken()
             self._connection = None  # what is acknowledged from now on is nobody's
             await connection.close()
 
@@ -175,6 +186,7 @@ class Mqtt5Subscriber:
             self._problems.say("connection", refused(in_words(answer.reason_code)))
             return False
         self._pauses.connected()
+        self._session.connected(present=answer.session_present)
         log.info(
             "connected to the broker", session="kept" if answer.session_present else "new", connection=self._generation
         )
@@ -213,6 +225,8 @@ class Mqtt5Subscriber:
 
     def _say_ended(self, reason: str) -> None:
         suspicion = self._pauses.suspicion(self._client_id)
+        if suspicion:
+            self._session.suspect(suspicion)
         self._problems.say(
             "connection", f"the connection to the broker has ended: {reason}; connecting again{suspicion}"
         )

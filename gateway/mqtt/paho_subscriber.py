@@ -14,7 +14,6 @@ from typing import Any, Self
 
 import structlog
 from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY, Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -23,13 +22,17 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from gateway.config import MqttSection
 from gateway.domain.inputs.traceparent import of_properties
 from gateway.domain.model.events import Message
-from gateway.mqtt.connection import Pauses, Problems, password_of, where, why_unreachable
+from gateway.mqtt.connection import Pauses, Problems, where, why_unreachable
 from gateway.mqtt.inbox import Inbox
+from gateway.mqtt.incidents import Incidents
+from gateway.mqtt.link import make_client
+from gateway.mqtt.losses import Session
 
 log = structlog.get_logger(__name__)
 
 _SECOND_NS = 1_000_000_000
 _QOS = 1
+_SESSION_TAKEN_OVER = 0x8E
 
 
 class PahoSubscriber:
@@ -40,7 +43,12 @@ class PahoSubscriber:
     """
 
     def __init__(
-        self, section: MqttSection, client_id: str, filters: Sequence[str], obsolete: Sequence[str] = ()
+        self,
+        section: MqttSection,
+        client_id: str,
+        filters: Sequence[str],
+        obsolete: Sequence[str] = (),
+        session: Session | None = None,
     ) -> None:
         self._section = section
         self._filters = list(filters)
@@ -56,6 +64,7 @@ class PahoSubscriber:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
         self._client_id = client_id
+        self._session = session or Session(client_id, Incidents())
         self._client = self._make_client(client_id)
 
     @property
@@ -66,7 +75,7 @@ class PahoSubscriber:
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         section = self._section
-        properties: dict[str, Any] = {"properties": self._session()} if self._is_v5 else {}
+        properties: dict[str, Any] = {"properties": self._wishes()} if self._is_v5 else {}
         self._client.connect_async(
             section.host,
             section.port,
@@ -105,19 +114,8 @@ class PahoSubscriber:
                 self._client.ack(message.packet_id, _QOS)
 
     def _make_client(self, client_id: str) -> Client:
-        section = self._section
-        client = Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=client_id,
-            clean_session=None if self._is_v5 else False,
-            protocol=MQTTProtocolVersion.MQTTv5 if self._is_v5 else MQTTProtocolVersion.MQTTv311,
-            reconnect_on_failure=True,
-            manual_ack=True,
-        )
-        if section.username is not None:
-            client.username_pw_set(section.username, password_of(section))
-        if section.tls is not None:
-            client.tls_set_context(section.tls.context())
+        clean = None if self._is_v5 else False
+        client = make_client(self._section, client_id, clean_session=clean, reconnect_on_failure=True, manual_ack=True)
         client.reconnect_delay_set(self._pauses.seconds, self._pauses.longest)  # type: ignore[arg-type] # annotated as int, used as a number of seconds
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
@@ -126,7 +124,7 @@ class PahoSubscriber:
         client.on_message = self._on_message
         return client
 
-    def _session(self) -> Properties:
+    def _wishes(self) -> Properties:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho's own lack
         properties.SessionExpiryInterval = min(self._section.session_expiry // _SECOND_NS, 0xFFFFFFFF)
         properties.ReceiveMaximum = self._section.receive_maximum
@@ -143,6 +141,7 @@ class PahoSubscriber:
             return
         self._problems.clear("connection")
         self._pauses.connected()
+        self._session.connected(present=flags.session_present)
         log.info(
             "connected to the broker", session="kept" if flags.session_present else "new", connection=self._generation
         )
@@ -167,7 +166,12 @@ class PahoSubscriber:
         client.reconnect_delay_set(self._pauses.seconds, self._pauses.longest)  # type: ignore[arg-type] # see _make_client
         if self._stopping or "refused" in self._problems.of("connection"):
             return
+        self._session.ended()
         suspicion = self._pauses.suspicion(self._client_id)
+        if reason.value == _SESSION_TAKEN_OVER:
+            self._session.taken()
+        elif suspicion:
+            self._session.suspect(suspicion)
         self._problems.say(
             "connection", f"the connection to the broker has ended: {reason}; connecting again{suspicion}"
         )

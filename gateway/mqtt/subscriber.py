@@ -15,6 +15,7 @@ import structlog
 
 from gateway.config import MqttSection
 from gateway.domain.model.events import Message
+from gateway.mqtt.losses import Session
 from gateway.mqtt.paho_subscriber import PahoSubscriber
 
 log = structlog.get_logger(__name__)
@@ -53,11 +54,16 @@ class Subscriber(Protocol):
 
 
 def make_subscriber(
-    section: MqttSection, client_id: str, filters: Sequence[str], obsolete: Sequence[str] = ()
+    section: MqttSection,
+    client_id: str,
+    filters: Sequence[str],
+    obsolete: Sequence[str] = (),
+    session: Session | None = None,
 ) -> Subscriber:
     """Return the subscriber for `mqtt.protocol`.
 
-    `obsolete` are filters of an earlier start, which the broker's session still has.
+    `obsolete` are filters of an earlier start, which the broker's session still has. `session` is told what becomes of
+    it.
     """
     if section.protocol == "5":
         try:
@@ -65,5 +71,5 @@ def make_subscriber(
         except ImportError as error:
             log.warning("the mqtt5 package cannot be used here, so the slower paho-mqtt is", reason=str(error))
         else:
-            return Mqtt5Subscriber(section, client_id, filters, obsolete)
-    return PahoSubscriber(section, client_id, filters, obsolete)
+            return Mqtt5Subscriber(section, client_id, filters, obsolete, session)
+    return PahoSubscriber(section, client_id, filters, obsolete, session)

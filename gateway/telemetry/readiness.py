@@ -17,9 +17,10 @@ _AWAY, _LOOK_EVERY = 300.0, 5.0
 class Health:
     """Why the gateway cannot do its job right now."""
 
-    def __init__(self, subscriber: Subscriber, upkeep: Upkeep) -> None:
+    def __init__(self, subscriber: Subscriber, upkeep: Upkeep, unpublished: Callable[[], str] = lambda: "") -> None:
         self._subscriber = subscriber
         self._upkeep = upkeep
+        self._unpublished = unpublished
         self.journal_problem: str | None = None
 
     async def room(self) -> None:
@@ -33,6 +34,10 @@ class Health:
 
     def reasons(self) -> list[str]:
         """Return the reasons; none means ready."""
+        return [*self.deafness(), *filter(None, (self._unpublished(),))]
+
+    def deafness(self) -> list[str]:
+        """Return the reasons for which readings do not come in, or are not stored."""
         return [*self._subscriber.problems, *filter(None, (self.journal_problem, self._upkeep.problem))]
 
 

@@ -9,10 +9,13 @@ from typing import Any
 from gateway.config import MqttSection
 from gateway.domain.model.events import Message
 from gateway.errors import DeliveryError
+from gateway.mqtt.incidents import Incidents
+from gateway.mqtt.losses import Dropped
 from gateway.mqtt.mqtt5_subscriber import Mqtt5Subscriber
 from gateway.mqtt.paho_subscriber import PahoSubscriber
 from gateway.mqtt.publisher import Publisher
 from gateway.mqtt.subscriber import Subscriber
+from gateway.mqtt.twins import Twins
 from simulator import wire
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.ports import HOST
@@ -111,6 +114,11 @@ async def taking(
 
 async def publish(mosquitto: Mosquitto, payloads: list[bytes], **options: Any) -> None:
     await asyncio.to_thread(mosquitto.publish_all, [(TOPIC, payload) for payload in payloads], **options)
+
+
+def publisher_of(section: MqttSection) -> Publisher:
+    incidents = Incidents()
+    return Publisher(section, "out", "edge-1", incidents, dropped=Dropped(incidents), twins=Twins(incidents))
 
 
 async def published(publisher: Publisher, topic: str, traceparent: str) -> None:

@@ -115,10 +115,10 @@ class TestMqtt5:
         assert "(no answer in 0.5 s); trying again" in problem
 
     async def test_the_brokers_reason_for_leaving_is_told(self) -> None:
-        broker = ScriptedBroker([b"\xe0\x02\x8e\x00"])
+        broker = ScriptedBroker([b"\xe0\x02\x8b\x00"])
         broker.start()
         async with taking(self.KIND, broker.port, connected=False) as taker:
-            await taker.problem("has ended: Session taken over; connecting again")
+            await taker.problem("has ended: Server shutting down; connecting again")
         broker.stop()
 
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of its panic

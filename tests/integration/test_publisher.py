@@ -10,9 +10,9 @@ from typing import cast
 import pytest
 
 from gateway.config import MqttSection
-from gateway.mqtt.publisher import Publisher
 from tests.faults.gateways import MortalGateway
 from tests.faults.scripted import PUBLISH, ScriptedBroker
+from tests.integration.subscribing import publisher_of
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.waiting import until
 
@@ -44,7 +44,7 @@ def broker() -> Iterator[MuteBroker]:
 
 async def test_a_cancellation_is_not_lost_on_a_mute_broker(broker: MuteBroker) -> None:
     section = MqttSection(host=broker.host, port=broker.port, topics=("vibration/{sensor}",))
-    running = asyncio.ensure_future(Publisher(section, "gateway-out", "status").run())
+    running = asyncio.ensure_future(publisher_of(section).run())
     while not broker.mute:  # noqa: ASYNC110 - another thread sets it
         await asyncio.sleep(0.01)
     await asyncio.sleep(0.1)  # until the acknowledgement is read

@@ -13,10 +13,12 @@ import pytest
 from gateway.config import MqttSection
 from gateway.domain.model.events import Message
 from gateway.mqtt import inbox, subscriber
+from gateway.mqtt.incidents import SESSION, Incidents
+from gateway.mqtt.losses import Session
 from gateway.mqtt.mqtt5_subscriber import Mqtt5Subscriber
 from gateway.mqtt.paho_subscriber import PahoSubscriber
-from gateway.mqtt.publisher import Publisher
 from tests.faults.proxy import FaultProxy
+from tests.faults.scripted import ScriptedBroker
 from tests.integration.subscribing import (
     CLIENT,
     FILTER,
@@ -28,6 +30,7 @@ from tests.integration.subscribing import (
     numbered,
     publish,
     published,
+    publisher_of,
     settings,
     taking,
 )
@@ -56,7 +59,7 @@ class TestAtTheBroker:
 
     async def test_an_announced_traceparent_comes_along(self, kind: Kind, mosquitto: Mosquitto) -> None:
         parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-        publisher = Publisher(MqttSection.model_validate(settings(kind, mosquitto.port)), "out", "status")
+        publisher = publisher_of(MqttSection.model_validate(settings(kind, mosquitto.port)))
         task = asyncio.create_task(publisher.run())
         async with taking(kind, mosquitto.port) as taker:
             for traceparent in (parent, ""):
@@ -289,3 +292,19 @@ def test_the_context_is_one_that_verifies(tmp_path: Path) -> None:
     context = section.tls.context()
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
+
+
+@pytest.mark.parametrize("kind", [KINDS["mqtt5"], KINDS["paho-5"]], ids=["mqtt5", "paho-5"])
+async def test_a_session_that_another_client_takes_is_an_incident(kind: Kind) -> None:
+    broker, now = ScriptedBroker([b"\xe0\x02\x8e\x00"]), [0.0]
+    broker.start()
+    incidents = Incidents(lambda: now[0])
+    section = MqttSection.model_validate(settings(kind, broker.port))
+    async with kind.build(section, CLIENT, [FILTER], session=Session(CLIENT, incidents)) as made:
+        await until_async(lambda: any("taken over" in each for each in made.problems), PATIENCE, "the end")
+    broker.stop()
+    now[0] = 10.0
+    found = incidents.standing()[SESSION]
+    assert found is not None
+    assert found[0] == "critical"
+    assert f"another client with the client id '{CLIENT}' has taken" in found[1]
