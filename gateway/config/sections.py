@@ -102,6 +102,11 @@ class MqttSection(Section):
     @field_validator("topics")
     @classmethod
     def _templates(cls, topics: tuple[str, ...]) -> tuple[str, ...]:
+        for topic in topics:
+            if topic.startswith("$share/"):
+                raise ValueError(
+                    f"{topic!r} is a shared subscription: the broker would give a part of the readings away"
+                )
         TopicTemplates(list(topics))
         return topics
 

@@ -210,6 +210,8 @@ class TestMistakes:
             ("topics = []", "mqtt.topics"),
             ("topics = ['a/#']", "mqtt.topics"),
             ("topics = ['a/{x}/{x}']", "mqtt.topics"),
+            ("topics = ['$share/g/a/{sensor}']", "mqtt.topics: '$share/g/a/{sensor}' is a shared subscription"),
+            ("topics = ['$SYS/{sensor}']", "mqtt.topics: '$SYS/{sensor}': topics that start with $"),
             ("topics = ['a']\npassword = 'p'", "mqtt: a password needs a username"),
             ("topics = ['a']\nprotocol = '4'", "mqtt.protocol"),
             ("topics = ['a']\ntls = { cert = '/c' }", "mqtt.tls: cert and key go together"),

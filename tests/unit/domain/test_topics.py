@@ -32,6 +32,23 @@ def test_empty_levels_and_any_text_are_captured_as_they_are() -> None:
 
 
 @pytest.mark.parametrize(
+    ("template", "filter_", "topic"),
+    [
+        ("/plant/{sensor}", "/plant/+", "/plant/VB-1"),
+        ("plant/{sensor}/", "plant/+/", "plant/VB-1/"),
+        ("hall 2/{sensor}", "hall 2/+", "hall 2/VB-1"),
+        ("Prüfstand/泵/{sensor}", "Prüfstand/泵/+", "Prüfstand/泵/VB-1"),
+        ("{sensor}", "+", "VB-1"),
+    ],
+)
+def test_whatever_a_plant_calls_its_topics(template: str, filter_: str, topic: str) -> None:
+    templates = TopicTemplates([template])
+    assert templates.filters == [filter_]
+    assert templates.match(topic) == {"sensor": "VB-1"}
+    assert templates.match(topic.strip("/ ").replace("VB-1", "VB-1/x")) is None
+
+
+@pytest.mark.parametrize(
     "template",
     ["a/+", "a/#", "a/{Sensor}", "a/x{sensor}", "a/{}", "a/{sensor", "{x}/{x}", "$share/g/{sensor}", "a/\0"],
 )
