@@ -35,7 +35,6 @@ _COMMANDS = {
     "deadletters": "gateway.cli.deadletters:deadletters",
     "trace": "gateway.cli.trace:trace",
     "handlers": "gateway.cli.handlers:handlers",
-    "inputs": "gateway.cli.inputs:inputs",
 }
 
 
