@@ -18,11 +18,12 @@ When = tuple[int, TimeFrom]
 
 
 class Subject(NamedTuple):
-    """What a reading is of: a sensor without its axis, where it is, and when."""
+    """What a reading is of: a sensor without its axis, where it is, and when; and the id that its sender gave it."""
 
     source: str
     place: Mapping[str, str]
     when: When
+    event_id: str = ""
 
     def sensor(self, axis: str | None) -> str:
         """Return the id of an axis."""
@@ -77,11 +78,11 @@ class Emitter:
 
     def emit_one(self, axis: str | None, data: Found, subject: Subject) -> None:
         """Add a reading of an axis; what was measured becomes the event's data."""
-        source, place, when = subject
+        source, place, when, said = subject
         sensor = f"{source}-{axis}" if axis else source
         level, unit, sensor_unit = self.route.level(data)
         data["sensorId"], data["unit"], data["sensorUnit"] = sensor, unit, sensor_unit
-        event_id = self.event_id(when)
+        event_id = self.event_id(when) if not said else f"{said}-{axis}" if axis else said
         if when[0] != self._time[0]:  # the axes of a message have the same
             self._time = when[0], timestamp(when[0])
         body = body_of(self._time[1], event_id, data)

@@ -24,6 +24,8 @@ REASONS = {
     "unknown_type": "the event type is not VibrationRecorded",
     "bad_id": "an id is empty, too long or has control characters",
     "topic_mismatch": "the sensor in the topic is another one than in the event, or no template fits the topic",
+    "not_understood": "no input reads such a message, or none of the paths that one looks at is in it",
+    "decoder_failed": "a decoder plugin failed, or what it returned is no reading",
     "influxdb_refused": "InfluxDB does not take this point; the reading itself is stored",
     "id_conflict": "a reading of this sensor with the same id, but another time or other content, is stored already",
 }

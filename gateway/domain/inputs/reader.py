@@ -21,6 +21,8 @@ from gateway.domain.model.events import Message, Rejected
 SHOWN_PROBLEMS: Final = 3
 """Bad elements that a dead letter describes; the others are counted."""
 
+LONGEST_EVENT_ID: Final = 100
+"""Characters of an id that a message gives its event; an axis comes behind it."""
 SECOND_US: Final = 1_000_000
 
 
@@ -111,7 +113,12 @@ class MessageReader:
         if source is None or not is_id(source):
             self._bad_source(source)
             return None
-        return Subject(source, self.route.place(captured, scopes), when or self.emitter.when(scopes))
+        place, when = self.route.place(captured, scopes), when or self.emitter.when(scopes)
+        return Subject(source, place, when, self._event_id(element) if self.spec.event_id else "")
+
+    def _event_id(self, element: Any) -> str:
+        said = text_of(find(element, self.spec.event_id or ()))
+        return said if len(said) <= LONGEST_EVENT_ID and said.isprintable() else ""
 
     def _bad_source(self, source: str | None) -> None:
         if source is None:

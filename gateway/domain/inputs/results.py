@@ -159,8 +159,8 @@ def digest_of(topic: str, payload: bytes) -> str:
 
 def body_of(time: str, event_id: str, data: dict[str, Any]) -> bytes:
     """Return an event in JSON: as sensors of our own publish it, and with the sensor's unit."""
-    head = f'{{"eventType":"VibrationRecorded","timestamp":"{time}","eventId":"{event_id}","data":'
-    return b"%b%b}" % (head.encode(), _encode(data))
+    head = f'{{"eventType":"VibrationRecorded","timestamp":"{time}","eventId":'
+    return b'%b%b,"data":%b}' % (head.encode(), _encode(event_id), _encode(data))
 
 
 def is_id(text: str | None) -> bool:
