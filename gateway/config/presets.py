@@ -12,8 +12,9 @@ from msgspec import Struct
 
 Tables = list[dict[str, Any]]
 
+_TOPICS = ("topic", "topics")
 _OF_ALL = ("place", "timezone")
-"""Keys that hold for every table of a preset; the others are laid over its first."""
+"""Keys that hold for every table of a preset; the others are laid over its first. So does the topic where one has none."""
 
 
 @cache
@@ -73,17 +74,22 @@ def expanded(table: dict[str, Any]) -> Tables:
     if not isinstance(name, str):
         return [table]
     first, *others = _tables(name) or ({},)
-    of_all = {key: table[key] for key in _OF_ALL if key in table}
-    return [_laid_over(first, table), *({**_laid_over(other, of_all), "preset": name} for other in others)]
+    further = [_laid_over(other, {**_of_all(other, table), "preset": name}) for other in others]
+    return [_laid_over(first, table), *further]
+
+
+def _of_all(preset: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    keys = _OF_ALL if _has_topic(preset) else (*_OF_ALL, *_TOPICS)
+    return {key: own[key] for key in keys if key in own}
 
 
 def _laid_over(preset: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    kept = {key: value for key, value in preset.items() if not (key in ("topic", "topics") and _has_topic(own))}
+    kept = {key: value for key, value in preset.items() if not (key in _TOPICS and _has_topic(own))}
     return {**kept, **{key: _filled_up(kept.get(key), value) for key, value in own.items()}}
 
 
-def _has_topic(own: dict[str, Any]) -> bool:
-    return "topic" in own or "topics" in own
+def _has_topic(table: dict[str, Any]) -> bool:
+    return any(key in table for key in _TOPICS)
 
 
 def _filled_up(preset: Any, own: Any) -> Any:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import load
 from gateway.config.presets import preset, preset_names
+from gateway.config.to_inputs import load_inputs
+from gateway.plugins.decoders import load_decoder
 from tests.unit.inputs.trying import HEAD, tried
 
 ROOT = Path(__file__).parents[3]
@@ -32,7 +33,7 @@ def topic_of(inputs: str) -> str:
 def test_an_example_is_a_configuration(inputs: str, tmp_path: Path) -> None:
     file = tmp_path / "gateway.toml"
     file.write_text(HEAD.format(tmp_path) + inputs, encoding="utf-8")
-    load(file, {})
+    assert load_inputs(file, load_decoder, {})
 
 
 @pytest.mark.parametrize(("inputs", "message"), READ)
@@ -40,7 +41,7 @@ def test_an_example_reads_its_message(inputs: str, message: str, tmp_path: Path)
     file = tmp_path / "message"
     file.write_text(message, encoding="utf-8")
     found = tried(tmp_path, inputs, [(file, topic_of(inputs))], RECEIVED)
-    assert [(each["ignored"], each["problem"], each["unused"]) for each in found["messages"]] == [(False, None, [])]
+    assert [(each["ignored"], each["problem"]) for each in found["messages"]] == [(False, None)]
     assert found["readings"] or found["statuses"]
 
 
