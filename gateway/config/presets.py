@@ -12,9 +12,10 @@ from msgspec import Struct
 
 Tables = list[dict[str, Any]]
 
-_TOPICS = ("topic", "topics")
 _OF_ALL = ("place", "timezone")
-"""Keys that hold for every table of a preset; the others are laid over its first. So does the topic where one has none."""
+"""Keys that hold for every table of a preset; the others are laid over its first."""
+_TOPICS = ("topic", "topics")
+"""Keys that hold for every table that has none of its own."""
 
 
 @cache
@@ -74,11 +75,13 @@ def expanded(table: dict[str, Any]) -> Tables:
     if not isinstance(name, str):
         return [table]
     first, *others = _tables(name) or ({},)
-    further = [_laid_over(other, {**_of_all(other, table), "preset": name}) for other in others]
-    return [_laid_over(first, table), *further]
+    return [
+        _laid_over(first, table),
+        *({**_laid_over(other, _of_all(table, other)), "preset": name} for other in others),
+    ]
 
 
-def _of_all(preset: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+def _of_all(own: dict[str, Any], preset: dict[str, Any]) -> dict[str, Any]:
     keys = _OF_ALL if _has_topic(preset) else (*_OF_ALL, *_TOPICS)
     return {key: own[key] for key in keys if key in own}
 
@@ -88,8 +91,8 @@ def _laid_over(preset: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     return {**kept, **{key: _filled_up(kept.get(key), value) for key, value in own.items()}}
 
 
-def _has_topic(table: dict[str, Any]) -> bool:
-    return any(key in table for key in _TOPICS)
+def _has_topic(own: dict[str, Any]) -> bool:
+    return any(key in own for key in _TOPICS)
 
 
 def _filled_up(preset: Any, own: Any) -> Any:
