@@ -56,9 +56,9 @@ class Preset(Struct, frozen=True):
 def preset(name: str) -> Preset:
     """Return what a preset's file says, its first four lines included. Raises ValueError for an unknown preset."""
     text = preset_text(name)
-    what, documentation, gives, add = (line.removeprefix("# ") for line in text.splitlines()[:4])
-    said = (line.split(": ", 1)[1] for line in (documentation, gives, add))
-    return Preset(name, what, *said, inputs=tomllib.loads(text)["inputs"])
+    what, *rest = (line.removeprefix("# ") for line in text.splitlines()[:4])
+    documentation, gives, add = (line.split(": ", 1)[1] for line in rest)
+    return Preset(name, what, documentation, gives, add, tomllib.loads(text)["inputs"])
 
 
 @cache
