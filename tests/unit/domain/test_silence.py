@@ -55,6 +55,20 @@ class TestHowLongIsTooLong:
             hear(state, number * every * SECOND, number * every * SECOND)
         assert allowance_ns(state, None, SHORTEST) == allowed
 
+    def test_nobody_is_awaited_who_is_silent_already_or_forgotten(self) -> None:
+        awaited, silent, gone = sensor("VB-1"), sensor("VB-2"), sensor("VB-3")
+        made = engine(awaited, silent, gone)
+        for number in range(1, 100):
+            for each in (awaited, silent, gone):
+                hear(each.state, number * SECOND, number * SECOND)
+        awaited.last_heard_ns = 3 * MINUTE
+        assert made.watch.silence_due(MINUTE) == MINUTE + SHORTEST
+        silent.is_silent = True
+        made.watch.let_go(made.watch.forgetting(gone, by="anna", reason="scrapped", time_ns=NOON_NS)[0].fact)
+        assert made.watch.silence_due(MINUTE) == 3 * MINUTE + SHORTEST
+        awaited.is_silent = True
+        assert made.watch.silence_due(MINUTE) is None
+
     def test_what_is_configured_counts(self) -> None:
         assert allowance_ns(SensorState(), 3600 * SECOND, SHORTEST) == 5 * 3600 * SECOND
 
