@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 from msgspec import to_builtins
 from msgspec.json import encode
+from msgspec.structs import replace
 
 from bench.figures import Figure, at_least, at_most
 from gateway.backtest.recorded import Columns, Problems, Recorded, read_csv
@@ -93,15 +94,15 @@ def backtest_speed() -> Iterator[Figure]:
 def _readings(count: int) -> Iterator[Recorded]:
     drawn = random.Random(1)
     for number in range(count):
-        data = ReadingData(
-            f"VB-{number % SENSORS}",
-            drawn.gauss(4.0, 0.1),
-            velocity_rms=drawn.gauss(1.2, 0.02),
-            crest_factor=drawn.gauss(3.5, 0.1),
-            kurtosis=drawn.gauss(3.0, 0.05),
-            temperature=41.0,
-            operating_state="running",
-        )
+        level = drawn.gauss(4.0, 0.1)
+        quantities = {
+            "velocity_rms": drawn.gauss(1.2, 0.02),
+            "crest_factor": drawn.gauss(3.5, 0.1),
+            "kurtosis": drawn.gauss(3.0, 0.05),
+            "temperature": 41.0,
+        }
+        sensor = f"VB-{number % SENSORS}"
+        data = replace(ReadingData(sensor, level, operating_state="running"), **quantities)
         event = VibrationRecorded("VibrationRecorded", BEGIN, data, f"event-{number}")
         event_us = microseconds(BEGIN) + number // SENSORS * MINUTE_US
         yield Recorded(number, event, event_us, event_us * 1000, TAGS)

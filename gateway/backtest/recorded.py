@@ -18,7 +18,8 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from gateway.domain.detection.timeline import EARLIEST_US, LATEST_US
-from gateway.domain.model.events import FEATURES, DomainEvent
+from gateway.domain.model.events import DomainEvent
+from gateway.domain.model.quantities import BY_WIRE
 from gateway.domain.model.reading import ReadingData, VibrationRecorded
 from gateway.domain.model.timefmt import microseconds
 from gateway.errors import GatewayError
@@ -199,7 +200,7 @@ _FeatureCells = list[tuple[str, str, int]]
 
 
 def _feature_cells(header: Sequence[str], features: dict[str, str]) -> _FeatureCells:
-    return [(FEATURES[name], column, header.index(column)) for name, column in features.items()]
+    return [(BY_WIRE[name].key, column, header.index(column)) for name, column in features.items()]
 
 
 def _set_features(data: ReadingData, row: Sequence[str], features: _FeatureCells) -> list[str]:

@@ -17,7 +17,8 @@ from gateway.backtest.series import parse_series
 from gateway.config import Config, Duration, Section, read_toml, readable, validation_problems
 from gateway.domain.inputs.native import MAX_ID
 from gateway.domain.model.alert_kinds import AlertKind
-from gateway.domain.model.events import FEATURES, Severity
+from gateway.domain.model.events import Severity
+from gateway.domain.model.quantities import BY_WIRE
 from gateway.domain.model.reading import ReadingData, VibrationRecorded
 from gateway.domain.model.timefmt import microseconds
 from gateway.errors import ConfigError
@@ -31,8 +32,8 @@ def _series(value: object) -> object:
 
 
 def _feature_names(features: dict[str, list[float | None]]) -> dict[str, list[float | None]]:
-    if unknown := sorted(set(features) - set(FEATURES)):
-        raise ValueError(f"no feature {', '.join(unknown)}; there are {', '.join(FEATURES)}")
+    if unknown := sorted(set(features) - set(BY_WIRE)):
+        raise ValueError(f"no feature {', '.join(unknown)}; there are {', '.join(BY_WIRE)}")
     return features
 
 
@@ -194,4 +195,4 @@ def _readings(test: RuleTest) -> Iterator[Recorded]:
 def _set_features(data: ReadingData, row: int, features: Mapping[str, Sequence[float | None]]) -> None:
     for name, values in features.items():
         if row < len(values):
-            setattr(data, FEATURES[name], values[row])
+            setattr(data, BY_WIRE[name].key, values[row])

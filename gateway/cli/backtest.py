@@ -30,7 +30,7 @@ from gateway.cli.tables import inert, shown
 from gateway.config import Config, load_rules, parse_duration
 from gateway.domain.alerting.kpis import assess
 from gateway.domain.inputs.native import MAX_ID
-from gateway.domain.model.events import FEATURES
+from gateway.domain.model.quantities import BY_WIRE
 from gateway.errors import GatewayError
 
 _COLUMNS = ("severity", "kind", "sensor", "opened", "cleared", "row", "reason")
@@ -156,8 +156,8 @@ def _features(texts: Iterable[str], values: Mapping[str, str]) -> dict[str, dict
     for text in texts:
         column, target = _pair(text, "--feature", "COLUMN=SENSOR:FEATURE")
         sensor, _, name = target.rpartition(":")
-        if name not in FEATURES:
-            raise click.UsageError(f"--feature {inert(text)}: no feature {name!r}; there are {', '.join(FEATURES)}")
+        if name not in BY_WIRE:
+            raise click.UsageError(f"--feature {inert(text)}: no feature {name!r}; there are {', '.join(BY_WIRE)}")
         if sensor not in values:
             raise click.UsageError(f"--feature {inert(text)}: sensor {sensor!r} has no --value")
         features.setdefault(sensor, {})[name] = column

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from gateway.cli.output import config_option, open_reader, window_options
 from gateway.domain.engine.event_log import EventRecord, StoredReading
 from gateway.domain.engine.event_types import FACT_TYPES
-from gateway.domain.model.events import FEATURES
+from gateway.domain.model.quantities import BY_WIRE
 from gateway.domain.model.reading import FLAG_NAMES
 from gateway.domain.model.timefmt import rfc3339
 from gateway.errors import GatewayError
@@ -29,9 +29,9 @@ Pages = Iterator[tuple[int, Sequence[Row]]]
 
 FORMATS = ("csv", "ndjson", "parquet")
 _TEXTS = ("eventId", "timestamp", "receivedAt", "sensorId", "site", "area", "machine")
-_READING = ("seq", *_TEXTS, "level", "baseline", "unit", *FEATURES, "operatingState", "flags")
+_READING = ("seq", *_TEXTS, "level", "baseline", "unit", *BY_WIRE, "operatingState", "flags")
 _FACT = ("seq", "eventId", "eventType", "timestamp", "recordedAt", "subject", "correlationId", "causationId", "data")
-_NUMBERS = {"level", "baseline", *FEATURES}
+_NUMBERS = {"level", "baseline", *BY_WIRE}
 _COMMANDS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What a spreadsheet takes for a formula at the beginning of a text; the last four are =, +, - and @ in full width."""
 
@@ -116,7 +116,7 @@ def _reading(item: StoredReading) -> Row:
         "level": item.level,
         "baseline": item.baseline,
         "unit": data.unit,
-        **{name: getattr(data, attribute) for name, attribute in FEATURES.items()},
+        **{name: getattr(data, quantity.key) for name, quantity in BY_WIRE.items()},
         "operatingState": data.operating_state,
         "flags": " ".join(name for flag, name in FLAG_NAMES.items() if item.flags & flag),
     }

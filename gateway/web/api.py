@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, HTTPException, Query, Response
 
+from gateway.domain.model.quantities import QUANTITIES
 from gateway.web.ports import Services
-from gateway.web.schema import Alert, AlertWithPast, Condition, History, Problem, Reading, Sensor, Trace
+from gateway.web.schema import Alert, AlertWithPast, Condition, History, Problem, Quantity, Reading, Sensor, Trace
 from gateway.web.stream import Stream, StreamResponse
 from gateway.web.time_params import LAST_NS, Moment
 
@@ -31,6 +32,11 @@ def create_router(services: Services, stream: Stream) -> APIRouter:
     _add_sensors(router, services)
     _add_alerts(router, services)
     _add_events(router, services)
+
+    @router.get("/quantities")
+    async def list_quantities() -> list[Quantity]:
+        """Return what can be measured beside the level, in the order in which it is shown."""
+        return [Quantity.model_validate(quantity) for quantity in QUANTITIES]
 
     @router.get("/gateway", response_model=Condition)
     async def show_condition() -> Mapping[str, Any]:

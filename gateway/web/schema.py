@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.domain.engine.event_log import StoredReading
 from gateway.domain.model.alert_kinds import AlertKind
-from gateway.domain.model.events import FEATURES, AlertState, Severity
-from gateway.domain.model.reading import FLAG_NAMES
+from gateway.domain.model.events import AlertState, Severity
+from gateway.domain.model.reading import FLAG_NAMES, quantities_of
 from gateway.domain.model.timefmt import rfc3339
 
 
@@ -47,6 +47,19 @@ class Sensor(BaseModel):
     spark: list[float | None]
 
 
+class Quantity(BaseModel):
+    """What can be measured beside the level: its name in the configuration and in an event, its label and unit."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    key: str
+    wire: str
+    kind: str
+    label: str
+    unit: str
+    precision: int = Field(description="digits after the decimal point that say something")
+
+
 class Reading(BaseModel):
     """A stored reading. `baseline` is what it was compared with; `features` are the optional numbers of the event."""
 
@@ -64,7 +77,6 @@ class Reading(BaseModel):
     def of(cls, reading: StoredReading) -> Reading:
         """Return what the API shows of a stored reading."""
         data = reading.event().data
-        values = {name: getattr(data, attribute) for name, attribute in FEATURES.items()}
         return cls(
             event_id=reading.event_id,
             time=rfc3339(reading.time_ns),
@@ -74,7 +86,7 @@ class Reading(BaseModel):
             ratio=reading.level / reading.baseline if reading.baseline else None,
             unit=data.unit,
             flags=[name for flag, name in FLAG_NAMES.items() if flag & reading.flags],
-            features={name: value for name, value in values.items() if value is not None},
+            features=quantities_of(data),
         )
 
 

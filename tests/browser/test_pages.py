@@ -136,7 +136,7 @@ async def test_a_sensor_has_its_history_limits_features_and_alerts(
             "Over below5.76 m/s²",
         ]
         await expect(page.locator(".fact")).to_contain_text([*facts, "Last learned"])
-        await expect(page.locator(".feature h3")).to_have_text(["Velocity, RMS 2.20 mm/s", "Kurtosis 3.10 "])
+        await expect(page.locator(".feature h3")).to_have_text(["Velocity RMS 2.20 mm/s", "Kurtosis 3.10 "])
         await expect(page.locator(".alert .word")).to_have_text(["Critical"])
         await expect(page.locator(".closed tbody tr")).to_have_count(1)
         await expect(page.locator(".chart canvas")).to_have_count(3)

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from gateway.consumers.influx.writer import to_gateway_line
-from gateway.domain.model.events import FEATURES
+from gateway.domain.model.quantities import BY_KEY
 from gateway.telemetry.metrics import Metrics
 from tests.servers.influxdb import Influx
 
@@ -63,7 +63,7 @@ def points() -> Iterator[str]:
     """Yield two machines' readings, an alert of the first that opened and cleared, and a gateway's own metrics."""
     for number in (1, 2):
         tags = f"sensor=VB-{number},site=plant,area=hall,machine=pump-{number}"
-        features = ",".join(f"{name}={number}" for name in FEATURES.values())
+        features = ",".join(f"{name}={number}" for name in BY_KEY)
         for minute in range(10):
             fields = f"level={4 + minute},baseline=4,difference={minute},ratio={1 + minute / 4},{features}"
             yield f"vibration,{tags} {fields} {NOW - minute * MINUTE}"

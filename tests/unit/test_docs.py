@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
+import msgspec
 import pytest
 from pydantic import BaseModel
 
@@ -15,7 +16,8 @@ from gateway.cli import cli
 from gateway.config import Config, load
 from gateway.domain.engine.event_types import FACT_TYPES
 from gateway.domain.inputs.native import REASONS
-from gateway.domain.model.events import FEATURES
+from gateway.domain.model.quantities import QUANTITIES
+from gateway.domain.model.reading import ReadingData
 from gateway.handlers import BUILT_IN
 from gateway.telemetry.metrics import Metrics
 from simulator.cli import main as simulator
@@ -121,7 +123,19 @@ def test_every_derived_event_is_documented() -> None:
 
 def test_every_field_of_the_event_is_documented() -> None:
     documented = names_in(section("The event"))
-    assert {f"data.{name}" for name in FEATURES} <= documented
+    assert {f"data.{encoded.encode_name}" for encoded in msgspec.structs.fields(ReadingData)} <= documented
+
+
+SIDES = {None: "none", "above": "upper", "below": "lower", "both": "upper and lower"}
+
+
+def test_the_table_of_quantities_is_that_of_the_program() -> None:
+    rows = [
+        f"| `data.{each.wire}` | `{each.key}` | {each.label} | {each.unit} | {SIDES[each.alarms]} |"
+        for each in QUANTITIES
+    ]
+    documented = re.findall(r"^\| `data\.\w+` \| `\w+` \|.*$", section("The event"), re.MULTILINE)
+    assert documented == rows, "replace the rows of docs/reference.md by:\n" + "\n".join(rows)
 
 
 def test_every_built_in_handler_is_documented() -> None:

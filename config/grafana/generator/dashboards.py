@@ -18,7 +18,11 @@ from panels import (
 )
 from queries import by_time, choice, select
 
+from gateway.domain.model.quantities import QUANTITIES, Quantity
+
 PLACE = ("machine", "sensor")
+UNITS = {"°C": "celsius", "rpm": "rotrpm"}  # that Grafana has a name for
+NOTES = {"kurtosis": "About 3 is healthy."}
 LEVEL = 'max("level") AS "level", mean("baseline") AS "baseline"'
 
 
@@ -69,15 +73,11 @@ def machine() -> Dashboard:
 
 def sensor() -> Dashboard:
     """Return the page of one sensor: everything it sends, beside its baseline."""
-
-    def feature(name: str, how: str = "max") -> str:
-        return select(f'{how}("{name}") AS "{name}"', "vibration", by_time(), "sensor")
-
     spread = (
         'min("level") AS "lowest", mean("level") AS "mean", max("level") AS "highest", mean("baseline") AS "baseline"'
     )
     level = select(spread, "vibration", by_time(), "sensor")
-    return (
+    shown = (
         page("Vibration sensor", "vibration-sensor", "now-7d")
         .with_variable(choice("sensor", many=False))
         .with_panel(
@@ -90,17 +90,20 @@ def sensor() -> Dashboard:
         .with_panel(open_alerts("sensor").span(18).height(8))
         .with_panel(dashed(graph("Level and baseline", level, "$col"), "/baseline$/").span(24).height(10))
         .with_panel(_ratios("sensor", alias="ratio", tags=()).span(24).height(8))
-        .with_panel(graph("Velocity RMS", feature("velocity_rms"), "$col", "suffix: mm/s").span(12).height(7))
-        .with_panel(graph("Peak", feature("peak"), "$col").span(12).height(7))
-        .with_panel(graph("Crest factor", feature("crest_factor"), "$col").span(12).height(7))
-        .with_panel(
-            graph("Kurtosis", feature("kurtosis"), "$col").description("About 3 is healthy.").span(12).height(7)
-        )
-        .with_panel(graph("Temperature", feature("temperature"), "$col", "celsius").span(8).height(7))
-        .with_panel(graph("Speed", feature("rpm", "mean"), "$col", "rotrpm").span(8).height(7))
-        .with_panel(graph("Load", feature("load", "mean"), "$col").span(8).height(7))
-        .with_panel(alert_events("sensor").span(24).height(8))
     )
+    for quantity in QUANTITIES:
+        shown = shown.with_panel(_quantity(quantity).span(8).height(7))
+    return shown.with_panel(alert_events("sensor").span(24).height(8))
+
+
+def _quantity(quantity: Quantity) -> timeseries.Panel:
+    """Return what became of one quantity: its highest values, or its mean where that describes how the machine ran."""
+    how = "max" if quantity.learned else "mean"
+    query = select(f'{how}("{quantity.key}") AS "{quantity.key}"', "vibration", by_time(), "sensor")
+    known = quantity.kind != "acceleration"  # a peak is in the sensor's own unit
+    unit = UNITS.get(quantity.unit, f"suffix: {quantity.unit}") if known and quantity.unit else "none"
+    panel = graph(quantity.label, query, "$col", unit)
+    return panel.description(NOTES[quantity.key]) if quantity.key in NOTES else panel
 
 
 def alerts() -> Dashboard:

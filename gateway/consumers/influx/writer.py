@@ -22,31 +22,20 @@ from gateway.config.values import is_loopback
 from gateway.consumers.influx.client import SYNCHRONOUS, ApiException, InfluxDBClient
 from gateway.domain.alerting.alert import ALERT_FACTS
 from gateway.domain.engine.event_log import EventRecord, StoredReading
-from gateway.domain.model.events import FEATURES
+from gateway.domain.model.quantities import BY_KEY
+from gateway.domain.model.reading import Quantities
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
 
-class _Features(msgspec.Struct, rename="camel", gc=False):
-    """What of an event becomes fields, and nothing else: reading it takes half the time of a whole event."""
-
-    velocity_rms: float | None = None
-    peak: float | None = None
-    crest_factor: float | None = None
-    kurtosis: float | None = None
-    temperature: float | None = None
-    rpm: float | None = None
-    load: float | None = None
-
-
 class _Body(msgspec.Struct, gc=False):
-    data: _Features
+    data: Quantities
 
 
 _BODY = msgspec.json.Decoder(_Body)
-_NO_FEATURES = _Features()
+_NO_QUANTITIES = Quantities()
 _MOST_PREFIXES = 20_000
 _NO_PREFIX: tuple[Mapping[str, str], str] = ({}, "")
 
@@ -225,9 +214,9 @@ def _reading_line(reading: StoredReading, prefixes: Prefixes) -> bytes:
     try:
         data = _BODY.decode(reading.body).data
     except msgspec.MsgspecError:  # the disk has damaged it; the level stands beside it
-        data = _NO_FEATURES
-    if data != _NO_FEATURES:
-        for name, value in zip(FEATURES.values(), astuple(data), strict=True):
+        data = _NO_QUANTITIES
+    if data != _NO_QUANTITIES:
+        for name, value in zip(BY_KEY, astuple(data), strict=True):
             if value is not None:
                 text += f",{name}={value!r}"
     return f"{prefix} {text} {reading.time_ns}".encode()

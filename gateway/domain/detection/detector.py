@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from math import inf
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from gateway.domain.detection.baseline import SMOOTHING, Baseline, Learning, learn
 from gateway.domain.detection.indicator import DRIFT, LEVEL, RISE, IndicatorState, row_against_chance, step
@@ -16,6 +16,7 @@ from gateway.domain.detection.reasons import Reading, raised, recovered
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.state import SensorState
 from gateway.domain.model.events import Severity, SeverityRank
+from gateway.domain.model.reading import Measured, Quantities
 
 SHAPE = frozenset({"crest_factor", "kurtosis"})
 """Indicators of a wave's shape. Near failure they can fall while the level rises, so none of them is critical alone."""
@@ -76,18 +77,14 @@ NOTHING = Evaluation()
 
 
 class Sample(Struct, gc=False):
-    """What detection needs to know of a reading. `level` and `event_baseline` are in `unit`, `velocity_rms` in mm/s."""
+    """What detection needs to know of a reading. `level` and `event_baseline` are in `unit`."""
 
     level: float
     time_ns: int
     unit: str = "m/s²"
     event_baseline: float | None = None
     operating_state: str | None = None
-    velocity_rms: float | None = None
-    crest_factor: float | None = None
-    kurtosis: float | None = None
-    rpm: float | None = None
-    load: float | None = None
+    quantities: Measured = field(default_factory=Quantities)
 
 
 def evaluate(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
@@ -131,10 +128,11 @@ def _is_settled(state: SensorState, sample: Sample, rules: Rules) -> bool:
 
     The time counts from the last reading before the state: so a sensor that is seldom read loses none.
     """
-    if sample.operating_state is None and sample.rpm is None and sample.load is None:
+    rpm, load = sample.quantities.rpm, sample.quantities.load
+    if sample.operating_state is None and rpm is None and load is None:
         name: str | None = ""
     else:
-        name = state_of(state, sample.operating_state, sample.rpm, sample.load, rules)
+        name = state_of(state, sample.operating_state, rpm, load, rules)
     if name is None:
         _has_stopped(state, sample, rules)
         return False
@@ -252,7 +250,7 @@ def _indicators(state: SensorState, limit: Limits, sample: Sample, rules: Rules)
         if rules.rise_ratio:
             found.append((RISE, sample.level, _rise(state, limit, limit.baseline.level, sample.time_ns, rules)))
     for each in limit.features:
-        value = getattr(sample, each.feature)
+        value = getattr(sample.quantities, each.feature)
         if value is not None:
             found.append((each.feature, value, each.bounds))
     return found
@@ -312,8 +310,8 @@ def _begin_anew(state: SensorState) -> None:
 
 def _reading(state: SensorState, limit: Limits, sample: Sample) -> Reading:
     return Reading(sample.level, sample.unit, sample.time_ns, state.smooth or sample.level,
-                   {each.feature: getattr(sample, each.feature) for each in limit.features},
-                   sample.crest_factor, sample.kurtosis)  # fmt: skip
+                   {each.feature: getattr(sample.quantities, each.feature) for each in limit.features},
+                   sample.quantities.crest_factor, sample.quantities.kurtosis)  # fmt: skip
 
 
 def _raise(
@@ -342,7 +340,7 @@ def _learn(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
     learning = state.learning
     if learning is None:
         learning = state.learning = Learning(first_ns=sample.time_ns)
-    learning.add(sample.level, state.smooth, sample.velocity_rms)
+    learning.add(sample.level, state.smooth, sample.quantities.velocity_rms)
     complete = sample.time_ns - learning.first_ns >= rules.learning_ns
     if not learning.is_due(rules.learning_readings, complete=complete):
         return NOTHING

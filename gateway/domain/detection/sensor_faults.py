@@ -177,7 +177,8 @@ def _runs(sample: Sample, rules: Rules) -> bool | None:
             return False
         if name and name not in rules.unknown_states:
             return True
-    return None if sample.rpm is None else abs(sample.rpm) >= STANDSTILL_RPM
+    rpm = sample.quantities.rpm
+    return None if rpm is None else abs(rpm) >= STANDSTILL_RPM
 
 
 def _in_words(state: SensorState, sample: Sample) -> dict[str, str]:

@@ -12,6 +12,7 @@ from gateway.domain.detection.indicator import IndicatorState
 from gateway.domain.detection.limits import Limits
 from gateway.domain.detection.rules import Rules
 from gateway.domain.model.events import SeverityRank
+from gateway.domain.model.reading import Measured, with_quantities
 
 GAPS = 8
 """Pauses between messages that are remembered: half of them may be outages without the median noticing."""
@@ -27,7 +28,8 @@ UNKNOWN_NS = 86_400_000_000_000
 """For so long a sensor may be silent as long as nobody knows how often it publishes."""
 
 
-class Waiting(Struct):
+@with_quantities("key")
+class Waiting(Measured):
     """A reading that waits for the watermark, with all that judging it needs. Ordered by time, then id."""
 
     event_us: int
@@ -37,11 +39,6 @@ class Waiting(Struct):
     unit: str
     event_baseline: float | None = None
     operating_state: str | None = None
-    velocity_rms: float | None = None
-    crest_factor: float | None = None
-    kurtosis: float | None = None
-    rpm: float | None = None
-    load: float | None = None
 
 
 class Known(Struct):

@@ -49,7 +49,7 @@ from gateway.domain.model.assets import (
     status_changed,
 )
 from gateway.domain.model.events import DomainEvent, SeverityRank, derive
-from gateway.domain.model.reading import Flag, VibrationRecorded
+from gateway.domain.model.reading import Flag, VibrationRecorded, values_of
 
 NOT_JUDGED = Flag.LATE | Flag.RETAINED
 
@@ -152,8 +152,7 @@ class Engine:
         operating_state = sensor.machine_state if data.operating_state is None else data.operating_state
         if not self._is_waiting or flags:  # only a time that is the receive time is flagged here
             sample = Sample(
-                data.vibration_level, time_ns, data.unit, data.baseline_vibration_level, operating_state,
-                data.velocity_rms, data.crest_factor, data.kurtosis, data.rpm, data.load,
+                data.vibration_level, time_ns, data.unit, data.baseline_vibration_level, operating_state, data
             )  # fmt: skip
             evaluation = self._evaluate(sensor, sample, replaced=flags != 0)
             if evaluation is detection.NOTHING:
@@ -169,11 +168,7 @@ class Engine:
             data.unit,
             data.baseline_vibration_level,
             operating_state,
-            data.velocity_rms,
-            data.crest_factor,
-            data.kurtosis,
-            data.rpm,
-            data.load,
+            *values_of(data),
         )
         hold(sensor.state, waiting)
         self._holding.setdefault(sensor.key, (sensor, received_ns))
@@ -214,7 +209,7 @@ class Engine:
             time_ns = reading.event_us * 1000
             sample = Sample(
                 reading.level, time_ns, reading.unit, reading.event_baseline, reading.operating_state,
-                reading.velocity_rms, reading.crest_factor, reading.kurtosis, reading.rpm, reading.load,
+                reading,
             )  # fmt: skip
             evaluation = self._evaluate(sensor, sample)
             if evaluation is not detection.NOTHING:

@@ -16,17 +16,6 @@ Severity = Literal["warning", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("warning", "critical")
 AlertState = Literal["active", "cleared", "stale"]
 
-FEATURES = {
-    "velocityRms": "velocity_rms",
-    "peak": "peak",
-    "crestFactor": "crest_factor",
-    "kurtosis": "kurtosis",
-    "temperature": "temperature",
-    "rpm": "rpm",
-    "load": "load",
-}
-"""The optional numbers of an event: name on the wire -> name in Python, in InfluxDB and in the config."""
-
 _NAMESPACE = UUID("6f1d5a1e-3c55-5b0e-9f0b-1f3f2c1d7a52")
 
 

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Final
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, Literal, TypeVar, cast
 
-from msgspec import Struct
+from msgspec import Struct, defstruct
+
+from gateway.domain.model.quantities import BY_WIRE, QUANTITIES
+
+T = TypeVar("T", bound="Measured")
+
+Values = tuple[float | None, ...]
+"""A value for each row of the table of quantities, None where it was not measured."""
 
 
 class Flag:
@@ -19,22 +28,57 @@ class Flag:
 FLAG_NAMES = {Flag.LATE: "late", Flag.CLOCK_REPLACED: "clock-replaced", Flag.RETAINED: "retained"}
 
 
-class ReadingData(Struct, rename="camel", gc=False):
-    """What a sensor measured. `vibration_level` is in `unit`, `velocity_rms` in mm/s, `temperature` in °C."""
+class Measured(Struct, gc=False):
+    """What `with_quantities` gives an attribute for each quantity."""
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, key: str) -> float | None: ...
+
+
+def with_quantities(named: Literal["key", "wire"]) -> Callable[[type[T]], type[T]]:
+    """Return a decorator that adds an optional number for each quantity, after the struct's own fields.
+
+    The attributes bear the keys; `named` says under which name they are encoded.
+    """
+    fields = [(quantity.key, float | None, None) for quantity in QUANTITIES]
+    names = {quantity.key: getattr(quantity, named) for quantity in QUANTITIES}
+
+    def add(struct: type[T]) -> type[T]:
+        doc = {"__doc__": struct.__doc__}
+        made = defstruct(
+            struct.__name__, fields, bases=(struct,), module=struct.__module__, namespace=doc, rename=names
+        )
+        return cast("type[T]", made)
+
+    return add
+
+
+@with_quantities("wire")
+class Quantities(Measured, gc=False):
+    """What was measured beside the level, and nothing else: to read it takes half the time of a whole event."""
+
+
+values_of: Final = cast("Callable[[Measured], Values]", attrgetter(*(quantity.key for quantity in QUANTITIES)))
+"""Return the quantities of a struct made by `with_quantities`, in the order of the table."""
+
+
+@with_quantities("wire")
+class ReadingData(Measured, rename="camel", gc=False):
+    """What a sensor measured: `vibration_level` is in `unit`, each quantity in its canonical unit."""
 
     sensor_id: str
     vibration_level: float
     baseline_vibration_level: float | None = None
     unit: str = "m/s²"
-    velocity_rms: float | None = None
-    peak: float | None = None
-    crest_factor: float | None = None
-    kurtosis: float | None = None
-    temperature: float | None = None
-    rpm: float | None = None
-    load: float | None = None
     operating_state: str | None = None
     sequence: int | None = None
+
+
+def quantities_of(data: ReadingData) -> dict[str, float]:
+    """Return what was measured beside the level: name on the wire -> value in the canonical unit."""
+    values = zip(BY_WIRE, values_of(data), strict=True)
+    return {name: value for name, value in values if value is not None}
 
 
 class VibrationRecorded(Struct, rename="camel", gc=False):

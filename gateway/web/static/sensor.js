@@ -8,8 +8,7 @@ import { capital, count, moment, number, ratio, ratioOf, where, whole } from "./
 
 const RANGES = [["15m", "15 min", 900], ["1h", "1 hour", 3600], ["6h", "6 hours", 21_600], ["1d", "1 day", 86_400],
   ["7d", "1 week", 604_800], ["30d", "30 days", 2_592_000], ["365d", "1 year", 31_536_000]];
-const FEATURES = { velocityRms: ["Velocity, RMS", "mm/s"], peak: ["Peak", ""], crestFactor: ["Crest factor", ""], kurtosis: ["Kurtosis", ""],
-  temperature: ["Temperature", "°C"], rpm: ["Speed", "1/min"], load: ["Load", ""] };
+const ACCELERATION = /(s²|g)$/;
 const SOURCES = { event: "the sensor's own", set: "set by hand" };
 const READINGS = 400; // that features are drawn from at most
 const HOUR = 3600;
@@ -108,10 +107,10 @@ class SensorView {
     const asked = chosen;
     try {
       const features = this.ask(`readings?since=${Math.min(seconds, HOUR)}s&limit=${READINGS}`).catch(() => null); // among very many it may take too long
-      const [past, last] = await Promise.all([this.ask(`history?from=${asked}&points=600`), features]);
+      const [past, last, quantities] = await Promise.all([this.ask(`history?from=${asked}&points=600`), features, knownQuantities()]);
       if (asked !== chosen || this.closing.signal.aborted) return;
       this.drawHistory(past, seconds);
-      if (last) this.drawFeatures(last, seconds);
+      if (last) this.drawFeatures(last, quantities, seconds);
       else setText(this.featureNote, "The newest readings could not be looked up in time.");
     } catch (error) {
       if (this.closing.signal.aborted) return;
@@ -161,29 +160,46 @@ class SensorView {
     if (learned) this.facts.append(fact("learned", "Last learned", `${whole(learned.at)}, from ${count(learned.readings, "reading")}`));
   }
 
-  drawFeatures(readings, seconds) {
+  drawFeatures(readings, quantities, seconds) {
     const last = readings.at(-1);
-    const names = Object.keys(FEATURES).filter((name) => readings.some((reading) => name in reading.features));
-    this.featureSection.hidden = !names.length;
+    const shown = quantities.filter(({ wire }) => readings.some((reading) => wire in reading.features));
+    this.featureSection.hidden = !shown.length;
     setText(this.featureNote, coverage(readings, seconds));
-    for (const name of names) {
-      const known = readings.filter((reading) => name in reading.features);
-      const [times, levels] = [known.map((reading) => new Date(reading.time) / 1000), known.map((reading) => reading.features[name])];
-      const { chart, now } = this.feature(name);
-      setText(now, `${number(levels.at(-1))} ${FEATURES[name][1]}`);
-      chart.set({ unit: FEATURES[name][1], window: [times[0], times.at(-1) + 1], columns: [times, levels], range: padded(levels), lines: () => [], spans: () => [] });
+    for (const quantity of shown) {
+      const known = readings.filter((reading) => quantity.wire in reading.features);
+      const [times, levels] = [known.map((reading) => new Date(reading.time) / 1000), known.map((reading) => reading.features[quantity.wire])];
+      const { chart, now } = this.feature(quantity);
+      const unit = unitOf(quantity, known.at(-1));
+      setText(now, `${number(levels.at(-1))} ${unit}`);
+      chart.set({ unit, window: [times[0], times.at(-1) + 1], columns: [times, levels], range: padded(levels), lines: () => [], spans: () => [] });
     }
     if (last) this.time.replaceChildren(`at ${moment(last.time)} (`, link(["trace", last.eventId], "trace"), ")");
   }
 
-  feature(name) {
-    if (!this.features.has(name)) {
-      const [now, box] = [element("strong"), element("div", { class: "chart", role: "img", "aria-label": FEATURES[name][0] })];
-      this.featureList.append(element("div", { class: "feature" }, element("h3", {}, FEATURES[name][0], " ", now), box));
-      this.features.set(name, { now, chart: new Chart(box, 130) });
+  feature({ wire, label }) {
+    if (!this.features.has(wire)) {
+      const [now, box] = [element("strong"), element("div", { class: "chart", role: "img", "aria-label": label })];
+      this.featureList.append(element("div", { class: "feature" }, element("h3", {}, label, " ", now), box));
+      this.features.set(wire, { now, chart: new Chart(box, 130) });
     }
-    return this.features.get(name);
+    return this.features.get(wire);
   }
+}
+
+// The table of quantities, asked for once: it only changes with the program.
+let quantitiesKnown = null;
+
+function knownQuantities() {
+  quantitiesKnown ??= fetch("/api/v1/quantities").then((answer) => answer.json()).catch(() => {
+    quantitiesKnown = null;
+    return [];
+  });
+  return quantitiesKnown;
+}
+
+// An event gives a peak in the unit of its level, where that is an acceleration.
+function unitOf({ kind, unit }, reading) {
+  return kind === "acceleration" && ACCELERATION.test(reading.unit) ? reading.unit : unit;
 }
 
 function fact(name, text, value) {

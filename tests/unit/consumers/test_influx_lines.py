@@ -16,7 +16,7 @@ from gateway.api import DeliveryError
 from gateway.config import InfluxSection
 from gateway.consumers.influx import writer as influx
 from gateway.consumers.influx.writer import InfluxWriter, to_gateway_line, to_lines
-from gateway.domain.model.events import FEATURES
+from gateway.domain.model.quantities import BY_KEY, BY_WIRE
 from gateway.telemetry.metrics import Metrics
 from tests.plant import NOON_NS, alert_entry, alert_of, stored
 
@@ -51,10 +51,8 @@ def test_a_reading_is_one_point_with_its_place_its_features_and_its_time() -> No
 
 
 def test_every_feature_is_a_field() -> None:
-    _, _, fields, _ = parsed(line(body=stored(data=dict.fromkeys(FEATURES, 2.5)).body))
-    assert [f"{name}=2.5" for name in FEATURES.values()] == [
-        text for text in fields.split(",") if text.endswith("=2.5")
-    ]
+    _, _, fields, _ = parsed(line(body=stored(data=dict.fromkeys(BY_WIRE, 2.5)).body))
+    assert [f"{name}=2.5" for name in BY_KEY] == [text for text in fields.split(",") if text.endswith("=2.5")]
 
 
 def test_an_alert_change_is_one_point() -> None:

@@ -13,6 +13,7 @@ from gateway.domain.detection.limits import limits
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.state import SensorState
 from gateway.domain.model.events import SeverityRank
+from tests.samples import make_sample
 
 SECOND = 10**9
 HOUR = 3600 * SECOND
@@ -22,14 +23,14 @@ def fed(state: SensorState, rules: Rules, levels: list[float], start: int = 0, *
     """Evaluate a reading a second and return the baselines that were learned."""
     found = []
     for index, level in enumerate(levels, start=start):
-        evaluation = evaluate(state, Sample(level, index * SECOND, **more), rules)  # type: ignore[arg-type] # any field
+        evaluation = evaluate(state, make_sample(level, index * SECOND, **more), rules)
         if evaluation.learned:
             found.append(evaluation.learned)
     return found
 
 
 def sample(level: float, second: int = 0, **more: object) -> Sample:
-    return Sample(level, second * SECOND, **more)  # type: ignore[arg-type] # any field
+    return make_sample(level, second * SECOND, **more)
 
 
 RULES = Rules(learning_readings=10, learning_ns=100 * SECOND)

@@ -12,6 +12,7 @@ from gateway.domain.detection.reasons import number
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.state import SensorState
 from gateway.domain.model.events import SeverityRank
+from tests.samples import make_sample
 
 SECOND = 10**9
 RULES = Rules(baseline=4.0)
@@ -114,7 +115,7 @@ def test_an_open_alert_of_a_sensor_without_a_baseline_does_not_stop_the_gateway(
 def finding(levels: list[float], rules: Rules, **more: object) -> Finding:
     state = SensorState()
     for index, level in enumerate(levels):
-        found = evaluate(state, Sample(level, index * 10 * SECOND, **more), rules).finding  # type: ignore[arg-type] # any field
+        found = evaluate(state, make_sample(level, index * 10 * SECOND, **more), rules).finding
     assert found is not None
     return found
 

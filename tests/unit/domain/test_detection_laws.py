@@ -14,6 +14,7 @@ from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.state import SensorState
 from gateway.domain.model.events import SeverityRank
 from gateway.journal.sqlite.codec import decode_state, encode_state
+from tests.samples import make_sample
 
 SECOND = 10**9
 LEARNED = Rules(learning_readings=12, learning_ns=0, settling_ns=2 * SECOND)
@@ -40,7 +41,7 @@ def told(story: tuple[int, list[Any]], scale: float = 1.0) -> list[Sample]:
     rng = random.Random(seed)
     healthy = [(round(4 + 0.2 * rng.gauss(0, 1), 3), None, None, None) for _ in range(20)]
     return [
-        Sample(level * scale, second * SECOND, operating_state=state, rpm=rpm, kurtosis=shape, velocity_rms=shape)
+        make_sample(level * scale, second * SECOND, operating_state=state, rpm=rpm, kurtosis=shape, velocity_rms=shape)
         for second, (level, state, rpm, shape) in enumerate([*healthy, *more])
     ]
 

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from gateway.domain.alerting.alert import ACTIVE, CLEARED, RAISED, STALE
 from gateway.domain.alerting.open_alerts import Change
 from gateway.domain.detection.baseline import Baseline
-from gateway.domain.detection.detector import Sample
 from gateway.domain.detection.operating_state import put_baseline
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.sensor_faults import LEAST_RUN, examine
@@ -19,6 +18,7 @@ from gateway.domain.detection.state import SensorState
 from gateway.domain.engine.baselines import apply_baseline, relearn, set_baseline
 from gateway.domain.model.reading import VibrationRecorded
 from tests.readings import FIXED, SECOND
+from tests.samples import make_sample
 from tests.unit.domain.test_engine import engine, recorded, sensor, take, types
 
 MINUTE = 60 * SECOND
@@ -39,7 +39,7 @@ class Watched:
     def measure(self, *levels: float, replaced: bool = False, every: float = 1, **more: Any) -> "Watched":
         for level in levels:
             self.minute += 1
-            sample = Sample(level, int(self.minute * every * MINUTE), **more)
+            sample = make_sample(level, int(self.minute * every * MINUTE), **more)
             found = examine(self.state, sample, self.rules, replaced=replaced)
             if found is not None:
                 self.changes += 1

@@ -3,11 +3,12 @@
 import pytest
 
 from gateway.domain.detection.baseline import Baseline
-from gateway.domain.detection.detector import Sample, evaluate
+from gateway.domain.detection.detector import evaluate
 from gateway.domain.detection.iso10816 import Group, Support, alarm, trip
 from gateway.domain.detection.limits import limits
 from gateway.domain.detection.rules import Rules, Threshold
 from gateway.domain.detection.state import SensorState
+from tests.samples import make_sample
 
 SECOND = 10**9
 
@@ -39,7 +40,7 @@ def fed(rules: Rules, *readings: dict[str, float], state: SensorState | None = N
     state = state or SensorState()
     found: list[tuple[str, str, str]] = []
     for second, more in enumerate(readings):
-        finding = evaluate(state, Sample(more.pop("level", 4.0), second * SECOND, **more), rules).finding  # type: ignore[arg-type] # any feature
+        finding = evaluate(state, make_sample(more.pop("level", 4.0), second * SECOND, **more), rules).finding
         if finding:
             found.append((finding.change.name, finding.severity, finding.reason))
     return found

@@ -5,6 +5,7 @@ import httpx
 import pytest
 
 from gateway.consumers.live_state import Live
+from gateway.domain.model.quantities import BY_WIRE
 from gateway.domain.model.reading import Flag
 from gateway.errors import JournalError, JournalUnavailableError, TooMuchError
 from tests.plant import NOON_NS, alert_entry, alert_of, stored
@@ -243,3 +244,16 @@ async def test_the_life_of_an_event(client: httpx.AsyncClient, journal: Journal)
 async def test_how_the_gateway_itself_is(client: httpx.AsyncClient, journal: Journal) -> None:
     journal.reasons.append("the broker is away")
     assert (await client.get("/api/v1/gateway")).json() == {**CONDITION, "reasons": ["the broker is away"]}
+
+
+async def test_the_table_of_quantities_names_what_readings_have(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/api/v1/quantities")
+    assert answer.json()[0] == {
+        "key": "velocity_rms",
+        "wire": "velocityRms",
+        "kind": "velocity",
+        "label": "Velocity RMS",
+        "unit": "mm/s",
+        "precision": 2,
+    }
+    assert [each["wire"] for each in answer.json()] == [*BY_WIRE]

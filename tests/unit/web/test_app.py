@@ -102,6 +102,7 @@ async def test_every_path_is_described(client: httpx.AsyncClient) -> None:
         "/api/v1/baselines",
         "/api/v1/events/{event_id}/trace",
         "/api/v1/gateway",
+        "/api/v1/quantities",
         "/api/v1/sensors",
         "/api/v1/sensors/{sensor_id}",
         "/api/v1/sensors/{sensor_id}/history",
