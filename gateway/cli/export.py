@@ -115,7 +115,7 @@ def _reading(item: StoredReading) -> Row:
         **{name: item.tags.get(name) for name in ("site", "area", "machine")},
         "level": item.level,
         "baseline": item.baseline,
-        "unit": data.unit,
+        "unit": data.unit if item.level is not None else None,
         **{name: getattr(data, quantity.key) for name, quantity in BY_WIRE.items()},
         "operatingState": data.operating_state,
         "flags": " ".join(name for flag, name in FLAG_NAMES.items() if item.flags & flag),

@@ -84,4 +84,5 @@ def _notification(alert: Alert, config: Config) -> Notification:
         ratio=alert.ratio,
         unit=alert.unit,
         page_url=str(public) if public else "",
+        figure=alert.figure,
     )

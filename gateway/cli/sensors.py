@@ -16,7 +16,8 @@ from gateway.cli.tables import Id, inert
 from gateway.config import load
 from gateway.domain.alerting.alert import describe
 from gateway.domain.alerting.liveness import SENSOR_FORGOTTEN
-from gateway.domain.engine.event_log import StoredReading
+from gateway.domain.engine.event_log import StoredReading, ratio_of
+from gateway.domain.model.reading import in_words, quantities_of
 from gateway.domain.model.timefmt import rfc3339
 from gateway.errors import GatewayError
 from gateway.journal import Reader
@@ -75,6 +76,7 @@ def show(config_path: Path, output: str, sensor_id: str) -> None:
     if output == "json":
         print_json({**facts, "baselines": baselines, "alerts": alerts})
         return
+    facts["quantities"] = in_words(facts["quantities"])
     times = {"last reading": at(facts["lastReading"]), "first seen": at(facts["firstSeen"])}
     print_facts({name: value for name, value in facts.items() if value and name not in _TIMES} | times)
     if unused:
@@ -161,9 +163,10 @@ def _row(sensor: KnownSensor, last: StoredReading | None, severity: str | None) 
         "location": sensor.location,
         "level": level,
         "baseline": baseline,
-        "ratio": level / baseline if level is not None and baseline else None,
+        "ratio": ratio_of(level, baseline),
         "unit": sensor.unit,
-        "state": severity or ("ok" if baseline else "learning"),
+        "quantities": quantities_of(last.event().data) if last else {},
+        "state": severity or ("ok" if baseline or (last and level is None) else "learning"),
         "lastReading": rfc3339(last.time_ns) if last else None,
         "firstSeen": rfc3339(sensor.first_seen_ns),
     }

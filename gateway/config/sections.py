@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -15,6 +15,7 @@ from pydantic import (
     PrivateAttr,
     SecretStr,
     ValidationInfo,
+    create_model,
     field_validator,
     model_validator,
 )
@@ -27,12 +28,14 @@ from gateway.config.notification import (
     RouteSection,
     SilenceSection,
 )
+from gateway.config.rule_keys import ELSEWHERE, with_keys_of
 from gateway.config.section import Section
 from gateway.config.values import Duration, Host, Name, Port, Rate, Size, Timezone, Token, system_zone
-from gateway.domain.detection.rules import Feature
+from gateway.domain.detection.rules import Rules, Threshold
 from gateway.domain.inputs.topics import TopicTemplates
 from gateway.domain.notification.matching import GROUPS
 from gateway.domain.notification.model import further
+from gateway.domain.model.quantities import QUANTITIES
 
 Interval = Annotated[Duration, Field(gt=0)]
 
@@ -158,82 +161,62 @@ class HttpSection(Section):
     public_url: AnyHttpUrl | None = None
 
 
-Ratio = Annotated[float, Field(gt=1, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, lt=1)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
+
+_BELOW = ("warning_below", "critical_below")
 
 
-class ThresholdSection(Section):
-    """Limits of one feature; delays and hysteresis that are left out are those of the level."""
+@with_keys_of(Threshold, without=("quantity", "warning", "critical", *_BELOW))
+class SizeSection(Section):
+    """Limits of a quantity that only too much of is too much; delays and hysteresis left out are those of the level."""
 
     warning: Positive | None = None
     critical: Positive | None = None
-    on_readings: Count | None = None
-    on_delay: Duration | None = None
-    off_readings: Count | None = None
-    off_delay: Duration | None = None
-    hysteresis: Share | None = None
 
 
+@with_keys_of(Threshold, without=("quantity",))
+class RangeSection(Section):
+    """Limits of a quantity that can be too low as well, at or below zero too."""
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, key: str) -> Any: ...
+
+    @model_validator(mode="after")
+    def _leaves_room(self) -> Self:
+        above = [limit for limit in (self.warning, self.critical) if limit is not None]
+        below = [limit for limit in (self.warning_below, self.critical_below) if limit is not None]
+        if above and below and max(below) >= min(above):
+            raise ValueError(f"no value is normal between the lower limit {max(below)} and the upper one {min(above)}")
+        return self
+
+
+_LIMITED: dict[str, Any] = {
+    quantity.key: ((SizeSection if quantity.alarms == "above" else RangeSection) | None, None)
+    for quantity in QUANTITIES
+    if quantity.alarms is not None
+}
+ThresholdsSection = create_model(
+    "ThresholdsSection", __base__=Section, __doc__="Limits of quantities, by their keys.", **_LIMITED
+)
+
+
+@with_keys_of(Rules, without=ELSEWHERE)
 class RuleOverrides(Section):
     """Rules of detection for some sensors; what is left out comes from the next wider table."""
 
-    learning: Duration | None = None
-    learning_readings: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
-    warning_sigma: Positive | None = None
-    warning_ratio: Ratio | None = None
-    critical_ratio: Ratio | None = None
-    on_readings: Count | None = None
-    on_delay: Duration | None = None
-    off_readings: Count | None = None
-    off_delay: Duration | None = None
-    hysteresis: Share | None = None
-    stopped_states: frozenset[str] | None = None
-    unknown_states: frozenset[str] | None = None
-    stopped_ratio: Share | None = None
-    settling: Duration | None = None
-    rpm_step: NotNegative | None = None
-    load_step: NotNegative | None = None
-    drift_ratio: NotNegative | None = None
-    rise_ratio: NotNegative | None = None
-    rise_window: Duration | None = None
-    regime_change: bool | None = None
-    iso_group: Literal[1, 2] | None = None
-    iso_support: Literal["rigid", "flexible"] | None = None
-    thresholds: Mapping[Feature, ThresholdSection] | None = None
-    silent_after: Duration | None = None
-    latching: bool | None = None
+    thresholds: ThresholdsSection | None = None
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, key: str) -> Any: ...
 
 
+@with_keys_of(Rules, without=ELSEWHERE, defaults=True)
 class DetectionSection(RuleOverrides):
     """The rules for every sensor, and how far a sensor's clock may be off."""
 
-    learning: Duration = 7 * 86400 * 10**9
-    learning_readings: Annotated[int, Field(ge=2, le=1_000_000)] = 100
-    warning_sigma: Positive = 5.0
-    warning_ratio: Ratio = 1.6
-    critical_ratio: Ratio = 2.5
-    on_readings: Count = 3
-    on_delay: Duration = 0
-    off_readings: Count = 3
-    off_delay: Duration = 0
-    hysteresis: Share = 0.1
-    stopped_states: frozenset[str] = frozenset({"stopped", "off"})
-    unknown_states: frozenset[str] = frozenset({"unknown"})
-    stopped_ratio: Share = 0.1
-    settling: Duration = 180 * 10**9
-    rpm_step: NotNegative = 0.1
-    load_step: NotNegative = 0.25
-    drift_ratio: NotNegative = 1.25
-    rise_ratio: NotNegative = 0.0
-    rise_window: Duration = 3600 * 10**9
-    regime_change: bool = True
-    iso_support: Literal["rigid", "flexible"] = "rigid"
-    thresholds: Mapping[Feature, ThresholdSection] = Field(default_factory=dict)
-    silent_after: Duration = 300 * 10**9
-    latching: bool = False
+    thresholds: ThresholdsSection = ThresholdsSection()
     lateness: Duration = 0
     clock_tolerance: Duration = 86400 * 10**9
 

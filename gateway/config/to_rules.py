@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.config.rule_keys import RULE_KEYS, key_of
 from gateway.config.sections import Config, MachineSection, RuleOverrides, SensorSection
-from gateway.domain.detection.rules import Feature, Rules, Threshold
+from gateway.domain.detection.rules import Rules, Threshold
 from gateway.domain.detection.state import INTERVALS
 
 _UNKNOWN_NS = 3600 * 10**9
@@ -22,56 +23,28 @@ def rules_for(config: Config, sensor_id: str, tags: Mapping[str, str]) -> Rules:
     intervals = [table.interval for table in narrower if table.interval is not None]
     values: dict[str, Any] = {}
     for table in tables:
-        values.update((key, value) for key in RuleOverrides.model_fields if (value := getattr(table, key)) is not None)
+        values.update((name, value) for key, name in RULE_KEYS.items() if (value := getattr(table, key)) is not None)
+    for name in ("stopped_states", "unknown_states"):
+        values[name] = frozenset(state.casefold() for state in values[name])
     return Rules(
         baseline=own.baseline if own else None,
-        learning_ns=values["learning"],
-        learning_readings=values["learning_readings"],
-        warning_sigma=values["warning_sigma"],
-        warning_ratio=values["warning_ratio"],
-        critical_ratio=values["critical_ratio"],
-        on_readings=values["on_readings"],
-        on_delay_ns=values["on_delay"],
-        off_readings=values["off_readings"],
-        off_delay_ns=values["off_delay"],
-        hysteresis=values["hysteresis"],
         interval_ns=intervals[-1] if intervals else None,
-        silent_after_ns=values["silent_after"],
-        latching=values["latching"],
-        stopped_states=frozenset(state.casefold() for state in values["stopped_states"]),
-        unknown_states=frozenset(state.casefold() for state in values["unknown_states"]),
-        stopped_ratio=values["stopped_ratio"],
-        settling_ns=values["settling"],
-        rpm_step=values["rpm_step"],
-        load_step=values["load_step"],
-        drift_ratio=values["drift_ratio"],
-        rise_ratio=values["rise_ratio"],
-        rise_window_ns=values["rise_window"],
-        regime_change=values["regime_change"],
-        iso_group=values.get("iso_group"),
-        iso_support=values["iso_support"],
         thresholds=_thresholds(tables),
+        **values,
     )
 
 
 def _thresholds(tables: list[RuleOverrides]) -> tuple[Threshold, ...]:
-    """Return the thresholds of features: those of a narrower table replace, key by key, those of a wider one."""
-    merged: dict[Feature, dict[str, Any]] = {}
+    """Return the thresholds of quantities: those of a narrower table replace, key by key, those of a wider one."""
+    merged: dict[str, dict[str, Any]] = {}
     for table in tables:
-        for feature, section in (table.thresholds or {}).items():
-            merged.setdefault(feature, {}).update(section.model_dump(exclude_none=True))
+        for quantity, section in table.thresholds or ():
+            if section is not None:
+                merged.setdefault(quantity, {}).update(section.model_dump(exclude_none=True))
+    names = {key_of(name): name for name in Threshold.__struct_fields__}
     return tuple(
-        Threshold(
-            feature,
-            warning=keys.get("warning"),
-            critical=keys.get("critical"),
-            on_readings=keys.get("on_readings"),
-            on_delay_ns=keys.get("on_delay"),
-            off_readings=keys.get("off_readings"),
-            off_delay_ns=keys.get("off_delay"),
-            hysteresis=keys.get("hysteresis"),
-        )
-        for feature, keys in sorted(merged.items())
+        Threshold(quantity, **{names[key]: value for key, value in keys.items()})
+        for quantity, keys in sorted(merged.items())
     )
 
 

@@ -178,6 +178,7 @@ def notification_of(planned: Planned, gateway_id: str, page_url: str) -> Notific
         page_url=page_url,
         grouped=() if alone else planned.items,
         count=planned.count,
+        figure=first.figure if alone else "",
     )
 
 
@@ -206,6 +207,7 @@ def items_of(item: OutboxItem) -> tuple[Item, ...]:
             ratio=one.ratio,
             unit=one.unit,
             over=one.kind == "cleared",
+            figure=one.figure,
         ),
     )
 

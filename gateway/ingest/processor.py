@@ -22,7 +22,7 @@ from gateway.domain.engine.baselines import relearn, set_baseline
 from gateway.domain.engine.checkpoint import FACT_ROW, Checkpoint, Store, TailRow
 from gateway.domain.engine.engine import NOT_JUDGED, Engine
 from gateway.domain.engine.unit_of_work import UnitOfWork
-from gateway.domain.inputs.native import EVENT
+from gateway.domain.inputs.native import decode_event
 from gateway.domain.inputs.results import Reading
 from gateway.domain.inputs.status import Signals
 from gateway.domain.inputs.topics import TopicTemplates
@@ -102,7 +102,7 @@ class Pipeline:
             sensor, event_us, received_ns, retained=bool(flags & Flag.RETAINED)
         )
         if not flags & NOT_JUDGED:
-            event = EVENT.decode(body)
+            event = decode_event(body)
             event.event_id = event_id
             judged = self._engine.judge(sensor, event, event_us, time_ns, received_ns=received_ns, flags=flags)
             self._recorder.mark(sensor, judged)

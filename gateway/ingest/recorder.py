@@ -9,12 +9,12 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from sys import intern
 
-from gateway.domain.detection.state import Sensor, SensorState
+from gateway.domain.detection.state import Sensor, SensorState, level_without_one
 from gateway.domain.engine.checkpoint import Checkpoint, Store
 from gateway.domain.engine.engine import NOT_JUDGED, Engine, Judged
 from gateway.domain.engine.id_window import DedupWindow
 from gateway.domain.engine.unit_of_work import DeadLetter, UnitOfWork
-from gateway.domain.inputs.native import EVENT, Decoded, decode
+from gateway.domain.inputs.native import Decoded, decode, decode_event
 from gateway.domain.inputs.results import Reading
 from gateway.domain.inputs.status import MAX_MACHINES, Signals
 from gateway.domain.inputs.topics import TopicTemplates
@@ -104,7 +104,7 @@ class Recorder:
             self._note_source(reading.sensor)
         elif known.tags == tags:
             tags = known.tags
-        event = EVENT.decode(reading.body)
+        event = decode_event(reading.body)
         if message.traceparent:
             event.traceparent = event.traceparent or message.traceparent
         self._record(message, (event, reading.body), tags, batch)
@@ -187,8 +187,7 @@ class Recorder:
         if not flags & NOT_JUDGED:
             self._bring_up_to_date(sensor, event, message.topic, tags, batch)
             judged = engine.judge(sensor, event, event_us, time_ns, received_ns=received_ns, flags=flags)
-        baseline = engine.baseline_level(sensor)
-        level = event.data.vibration_level
+        level, baseline = engine.stored_as(sensor, event.data)
         batch.readings.append((seq, event_us, key, event_id, time_ns, received_ns, level, baseline, flags, body))
         sensor.is_changed = True
         if sensor.is_silent and not flags & Flag.RETAINED:
@@ -225,6 +224,8 @@ class Recorder:
     ) -> None:
         """Let the registry know what a reading in order says of its sensor; an old one may come from where it was."""
         unit, location = event.data.unit, event.sensor_location or sensor.location
+        if event.data.vibration_level is None and level_without_one(sensor.state, event.data) is None:
+            unit = sensor.unit
         if len(location) > MAX_LOCATION:
             location = location[:MAX_LOCATION]
         if sensor.tags is not tags and sensor.tags == tags:
@@ -245,7 +246,7 @@ class Recorder:
         if body == stored:
             batch.duplicates += 1
             return
-        first = EVENT.decode(stored)
+        first = decode_event(stored)
         first.event_id, first.traceparent = event.event_id, event.traceparent
         if first == event:
             batch.duplicates += 1

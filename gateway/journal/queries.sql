@@ -294,7 +294,7 @@ ORDER BY seq LIMIT ?;
 -- The mean is kept between the extremes: the sum of very large levels is beyond every number.
 SELECT sensor, time / 1000000000 / ?3 * ?3, min(level), max(min(avg(level), max(level)), min(level)), max(level),
     count(*)
-FROM readings WHERE seq > ?1 AND seq <= ?2 GROUP BY 1, 2;
+FROM readings WHERE seq > ?1 AND seq <= ?2 AND level IS NOT NULL GROUP BY 1, 2;
 
 -- name: add_rollup
 INSERT INTO ROLLUPS (sensor, time, low, mean, high, count) VALUES (?, ?, ?, ?, ?, ?)
@@ -312,7 +312,7 @@ FROM (
     SELECT time, low, mean, high, count FROM ROLLUPS WHERE sensor = ?1 AND time >= ?2 AND time < ?3
     UNION ALL
     SELECT time / 1000000000, level, level, level, 1 FROM readings
-    WHERE seq > ?4 AND sensor = ?1 AND time >= ?2 * 1000000000 AND time < ?3 * 1000000000
+    WHERE seq > ?4 AND sensor = ?1 AND time >= ?2 * 1000000000 AND time < ?3 * 1000000000 AND level IS NOT NULL
 ) GROUP BY 1 ORDER BY 1 LIMIT ?6;
 
 -- name: trim_rollups
@@ -371,7 +371,7 @@ ORDER BY 1;
 
 -- name: trend_readings
 SELECT time, level, baseline FROM readings
-WHERE seq IN (SELECT value FROM json_each(?)) AND time >= ? AND time < ? ORDER BY time;
+WHERE seq IN (SELECT value FROM json_each(?)) AND time >= ? AND time < ? AND level IS NOT NULL ORDER BY time;
 
 -- name: reading_bounds
 -- Along the two indexes in time: the first and the last entry that may belong to a span.

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.domain.engine.event_log import StoredReading
+from gateway.domain.engine.event_log import StoredReading, ratio_of
 from gateway.domain.model.alert_kinds import AlertKind
 from gateway.domain.model.events import AlertState, Severity
 from gateway.domain.model.reading import FLAG_NAMES, quantities_of
@@ -43,7 +43,8 @@ class Sensor(BaseModel):
     baseline: float | None
     ratio: float | None = Field(description="level / baseline")
     unit: str
-    time: str | None = Field(description="when the level was measured, RFC 3339")
+    time: str | None = Field(description="when it was measured, RFC 3339")
+    quantities: dict[str, float] = Field(description="the newest of those that came without a level")
     spark: list[float | None]
 
 
@@ -66,7 +67,7 @@ class Reading(BaseModel):
     event_id: str = Field(serialization_alias="eventId")
     time: str
     received_at: str = Field(serialization_alias="receivedAt")
-    level: float
+    level: float | None = Field(description="none where it measured something else")
     baseline: float | None
     ratio: float | None
     unit: str
@@ -83,8 +84,8 @@ class Reading(BaseModel):
             received_at=rfc3339(reading.received_ns),
             level=reading.level,
             baseline=reading.baseline,
-            ratio=reading.level / reading.baseline if reading.baseline else None,
-            unit=data.unit,
+            ratio=ratio_of(reading.level, reading.baseline),
+            unit="" if reading.level is None else data.unit,
             flags=[name for flag, name in FLAG_NAMES.items() if flag & reading.flags],
             features=quantities_of(data),
         )

@@ -36,6 +36,7 @@ class _Body(msgspec.Struct, gc=False):
 
 _BODY = msgspec.json.Decoder(_Body)
 _NO_QUANTITIES = Quantities()
+_KEYS = tuple(BY_KEY)
 _MOST_PREFIXES = 20_000
 _NO_PREFIX: tuple[Mapping[str, str], str] = ({}, "")
 
@@ -191,7 +192,7 @@ def to_lines(
     prefixes = {} if prefixes is None else prefixes
     if len(prefixes) > _MOST_PREFIXES:
         prefixes.clear()
-    lines = [_reading_line(reading, prefixes) for reading in readings]
+    lines = [line for reading in readings if (line := _reading_line(reading, prefixes))]
     lines += [_alert_line(entry) for entry in entries if entry.fact.type in ALERT_FACTS]
     return lines
 
@@ -203,23 +204,26 @@ def to_gateway_line(gateway_id: str, labels: Mapping[str, str], values: Mapping[
 
 
 def _reading_line(reading: StoredReading, prefixes: Prefixes) -> bytes:
+    """Return a reading's point; nothing, where there is no level and the disk has damaged the event."""
     tags, prefix = prefixes.get(reading.sensor_id, _NO_PREFIX)
     if tags is not reading.tags:
         prefix = "vibration" + _tags({"sensor": reading.sensor_id, **reading.tags})
         prefixes[reading.sensor_id] = reading.tags, prefix
     level, baseline = reading.level, reading.baseline
-    text = f"level={level!r}"
-    if baseline:
+    text = "" if level is None else f"level={level!r}"
+    if baseline and level is not None:
         text += _compared(level, baseline)
     try:
         data = _BODY.decode(reading.body).data
     except msgspec.MsgspecError:  # the disk has damaged it; the level stands beside it
         data = _NO_QUANTITIES
     if data != _NO_QUANTITIES:
-        for name, value in zip(BY_KEY, astuple(data), strict=True):
+        for name, value in zip(_KEYS, astuple(data), strict=True):
             if value is not None:
                 text += f",{name}={value!r}"
-    return f"{prefix} {text} {reading.time_ns}".encode()
+    if level is None:
+        text = text[1:]  # the comma
+    return f"{prefix} {text} {reading.time_ns}".encode() if text else b""
 
 
 def _compared(level: float, baseline: float) -> str:

@@ -41,7 +41,8 @@ _FACT_OF = {Verdict.RAISE: RAISED, Verdict.ESCALATE: ESCALATED, Verdict.CLEAR: C
 class Alert(Struct, frozen=True, rename="camel"):
     """One alert as it stands. `id` is the id of the fact that raised it, `opened_by` the event that caused that.
 
-    `level`, `baseline` (in `unit`) and `ratio` are those of its last change. `faults` are what is wrong with the
+    `level`, `baseline` (in `unit`) and `ratio` are those of its last change, and `figure` says what was beyond which
+    limit where that was not the level. `faults` are what is wrong with the
     sensor itself, in an alert of that kind: name -> in words. `returned_ns` is since when a latched one is only open
     because nobody has acknowledged it. `shelved_severity` is how severe it was when it was shelved.
     """
@@ -67,6 +68,7 @@ class Alert(Struct, frozen=True, rename="camel"):
     location: str = ""
     tags: dict[str, str] = {}
     faults: dict[str, str] = {}
+    figure: str = ""
 
     @property
     def ratio(self) -> float | None:
@@ -105,7 +107,7 @@ def apply(alert: Alert | None, finding: Finding, cause: Cause, *, latching: bool
     else:
         alert = replace(alert, severity=finding.severity, reason=finding.reason, returned_ns=None)
         alert, type_ = replace(alert, acknowledged=False, acknowledged_by=""), ESCALATED
-    alert = replace(alert, level=finding.level, baseline=finding.baseline)
+    alert = replace(alert, level=finding.level, baseline=finding.baseline, figure=finding.figure)
     return changed(alert, type_, finding.reason, cause)
 
 
@@ -226,6 +228,7 @@ def describe(alert: Alert) -> dict[str, Any]:
         "baseline": alert.baseline,
         "ratio": alert.ratio,
         "unit": alert.unit,
+        "figure": alert.figure or None,
         "location": alert.location,
         "tags": alert.tags,
         "faults": sorted(alert.faults),

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum, auto
-from math import inf
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from gateway.domain.detection.baseline import SMOOTHING, Baseline, Learning, learn
-from gateway.domain.detection.indicator import DRIFT, LEVEL, RISE, IndicatorState, row_against_chance, step
-from gateway.domain.detection.limits import Bounds, Limits, limits
+from gateway.domain.detection.indicator import IndicatorState, row_against_chance, step
+from gateway.domain.detection.indicators import INDICATORS, LEVEL, SHAPE, Reading, limits_for, measured
+from gateway.domain.detection.limits import Limits
 from gateway.domain.detection.operating_state import enter, state_of
-from gateway.domain.detection.reasons import Reading, raised, recovered
+from gateway.domain.detection.reasons import figure, raised, recovered, recovered_figure
 from gateway.domain.detection.rules import Rules
+from gateway.domain.detection.sample import Sample
 from gateway.domain.detection.state import SensorState
 from gateway.domain.model.events import Severity, SeverityRank
-from gateway.domain.model.reading import Measured, Quantities
-
-SHAPE = frozenset({"crest_factor", "kurtosis"})
-"""Indicators of a wave's shape. Near failure they can fall while the level rises, so none of them is critical alone."""
 
 SETTLED = frozenset({"learned", "set"})
 """Sources of a baseline after which nothing more is learned."""
@@ -44,13 +41,17 @@ class Verdict(Enum):
 
 
 class Finding(Struct, frozen=True):
-    """A judgement that changes something, with its reason in plain words. `baseline` is None where there is none."""
+    """A judgement that changes something, with its reason in plain words. What there is none of is None.
+
+    `figure` says what is beyond which limit, where that is not the level.
+    """
 
     change: Verdict
     severity: Severity
-    level: float
+    level: float | None
     baseline: float | None
     reason: str
+    figure: str = ""
 
 
 class Shift(Struct, frozen=True):
@@ -76,51 +77,56 @@ class Evaluation(Struct, frozen=True):
 NOTHING = Evaluation()
 
 
-class Sample(Struct, gc=False):
-    """What detection needs to know of a reading. `level` and `event_baseline` are in `unit`."""
-
-    level: float
-    time_ns: int
-    unit: str = "m/s²"
-    event_baseline: float | None = None
-    operating_state: str | None = None
-    quantities: Measured = field(default_factory=Quantities)
-
-
 def evaluate(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
     """Judge `sample` and move `state` on. Samples of one sensor come in the order of their time.
 
     A stopped machine is neither healthy nor learned from, and it is not recovery: its samples only end a series of
-    readings beyond a limit.
+    readings beyond a limit. What comes without a level is judged by the limits of its quantities.
     """
     if not _is_settled(state, sample, rules):
         return NOTHING
+    level = sample.level
+    if level is None:
+        return _judge_quantities(state, sample, rules)
     if sample.event_baseline is not None and sample.event_baseline != state.event_baseline:
         state.event_baseline = sample.event_baseline
         state.limits = None
     limit = state.limits or current_limits(state, rules)
-    level = sample.level
     if level < limit.stopped:
         _stand_still(state, sample, rules)
         return NOTHING
     state.low = 0
-    if state.fresh:
-        state.fresh -= 1
-    if state.spikes:
-        state.spikes = state.spikes * (1 - FORGETTING) if state.spikes > FORGETTING / 4 else 0.0
+    if state.fresh or state.spikes:
+        _outlive(state)
     smooth = state.smooth
     if smooth is None:
-        smooth = limit.baseline.level if limit.baseline else level
+        smooth = _first_smooth(limit, level)
     bounded = level if level < limit.lowest else limit.lowest  # noqa: FURB136 - min() costs twice as much
     state.smooth = smooth = smooth + SMOOTHING * (bounded - smooth)
     is_open = state.severity is not SeverityRank.NONE or bool(state.tallies)
-    if is_open or level >= limit.lowest or smooth >= limit.smoothed or limit.features or rules.rise_ratio:
+    if is_open or level >= limit.lowest or smooth >= limit.smoothed or limit.quantities or limit.is_moving:
         finding = _judge(state, limit, sample, rules)
         if finding is not None:
             return Evaluation(finding=finding)
         if (is_open or state.tallies) and not _lacks_comparison(state, limit):
             return NOTHING
-    return _learn(state, sample, rules)
+    return _learn(state, level, sample, rules)
+
+
+def _outlive(state: SensorState) -> None:
+    """Let a start and spikes be further in the past by a reading."""
+    state.fresh = max(0, state.fresh - 1)
+    state.spikes = state.spikes * (1 - FORGETTING) if state.spikes > FORGETTING / 4 else 0.0
+
+
+def _first_smooth(limit: Limits, level: float) -> float:
+    return limit.baseline.level if limit.baseline else level
+
+
+def _judge_quantities(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
+    limit = state.limits or current_limits(state, rules)
+    finding = _judge(state, limit, sample, rules) if limit.quantities else None
+    return NOTHING if finding is None else Evaluation(finding=finding)
 
 
 def _is_settled(state: SensorState, sample: Sample, rules: Rules) -> bool:
@@ -186,9 +192,9 @@ def forget_raised(state: SensorState) -> None:
 def current_limits(state: SensorState, rules: Rules) -> Limits:
     """Return what the next sample will be compared with, worked out anew if what it follows from has changed."""
     if state.limits is None:
-        state.limits = limits(choose_baseline(state, rules), rules)
+        state.limits = limits_for(choose_baseline(state, rules), rules)
         if state.tallies:
-            judged = {LEVEL, DRIFT, RISE, *(each.feature for each in state.limits.features)}
+            judged = {*INDICATORS, *(each.name for each in state.limits.quantities)}
             state.tallies = {kind: tally for kind, tally in state.tallies.items() if kind in judged} or None
     return state.limits
 
@@ -214,10 +220,12 @@ def next_version(state: SensorState) -> int:
 
 def _judge(state: SensorState, limit: Limits, sample: Sample, rules: Rules) -> Finding | None:
     tallies = state.tallies = state.tallies or {}
+    indicators = measured(state, limit, sample, rules)
     if state.severity is not SeverityRank.NONE and not tallies:  # the alert is known, its details are not
-        tallies[LEVEL] = IndicatorState(severity=state.severity)
+        known = LEVEL if sample.level is not None or state.smooth is not None or not indicators else indicators[0][0]
+        tallies[known] = IndicatorState(severity=state.severity)
     may_clear = not (state.alert_state and state.operating_state and state.alert_state != state.operating_state)
-    for kind, value, bounds in _indicators(state, limit, sample, rules):
+    for kind, value, bounds in indicators:
         tally = tallies.get(kind)
         if tally is None:
             if value < bounds.lowest:
@@ -241,32 +249,6 @@ def _judge(state: SensorState, limit: Limits, sample: Sample, rules: Rules) -> F
     return finding
 
 
-def _indicators(state: SensorState, limit: Limits, sample: Sample, rules: Rules) -> list[tuple[str, float, Bounds]]:
-    """Return what is compared with what, for this reading."""
-    found: list[tuple[str, float, Bounds]] = []
-    if limit.baseline is not None:
-        found.append((LEVEL, sample.level, limit.level))
-        found.append((DRIFT, state.smooth or 0.0, limit.drift))
-        if rules.rise_ratio:
-            found.append((RISE, sample.level, _rise(state, limit, limit.baseline.level, sample.time_ns, rules)))
-    for each in limit.features:
-        value = getattr(sample.quantities, each.feature)
-        if value is not None:
-            found.append((each.feature, value, each.bounds))
-    return found
-
-
-def _rise(state: SensorState, limit: Limits, baseline: float, time_ns: int, rules: Rules) -> Bounds:
-    """Return the limit of the level that follows from what it was half a window to a window ago."""
-    smooth = state.smooth or 0.0
-    if state.rise_ns is None:
-        state.rise_ns, state.rise_from = time_ns, (smooth, smooth)
-    elif time_ns - state.rise_ns >= rules.rise_window_ns / 2:
-        state.rise_ns, state.rise_from = time_ns, (state.rise_from[1], smooth)
-    warning = max(state.rise_from[0], baseline) + rules.rise_ratio * baseline
-    return Bounds(warning, inf, limit.level.clear, limit.level.delays, warning)
-
-
 def _worst(tallies: Mapping[str, IndicatorState]) -> SeverityRank:
     """Return the severity of all indicators together: one of the wave's shape needs another one to be critical."""
     worst = shape = SeverityRank.NONE
@@ -288,6 +270,7 @@ def _is_first_start(state: SensorState, limit: Limits, sample: Sample) -> bool:
         and not state.operating_state
         and baseline is not None
         and baseline.source == "provisional"
+        and sample.level is not None
         and sample.level >= FIRST_START * baseline.level
     )
 
@@ -299,7 +282,7 @@ def _lacks_comparison(state: SensorState, limit: Limits) -> bool:
     """
     tallies = state.tallies or {}
     return limit.baseline is None and any(
-        tallies[kind].severity is not SeverityRank.NONE for kind in (LEVEL, DRIFT, RISE) if kind in tallies
+        tallies[kind].severity is not SeverityRank.NONE for kind in INDICATORS if kind in tallies
     )
 
 
@@ -308,10 +291,9 @@ def _begin_anew(state: SensorState) -> None:
     state.learned = state.learning = state.limits = state.smooth = state.tallies = None
 
 
-def _reading(state: SensorState, limit: Limits, sample: Sample) -> Reading:
-    return Reading(sample.level, sample.unit, sample.time_ns, state.smooth or sample.level,
-                   {each.feature: getattr(sample.quantities, each.feature) for each in limit.features},
-                   sample.quantities.crest_factor, sample.quantities.kurtosis)  # fmt: skip
+def _reading(state: SensorState, sample: Sample) -> Reading:
+    smoothed = state.smooth or sample.level or 0.0
+    return Reading(sample.level, sample.unit, sample.time_ns, smoothed, sample.quantities)
 
 
 def _raise(
@@ -319,28 +301,34 @@ def _raise(
 ) -> Finding:
     change = Verdict.RAISE if state.severity is SeverityRank.NONE else Verdict.ESCALATE
     state.severity, state.alert_state = severity, state.operating_state
-    reason = raised(_reading(state, limit, sample), tallies, limit)
-    baseline = limit.baseline.level if limit.baseline else None
+    reading = _reading(state, sample)
     return Finding(
-        change, "critical" if severity is SeverityRank.CRITICAL else "warning", sample.level, baseline, reason
+        change,
+        "critical" if severity is SeverityRank.CRITICAL else "warning",
+        sample.level,
+        limit.baseline.level if limit.baseline and sample.level is not None else None,
+        raised(reading, tallies, limit),
+        figure(reading, tallies, limit),
     )
 
 
 def _clear(state: SensorState, limit: Limits, sample: Sample, tallies: Mapping[str, IndicatorState]) -> Finding:
     severity: Severity = "critical" if state.severity is SeverityRank.CRITICAL else "warning"
-    reason = recovered(_reading(state, limit, sample), tallies, limit)
+    reading = _reading(state, sample)
+    baseline = limit.baseline.level if limit.baseline and sample.level is not None else None
+    reason, shown = recovered(reading, tallies, limit), recovered_figure(reading, tallies, limit)
     state.severity, state.alert_state, state.tallies = SeverityRank.NONE, "", None
-    return Finding(Verdict.CLEAR, severity, sample.level, limit.baseline.level if limit.baseline else None, reason)
+    return Finding(Verdict.CLEAR, severity, sample.level, baseline, reason, shown)
 
 
-def _learn(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
+def _learn(state: SensorState, level: float, sample: Sample, rules: Rules) -> Evaluation:
     """Learn from a sample that nothing is wrong with, unless there is nothing left to learn."""
     if rules.baseline is not None or (state.learned is not None and state.learned.source in SETTLED):
         return NOTHING
     learning = state.learning
     if learning is None:
         learning = state.learning = Learning(first_ns=sample.time_ns)
-    learning.add(sample.level, state.smooth, sample.quantities.velocity_rms)
+    learning.add(level, state.smooth, sample.quantities.velocity_rms)
     complete = sample.time_ns - learning.first_ns >= rules.learning_ns
     if not learning.is_due(rules.learning_readings, complete=complete):
         return NOTHING

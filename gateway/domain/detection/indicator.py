@@ -9,9 +9,6 @@ from msgspec import Struct
 from gateway.domain.detection.limits import Bounds
 from gateway.domain.model.events import SeverityRank
 
-LEVEL, DRIFT, RISE = "level", "drift", "rise"
-"""Indicators that are not features: the level against its limits, the smoothed level, how fast the level rises."""
-
 RARE = 10_000_000
 """Readings in which chance may make one row: four months at one a second."""
 

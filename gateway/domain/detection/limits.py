@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from math import exp, inf
 
@@ -9,7 +10,7 @@ from msgspec import Struct, structs
 
 from gateway.domain.detection import iso10816 as iso
 from gateway.domain.detection.baseline import SMOOTHING, Baseline, Spread
-from gateway.domain.detection.rules import SECOND_NS, Feature, Rules, Threshold
+from gateway.domain.detection.rules import SECOND_NS, Rules, Threshold
 
 SMOOTHED_READINGS = round(1 / SMOOTHING)
 """A smoothed level follows its readings so slowly that a few in a row say no more than one."""
@@ -49,12 +50,16 @@ class Bounds(Struct, frozen=True, gc=False):
     lowest: float
 
 
-class FeatureBounds(Struct, frozen=True, gc=False):
-    """The limits of a feature, and the first of them; `iso` says that they are those of ISO 10816-3."""
+class QuantityBounds(Struct, frozen=True, gc=False):
+    """The limits of the quantity `key` on one side; `iso` says that they are those of ISO 10816-3.
 
-    feature: Feature
+    Those of a lower side are negated, as its values are then: beyond is always above. `name` is that of the indicator.
+    """
+
+    key: str
+    name: str
     bounds: Bounds
-    lowest: float
+    is_lower: bool = False
     iso: bool = False
 
 
@@ -62,7 +67,7 @@ class Limits(Struct, frozen=True, gc=False):
     """What a sensor's readings are compared with in one operating state.
 
     `lowest` is the level's first limit, below `stopped` the machine stands still; both in the sensor's unit. `drift` is
-    for the smoothed level.
+    for the smoothed level. `is_moving` says that a limit moves with each reading.
     """
 
     baseline: Baseline | None
@@ -71,25 +76,26 @@ class Limits(Struct, frozen=True, gc=False):
     lowest: float
     smoothed: float
     stopped: float
-    features: tuple[FeatureBounds, ...] = ()
+    quantities: tuple[QuantityBounds, ...] = ()
+    is_moving: bool = False
 
 
 def limits(baseline: Baseline | None, rules: Rules) -> Limits:
-    """Return what follows from a baseline, or, without one, what holds all the same: the limits of features.
+    """Return what follows from a baseline, or, without one, what holds all the same: the limits of quantities.
 
     A level that is often reached when all is well is not critical: `critical_ratio` counts from the warning limit up.
     """
     delays = _delays(rules.on_readings, rules.on_delay_ns, rules.off_readings, rules.off_delay_ns)
-    features = _features(baseline, rules, delays)
+    quantities = _quantities(baseline, rules, delays)
     if baseline is None:
         nothing = Bounds(*NEVER, inf, delays, inf)
-        return Limits(None, nothing, nothing, inf, inf, -inf, features)
+        return Limits(None, nothing, nothing, inf, inf, -inf, quantities)
     warning = _warning(baseline, rules)
     critical = max(baseline.level * rules.critical_ratio, warning if baseline.sigma is not None else 0.0)
     level = _bounds(warning, critical, baseline.level, rules.hysteresis, delays)
     slow = _delays(max(rules.on_readings, SMOOTHED_READINGS), *structs.astuple(delays)[1:])
     drift = _bounds(_drift(baseline, rules), inf, baseline.level, rules.hysteresis, slow)
-    return Limits(baseline, level, drift, level.lowest, drift.warning, baseline.level * rules.stopped_ratio, features)
+    return Limits(baseline, level, drift, level.lowest, drift.warning, baseline.level * rules.stopped_ratio, quantities)
 
 
 @lru_cache
@@ -154,28 +160,47 @@ def _bounds(warning: float, critical: float, normal: float | None, hysteresis: f
     return Bounds(warning, critical, clear, delays, lowest)
 
 
-def _features(baseline: Baseline | None, rules: Rules, delays: Delays) -> tuple[FeatureBounds, ...]:
+def _quantities(baseline: Baseline | None, rules: Rules, delays: Delays) -> tuple[QuantityBounds, ...]:
     found = []
-    chosen = {threshold.feature: threshold for threshold in rules.thresholds}
+    chosen = {threshold.quantity: threshold for threshold in rules.thresholds}
     if rules.iso_group is not None and "velocity_rms" not in chosen:
         normal = baseline.velocity if baseline else None
         warning = iso.alarm(rules.iso_group, rules.iso_support, normal)
         critical = iso.trip(rules.iso_group, rules.iso_support)
         bounds = _bounds(warning, critical, normal, rules.hysteresis, delays)
-        found.append(FeatureBounds("velocity_rms", bounds, bounds.lowest, iso=True))
-    found += [_feature(threshold, rules.hysteresis, delays) for threshold in chosen.values()]
+        found.append(QuantityBounds("velocity_rms", "velocity_rms", bounds, iso=True))
+    for threshold in chosen.values():
+        found += _sides(threshold, rules.hysteresis, delays)
     return tuple(found)
 
 
-def _feature(threshold: Threshold, hysteresis: float, delays: Delays) -> FeatureBounds:
+def _sides(threshold: Threshold, hysteresis: float, delays: Delays) -> Iterator[QuantityBounds]:
+    """Yield the bounds on either side on which there are limits."""
     own = Delays(
         delays.on_readings if threshold.on_readings is None else threshold.on_readings,
         delays.on_ns if threshold.on_delay_ns is None else threshold.on_delay_ns,
         delays.off_readings if threshold.off_readings is None else threshold.off_readings,
         delays.off_ns if threshold.off_delay_ns is None else threshold.off_delay_ns,
     )
-    warning = inf if threshold.warning is None else threshold.warning
-    critical = inf if threshold.critical is None else threshold.critical
-    share = hysteresis if threshold.hysteresis is None else threshold.hysteresis
-    bounds = _bounds(warning, critical, None, share, own)
-    return FeatureBounds(threshold.feature, bounds, bounds.lowest)
+    key, share = threshold.quantity, hysteresis if threshold.hysteresis is None else threshold.hysteresis
+    above = _given(threshold.warning), _given(threshold.critical)
+    below = _given(threshold.warning_below, -1), _given(threshold.critical_below, -1)
+    span = min(above) + min(below)  # from the lower limit, which is negated, to the upper one
+    for name, limits_, is_lower in ((key, above, False), (f"{key} below", below, True)):
+        lowest = min(limits_)
+        if lowest < inf:
+            clear = lowest - share * (span if span < inf else _span_of(limits_))
+            yield QuantityBounds(key, name, Bounds(*limits_, clear, own, lowest), is_lower)
+
+
+def _given(limit: float | None, sign: int = 1) -> float:
+    return inf if limit is None else sign * limit
+
+
+def _span_of(limits_: tuple[float, float]) -> float:
+    """Return what the hysteresis of limits on one side is a share of: their distance from zero.
+
+    At zero it is that to the second limit, or one of the unit.
+    """
+    first, second = sorted(limits_)
+    return abs(first) or (second - first if second < inf else 0.0) or 1.0

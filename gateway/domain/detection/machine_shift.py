@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from gateway.domain.detection.comparison import number
 from gateway.domain.detection.detector import Evaluation, Shift, Verdict
-from gateway.domain.detection.indicator import LEVEL
+from gateway.domain.detection.indicators import LEVEL
 from gateway.domain.detection.operating_state import forget_baselines
-from gateway.domain.detection.reasons import number
 from gateway.domain.detection.state import Sensor, SensorState
 from gateway.domain.model.events import SeverityRank
 

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from gateway.domain.detection.iso10816 import Group, Support
 
 SECOND_NS = 10**9
 DAY_NS = 86_400 * SECOND_NS
 
-Feature = Literal["velocity_rms", "crest_factor", "kurtosis"]
+Ratio = Annotated[float, Meta(gt=1)]
+Share = Annotated[float, Meta(ge=0, lt=1)]
+NotNegative = Annotated[float, Meta(ge=0)]
+Positive = Annotated[float, Meta(gt=0)]
+Number = Annotated[float, Meta()]
+Count = Annotated[int, Meta(ge=1)]
 
 
 class Threshold(Struct, frozen=True):
-    """Limits of a feature of the reading, and delays of its own: None are those of the rules it is among."""
+    """Limits of a quantity, by its key, and delays of its own: None are those of the rules it is among.
 
-    feature: Feature
-    warning: float | None = None
-    critical: float | None = None
-    on_readings: int | None = None
+    It is beyond `warning` and `critical` from there up, beyond `warning_below` and `critical_below` from there down.
+    """
+
+    quantity: str
+    warning: Number | None = None
+    critical: Number | None = None
+    warning_below: Number | None = None
+    critical_below: Number | None = None
+    on_readings: Count | None = None
     on_delay_ns: int | None = None
-    off_readings: int | None = None
+    off_readings: Count | None = None
     off_delay_ns: int | None = None
-    hysteresis: float | None = None
+    hysteresis: Share | None = None
 
 
 class Rules(Struct, frozen=True):
@@ -40,27 +50,29 @@ class Rules(Struct, frozen=True):
     `iso_support` say which limits of ISO 10816-3 hold for `velocity_rms`; without a group none do. A sensor is silent
     after five times `interval_ns` (None: learned), but not before `silent_after_ns`. An alert that is `latching` stays
     open until somebody has acknowledged it, even when the level is back.
+
+    The keys of the configuration, their bounds and their defaults are those of these fields; `_ns` is left out there.
     """
 
-    baseline: float | None = None
+    baseline: Positive | None = None
     learning_ns: int = 7 * DAY_NS
-    learning_readings: int = 100
-    warning_sigma: float = 5.0
-    warning_ratio: float = 1.6
-    critical_ratio: float = 2.5
-    on_readings: int = 3
+    learning_readings: Annotated[int, Meta(ge=2, le=1_000_000)] = 100
+    warning_sigma: Positive = 5.0
+    warning_ratio: Ratio = 1.6
+    critical_ratio: Ratio = 2.5
+    on_readings: Count = 3
     on_delay_ns: int = 0
-    off_readings: int = 3
+    off_readings: Count = 3
     off_delay_ns: int = 0
-    hysteresis: float = 0.1
+    hysteresis: Share = 0.1
     stopped_states: frozenset[str] = frozenset({"stopped", "off"})
     unknown_states: frozenset[str] = frozenset({"unknown"})
-    stopped_ratio: float = 0.1
+    stopped_ratio: Share = 0.1
     settling_ns: int = 180 * SECOND_NS
-    rpm_step: float = 0.1
-    load_step: float = 0.25
-    drift_ratio: float = 1.25
-    rise_ratio: float = 0.0
+    rpm_step: NotNegative = 0.1
+    load_step: NotNegative = 0.25
+    drift_ratio: NotNegative = 1.25
+    rise_ratio: NotNegative = 0.0
     rise_window_ns: int = 3600 * SECOND_NS
     regime_change: bool = True
     iso_group: Group | None = None

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping
 from sys import intern
 from typing import Final
 
-from gateway.domain.detection.detector import SETTLED, Sample, choose_baseline
+from gateway.domain.detection.comparison import number
+from gateway.domain.detection.detector import SETTLED, choose_baseline
 from gateway.domain.detection.operating_state import STANDSTILL_RPM, forget_baselines
-from gateway.domain.detection.reasons import number
 from gateway.domain.detection.rules import Rules
+from gateway.domain.detection.sample import Sample
 from gateway.domain.detection.state import SensorState
 from gateway.domain.model.timefmt import in_words
 
@@ -58,16 +59,27 @@ def examine(state: SensorState, sample: Sample, rules: Rules, *, replaced: bool)
     `replaced` says that its time was not believable. It need not be called for a reading where neither that nor `odd`
     holds, and that has another value than the last one and the unit of the state: then only `last_level` changes.
     """
-    limit, faults = state.limits, state.faults
-    if sample.level == state.last_level:
-        faults = _repeated(state, sample, rules, faults)
+    limit, faults, level = state.limits, state.faults, sample.level
+    if level is None:
+        return examine_clock(state, sample, replaced=replaced)
+    if level == state.last_level:
+        faults = _repeated(state, level, sample, rules, faults)
     else:
-        faults = _changed(state, sample.level, faults)
-    faults = _low(state, sample, rules, faults, low=limit is not None and sample.level < limit.stopped)
+        faults = _changed(state, level, faults)
+    faults = _low(state, sample, rules, faults, low=limit is not None and level < limit.stopped)
     faults = _clock(state, sample.time_ns, faults, replaced=replaced)
     faults = _unit(state, sample, rules, faults)
     counts = state.run or state.floor or state.clock or state.other_unit
     state.odd = bool(counts or state.changes < FEWEST_CHANGES)
+    if faults == state.faults:
+        return None
+    state.faults = faults
+    return _in_words(state, sample)
+
+
+def examine_clock(state: SensorState, sample: Sample, *, replaced: bool) -> Mapping[str, str] | None:
+    """Take in the time of a reading without a level, which says nothing of the other faults. Returns as `examine`."""
+    faults = _clock(state, sample.time_ns, state.faults, replaced=replaced)
     if faults == state.faults:
         return None
     state.faults = faults
@@ -98,11 +110,11 @@ def _changed(state: SensorState, level: float, faults: int) -> int:
     return faults & ~STUCK
 
 
-def _repeated(state: SensorState, sample: Sample, rules: Rules, faults: int) -> int:
+def _repeated(state: SensorState, level: float, sample: Sample, rules: Rules, faults: int) -> int:
     """Take in a value that is the same as the one before. What a machine that stands still repeats does not count."""
     if faults & STUCK:
         return faults
-    if _stands_still(state, sample, rules):
+    if _stands_still(state, level, sample, rules):
         state.run = 0
         return faults
     if state.run == 0:
@@ -113,11 +125,11 @@ def _repeated(state: SensorState, sample: Sample, rules: Rules, faults: int) -> 
     return faults | STUCK if enough and lasts and state.changes >= FEWEST_CHANGES else faults
 
 
-def _stands_still(state: SensorState, sample: Sample, rules: Rules) -> bool:
+def _stands_still(state: SensorState, level: float, sample: Sample, rules: Rules) -> bool:
     """Tell whether the machine stands still: by the level where that can be compared, and by what is said."""
     limit = state.limits
     if limit is not None and limit.baseline is not None:
-        return sample.level < limit.stopped and not _runs(sample, rules)
+        return level < limit.stopped and not _runs(sample, rules)
     return _runs(sample, rules) is False
 
 
@@ -182,7 +194,8 @@ def _runs(sample: Sample, rules: Rules) -> bool | None:
 
 
 def _in_words(state: SensorState, sample: Sample) -> dict[str, str]:
-    level = f"{number(sample.level)} {sample.unit}"
+    level = f"{number(state.last_level or 0.0)} {state.unit}"
+    other = "another unit" if sample.level is None else sample.unit
     equal, low, wrong = (in_words(sample.time_ns - since) for since in (state.run_ns, state.floor_ns, state.clock_ns))
     words = {
         STUCK: f"Stuck at {level}: {state.run + 1} equal readings in {equal}, more than its resolution explains."
@@ -192,7 +205,7 @@ def _in_words(state: SensorState, sample: Sample) -> dict[str, str]:
         " Check whether the sensor has come off, and its cable.",
         CLOCK: f"Its clock cannot be believed: {state.clock} readings in {wrong} count at the time of receipt."
         " Set the sensor's clock.",
-        UNIT: f"It measures in {sample.unit} instead of {state.unit}, and its readings are not judged."
+        UNIT: f"It measures in {other} instead of {state.unit}, and its readings are not judged."
         " Set it back, or have its baseline learned anew (baselines relearn).",
     }
     return {NAMES[bit]: text for bit, text in words.items() if state.faults & bit}

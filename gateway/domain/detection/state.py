@@ -12,7 +12,7 @@ from gateway.domain.detection.indicator import IndicatorState
 from gateway.domain.detection.limits import Limits
 from gateway.domain.detection.rules import Rules
 from gateway.domain.model.events import SeverityRank
-from gateway.domain.model.reading import Measured, with_quantities
+from gateway.domain.model.reading import Measured, ReadingData, with_quantities
 
 GAPS = 8
 """Pauses between messages that are remembered: half of them may be outages without the median noticing."""
@@ -35,7 +35,7 @@ class Waiting(Measured):
     event_us: int
     event_id: str
     correlation_id: str
-    level: float
+    level: float | None
     unit: str
     event_baseline: float | None = None
     operating_state: str | None = None
@@ -77,7 +77,7 @@ class SensorState(Struct, gc=False, omit_defaults=True):
     repetitions of `last_level`, `longest` is the longest run before, `changes` how often it has changed. `floor` counts
     readings near zero of a machine that runs, `clock` times that could not be believed, each since the time beside it.
     `unit` is that of what is known (of the configured baseline `unit_of`, if there is one), and `other_unit` counts the
-    readings in another.
+    readings in another. `gives_level` says that there was ever a level in its readings.
     """
 
     newest_us: int | None = None
@@ -127,6 +127,22 @@ class SensorState(Struct, gc=False, omit_defaults=True):
     unit: str = ""
     unit_of: float | None = None
     other_unit: int = 0
+    gives_level: bool = False
+
+
+def level_without_one(state: SensorState, data: ReadingData) -> float | None:
+    """Return what stands for the level of a reading that gives none: the velocity, if its sensor never gave a level.
+
+    One that does sends its velocity by itself: one measurement in several messages.
+    """
+    return None if state.gives_level else data.velocity_rms
+
+
+def begin_levels(state: SensorState, rules: Rules) -> None:
+    """Take note that a sensor gives a level; a configured baseline was never meant for its velocity."""
+    state.gives_level = True
+    if rules.baseline is not None:
+        state.unit = ""
 
 
 def forget(state: SensorState) -> None:

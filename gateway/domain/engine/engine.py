@@ -31,10 +31,11 @@ from gateway.domain.detection.baseline_events import (
     BASELINE_RELEARN,
     describe_baseline,
 )
-from gateway.domain.detection.detector import Evaluation, Sample, evaluate
+from gateway.domain.detection.detector import Evaluation, evaluate
 from gateway.domain.detection.gateway_clock import OurClock
 from gateway.domain.detection.rules import Rules
-from gateway.domain.detection.state import Sensor, SensorState, Waiting, hear
+from gateway.domain.detection.sample import Sample
+from gateway.domain.detection.state import Sensor, SensorState, Waiting, begin_levels, hear, level_without_one
 from gateway.domain.detection.timeline import Clocks, classify_timestamp, hold, release
 from gateway.domain.engine.assets import Machines
 from gateway.domain.engine.baselines import apply_baseline
@@ -49,7 +50,7 @@ from gateway.domain.model.assets import (
     status_changed,
 )
 from gateway.domain.model.events import DomainEvent, SeverityRank, derive
-from gateway.domain.model.reading import Flag, VibrationRecorded, values_of
+from gateway.domain.model.reading import Flag, ReadingData, VibrationRecorded, values_of
 
 NOT_JUDGED = Flag.LATE | Flag.RETAINED
 
@@ -148,11 +149,16 @@ class Engine:
         self, sensor: Sensor, event: VibrationRecorded, event_us: int, time_ns: int, *, received_ns: int, flags: int
     ) -> Sequence[Judged]:
         """Judge a new reading, or those whose turn has come with it; return the ones that led to something."""
-        data = event.data
+        data, state = event.data, sensor.state
+        level = data.vibration_level
+        if level is None:
+            level = level_without_one(state, data)
+        elif not state.gives_level:
+            begin_levels(state, sensor.rules or self.rules_of(sensor))
         operating_state = sensor.machine_state if data.operating_state is None else data.operating_state
         if not self._is_waiting or flags:  # only a time that is the receive time is flagged here
             sample = Sample(
-                data.vibration_level, time_ns, data.unit, data.baseline_vibration_level, operating_state, data
+                level, time_ns, data.unit, data.baseline_vibration_level, operating_state, data
             )  # fmt: skip
             evaluation = self._evaluate(sensor, sample, replaced=flags != 0)
             if evaluation is detection.NOTHING:
@@ -164,7 +170,7 @@ class Engine:
             event_us,
             event_id,
             event.correlation_id or event_id,
-            data.vibration_level,
+            level,
             data.unit,
             data.baseline_vibration_level,
             operating_state,
@@ -178,7 +184,9 @@ class Engine:
         """Examine the sensor and judge a sample, and its machine's other sensors with it if they have all shifted."""
         state, rules = sensor.state, sensor.rules or self.rules_of(sensor)
         faults = None
-        if (
+        if sample.level is None:
+            faults = health.examine_clock(state, sample, replaced=replaced) if replaced or state.clock else None
+        elif (
             state.odd
             or replaced
             or sample.level == state.last_level
@@ -304,6 +312,13 @@ class Engine:
             if sensor.is_silent:  # it had waited, and its sensor has fallen silent since
                 changes += self.alerts.lose_sight("Its sensor has fallen silent.", cause)
         return changes
+
+    def stored_as(self, sensor: Sensor, data: ReadingData) -> tuple[float | None, float | None]:
+        """Return a reading's level, and what the next one would be compared with: what is stored beside it."""
+        level = data.vibration_level
+        if level is None:
+            level = level_without_one(sensor.state, data)
+        return level, None if level is None else self.baseline_level(sensor)
 
     def baseline_level(self, sensor: Sensor) -> float | None:
         """Return what the sensor's next reading would be compared with, or None."""

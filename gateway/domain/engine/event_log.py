@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from gateway.domain.inputs.native import EVENT
+from gateway.domain.inputs.native import decode_event
 from gateway.domain.model.events import DomainEvent
 from gateway.domain.model.reading import VibrationRecorded
 
 
 class StoredReading(Struct, frozen=True, gc=False):
-    """A reading in the journal: `time_ns` is when it was measured, `baseline` what it was compared with."""
+    """A reading in the journal: `time_ns` is when it was measured, `baseline` what its level was compared with.
+
+    `level` is None where it measured something else.
+    """
 
     seq: int
     time_ns: int
     sensor_id: str
     tags: dict[str, str]
-    level: float
+    level: float | None
     baseline: float | None
     flags: int
     event_id: str
@@ -24,8 +27,13 @@ class StoredReading(Struct, frozen=True, gc=False):
     body: bytes
 
     def event(self) -> VibrationRecorded:
-        """Decode the whole event, as the sensor published it."""
-        return EVENT.decode(self.body)
+        """Decode the whole event, as the sensor published it, its units spelled in one way."""
+        return decode_event(self.body)
+
+
+def ratio_of(level: float | None, baseline: float | None) -> float | None:
+    """Return a level in units of its baseline, where there are both."""
+    return level / baseline if level is not None and baseline else None
 
 
 class EventRecord(Struct, frozen=True):

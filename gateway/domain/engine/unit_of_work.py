@@ -11,7 +11,7 @@ from gateway.domain.detection.state import Sensor
 from gateway.domain.inputs.results import Publication
 from gateway.domain.model.events import DomainEvent, Rejected
 
-ReadingRow = tuple[int, int, int, str, int, int, float, float | None, int, bytes]
+ReadingRow = tuple[int, int, int, str, int, int, float | None, float | None, int, bytes]
 """seq, event_us, sensor key, event id, time_ns, received_ns, level, baseline, flags, body."""
 
 

@@ -8,7 +8,8 @@ from hashlib import sha256
 import msgspec
 
 from gateway.domain.model.events import Rejected, derived_id
-from gateway.domain.model.reading import VibrationRecorded
+from gateway.domain.model.quantities import BY_WIRE
+from gateway.domain.model.reading import ACCELERATION, ReadingData, VibrationRecorded, complete, values_of
 
 EVENT = msgspec.json.Decoder(VibrationRecorded)
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
@@ -20,7 +21,7 @@ REASONS = {
     "too_deep": "the payload is nested too deeply",
     "too_many": "an array with more than 10,000 elements, or with more than 100 bad ones",
     "too_large": "an event of more than 256 kB; or a message of more than 8 MB, of which only the beginning is kept",
-    "invalid": "a required field is missing, or a field has the wrong type or range",
+    "invalid": "a required field is missing, a field has the wrong type or range, or nothing was measured",
     "unknown_type": "the event type is not VibrationRecorded",
     "bad_id": "an id is empty, too long or has control characters",
     "topic_mismatch": "the sensor in the topic is another one than in the event, or no template fits the topic",
@@ -49,12 +50,32 @@ by as much as this."""
 SHALLOW = 4 * MARGIN
 """Bytes that cannot be nested deeply enough for that to matter: each level has a bracket at both ends."""
 
+_NOTHING = (None,) * len(BY_WIRE)
+_MEASURES_NOTHING = f"data has neither vibrationLevel nor one of the quantities {', '.join(BY_WIRE)}"
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SPACE = b" \t\r\n"
 _BACKSLASH, _DELETE = b"\\\x7f"  # as numbers: to look for one is 30 times as fast as to look for a byte string
 
 Decoded = tuple[VibrationRecorded, bytes]
 """The event and the bytes it was read from."""
+
+
+def decode_event(body: bytes) -> VibrationRecorded:
+    """Return the event in a body, its units spelled in one way.
+
+    Raises msgspec.MsgspecError for one that is damaged, msgspec.ValidationError if nothing was measured.
+    """
+    event = EVENT.decode(body)
+    _fold(event.data)
+    return event
+
+
+def _fold(data: ReadingData) -> None:
+    data.unit = data.unit[:MAX_ID]  # what is shown again and again is bounded; the body keeps it whole
+    complete(data)
+    if data.vibration_level is None and values_of(data) == _NOTHING:
+        raise msgspec.ValidationError(_MEASURES_NOTHING)
 
 
 def decode(payload: bytes, tags: dict[str, str] | None) -> list[Decoded | Rejected]:
@@ -105,6 +126,9 @@ def _elements(payload: bytes) -> list[msgspec.Raw] | Rejected:
 def _element(body: bytes, tags: dict[str, str], index: int | None) -> Decoded | Rejected:
     try:
         event = EVENT.decode(body)
+        data = event.data
+        if data.unit != ACCELERATION or data.vibration_level is None:  # nearly all need nothing
+            _fold(data)
         if len(body) > SHALLOW:
             _leave_margin(body)
     except msgspec.ValidationError as error:
@@ -119,8 +143,6 @@ def _element(body: bytes, tags: dict[str, str], index: int | None) -> Decoded | 
         return Rejected(*problem, body, index)
     if event.correlation_id is not None:  # what is shown again and again is bounded; the body keeps it whole
         event.correlation_id = event.correlation_id[:MAX_ID]
-    if len(event.data.unit) > MAX_ID:
-        event.data.unit = event.data.unit[:MAX_ID]
     if event.event_id is None:
         event.event_id = derived_id(sha256(body).hexdigest())
     return event, body

@@ -6,6 +6,7 @@ What is stored and judged is in the canonical unit of the quantity's kind; how a
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, Literal
 from unicodedata import normalize
 
@@ -147,6 +148,7 @@ def unit_of(kind: Kind, text: str) -> Unit | None:
     return _BY_SPELLING[kind].get(spelling(text))
 
 
+@lru_cache(1024)
 def vibration_unit(text: str) -> tuple[Kind, Unit] | None:
     """Return what kind of level is measured in a unit, and that unit; None for one that no vibration is measured in."""
     for kind in VIBRATION:

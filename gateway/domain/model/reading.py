@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Literal, TypeVar, cast
 
 from msgspec import Struct, defstruct
 
-from gateway.domain.model.quantities import BY_WIRE, QUANTITIES
+from gateway.domain.model.quantities import BY_WIRE, QUANTITIES, UNITS, vibration_unit
 
 T = TypeVar("T", bound="Measured")
+
+ACCELERATION: Final = UNITS["acceleration"][0].symbol
+VELOCITY: Final = UNITS["velocity"][0].symbol
 
 Values = tuple[float | None, ...]
 """A value for each row of the table of quantities, None where it was not measured."""
@@ -34,6 +37,8 @@ class Measured(Struct, gc=False):
     if TYPE_CHECKING:
 
         def __getattr__(self, key: str) -> float | None: ...
+
+        def __setattr__(self, key: str, value: float | None) -> None: ...
 
 
 def with_quantities(named: Literal["key", "wire"]) -> Callable[[type[T]], type[T]]:
@@ -65,20 +70,47 @@ values_of: Final = cast("Callable[[Measured], Values]", attrgetter(*(quantity.ke
 
 @with_quantities("wire")
 class ReadingData(Measured, rename="camel", gc=False):
-    """What a sensor measured: `vibration_level` is in `unit`, each quantity in its canonical unit."""
+    """What a sensor measured: `vibration_level` is in `unit`, each quantity in its canonical unit.
+
+    One that gives no level gives a quantity at least; its velocity, if it has one, can stand for the level.
+    """
 
     sensor_id: str
-    vibration_level: float
+    vibration_level: float | None = None
     baseline_vibration_level: float | None = None
-    unit: str = "m/s²"
+    unit: str = ACCELERATION
     operating_state: str | None = None
     sequence: int | None = None
+
+
+def complete(data: ReadingData) -> None:
+    """Let each unit be spelled in one way, and a velocity be one whoever carries it.
+
+    A level that is a velocity is the velocity RMS too. Without a level `unit` is that of what can stand for it, empty
+    if nothing can.
+    """
+    if data.vibration_level is None:
+        data.unit = "" if data.velocity_rms is None else VELOCITY
+        return
+    found = vibration_unit(data.unit)
+    if found is None:
+        return
+    kind, unit = found
+    data.unit = unit.symbol
+    if kind == "velocity" and data.velocity_rms is None:
+        data.velocity_rms = unit.canonical(data.vibration_level)
 
 
 def quantities_of(data: ReadingData) -> dict[str, float]:
     """Return what was measured beside the level: name on the wire -> value in the canonical unit."""
     values = zip(BY_WIRE, values_of(data), strict=True)
     return {name: value for name, value in values if value is not None}
+
+
+def in_words(quantities: Mapping[str, float]) -> str:
+    """Return quantities, by their names on the wire, as people read them: `Temperature 21.5 °C, Speed 1480 rpm`."""
+    known = ((BY_WIRE[name], value) for name, value in quantities.items())
+    return ", ".join(f"{each.label} {value:.{each.precision}f} {each.unit}".rstrip() for each, value in known)
 
 
 class VibrationRecorded(Struct, rename="camel", gc=False):

@@ -57,6 +57,7 @@ class Item(Struct, frozen=True, rename="camel"):
     unit: str = ""
     over: bool = False
     tags: dict[str, str] = {}
+    figure: str = ""
 
 
 class Planned(Struct, frozen=True):
@@ -126,6 +127,7 @@ def item_of(fact: DomainEvent, kind: ItemKind) -> Item:
         ratio=data["ratio"],
         unit=data["unit"],
         tags=further(tags),
+        figure=data.get("figure") or "",
     )
 
 
@@ -185,7 +187,8 @@ class Notification(Struct, frozen=True, rename="camel"):
     """One message to be told through one handler. Its texts come from sensors: show them, never interpret them.
 
     `id` is the same at every attempt, so that the receiving side can recognise a repetition. Times are nanoseconds
-    since 1970. `level` and `baseline` are in `unit`; `ratio` is level / baseline.
+    since 1970. `level` and `baseline` are in `unit`; `ratio` is level / baseline. Where it is not the level that is
+    beyond a limit, `figure` says what is: `velocity RMS 6.2 mm/s, trip of ISO 10816-3 5.62`.
 
     A message about several alerts (`count` of them) lists them in `grouped`, the worst first, a thousand at most; its
     own fields are then those of the worst one, `reason` says in a sentence what they are, and `machine`, `area` and
@@ -213,3 +216,4 @@ class Notification(Struct, frozen=True, rename="camel"):
     page_url: str = ""
     grouped: tuple[Item, ...] = ()
     count: int = 1
+    figure: str = ""

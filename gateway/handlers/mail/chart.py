@@ -14,7 +14,7 @@ from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.api import Trend
-from gateway.domain.detection.reasons import number
+from gateway.domain.detection.comparison import number
 from gateway.domain.model.timefmt import local, moment, zone_name
 from gateway.handlers.text import wording
 

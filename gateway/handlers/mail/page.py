@@ -61,12 +61,13 @@ def html(page: Page) -> str:
     notification = page.notification
     colour = notification.kind if notification.kind in _COLOURS else notification.severity
     figure = wording.ratio(notification) or wording.level(notification)
+    figure = "" if wording.figure(notification) else figure  # a sentence, as a reason is
     texts = {
         "summary": wording.summary(notification, page.zone),
         "label": wording.label(notification),
         "subject": wording.subject(notification),
         "place": wording.place(notification),
-        "headline": figure or wording.one_line(notification.reason, 120),
+        "headline": figure or wording.figure(notification) or wording.one_line(notification.reason, 120),
         "gateway": wording.one_line(notification.gateway_id),
     }
     return _PAGE.substitute(

@@ -7,7 +7,7 @@ from datetime import tzinfo
 from urllib.parse import urlsplit
 
 from gateway.api import Item, NotificationKind
-from gateway.domain.detection.reasons import number
+from gateway.domain.detection.comparison import number
 from gateway.domain.model.alert_kinds import ALERT_KINDS
 from gateway.domain.model.timefmt import moment, short_moment
 from gateway.domain.notification.model import Notification
@@ -16,13 +16,14 @@ from gateway.security.redact import redact
 LONGEST_NAME = 32  # characters of a machine or sensor in a summary
 LONGEST_REASON = 1000
 LONGEST_ANSWER = 200
+LONGEST_FIGURE = 120
 MOST_ITEMS = 50  # alerts that a message about very many lists
 
 FIELDS = frozenset(
     {
-        "alert", "area", "baseline", "details", "gateway", "kind", "label", "lead", "level", "link", "location",
-        "machine", "place", "ratio", "reason", "sensor", "severity", "since", "site", "subject", "summary", "time",
-        "unit",
+        "alert", "area", "baseline", "details", "figure", "gateway", "kind", "label", "lead", "level", "link",
+        "location", "machine", "place", "ratio", "reason", "sensor", "severity", "since", "site", "subject", "summary",
+        "time", "unit",
     }
 )  # fmt: skip
 """What a template can name; `fields` gives the values."""
@@ -59,7 +60,7 @@ def answer(text: str, secrets: Iterable[str]) -> str:
 def summary(notification: Notification, zone: tzinfo) -> str:
     """Return what everybody must know, the essential first.
 
-    `CRITICAL: P-101 VB-42345 at 3.1 × baseline, since 18:30 CEST`
+    `CRITICAL: P-101 VB-42345 at 3.1 × baseline, since 18:30 CEST`, or what else is beyond which limit.
     """
     if notification.kind == "test":
         return f"TEST: {_gateway(notification)}, nothing is wrong"
@@ -118,6 +119,11 @@ def ratio(told: Subject) -> str:
     return f"{told.ratio:.1f} × baseline" if told.ratio < 1000 else "over 1000 × baseline"  # noqa: PLR2004 - beyond, it is a fault of the sensor
 
 
+def figure(told: Subject) -> str:
+    """Return what is beyond which limit where that is not the level, or nothing."""
+    return one_line(told.figure, LONGEST_FIGURE) if _is_about_level(told) else ""
+
+
 def level(told: Subject) -> str:
     """Return the level with its unit, or nothing for what is not about a level."""
     return _quantity(told.level, told) if _is_about_level(told) else ""
@@ -134,11 +140,11 @@ def details(notification: Notification) -> list[str]:
         return ["No action is needed"]
     if notification.kind == "notice" or notification.grouped:
         return [place(notification)] if place(notification) else []
-    compared = bool(ratio(notification))
+    other, compared = figure(notification), bool(ratio(notification))
     known = [
-        f"{level(notification)}, baseline {baseline(notification)}" if compared else "",
+        f"{level(notification)}, baseline {baseline(notification)}" if compared and not other else "",
         place(notification),
-        one_line(notification.reason) if compared else "",
+        one_line(notification.reason).removeprefix(f"{other}, ") if compared or other else "",
     ]
     return [detail for detail in known if detail]
 
@@ -152,6 +158,7 @@ def facts(notification: Notification, zone: tzinfo) -> list[tuple[str, str]]:
         ("Sensor", "" if notification.grouped else values["sensor"]),
         ("Location", "" if notification.grouped else values["location"]),
         ("Site", one_line(_site(notification))),
+        ("Measured", values["figure"]),
         ("Level", values["level"]),
         ("Baseline", values["baseline"]),
         ("Ratio", values["ratio"]),
@@ -182,6 +189,7 @@ def fields(notification: Notification, zone: tzinfo) -> dict[str, str]:
     return {name: one_line(text) for name, text in texts.items()} | {
         "baseline": baseline(notification),
         "details": ". ".join(details(notification)),
+        "figure": figure(notification),
         "label": label(notification),
         "lead": lead(notification, zone),
         "level": level(notification),
@@ -238,6 +246,8 @@ def _quantity(value: float | None, told: Subject) -> str:
 
 
 def _measure(told: Subject) -> str:
+    if other := figure(told):
+        return f": {other}"
     known = ratio(told) or level(told)
     if known:
         return f" at {known}"

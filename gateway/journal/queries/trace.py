@@ -11,7 +11,7 @@ from gateway.domain.detection.baseline_events import BASELINE_LEARNED
 from gateway.domain.engine.event_log import EventRecord, StoredReading
 from gateway.domain.inputs.traceparent import is_valid
 from gateway.domain.model.events import DomainEvent
-from gateway.domain.model.reading import FLAG_NAMES, Flag
+from gateway.domain.model.reading import FLAG_NAMES, Flag, in_words, quantities_of
 from gateway.domain.model.timefmt import rfc3339
 from gateway.domain.notification.model import DEFERRED, FAILED, SENT, SUPPRESSED
 from gateway.journal.queries.reader import Reader
@@ -81,7 +81,7 @@ def _first_cause(reader: Reader, event_id: str) -> str:
 
 def _of_reading(reader: Reader, reading: StoredReading) -> Iterator[Line]:
     event = reading.event()
-    level = f"{reading.level:g} {event.data.unit}"
+    level = in_words(quantities_of(event.data)) if reading.level is None else f"{reading.level:g} {event.data.unit}"
     yield _line("published", rfc3339(int(event.timestamp.timestamp() * 1e6) * 1000), f"{reading.sensor_id}: {level}")
     delay = (reading.received_ns - reading.time_ns) / 1e9
     yield _line("received", rfc3339(reading.received_ns), f"{delay:.3f} s after it was measured", delaySeconds=delay)
@@ -107,9 +107,12 @@ def _evaluated(reader: Reader, reading: StoredReading, caused: list[EventRecord]
     for flag, why in _NOT_JUDGED.items():
         if reading.flags & flag:
             return _line("not evaluated", None, why, baseline=baseline)
+    results = [entry.fact.type for entry in caused]
+    if reading.level is None:
+        what = f"no level: judged by the limits of its quantities alone: {', '.join(results) or 'nothing changed'}"
+        return _line("evaluated", None, what, baseline=None, led_to=results)
     if baseline is None:
         return _line("evaluated", None, "there was no baseline yet: learned from", baseline=None)
-    results = [entry.fact.type for entry in caused]
     ratio = f"{reading.level / baseline['level']:.2f} × " if baseline["level"] else ""
     version = f", version {baseline['version']}" if baseline["version"] else ""
     what = f"{ratio}the {baseline['source']} baseline {baseline['level']:g}{version}: "

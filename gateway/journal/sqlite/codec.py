@@ -10,6 +10,7 @@ import msgspec
 
 from gateway.domain.detection.state import SensorState
 from gateway.domain.model.assets import AssetPath
+from gateway.domain.model.quantities import vibration_unit
 
 SNAPSHOT_SEQ = "snapshot_seq"
 """The note that says up to where the states in the journal go."""
@@ -72,11 +73,19 @@ def decode_state(encoded: bytes | None) -> SensorState:
     if encoded is None:
         return SensorState()
     state = _DECODER.decode(encoded)
-    state.unit = intern(state.unit)
+    state.unit = _folded(state.unit)
+    for waiting in state.waiting:
+        waiting.unit = _folded(waiting.unit)
     learning = state.learning
     if learning is not None and len(learning.smoothed) != len(learning.samples) // 2:  # version 0.1 kept none
         learning.smoothed = learning.samples[1::2]
     return state
+
+
+def _folded(unit: str) -> str:
+    """Return a unit as it is spelled now: version 0.1 kept it as the sensor wrote it."""
+    found = vibration_unit(unit)
+    return intern(found[1].symbol if found else unit)
 
 
 def encode_machines(machines: Mapping[AssetPath, str]) -> str:

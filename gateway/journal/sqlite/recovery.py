@@ -14,7 +14,7 @@ import structlog
 
 from gateway.domain.alerting.alert import Alert
 from gateway.domain.detection.state import SensorState
-from gateway.domain.inputs.native import EVENT
+from gateway.domain.inputs.native import decode_event
 from gateway.domain.notification.model import Notification
 from gateway.domain.notification.silences import Silence
 from gateway.errors import JournalError, JournalUnavailableError
@@ -43,7 +43,7 @@ _DAMAGE = ("Could not decode", "malformed JSON", "unsupported file format")
 _decode_json = msgspec.json.decode
 _DECODE: dict[str, Callable[[tuple[Any, ...]], object]] = {
     "sensors": lambda row: _decode_json(row[2], type=dict[str, str]),
-    "readings": lambda row: EVENT.decode(row[9]),
+    "readings": lambda row: decode_event(row[9]),
     "events": lambda row: _decode_json(row[8], type=dict[str, Any]),
     "alerts": lambda row: _decode_json(row[4], type=Alert),
     "outbox": lambda row: _decode_json(row[9], type=Notification),
@@ -314,7 +314,7 @@ def _name_orphans(connection: sqlite3.Connection) -> None:
         "SELECT sensor, min(received), body FROM readings WHERE sensor NOT IN (SELECT key FROM sensors) GROUP BY sensor"
     ).fetchall()
     for key, received, body in orphans:
-        event = EVENT.decode(body)
+        event = decode_event(body)
         connection.execute(
             "INSERT OR IGNORE INTO sensors VALUES (?, ?, '{}', ?, ?, ?)",
             (key, event.data.sensor_id, event.data.unit, event.sensor_location or "", received),

@@ -1,9 +1,9 @@
 // What the event stream says of the present, and who wants to know when it changes: once per frame at most.
 
 const POINTS = 60;
-const FIELDS = ["id", "state", "level", "baseline", "unit", "time", "site", "area", "machine", "spark"];
+const FIELDS = ["id", "state", "level", "baseline", "unit", "time", "measured", "site", "area", "machine", "spark"];
 
-export const sensors = new Map(); // id -> { id, state, level, baseline, unit, time, site, area, machine, spark }
+export const sensors = new Map(); // id -> { id, state, level, baseline, unit, time, measured, site, area, machine, spark }
 export const present = { about: {}, counts: null, alerts: [], silences: [], muted: new Map(), heardAt: Date.now() };
 
 // Before the gateway has said which kinds of alerts are about sensors, which have a page, all are.
@@ -73,11 +73,11 @@ function takeRow(row) {
     structure = true;
     return;
   }
-  const [, state, level, baseline, unit, time] = row;
-  if (time !== sensor.time) sensor.spark.push(level);
+  const [, state, level, baseline, unit, time, measured] = row;
+  if (time !== sensor.time && level !== null) sensor.spark.push(level);
   if (sensor.spark.length > POINTS) sensor.spark.shift();
   structure ||= state !== sensor.state;
-  Object.assign(sensor, { state, level, baseline, unit, time });
+  Object.assign(sensor, { state, level, baseline, unit, time, measured });
   changed.add(sensor);
 }
 

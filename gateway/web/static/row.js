@@ -66,7 +66,7 @@ export function drawRow(parts, sensor) {
   setAttribute(parts.row, "data-state", sensor.state);
   setIcon(parts.icon, sensor.state);
   setText(parts.word, sensor.state);
-  setText(parts.level, number(sensor.level));
+  setText(parts.level, sensor.measured ?? number(sensor.level));
   setText(parts.unit, sensor.unit);
   setText(parts.baseline, number(sensor.baseline));
   drawBar(parts.measure, ratioOf(sensor));

@@ -89,9 +89,9 @@ class SensorView {
     setAttribute(this.now, "data-state", sensor.state);
     setIcon(this.icon, sensor.state);
     setText(this.word, capital(sensor.state));
-    setText(this.level, number(sensor.level));
+    setText(this.level, sensor.measured ?? number(sensor.level));
     setText(this.unit, sensor.unit);
-    setText(this.compared, sensor.baseline === null ? "no baseline yet" : `${ratio(ratioOf(sensor))} its baseline ${number(sensor.baseline)}`);
+    setText(this.compared, sensor.measured ? "" : sensor.baseline === null ? "no baseline yet" : `${ratio(ratioOf(sensor))} its baseline ${number(sensor.baseline)}`);
     setText(this.time, sensor.time ? `at ${moment(sensor.time * 1000)}` : "no reading since the start");
     if (this.crumbs.childElementCount) return;
     const [machine] = [sensor.machine];
@@ -155,7 +155,8 @@ class SensorView {
       ? [["baseline", `Baseline (${SOURCES[limits.source] ?? limits.source}${version})`, limits.baseline], ["warning", "Warning from", limits.warning], ["critical", "Critical from", limits.critical], ["clear", "Over below", limits.clear]]
       : [];
     this.facts.replaceChildren(...facts.map(([name, text, level]) => fact(name, text, `${number(level)} ${unit}`)));
-    if (!limits) this.facts.append(fact("baseline", "Baseline", "none yet: it is being learned"));
+    const why = sensors.get(this.id)?.measured ? "none: it measures no level" : "none yet: it is being learned";
+    if (!limits) this.facts.append(fact("baseline", "Baseline", why));
     const learned = past.baselines.at(-1);
     if (learned) this.facts.append(fact("learned", "Last learned", `${whole(learned.at)}, from ${count(learned.readings, "reading")}`));
   }
@@ -243,7 +244,7 @@ function spansOf({ alerts, states = [] }, to) {
 }
 
 function summary({ time, low, high, count: counts, unit, step, alerts }) {
-  if (!time.length) return "No readings in this span of time.";
+  if (!time.length) return "No level was measured in this span of time.";
   const known = (levels) => levels.filter((level) => level !== null);
   const total = counts.reduce((sum, each) => sum + each, 0);
   const every = step < 120 ? `${step} s` : step < 7200 ? `${Math.round(step / 60)} min` : `${Math.round(step / 3600)} h`;

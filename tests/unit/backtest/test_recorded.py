@@ -23,7 +23,7 @@ def read(tmp_path: Path, text: str, columns: Columns = ONE) -> tuple[list[Record
     return list(read_csv(file, columns, TAGS, problems)), problems
 
 
-def levels(found: list[Recorded]) -> list[tuple[int, str, float]]:
+def levels(found: list[Recorded]) -> list[tuple[int, str, float | None]]:
     return [(each.row, each.event.data.sensor_id, each.event.data.vibration_level) for each in found]
 
 

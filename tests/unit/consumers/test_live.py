@@ -36,6 +36,7 @@ async def test_a_reading_is_shown_with_its_place_and_what_it_was_compared_with(l
         "ratio": 3.125,
         "unit": "g",
         "time": "2023-09-29T15:06:40.000Z",
+        "quantities": {},
         "spark": [12.5],
     }
 
@@ -232,5 +233,5 @@ async def test_a_row_is_what_the_names_say(live: Live) -> None:
     (row,) = live.changes(0)["sensors"]
     assert dict(zip(ROW, row, strict=True)) == {
         "id": "VB-1", "state": "ok", "level": 4.1235, "baseline": 4.0, "unit": "m/s²", "time": 1_696_000_000.0,
-        "site": "plant-1", "area": "hall-2", "machine": "pump-7", "spark": [4.123],
+        "measured": None, "site": "plant-1", "area": "hall-2", "machine": "pump-7", "spark": [4.123],
     }  # fmt: skip

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from gateway.domain.detection.baseline import CAPACITY, Baseline, Learning, learn, running_from
-from gateway.domain.detection.detector import Sample, Verdict, choose_baseline, evaluate
+from gateway.domain.detection.detector import Verdict, choose_baseline, evaluate
 from gateway.domain.detection.limits import limits
 from gateway.domain.detection.rules import Rules
+from gateway.domain.detection.sample import Sample
 from gateway.domain.detection.state import SensorState
 from gateway.domain.model.events import SeverityRank
 from tests.samples import make_sample

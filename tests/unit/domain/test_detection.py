@@ -7,9 +7,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.domain.detection.baseline import Baseline
-from gateway.domain.detection.detector import Finding, Sample, Verdict, evaluate
-from gateway.domain.detection.reasons import number
+from gateway.domain.detection.comparison import number
+from gateway.domain.detection.detector import Finding, Verdict, evaluate
 from gateway.domain.detection.rules import Rules
+from gateway.domain.detection.sample import Sample
 from gateway.domain.detection.state import SensorState
 from gateway.domain.model.events import SeverityRank
 from tests.samples import make_sample

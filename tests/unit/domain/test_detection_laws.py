@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.domain.detection.detector import Sample, Verdict, evaluate
+from gateway.domain.detection.detector import Verdict, evaluate
 from gateway.domain.detection.rules import Rules
+from gateway.domain.detection.sample import Sample
 from gateway.domain.detection.state import SensorState
 from gateway.domain.model.events import SeverityRank
 from gateway.journal.sqlite.codec import decode_state, encode_state

@@ -66,8 +66,8 @@ def test_without_a_group_velocity_is_not_judged_and_an_acceleration_never_is() -
 
 
 def test_the_alarm_follows_the_velocity_that_was_learned() -> None:
-    (found,) = limits(Baseline(4.0, "learned", velocity=0.9), Rules(iso_group=2)).features
-    assert found.feature == "velocity_rms"
+    (found,) = limits(Baseline(4.0, "learned", velocity=0.9), Rules(iso_group=2)).quantities
+    assert found.key == "velocity_rms"
     assert (found.bounds.warning, found.bounds.critical) == pytest.approx((1.6, 5.625))
 
 
