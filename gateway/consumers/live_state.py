@@ -226,15 +226,19 @@ class Live:
         return sensor.whole_row(trend=len(self._shown) <= TRENDS or sensor.id in self._open)
 
     def _take(self, readings: Iterable[StoredReading]) -> None:
-        """Draw every reading, and show the last of each sensor."""
+        """Draw every level, and show the last one of each sensor."""
         newest: dict[str, StoredReading] = {}
         for reading in readings:
             sensor_id = reading.sensor_id
             sensor = self._sensors.get(sensor_id) or self._add(sensor_id, reading.tags)
-            if not reading.flags & _NOT_JUDGED:
+            if reading.flags & _NOT_JUDGED:
+                continue
+            if reading.level is None:  # each may have measured something else
+                sensor.take(reading)
+                self._settle(sensor)
+            else:
                 newest[sensor_id] = reading
-                if reading.level is not None:
-                    sensor.draw(reading.time_ns, reading.level)
+                sensor.draw(reading.time_ns, reading.level)
         for sensor_id, reading in newest.items():
             sensor = self._sensors[sensor_id]
             sensor.take(reading)

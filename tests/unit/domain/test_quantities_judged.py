@@ -1,5 +1,7 @@
 """Quantities judged by themselves: limits on either side, with and without a level, and what messages say of them."""
 
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -29,7 +31,7 @@ def told(rules: Rules, values: list[float], key: str = "temperature") -> list[tu
     return [(found.change.name, found.severity, found.reason) for found in fed(rules, values, key)]
 
 
-def limited(**limits_: float) -> Rules:
+def limited(**limits_: Any) -> Rules:
     return Rules(thresholds=(Threshold("temperature", **limits_),))
 
 
