@@ -1,0 +1,43 @@
+"""A quantity is one row of the table: everything that stores, judges, shows and exports follows from it."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.cli.export import _reading
+from gateway.config import load, rules_for
+from gateway.consumers.influx.writer import to_lines
+from gateway.web.schema import Reading
+from tests.readings import event, message, plant
+
+CONFIGURED = """
+[gateway]
+id = "edge-1"
+state_dir = "."
+[mqtt]
+topics = ["vibration/{site}/{area}/{machine}/{sensor}/reading"]
+[detection]
+thresholds = %s
+"""
+
+
+CASES = {
+    "load": ("{ warning = 90 }", 95.0, "load 95.0 %, limit 90.0"),
+}
+"""Name on the wire, which is the key here -> limits in the configuration, a value beyond them, how a reason begins."""
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_row_is_all_that_a_quantity_takes(tmp_path: Path, name: str) -> None:
+    limits, beyond, reason = CASES[name]
+    file = tmp_path / "gateway.toml"
+    file.write_text(CONFIGURED % f"{{ {name} = {limits} }}", encoding="utf-8")
+    rules = rules_for(load(file, {}), "VB-1", {})
+    with plant(tmp_path / "state", rules) as made:
+        made.take(*(message(event(second, **{name: beyond})) for second in range(3)))
+        with made.reader() as reader:
+            (alert,) = reader.alerts(everything=False)
+            stored = reader.step(0, 1000).readings[0]
+    assert alert.reason == f"{reason}, for 3 readings in 2 s"
+    assert f",{name}={beyond}" in to_lines([stored], [])[0].decode()
+    assert _reading(stored)[name] == Reading.of(stored).features[name] == beyond
