@@ -33,9 +33,9 @@ from gateway.config.section import Section
 from gateway.config.values import Duration, Host, Name, Port, Rate, Size, Timezone, Token, system_zone
 from gateway.domain.detection.rules import Rules, Threshold
 from gateway.domain.inputs.topics import TopicTemplates
+from gateway.domain.model.quantities import QUANTITIES
 from gateway.domain.notification.matching import GROUPS
 from gateway.domain.notification.model import further
-from gateway.domain.model.quantities import QUANTITIES
 
 Interval = Annotated[Duration, Field(gt=0)]
 
