@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -16,6 +17,7 @@ from gateway.domain.inputs.waveforms import encoding_of
 from gateway.domain.inputs.wording import Template
 
 MAX_MISSING = 100
+MAX_EXPONENT = 30
 
 
 def _checked(check: Any) -> AfterValidator:
@@ -46,7 +48,24 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 Scalar = str | int | float | bool
 Scalars = Annotated[tuple[Scalar, ...], BeforeValidator(_one_or_more)]
 Where = Mapping[PathText, Scalars]
-NumberOrPath = Number | PathText
+
+
+def _number_or_path(value: object) -> object:
+    if isinstance(value, str):
+        paths.parse(value.removeprefix("@"))
+    elif isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise ValueError("must be a number, or the path of one")
+    return value
+
+
+def _item(value: object) -> object:
+    numbers = list(value.values()) if isinstance(value, Mapping) else [value]
+    if not all(type(number) is int and number >= 0 for number in numbers):
+        raise ValueError("must be the number of a part, from 0, or one for each axis: { x = 0, y = 1 }")
+    return value
+
+
+NumberOrPath = Annotated[float | str, BeforeValidator(_number_or_path)]
 
 
 def _field(value: object) -> object:
@@ -66,16 +85,18 @@ class FieldSection(Section):
     path: PathText
     scale: Number = 1.0
     offset: Number = 0.0
-    exponent: Annotated[int, Field(ge=-30, le=30)] | PathText | None = None
+    exponent: NumberOrPath | None = None
     missing: Annotated[tuple[Number, ...], BeforeValidator(_one_or_more), Field(max_length=MAX_MISSING)] = ()
     split: Annotated[str, Field(min_length=1, max_length=8)] | None = None
-    item: Annotated[int, Field(ge=0)] | Mapping[str, Annotated[int, Field(ge=0)]] | None = None
+    item: Annotated[int | Mapping[str, int], BeforeValidator(_item)] | None = None
     unit: str | None = None
 
     @model_validator(mode="after")
     def _parts(self) -> Self:
         if self.item is not None and self.split is None:
             raise ValueError("item is the number of a part: split says what is between the parts")
+        if isinstance(self.exponent, float) and not (self.exponent.is_integer() and abs(self.exponent) <= MAX_EXPONENT):
+            raise ValueError(f"exponent must be a whole number of at most {MAX_EXPONENT}, or the path of one")
         return self
 
 

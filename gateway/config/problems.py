@@ -90,7 +90,9 @@ def _keys(model: type[BaseModel], path: list[str]) -> list[str]:
     """Return the keys that the table at a path may have."""
     for name in path:
         field = model.model_fields.get(name)
-        inner = list(_models(field.annotation)) if field else []
+        if field is None:  # the name of one of several tables of a kind
+            continue
+        inner = list(_models(field.annotation))
         if len(inner) != 1:
             return []
         model = inner[0]

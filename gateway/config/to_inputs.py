@@ -172,11 +172,11 @@ class _Compiler:
             self.problems.append(f"{key}: there is no quantity {quantity}{meant}")
             return None
         unit, unit_path = self._unit(quantity, section.unit, key)
-        constant = section.exponent if isinstance(section.exponent, int) else 0
+        constant = section.exponent if isinstance(section.exponent, float) else 0
         return Field(
             quantity=quantity,
             path=paths.parse(section.path),
-            scale=section.scale * 10.0**constant if constant >= 0 else section.scale / 10.0**-constant,
+            scale=float(section.scale * 10.0**constant if constant >= 0 else section.scale / 10.0**-constant),
             offset=section.offset,
             exponent=_path(section.exponent) if isinstance(section.exponent, str) else None,
             missing=frozenset(section.missing),

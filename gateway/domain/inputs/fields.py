@@ -16,7 +16,7 @@ from gateway.domain.inputs.numbers import (
     number,
     unit_said,
 )
-from gateway.domain.inputs.paths import ABSENT, Path, find, step
+from gateway.domain.inputs.paths import ABSENT, Path, find, is_index, step
 
 UNIT: Final = "\0unit"
 """Under this name stands the unit of a level that the message itself says: (canonical, its own)."""
@@ -44,6 +44,7 @@ class _Special(NamedTuple):
 
 class _Parent(NamedTuple):
     path: Path
+    is_indexed: bool
     plain: list[_Plain]
     special: list[_Special]
 
@@ -78,8 +79,9 @@ class Extraction:
 
     def _add(self, field: Field, slot: int, axis: str) -> None:
         *parent, key = field.of_axis(axis)
-        entry = self._parents.setdefault(tuple(parent), _Parent(tuple(parent), [], []))
-        if self._columns or not field.is_plain:
+        path = tuple(parent)
+        entry = self._parents.setdefault(path, _Parent(path, any(map(is_index, path)), [], []))
+        if self._columns or not field.is_plain or is_index(key):
             entry.special.append(_Special(key, slot, axis, field))
             return
         _, unit = measured_in(field.quantity, field.unit)
@@ -95,10 +97,10 @@ class Extraction:
     def read(self, element: Any, note: Note, at: int = 0) -> list[Found]:
         """Return quantity -> value for each axis, and for all of them."""
         found: list[Found] = [{} for _ in range(self._shared + 1)]
-        for path, plain, special in self._plan:
+        for path, is_indexed, plain, special in self._plan:
             node = element
             for name in path:
-                node = node.get(name, ABSENT) if type(node) is dict else step(node, name)
+                node = node.get(name, ABSENT) if type(node) is dict and not is_indexed else step(node, name)
             for key, slot, wire, factor, offset in plain:
                 raw = node.get(key) if type(node) is dict else step(node, key)
                 if type(raw) is not float:

@@ -33,6 +33,11 @@ class Memory:
         self._changed: set[str] = set()
         self.forgotten = 0
 
+    @property
+    def blobs(self) -> Mapping[str, bytes]:
+        """Everything but what is remembered of Sparkplug's nodes."""
+        return self._blobs
+
     def get(self, key: str) -> bytes | None:
         """Return a blob."""
         return self._blobs.get(key)

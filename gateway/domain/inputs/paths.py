@@ -46,6 +46,11 @@ def find(value: Any, path: Path) -> Any:
     return value
 
 
+def is_index(name: str) -> bool:
+    """Tell whether a name may be a place in an array, or a number that is a name."""
+    return _INDEX.fullmatch(name) is not None
+
+
 def step(value: Any, name: str) -> Any:
     """Return the member of an object or array, or ABSENT. MessagePack and CBOR have numbers as names too."""
     if type(value) is dict:

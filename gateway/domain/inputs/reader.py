@@ -39,6 +39,7 @@ class MessageReader:
         self.out = self.emitter.out
         self.problems: list[str] = []
         self.heard = False
+        self.is_waiting = False
 
     def read(self) -> Outcome:
         """Return what came of the message: a dead letter too, where a part of it is bad."""
@@ -48,7 +49,7 @@ class MessageReader:
             self._elements()
         out = self.out
         if self.problems:
-            self._reject("not_understood" if not out.is_understood else "invalid", self._described())
+            self._reject("bad_id", self._described())
         elif not out.is_understood and not out.rejected:
             self._nothing()
         return out
@@ -56,9 +57,14 @@ class MessageReader:
     def _nothing(self) -> None:
         """Say why a message came to nothing: on purpose, or since it is not what the input was made for."""
         if self.heard or self.out.filtered or self.out.notes:
-            self.out.ignored_as(self.spec.name, self.out.notes[0] if self.out.notes else "it has no value")
+            self.out.ignored_as(self.spec.name, self.out.notes[0] if self.out.notes else self._why_nothing())
         else:
             self._reject("not_understood", f"input {self.spec.name!r}: none of its paths is in the message")
+
+    def _why_nothing(self) -> str:
+        if self.is_waiting:
+            return "it is a part of a waveform, and others have not come yet"
+        return "it has no value" if self.heard else "all its parts are left out"
 
     def _reject(self, reason: str, detail: str) -> None:
         self.out.rejected.append(Rejected(reason, detail, self.payload))
@@ -146,7 +152,7 @@ class MessageReader:
         extraction = self.route.extraction
         count = extraction.length(element)
         if count > MAX_ELEMENTS:
-            self.problems.append(f"{count} readings in columns; at most {MAX_ELEMENTS} come in one message")
+            self._reject("too_many", f"{count} readings in columns; at most {MAX_ELEMENTS} come in one message")
             return
         self.heard = self.heard or extraction.is_there(element)
         for at in range(count):

@@ -133,26 +133,29 @@ class Rows:
 def pattern_of(names: str, fields: Sequence[str]) -> re.Pattern[str]:
     """Return the pattern of names such as `Plant.{sensor}.{field}`. Raises ValueError.
 
-    {field} is one of the fields. What is right before it takes everything that is left; any other placeholder ends
-    where the sign behind it comes first, and {rest...} does not.
+    {field} is one of the fields, the longest that fits. What is right before it takes everything that is left; any
+    other placeholder ends where the sign behind it comes first, and {rest...} does not.
     """
     parts = _PLACEHOLDER.split(names)
     pattern = re.escape(parts[0])
     for at in range(1, len(parts), 3):
         name, rest, literal = parts[at : at + 3]
         followed = parts[at + 3] if at + 3 < len(parts) else ""
-        greedy = rest or not literal or followed == "field"
-        inner = (
-            "|".join(map(re.escape, sorted(fields, key=len, reverse=True)))
-            if name == "field"
-            else (".+" if greedy else f"[^{re.escape(literal[0])}]+")
-        )
+        inner = _inner(name, literal, fields, followed) if not rest else ".+"
         pattern += f"(?P<{name}>{inner}){re.escape(literal)}"
     if "field" not in parts[1::3]:
         raise ValueError(f"{names!r} has no {{field}}")
     if len(set(parts[1::3])) < len(parts[1::3]):
         raise ValueError(f"{names!r} has a placeholder twice")
     return re.compile(pattern, re.DOTALL)
+
+
+def _inner(name: str, literal: str, fields: Sequence[str], followed: str) -> str:
+    if name == "field":
+        return "|".join(map(re.escape, sorted(fields, key=len, reverse=True)))
+    if followed == "field":
+        return ".+?"
+    return f"[^{re.escape(literal[0])}]+" if literal else ".+"
 
 
 def names_in(names: str) -> set[str]:

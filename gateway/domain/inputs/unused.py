@@ -23,11 +23,24 @@ def unused_numbers(route: Route, message: Any) -> list[str]:
     """Return the paths of numbers that nothing uses, as the input would have to name them."""
     used = used_paths(route)
     found: dict[str, None] = {}
-    for element, _ in (elements_of(route.spec.each, message) or [])[:ELEMENTS]:
-        for path in _numbers(overlaid(route.spec.binary if route.spec.each else None, element), ()):
+    for element in _elements(route, message):
+        for path in _numbers(element, ()):
             if len(found) < MAX_PATHS and not any(path[: len(each)] == each for each in used):
                 found[shown(path)] = None
     return list(found)
+
+
+def _elements(route: Route, message: Any) -> Iterator[Any]:
+    """Yield some elements that are not left out. A line's fields have two names each: one is enough."""
+    spec = route.spec
+    for element, key in (elements_of(spec.each, message) or [])[:ELEMENTS]:
+        captured = route.captured if key is None else {**route.captured, "key": key}
+        if spec.where_each and spec.where_each.failing(element, captured):
+            continue
+        if spec.format == "line" and type(element) is dict:
+            yield {"fields": element["fields"]}
+        else:
+            yield overlaid(spec.binary, element) if spec.each else element
 
 
 def used_paths(route: Route) -> set[Path]:
@@ -42,7 +55,7 @@ def used_paths(route: Route) -> set[Path]:
         used |= {spec.batch.start} | ({spec.batch.step} if isinstance(spec.batch.step, tuple) else set())
     if spec.waveform is not None:
         used |= {spec.waveform.of_axis(axis) for axis in route.extraction.axes} | set(part_paths(spec.waveform))
-    return used
+    return used | {("fields", *path) for path in used} if spec.format == "line" else used
 
 
 def _numbers(value: Any, path: Path) -> Iterator[Path]:

@@ -64,6 +64,7 @@ def _made(reader: MessageReader, element: Any, subject: Subject, axis: str | Non
     if spec.parts is not None:
         key = f"wave\x1f{reader.spec.name}\x1f{subject.sensor(axis)}"
         whole = Assembly(reader.memory, key).add(part_of(spec.parts, element, samples, time_us))
+        reader.is_waiting = whole is None
         if whole is None:
             return None
         samples, time_us = whole
