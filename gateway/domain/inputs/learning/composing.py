@@ -17,6 +17,8 @@ from gateway.domain.inputs.learning.unnamed import bare_value, by_size, identifi
 from gateway.domain.inputs.paths import Path, shown
 
 VIBRATION: Final = ("level", "velocity_rms", "peak")
+MANY_DIGITS: Final = 3
+"""A number with fewer is one of a few, and the topic says more."""
 _LINES: Final = ("line", "csv")
 
 
@@ -157,7 +159,9 @@ def _sensor(in_topic: str, heard: set[str], said: list[tuple[Path, set[str]]], *
     path, texts = said[0]
     folded = {_folded(text) for text in heard}
     if in_topic and not several:
-        if not folded.isdisjoint(map(_folded, texts)) or all(text.isdecimal() for text in texts):
+        if not folded.isdisjoint(map(_folded, texts)) or all(
+            text.isdecimal() and len(text) < MANY_DIGITS for text in texts
+        ):
             return of_topic_
         if all(is_small(text) for text in texts) and not all(levels.is_place(text) for text in heard):
             return f"{{{in_topic}}}-{{{shown(path)}}}"

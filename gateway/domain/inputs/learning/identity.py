@@ -148,9 +148,10 @@ def looks_like_id(text: str) -> bool:
 def id_paths(leaves: Leaves, count: int, *, shared: bool) -> list[tuple[float, Path]]:
     """Return paths that may name the sensor, the best first. `shared`: several elements should have different ones."""
     found = []
+    typed = any(path[-1].casefold() == "vendorid" for path in leaves)
     for path, values in leaves.items():
         score = _id_score(path, values)
-        if score <= 0:
+        if score <= 0 or (typed and path[-1].casefold() == "deviceid"):  # IO-Link: vendor and device are the type
             continue
         texts = {str(value) for value in values}
         if count > 1 and shared:

@@ -49,10 +49,10 @@ def _walk(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
             if is_addressable(name):
                 yield from _walk(below, (*path, str(name)))
     elif isinstance(value, list):
-        if 1 < len(value) <= FEW and all(_is_number(each) for each in value):
+        if path and 1 < len(value) <= FEW and all(_is_number(each) for each in value):
             for at, each in enumerate(value):
                 yield (*path, str(at)), each
-        elif value and not any(isinstance(each, dict | list) for each in value[:FEW]):
+        elif value and path and not any(isinstance(each, dict | list) for each in value[:FEW]):
             yield path, value
     elif path:
         yield path, value

@@ -73,7 +73,7 @@ def is_open(level: str) -> bool:
 def says_something(level: str) -> bool:
     """Tell whether a level names a quantity or an axis; one with digits in it is rather an id."""
     meaning = meaning_of((level,))
-    if meaning is None:
+    if meaning is None or (len(level) == 1 and not meaning.axis):
         return False
     return bool(meaning.kind or meaning.statistic or meaning.axis) and meaning.rest == 0
 
@@ -154,6 +154,17 @@ def template(
     if axis is not None:
         names[axis] = "axis"
     return "/".join(f"{{{names[at]}}}" if at in names else level for at, level in enumerate(pattern)), names
+
+
+def ambiguous(topics: list[str], names: dict[int, str], sensor: int | None) -> list[str]:
+    """Return the placeholders that are needed to tell sensors apart, if their own level has the same text for two."""
+    if sensor is None:
+        return []
+    open_levels = [at for at, name in sorted(names.items()) if name != "axis"]
+    texts = {tuple(topic.split("/")[at] for at in open_levels) for topic in topics}
+    if len(texts) == len({topic.split("/")[sensor] for topic in topics}):
+        return []
+    return [names[at] for k, at in enumerate(open_levels) if at == sensor or len({text[k] for text in texts}) > 1]
 
 
 def _placeholder(before: str, text: str) -> str:

@@ -58,7 +58,7 @@ def bare_value(leaves: Leaves) -> tuple[Path, list[float]] | None:
         and time_of(values[0]) is None
     }
     named = {path: found for path, found in numbers.items() if path[-1].casefold() in _VALUES}
-    either = named or numbers
+    either = named or {path: found for path, found in numbers.items() if meaning_of(path) is not None}
     return next(iter(either.items())) if len(either) == 1 else None
 
 
