@@ -147,6 +147,8 @@ def _name(one: Proposal, family: MessageFamily, elements: Elements, *, said: boo
     one.sensor = _sensor(
         in_topic, heard, list(zip(paths, texts, strict=True)), several=bool(parts) and one.rows is None
     )
+    if one.sensor in ("", f"{{{in_topic}}}") and (varying := levels.ambiguous(family.topics, names, level)):
+        one.sensor = "/".join(f"{{{name}}}" for name in varying)
     if not one.sensor and level is None:
         one.sensor, one.sensor_why = levels.telling_level(family.topics[0]), "nothing that was heard names the sensor"
 
