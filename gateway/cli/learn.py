@@ -100,7 +100,7 @@ def _dead(config_path: Path) -> list[Message]:
 def written(messages: Sequence[Message]) -> Iterator[str]:
     """Iterate over the lines of the tables, each with what came of it, and over what nothing was learned of."""
     topics = len({message.topic for message in messages})
-    yield comment(f"Learned from {len(messages)} messages on {topics} topics.")
+    yield comment(f"Learned from messages: {len(messages)}, on topics: {topics}.")
     tables = [table for table in dict.fromkeys(toml(one) for one in learned(messages)) if _is_valid(table)]
     trial = Trial(tables, messages)
     if presets := list(_presets(trial.unread)):
@@ -159,9 +159,10 @@ class Trial:
         """Return what came of an input, as a sentence."""
         sensors = list(self._sensors.get(name, {}))
         if not sensors:
-            return "Nothing that was heard makes a reading with this; it may need what comes later."
+            return "Tried on what was heard: no reading yet; it may need what comes later."
         more = f" and {len(sensors) - _SHOWN} more" if len(sensors) > _SHOWN else ""
-        return f"{self._messages[name]} messages give readings of {', '.join(sensors[:_SHOWN])}{more}."
+        named = ", ".join(sensors[:_SHOWN]) + more
+        return f"Tried on what was heard: {self._messages[name]} of the messages gave readings, of {named}."
 
 
 def _unread(messages: Sequence[Message]) -> Iterator[str]:
@@ -170,6 +171,6 @@ def _unread(messages: Sequence[Message]) -> Iterator[str]:
     for pattern, topics in list(found.items())[:_MOST_UNREAD]:
         example = next(message for message in messages if message.topic in topics)
         advice = looks_like(example.topic, example.payload)
-        yield comment(f"  {topics.total()} messages on {pattern}" + (f": {advice}" if advice else ""))
+        yield comment(f"  {topics.total()} on {pattern}" + (f": {advice}" if advice else ""))
     if len(found) > _MOST_UNREAD:
-        yield comment(f"  and on {len(found) - _MOST_UNREAD} further kinds of topics")
+        yield comment(f"  and {len(found) - _MOST_UNREAD} further kinds of topics")

@@ -3,7 +3,6 @@ import gzip
 import json
 import struct
 import tomllib
-from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,8 +16,6 @@ from gateway.domain.inputs.learning.learned import configuration, learned
 from gateway.domain.inputs.learning.proposal import text
 from gateway.domain.inputs.memory import Memory
 from gateway.domain.inputs.results import Reading, Waveform
-from gateway.domain.inputs.sparkplug import hear
-from gateway.domain.inputs.sparkplug_memory import Memory as SparkplugMemory
 from gateway.domain.model.events import Message
 from gateway.plugins.decoders import load_decoder
 from tests.sparkplug import DOUBLE, field, metric, payload, properties
@@ -51,7 +48,7 @@ def tried(*messages: tuple[str, object]) -> Tried:
     found = configuration(learned(heard))
     tables = tomllib.loads(found).get("inputs", [])
     problems: list[str] = []
-    family = Family(compiled(tables, load_decoder, problems), partial(hear, SparkplugMemory()))
+    family = Family(compiled(tables, load_decoder, problems))
     assert problems == []
     memory = Memory()
     outcomes = [family.read(message, memory) for message in heard]

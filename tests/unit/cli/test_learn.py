@@ -1,0 +1,72 @@
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from gateway.cli.learn import written
+from gateway.domain.model.events import Message
+from tests.readings import Plant, message
+from tests.unit.cli.conftest import Run
+
+FEATURES = {"acc_rms_g": 0.25, "velocity_rms": 2.5}
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> Path:
+    path = tmp_path / "sample.json"
+    path.write_text(json.dumps(FEATURES))
+    return path
+
+
+def test_a_file_becomes_a_table_that_says_what_it_gives(run: Run, sample: Path) -> None:
+    result = run("inputs", "learn", sample, "--topic", "vib/dev-7/features")
+    assert result.code == 0
+    assert result.out.splitlines()[:3] == [
+        "# Learned from messages: 1, on topics: 1.",
+        "",
+        "# Tried on what was heard: 1 of the messages gave readings, of dev-7.",
+    ]
+    assert tomllib.loads(result.out)["inputs"][0]["topic"] == "vib/{sensor}/features"
+
+
+def test_what_was_learned_is_a_configuration_that_reads_the_sample(run: Run, sample: Path, config: Path) -> None:
+    learned = run("inputs", "learn", sample, "--topic", "vib/dev-7/features")
+    config.write_text(config.read_text() + learned.out)
+    read = run("inputs", "test", sample, "--topic", "vib/dev-7/features", "-o", "json")
+    assert [reading["sensor"] for reading in json.loads(read.out)["readings"]] == ["dev-7"]
+
+
+def test_nothing_to_learn_is_a_problem_and_says_what_was_heard(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "uplink.json"
+    path.write_text(json.dumps({"deviceInfo": {}, "rxInfo": [], "data": "AAE="}))
+    result = run("inputs", "learn", path, "--topic", "application/4/device/00aa11/event/up")
+    assert result.code == 3
+    assert "#   1 on application/+/device/+/event/up: it looks like a ChirpStack uplink" in result.out
+
+
+def test_topics_and_files_go_together(run: Run, sample: Path) -> None:
+    assert run("inputs", "learn").code == 2
+    assert run("inputs", "learn", sample).code == 2
+    assert run("inputs", "learn", sample, "--topic", "a", "--topic", "b").code == 2
+    assert run("inputs", "learn", "--topic", "a/#", "--for", "soon").code == 2
+
+
+def test_dead_letters_teach_what_was_missing(run: Run, here: Plant) -> None:
+    here.take(message(json.dumps(FEATURES).encode(), second=5, topic="vib/dev-7/features"))
+    result = run("inputs", "learn", "--dead-letters")
+    assert result.code == 0
+    assert tomllib.loads(result.out)["inputs"][0]["topic"] == "vib/{sensor}/features"
+
+
+def test_what_was_heard_cannot_end_a_comment(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"\x00")
+    result = run("inputs", "learn", path, "--topic", "a\n[mqtt]\nhost = 1/\x1b[2J")
+    assert tomllib.loads(result.out) == {}
+    assert "\x1b" not in result.out
+
+
+def test_many_kinds_of_topics_are_counted_and_not_all_listed() -> None:
+    lines = list(written([Message(f"kind{'x' * k}/a", b"?", 1) for k in range(30)]))
+    assert lines[-1] == "#   and 10 further kinds of topics"
