@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from gateway.domain.inputs.learning.names import meaning_of
@@ -10,6 +11,8 @@ from gateway.domain.inputs.paths import Path, shown
 
 MAX_LEAVES: Final = 2000
 """Paths of a message that are looked at, and elements of all messages."""
+MAX_CONTAINERS: Final = 200
+"""Objects and arrays of a message that may have the elements."""
 MAX_DEPTH: Final = 8
 MAX_NAME: Final = 120
 """Characters of a name."""
@@ -37,7 +40,7 @@ def leaves_of(parts: Iterable[Any]) -> Leaves:
     """Return every path of some parts, with its values, as far as the limit goes."""
     found: Leaves = {}
     for part in parts:
-        for path, value in _walk(part, ()):
+        for path, value in islice(_walk(part, ()), MAX_LEAVES):
             if path in found or len(found) < MAX_LEAVES:
                 found.setdefault(path, []).append(value)
     return found
@@ -72,7 +75,7 @@ def candidates(messages: list[Any]) -> Iterator[Elements]:
     """Iterate over how messages could be taken apart: whole, by an array of objects, by an object keyed by device."""
     yield Elements("", messages, [])
     for each, arrays in _arrays(messages).items():
-        parts = [part for array in arrays for part in array if isinstance(part, dict)][:MAX_LEAVES]
+        parts = list(islice((part for array in arrays for part in array if isinstance(part, dict)), MAX_LEAVES))
         yield Elements(each or ".", parts, [])
     for path, objects in _keyed(messages).items():
         parts, keys = [], []
@@ -80,6 +83,8 @@ def candidates(messages: list[Any]) -> Iterator[Elements]:
             inner = [part for part in value if isinstance(part, dict)] if isinstance(value, list) else [value]
             parts += inner
             keys += [str(key)] * len(inner)
+            if len(parts) > MAX_LEAVES:
+                break
         yield Elements(path or "*", parts[:MAX_LEAVES], keys[:MAX_LEAVES])
 
 
@@ -87,7 +92,7 @@ def _arrays(messages: list[Any]) -> dict[str, list[list[Any]]]:
     """Return every array of objects: its path -> the arrays."""
     found: dict[str, list[list[Any]]] = {}
     for message in messages:
-        for path, value in _containers(message, ()):
+        for path, value in islice(_containers(message, ()), MAX_CONTAINERS):
             if isinstance(value, list) and value and isinstance(value[0], dict):
                 found.setdefault(shown(path), []).append(value)
     return found
@@ -97,7 +102,7 @@ def _keyed(messages: list[Any]) -> dict[str, list[dict[str, Any]]]:
     """Return every object whose names are those of devices: its path -> the objects."""
     found: dict[str, list[dict[str, Any]]] = {}
     for message in messages:
-        for path, value in _containers(message, ()):
+        for path, value in islice(_containers(message, ()), MAX_CONTAINERS):
             if isinstance(value, dict) and _is_keyed(value):
                 found.setdefault(shown(path), []).append(value)
     return found

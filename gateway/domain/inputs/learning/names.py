@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from gateway.domain.inputs.paths import Path
 
 MAX_CHARACTERS: Final = 200
 """Characters of a name that are looked at."""
+
+MAX_REMEMBERED: Final = 10_000
+"""Paths whose meaning is remembered."""
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-zµ]+|[0-9]+|[°%²]")
 
@@ -184,6 +188,7 @@ def _split(word: Word) -> list[Word]:
     return [Word(word.name, word.start + a, word.start + b, text[a:b]) for a, b in spans]
 
 
+@lru_cache(maxsize=MAX_REMEMBERED)
 def meaning_of(path: Path) -> Meaning | None:
     """Return what a path means, or None where its name says that it is none of what is judged."""
     words = words_of(path)

@@ -13,15 +13,21 @@ LARGEST: Final = 1024 * 1024
 FEWEST_CELLS: Final = 3
 """Of a line of CSV: two are rather a number with a decimal comma."""
 
+LONGEST_VALUE: Final = 60
+"""Characters of a payload that is one value."""
+
 _VALUE = re.compile(
-    r'"?[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?"?(?:\s*[^\s\d"]\S{0,15})?|nan|unknown|unavailable|online|offline|on|off',
+    r'"?[-+]?\d{0,30}\.?\d{1,30}(?:[eE][-+]?\d{1,3})?"?(?:\s*[^\s\d"]\S{0,15})?'
+    r"|nan|unknown|unavailable|online|offline|on|off",
     re.IGNORECASE,
 )
-_LINE = re.compile(r"[^\s,=]+(?:,[^\s,=]+=[^\s,=]+)* [^\s=]+=\S+(?: -?\d+)?")
-_PAIR_SIGNS: Final = "=|:"
-_PAIRS = re.compile(r"\s*[A-Za-z_][\w .%/-]*[=:|]\s*[^=:|]+(?:[,;&|\s#]+[A-Za-z_][\w .%/-]*[=:|]\s*[^=:|]+)*\s*")
+_LINE = re.compile(r"[^\s,=]{1,200}(?:,[^\s,=]{1,200}=[^\s,=]{1,200}){0,50} [^\s=]{1,200}=\S")
+_PAIRS = re.compile(r"\s{0,9}[A-Za-z_][\w .%/-]{0,60}[=:|]")
+"""How a line begins; each repetition is bounded, for what is heard can be anything."""
 _CELL = re.compile(r"[,;\t|]")
-_NUMBER = re.compile(r"[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?")
+_NUMBER = re.compile(r"[-+]?\d{0,30}\.?\d{1,30}(?:[eE][-+]?\d{1,3})?")
+MAX_CELLS: Final = 1000
+"""Of a line of CSV."""
 _MSGPACK_MAPS: Final = (*range(0x80, 0x90), 0xDE, 0xDF)
 _CBOR_MAPS: Final = (*range(0xA0, 0xBC), 0xBF)
 
@@ -64,19 +70,19 @@ def _likely(data: bytes) -> list[str]:
 
 
 def _of_text(text: str) -> list[str]:
-    line = text.splitlines()[0]
-    if _VALUE.fullmatch(text):
+    line = text.split("\n", 1)[0]
+    if len(text) <= LONGEST_VALUE and _VALUE.fullmatch(text):
         return ["value"]
-    if _LINE.fullmatch(line):
+    if _LINE.match(line):
         return ["line"]
     if _is_csv(text, _CELL.split(line)):
         return ["csv"]
-    return ["pairs"] if _PAIRS.fullmatch(line) else []
+    return ["pairs"] if _PAIRS.match(line) else []
 
 
 def _is_csv(text: str, cells: list[str]) -> bool:
     """Tell whether a line has cells of which some are numbers, or names that numbers follow below."""
-    if len(cells) < FEWEST_CELLS or any(sign in text for sign in "={}"):
+    if not FEWEST_CELLS <= len(cells) <= MAX_CELLS or any(sign in text for sign in "={}"):
         return False
     numbers = [bool(_NUMBER.fullmatch(cell.strip())) for cell in cells]
     if "|" in text and numbers[::2] != numbers[1::2] and not any(numbers[::2]):
