@@ -9,6 +9,7 @@ import time
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import click
@@ -101,11 +102,11 @@ def written(messages: Sequence[Message]) -> Iterator[str]:
     """Iterate over the lines of the tables, each with what came of it, and over what nothing was learned of."""
     topics = len({message.topic for message in messages})
     yield comment(f"Learned from messages: {len(messages)}, on topics: {topics}.")
-    tables = [table for table in dict.fromkeys(toml(one) for one in learned(messages)) if _is_valid(table)]
+    tables, frames = _tables(messages)
     trial = Trial(tables, messages)
-    if presets := list(_presets(trial.unread)):
-        tables += presets
-        trial = Trial(tables, messages)
+    tables += list(_presets(trial.unread))
+    tables += [frame for frame in frames if _wants(frame, Trial(tables, messages).unread)]
+    trial = Trial(tables, messages)
     for number, table in enumerate(tables, start=1):
         yield ""
         yield comment(trial.told(str(number)))
@@ -113,6 +114,21 @@ def written(messages: Sequence[Message]) -> Iterator[str]:
     if trial.unread:
         yield ""
         yield from _unread(trial.unread)
+
+
+def _tables(messages: Sequence[Message]) -> tuple[list[str], list[str]]:
+    """Return the tables that read something, and those that somebody has to complete: for bytes without a meaning."""
+    found: tuple[dict[str, None], dict[str, None]] = {}, {}
+    for one in learned(messages):
+        table = toml(one)
+        if _is_valid(table):
+            found[bool(one.inline)][table] = None
+    return list(found[0]), list(found[1])
+
+
+def _wants(table: str, messages: Sequence[Message]) -> bool:
+    family = Family(compiled(tomllib.loads(table)["inputs"], load_decoder, []))
+    return any(family.routes(message.topic) for message in messages)
 
 
 def _is_valid(table: str) -> bool:
@@ -127,14 +143,20 @@ def _presets(unread: Sequence[Message]) -> Iterator[str]:
     for topics in list(grouped(message.topic for message in unread).values())[:_MOST_UNREAD]:
         messages = [message for message in unread if message.topic in topics]
         preset = _PRESET.search(looks_like(messages[0].topic, messages[0].payload))
-        topic = template(
-            skeleton(messages[0].topic), list(topics), sensor_level(skeleton(messages[0].topic), list(topics), set())
-        )[0]
-        for settings in ({"preset": preset[1]}, {"preset": preset[1], "topic": topic}) if preset else ():
-            table = "[[inputs]]\n" + "\n".join(f"{name} = {text(value)}" for name, value in settings.items())
-            if _is_valid(table) and len(Trial([table], messages).unread) < len(messages):
-                yield table
-                break
+        if preset is not None:
+            pattern = skeleton(messages[0].topic)
+            topic, _ = template(pattern, list(topics), sensor_level(pattern, list(topics), set()))
+            tables = (_preset_table(settings, preset[1]) for settings in ({}, {"topic": topic}))
+            yield from islice((table for table in tables if _reads(table, messages)), 1)
+
+
+def _preset_table(settings: dict[str, str], preset: str) -> str:
+    lines = (f"{name} = {text(value)}" for name, value in (settings | {"preset": preset}).items())
+    return "\n".join(["[[inputs]]", *lines]) + "\n"
+
+
+def _reads(table: str, messages: Sequence[Message]) -> bool:
+    return _is_valid(table) and len(Trial([table], messages).unread) < len(messages)
 
 
 class Trial:

@@ -13,6 +13,7 @@ from gateway.domain.inputs.learning.leaves import Elements, Leaves, candidates, 
 from gateway.domain.inputs.learning.proposal import Proposal, RowsGuess
 from gateway.domain.inputs.learning.quantities import Guess, axes_of, chosen, guesses
 from gateway.domain.inputs.learning.tags import guessed_rows
+from gateway.domain.inputs.learning.unexplained import of_carrier
 from gateway.domain.inputs.learning.unnamed import bare_value, by_size, identified, labelled, of_topic, renamed
 from gateway.domain.inputs.paths import Path, shown
 
@@ -46,7 +47,7 @@ def proposed(family: MessageFamily) -> Proposal | None:
     best = max(_readings(family), key=lambda reading: reading.worth)
     leaves = leaves_of(family.values)
     if best.worth[0] == 0:
-        return _block(family, leaves) or _value(family, leaves)
+        return _block(family, leaves) or _value(family, leaves) or _bytes(family, leaves)
     one = _begun(family)
     one.columns = list(family.messages[0].read.columns)
     one.rows, one.fields = best.rows, best.fields
@@ -123,6 +124,13 @@ def _value(family: MessageFamily, leaves: Leaves) -> Proposal | None:
     one.time = guessed_time(leaves, family.received_us)
     one.axes = guess.axes if axis is None else []
     _name(one, family, Elements("", family.values, []), said=False, axis=axis)
+    return one
+
+
+def _bytes(family: MessageFamily, leaves: Leaves) -> Proposal | None:
+    one = of_carrier(leaves, family.received_us)
+    if one is not None:
+        _name(one, family, Elements("", family.values, []), said=False)
     return one
 
 

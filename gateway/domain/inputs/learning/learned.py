@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final
 
 from gateway.domain.inputs.learning.composing import proposed
 from gateway.domain.inputs.learning.edges import of_edge_nodes
-from gateway.domain.inputs.learning.families import families
+from gateway.domain.inputs.learning.families import MAX_MESSAGES, families
 from gateway.domain.inputs.learning.proposal import Proposal, toml
+from gateway.domain.inputs.learning.recognising import LARGEST, recognised
+from gateway.domain.inputs.learning.topic_levels import grouped
+from gateway.domain.inputs.learning.unexplained import of_payload
 from gateway.domain.model.events import Message
 
 MAX_FAMILIES: Final = 200
@@ -22,7 +25,19 @@ def learned(messages: Sequence[Message]) -> list[Proposal]:
     for family in islice(families(messages), MAX_FAMILIES):
         one = of_edge_nodes(family) if family.format == "sparkplug" else proposed(family)
         found += [one] if one is not None else []
-    return found
+    return found + list(_unexplained(messages))
+
+
+def _unexplained(messages: Sequence[Message]) -> Iterator[Proposal]:
+    """Iterate over frames for payloads in no format, one for each kind of topic."""
+    unknown = {
+        each.topic: each.payload for each in messages[:MAX_MESSAGES] if recognised(each.topic, each.payload) is None
+    }
+    for topics in islice(grouped(unknown).values(), MAX_FAMILIES):
+        payload = unknown[next(iter(topics))]
+        one = of_payload(list(topics), payload) if len(payload) <= LARGEST else None
+        if one is not None:
+            yield one
 
 
 def configuration(proposals: Sequence[Proposal]) -> str:

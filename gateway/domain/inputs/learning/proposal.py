@@ -25,7 +25,10 @@ class RowsGuess(Struct):
 
 
 class Proposal(Struct):
-    """An input. Paths are tuples of names until they are written; `notes` go above it as comments."""
+    """An input. Paths are tuples of names until they are written; `notes` go above it as comments.
+
+    `inline` are fields that somebody has to mend, in one line.
+    """
 
     topics: list[str]
     format: str = "json"
@@ -41,6 +44,8 @@ class Proposal(Struct):
     fields: dict[str, Guess] = field(default_factory=dict)
     rows: RowsGuess | None = None
     waveform: dict[str, Any] = field(default_factory=dict)
+    binary: dict[str, Any] = field(default_factory=dict)
+    inline: dict[str, list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -104,6 +109,10 @@ def _lines(one: Proposal) -> Iterable[str]:
     if one.sensor:
         yield _with_comment(f"sensor = {text(one.sensor)}", one.sensor_why)
     yield from _time(one)
+    if one.binary:
+        yield f"binary = {literal(one.binary)}"
+    if one.inline:
+        yield f"fields = {literal(one.inline)}"
     if one.waveform:
         yield f"waveform = {literal(one.waveform)}"
     if one.rows:

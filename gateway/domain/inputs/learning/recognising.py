@@ -17,7 +17,7 @@ LONGEST_VALUE: Final = 60
 """Characters of a payload that is one value."""
 
 _VALUE = re.compile(
-    r'"?[-+]?\d{0,30}\.?\d{1,30}(?:[eE][-+]?\d{1,3})?"?(?:\s*[^\s\d"]\S{0,15})?'
+    r'"?[-+]?\d{0,30}\.?\d{1,30}(?:[eE][-+]?\d{1,3})?"?(?:\s+[^\s\d"]\S{0,15})?'
     r"|nan|unknown|unavailable|online|offline|on|off",
     re.IGNORECASE,
 )

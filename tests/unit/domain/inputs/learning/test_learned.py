@@ -14,8 +14,10 @@ from gateway.config.to_inputs import compiled
 from gateway.domain.inputs.family import Family
 from gateway.domain.inputs.learning.learned import configuration, learned
 from gateway.domain.inputs.learning.proposal import text
+from gateway.domain.inputs.learning.unexplained import is_modbus
 from gateway.domain.inputs.memory import Memory
 from gateway.domain.inputs.results import Reading, Waveform
+from gateway.domain.inputs.waveform_reading import with_features
 from gateway.domain.model.events import Message
 from gateway.plugins.decoders import load_decoder
 from tests.sparkplug import DOUBLE, field, metric, payload, properties
@@ -263,6 +265,73 @@ def test_an_id_of_one_of_a_few_is_put_together_with_the_topics() -> None:
 
 def test_what_has_no_vibration_in_it_gives_nothing() -> None:
     assert tried(("a/b", {"humidity": 40}), ("c", b"\x00\x01\x02"), ("d", b""), ("e", b"hello")).tables == []
+
+
+def completed(
+    table: dict[str, Any], messages: list[tuple[str, bytes]], names: dict[str, str]
+) -> set[tuple[str, float]]:
+    """Name words of a layout, as somebody does with a manual in hand, and return sensors with their levels."""
+    table["binary"]["layout"] = [
+        f"{names.get(word.split(':')[0], word.split(':')[0])}:{word.split(':')[1]}"
+        for word in table["binary"]["layout"]
+    ]
+    family, memory = Family(compiled([table], load_decoder, [])), Memory()
+    outcomes = [family.read(Message(topic, content, NOW_S * 10**9), memory) for topic, content in messages]
+    return {(reading.sensor, round(reading.level or 0, 3)) for out in outcomes for reading in with_features(out)}
+
+
+XYZ = {"w1": "ax", "w2": "ay", "w3": "az"}
+
+
+def modbus(*registers: int) -> bytes:
+    frame = bytes([7, 3, 2 * len(registers)]) + struct.pack(f">{len(registers)}h", *registers)
+    crc = 0xFFFF
+    for byte in frame:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0xA001 if crc & 1 else crc >> 1
+    return frame + struct.pack("<H", crc)
+
+
+def test_an_answer_of_modbus_is_framed_and_its_slave_is_a_part_of_the_id() -> None:
+    message = ("dtu/unit-4/up", modbus(1, 2, 3, 40))
+    found = tried(message)
+    assert found.readings == []
+    assert found.tables[0]["binary"]["layout"][:4] == ["slave:u8", "function:u8", "count:u8", "w1:i16"]
+    levels = {(f"unit-4/7-{axis}", round(each * G, 3)) for axis, each in zip("xyz", (1, 2, 3), strict=True)}
+    assert completed(found.tables[0], [message], XYZ) == levels
+
+
+@pytest.mark.parametrize("change", [b"\x01", b""])
+def test_a_frame_with_another_checksum_or_length_is_no_modbus(change: bytes) -> None:
+    frame = modbus(1, 2, 3)
+    assert is_modbus(frame)
+    assert not is_modbus(frame[:-1] + (change and bytes([frame[-1] ^ 1])))
+
+
+def test_bytes_in_a_message_are_framed_for_their_port() -> None:
+    block = base64.b64encode(struct.pack(">3h", 1, 2, 3)).decode()
+    uplink = {"time": NOW, "fPort": 9, "data": block, "rxInfo": [{"rssi": -90}]}
+    message = ("application/3/device/70b3d5000000a1/event/up", json.dumps(uplink).encode())
+    table = tried(message).tables[0]
+    assert (table["where"], table["binary"]["from"], table["binary"]["encoding"]) == ({"fPort": 9}, "data", "base64")
+    assert ("70b3d5000000a1-y", round(2 * G, 3)) in completed(table, [message], XYZ)
+
+
+def test_records_are_told_by_what_repeats() -> None:
+    swings = [axis * (1 + 0.1 * (k % 3)) for k in range(40) for axis in (1, 2, 3)]
+    records = b"".join(struct.pack("<I3f", 1000 + k, *swings[3 * k : 3 * k + 3]) for k in range(40))
+    message = ("esp/stream-1", records)
+    table = tried(message).tables[0]
+    assert table["binary"]["layout"] == ["w1:u32", "w2:f32", "w3:f32", "w4:f32"]
+    found = completed(table, [message], {"w2": "ax", "w3": "ay", "w4": "az"})
+    assert {sensor for sensor, _ in found} == {"stream-1-x", "stream-1-y", "stream-1-z"}
+
+
+def test_a_payload_in_hex_is_framed() -> None:
+    message = ("hex/unit-4", struct.pack(">3h", 1, -2, 3).hex().encode())
+    found = completed(tried(message).tables[0], [message], XYZ)
+    assert ("unit-4-y", round(-2 * G, 3)) in found
 
 
 def test_hostile_texts_stay_texts() -> None:
