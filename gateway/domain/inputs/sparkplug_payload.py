@@ -159,7 +159,7 @@ def _fields(data: bytes, schema: Schema) -> Iterator[tuple[str, Any]]:
     """
     at, end = 0, len(data)
     while at < end:
-        key, at = _varint(data, at)
+        key, at = (data[at], at + 1) if data[at] < _MORE else _varint(data, at)
         wire = key & 7
         value: Raw
         if wire == _VARINT:
@@ -185,6 +185,8 @@ def _size(data: bytes, at: int, wire: int) -> tuple[int, int]:
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
     """Return the number that begins at `at`, of 64 bits at most, and where it ends."""
+    if at < len(data) and data[at] < _MORE:
+        return data[at], at + 1
     result = shift = 0
     for position in range(at, min(at + _LONGEST_VARINT, len(data))):
         byte = data[position]
