@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from gateway.cli import cli
 from gateway.config.presets import preset, preset_names
 from gateway.config.to_inputs import load_inputs
 from gateway.plugins.decoders import load_decoder
@@ -43,6 +45,17 @@ def test_an_example_reads_its_message(inputs: str, message: str, tmp_path: Path)
     found = tried(tmp_path, inputs, [(file, topic_of(inputs))], RECEIVED)
     assert [(each["ignored"], each["problem"]) for each in found["messages"]] == [(False, None)]
     assert found["readings"] or found["statuses"]
+
+
+def test_the_output_of_inputs_test_is_as_the_guide_shows_it(tmp_path: Path) -> None:
+    message, inputs, shown = re.findall(
+        r"says\n\n```json\n(.*?)```.*?must know:\n\n```toml\n(.*?)```.*?```text\n(.*?)```", GUIDE, re.DOTALL
+    )[0]
+    config, file = tmp_path / "gateway.toml", tmp_path / "sample.json"
+    config.write_text(HEAD.format(tmp_path) + inputs, encoding="utf-8")
+    file.write_text(message, encoding="utf-8")
+    arguments = ["inputs", "test", str(file), "--topic", "mill/line-2/mixer-DE", "-c", str(config)]
+    assert CliRunner().invoke(cli, arguments).output == shown
 
 
 def test_most_examples_have_a_message() -> None:
