@@ -13,6 +13,11 @@ from click.testing import CliRunner
 
 from gateway.cli import cli
 from gateway.config.presets import preset, preset_names
+from gateway.config.to_inputs import load_inputs
+from gateway.domain.inputs.family import Family
+from gateway.domain.inputs.memory import Memory
+from gateway.domain.model.events import Message
+from gateway.plugins.decoders import load_decoder
 from tests.unit.inputs.trying import tried
 
 ROOT = Path(__file__).parents[3]
@@ -51,6 +56,21 @@ def test_a_sample_gives_exactly_what_is_expected(name: str, tmp_path: Path) -> N
     ]
     assert found["statuses"] == expected["statuses"]
     assert [timed(reading) for reading in found["readings"]] == [close(reading) for reading in expected["readings"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "id_"),
+    [
+        ("cloudevents", "c1b7f0d2-90"),
+        ("chirpstack", "6f2c1d0e-7b0a-4a55-9b57-2f7b1d4c9e10-x"),
+        ("monitron", "5f1c8b9e-1f6a-4c9c-9f0e-2f1c7a3b6d55-x"),
+    ],
+)
+def test_an_envelope_names_its_event(name: str, id_: str) -> None:
+    family = Family(load_inputs(SAMPLES / name / "input.toml", load_decoder, {}))
+    first = sample(name)["messages"][0]
+    message = Message(first["topic"], (SAMPLES / name / first["file"]).read_bytes(), 0)
+    assert family.read(message, Memory()).readings[0].event_id == id_
 
 
 @pytest.mark.parametrize("name", PRESETS)
