@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, tzinfo
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from warnings import warn
 
 from msgspec import Struct
@@ -23,18 +23,23 @@ from gateway.errors import DeliveryError
 __all__ = [
     "Attached",
     "Consumer",
+    "ConsumerContext",
     "Context",
     "DeliveryError",
     "DomainEvent",
     "EventRecord",
+    "FullConsumer",
     "Handler",
     "HandlerFactory",
     "Item",
     "Notification",
     "NotificationKind",
     "Previewed",
+    "Refused",
     "StoredReading",
+    "Taken",
     "Trend",
+    "Wants",
 ]
 
 
@@ -116,13 +121,82 @@ _BEFORE: dict[str, type[Struct]] = {"Fact": DomainEvent, "Entry": EventRecord}
 HandlerFactory = Callable[[str, Mapping[str, Any]], Handler]
 
 
+class Refused(Struct, frozen=True):
+    """A row that a consumer can never take: the `seq` of a reading or a fact, and why, in a few words."""
+
+    seq: int
+    reason: str
+
+
+class Taken(Struct, frozen=True):
+    """What a consumer returns if it has taken everything except some rows. Those become dead letters of its own."""
+
+    refused: Sequence[Refused] = ()
+
+
 class Consumer(Protocol):
     """Follows the journal. It is handed every reading and every fact, in order, and again if it raised."""
 
-    async def consume(self, readings: Sequence[StoredReading], entries: Sequence[EventRecord]) -> None:
+    async def consume(self, readings: Sequence[StoredReading], entries: Sequence[EventRecord]) -> Taken | None:
         """Take everything of one step, ordered by `seq` in each sequence; its cursor moves when this returns.
 
-        Raises DeliveryError to be handed the same again later. At least once: be idempotent, for instance by
-        `event_id`.
+        Returns None if everything is taken, or a Taken that names what is not. Raises DeliveryError to be handed the
+        same again later, or, with `retry=False`, to leave out `rows`; without any, those that it refuses are searched
+        for. At least once: be idempotent, for instance by `event_id`.
         """
+        ...
+
+
+class Wants(Struct, frozen=True):
+    """What a consumer wants to be handed, from where, and how often.
+
+    `readings` and `facts` say which of the two; `types` are the only types of facts, None for all. A new consumer
+    starts with the journal's `beginning`, or with what comes from `now` on. One that keeps up is handed something every
+    so many seconds at most. Retention keeps what a consumer has not had yet for as long as it can, if it `waits`.
+    """
+
+    readings: bool = True
+    facts: bool = True
+    types: frozenset[str] | None = None
+    start: Literal["beginning", "now"] = "beginning"
+    every: float = 0.0
+    waits: bool = True
+
+
+async def _no_reading(_fact: DomainEvent) -> StoredReading | None:
+    return None
+
+
+async def _no_facts(_id: str) -> Sequence[EventRecord]:
+    return ()
+
+
+def _no_metrics() -> Sequence[tuple[Mapping[str, str], Mapping[str, float]]]:
+    return ()
+
+
+class ConsumerContext(Struct, frozen=True):
+    """What the gateway offers to every consumer that has a method `start`.
+
+    `own_metrics()` gives (labels, name -> value) for every set of labels of the gateway's own metrics.
+    `reading_behind(fact)` finds the reading that a fact followed from, `facts_with_id(id)` the facts with an id.
+    """
+
+    gateway_id: str = ""
+    own_metrics: Callable[[], Sequence[tuple[Mapping[str, str], Mapping[str, float]]]] = _no_metrics
+    reading_behind: Callable[[DomainEvent], Awaitable[StoredReading | None]] = _no_reading
+    facts_with_id: Callable[[str], Awaitable[Sequence[EventRecord]]] = _no_facts
+
+
+class FullConsumer(Consumer, Protocol):
+    """A consumer that says what it wants, and is started and closed. Without `wants`, neither is called."""
+
+    wants: Wants
+
+    async def start(self, context: ConsumerContext) -> None:
+        """Connect; called before the first `consume`, and again after a pause if it raises."""
+        ...
+
+    async def close(self) -> None:
+        """Give back what `start` took; called when the gateway stops, after the last `consume`."""
         ...

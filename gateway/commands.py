@@ -8,6 +8,8 @@ from typing import Any
 
 import structlog
 
+from gateway.consumers.dead_letters import ConsumerLetters
+from gateway.consumers.runner import Runner
 from gateway.domain.alerting.alert import describe
 from gateway.domain.detection.baseline_events import described
 from gateway.domain.engine.commands import (
@@ -33,9 +35,12 @@ log = structlog.get_logger(__name__)
 class Commands:
     """Each is asked of the one writer; whoever follows the journal is woken afterwards."""
 
-    def __init__(self, writer: Writer, stream: Stream | None = None) -> None:
+    def __init__(
+        self, writer: Writer, stream: Stream | None = None, runners: Mapping[str, Runner] | None = None
+    ) -> None:
         self._writer = writer
         self._stream = stream
+        self._letters = ConsumerLetters(writer, stream, runners or {})
 
     async def acknowledge(self, alert_id: str, by: str, reason: str) -> Mapping[str, Any]:
         """Acknowledge an alert and return it. Raises NotFoundError or ConflictError."""
@@ -100,9 +105,10 @@ class Commands:
         return describe_now(ended, now_ns)
 
     async def replay(self, numbers: Sequence[int]) -> Mapping[str, Any]:
-        """Take dead letters (all, if no numbers are given) through the pipeline again.
+        """Take dead letters (all, if no numbers are given) through the pipeline, or to their consumers, again.
 
-        In slices, between which batches are written; those that come in meanwhile are not asked for.
+        In slices, between which batches are written; those that come in meanwhile are not asked for. `problems` say
+        which consumers could not be asked, and why.
         """
         asked, replayed = 0, list[int]()
         done = await self._writer.ask(ReplayDeadLetters(numbers, 0, None, time.time_ns()))
@@ -110,8 +116,10 @@ class Commands:
             asked, replayed = asked + done.asked, replayed + done.replayed
             self._announce()
             done = await self._writer.ask(ReplayDeadLetters(numbers, done.last, done.before, time.time_ns()))
+        refused = await self._letters.replay(numbers, done.before)
+        asked, replayed = asked + refused.asked, replayed + refused.replayed
         self._announce("dead letters replayed", asked=asked, replayed=len(replayed))
-        return {"asked": asked, "replayed": replayed}
+        return {"asked": asked, "replayed": replayed, "problems": refused.problems}
 
     def _announce(self, done: str = "", **what: object) -> None:
         """Wake who follows the journal, and have the log say what somebody has done; a command has neither."""

@@ -1,5 +1,7 @@
 """Every error that the gateway raises on purpose. Each says whether trying again helps."""
 
+from collections.abc import Iterable
+
 
 class GatewayError(Exception):
     """What happened, where, and what to do about it, in one sentence."""
@@ -50,12 +52,23 @@ class DeliveryError(GatewayError):
 
     `retry` says whether another attempt can succeed; `retry_after` is the least number of seconds the other side
     asked us to wait. `delivered_maybe` is for the gap in which the other side may already have taken the message.
+    A consumer that can never take some `rows` names them by their `seq`. `needs_person` says that only a person can
+    mend it, as a wrong password: people are told of it at once.
     """
 
     def __init__(
-        self, message: str, *, retry: bool = True, retry_after: float | None = None, delivered_maybe: bool = False
+        self,
+        message: str,
+        *,
+        retry: bool = True,
+        retry_after: float | None = None,
+        delivered_maybe: bool = False,
+        rows: Iterable[int] = (),
+        needs_person: bool = False,
     ) -> None:
         super().__init__(message)
         self.retry = retry
         self.retry_after = retry_after
         self.delivered_maybe = delivered_maybe
+        self.rows = frozenset(rows)
+        self.needs_person = needs_person

@@ -95,6 +95,8 @@ def show(config_path: Path, output: str, seq: int) -> None:
 def replay(config_path: Path, output: str, numbers: tuple[int, ...], *, everything: bool) -> None:
     """Take dead letters through the gateway again, after what was wrong has been mended.
 
+    What a consumer did not take is handed to it again, which only a running gateway can do.
+
     Those that can be used now leave the dead letters; the others stay as they are. What a machine or a sensor said of
     itself counts only if it has said nothing since.
     """
@@ -115,6 +117,8 @@ def replay(config_path: Path, output: str, numbers: tuple[int, ...], *, everythi
         click.echo(f"{len(outcome['replayed'])} of {outcome['asked']} could be used")
         for why, count in left.most_common(_MOST_REASONS):
             click.echo(inert(f"{count} still cannot be used: {why}"))
+        for problem in outcome["problems"]:
+            click.echo(inert(f"could not be asked: {problem}"))
     if len(outcome["replayed"]) < outcome["asked"]:
         raise click.exceptions.Exit(1)
 

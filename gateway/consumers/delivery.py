@@ -19,9 +19,9 @@ import structlog
 from msgspec.structs import replace
 
 from gateway.api import DeliveryError, Handler
+from gateway.consumers.cursor import Source
 from gateway.consumers.notification_planning import Dispatcher, items_of, notification_of
 from gateway.consumers.outbox_port import Outbox, stored
-from gateway.consumers.runner import Source
 from gateway.domain.model.events import derived_id
 from gateway.domain.notification.flood import Noise
 from gateway.domain.notification.model import FAILED, MOST_ITEMS, SENT, Planned, in_a_sentence, worst_first

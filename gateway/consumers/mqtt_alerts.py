@@ -7,18 +7,15 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import msgspec
-import structlog
 
-from gateway.api import DeliveryError
-from gateway.consumers.runner import patiently
+from gateway.api import ConsumerContext, DeliveryError, Refused, Taken, Wants
+from gateway.consumers.cursor import patiently
 from gateway.domain.alerting.alert import ALERT_FACTS
 from gateway.domain.engine.event_log import EventRecord, StoredReading
 from gateway.domain.inputs.traceparent import NAME
 from gateway.domain.model.alert_kinds import ALERT_KINDS
 from gateway.domain.model.events import DomainEvent
 from gateway.journal import Reader, Stream
-
-log = structlog.get_logger(__name__)
 
 _LEVELS = ("site", "area", "machine")
 _NOT_IN_A_LEVEL = re.compile(r"[/+#%\x00]")
@@ -44,6 +41,8 @@ class Announcer:
     `trace_of` finds the traceparent of the reading that a fact followed from; it is empty if there is none.
     """
 
+    wants = Wants(readings=False, types=frozenset(ALERT_FACTS))
+
     def __init__(
         self, publisher: Publisher, trace_of: Callable[[DomainEvent], Awaitable[str]], gateway_id: str = ""
     ) -> None:
@@ -56,20 +55,29 @@ class Announcer:
         for fact in facts:
             self._publisher.expect(self._topic(fact), said(fact, await self._trace_of(fact)))
 
-    async def consume(self, readings: Sequence[StoredReading], entries: Sequence[EventRecord]) -> None:  # noqa: ARG002 - a consumer is handed both
+    async def consume(self, readings: Sequence[StoredReading], entries: Sequence[EventRecord]) -> Taken:  # noqa: ARG002 - a consumer is handed both
         """Publish the last state of every alert in the step. Raises DeliveryError."""
-        latest = {self._topic(entry.fact): entry.fact for entry in entries if entry.fact.type in ALERT_FACTS}
-        for topic, fact in latest.items():
+        latest = {self._topic(entry.fact): entry for entry in entries if entry.fact.type in ALERT_FACTS}
+        refused: list[Refused] = []
+        for topic, entry in latest.items():
+            fact = entry.fact
             traceparent, is_over = await self._trace_of(fact), fact.data["state"] == "cleared"
             try:
                 await self._publisher.publish(topic, said(fact, traceparent), traceparent, may_go=is_over)
             except DeliveryError as error:
                 if error.retry:
                     raise
-                log.error("an alert is not announced", topic=topic, reason=str(error))  # noqa: TRY400 - the reason says it
+                refused.append(Refused(entry.seq, str(error)))
+        return Taken(refused)
 
     def _topic(self, fact: DomainEvent) -> str:
         return alert_topic(fact.data, self._gateway_id)
+
+    async def start(self, context: ConsumerContext) -> None:
+        """Do nothing: the connection is another part's."""
+
+    async def close(self) -> None:
+        """Do nothing, as `start`."""
 
 
 async def take_up(announcer: Announcer, stream: Stream) -> None:

@@ -14,8 +14,8 @@ from functools import partial
 
 import structlog
 
+from gateway.consumers.cursor import STEP_SIZE, Cursor, Source, patiently
 from gateway.consumers.outbox_port import Outbox, stored
-from gateway.consumers.runner import STEP_SIZE, Cursor, Source, patiently
 from gateway.domain.engine.event_log import EventRecord, LogSlice
 from gateway.domain.notification.model import Item, Notification, Planned, fact_of
 from gateway.domain.notification.outbox import OutboxItem, Planning

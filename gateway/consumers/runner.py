@@ -3,174 +3,143 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import cast
 
 import structlog
-from msgspec.structs import replace
+from msgspec import Struct
 
-from gateway.api import Consumer
-from gateway.domain.engine.event_log import EventRecord, LogSlice, StoredReading
-from gateway.errors import DeliveryError, GatewayError, JournalError, JournalUnavailableError
-
-T = TypeVar("T")
+from gateway.api import Consumer, ConsumerContext, FullConsumer, Wants
+from gateway.consumers.cursor import STEP_SIZE, Cursor, Source, patiently
+from gateway.consumers.handover import Account, Handover, Rows
+from gateway.domain.engine.event_log import EventRecord, LogSlice
+from gateway.errors import DeliveryError, GatewayError
 
 log = structlog.get_logger(__name__)
 
-STEP_SIZE = 5000
-_SAVE_AFTER = 2.0
-_GLANCE = 0.05
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
-_LONGEST_REQUEST = 3600.0
+_TELL_AFTER = 300.0
+"""Seconds in which a consumer takes nothing until people are told: a restart of a database is nothing to see to."""
+
+_LOOK_EVERY = 5.0
+_CLOSE_WITHIN = 3.0
+_REPLAY_WITHIN = 30.0
 
 
-class Source(Protocol):
-    """What following asks of the journal."""
+class Follower(Struct, frozen=True):
+    """A consumer with the name of its cursor, and what an alert about it is about: with nothing, there is none."""
 
-    async def step(self, after: int, limit: int, *, readings: bool) -> LogSlice:
-        """Return what follows `after`."""
-        ...
+    name: str
+    consumer: Consumer
+    subject: str = ""
+    is_foreign: bool = False
 
-    async def wait(self, after: int) -> None:
-        """Wait until there is something after a sequence number."""
-        ...
+    @property
+    def wants(self) -> Wants:
+        """What it is handed: everything, unless it says so."""
+        wants = getattr(self.consumer, "wants", None)
+        return wants if isinstance(wants, Wants) else Wants()
 
-    async def cursor(self, consumer: str) -> int:
-        """Return the last sequence number a consumer is done with."""
-        ...
-
-    async def move_cursor(self, consumer: str, seq: int) -> None:
-        """Remember that a consumer is done with everything up to `seq`."""
-        ...
-
-
-class Cursor:
-    """A consumer's place. It is saved every two seconds at most: what was done since is done again after a crash.
-
-    That of a consumer that has never had anything is not known to the journal before it is saved for the first time.
-    """
-
-    def __init__(self, source: Source, name: str, seq: int) -> None:
-        self.seq = seq
-        self._source, self._name = source, name
-        self._saved: int | None = seq or None
-        self._saved_at = time.monotonic()
-
-    async def wait(self) -> None:
-        """Wait for something new, and save the place meanwhile."""
-        if self.seq != self._saved:
-            try:
-                async with asyncio.timeout(_SAVE_AFTER):
-                    await self._source.wait(self.seq)
-            except TimeoutError:
-                await self.save()
-        await self._source.wait(self.seq)
-
-    async def move(self, seq: int) -> None:
-        """Move on, and save the place if the last time is a while ago."""
-        self.seq = seq
-        if time.monotonic() - self._saved_at >= _SAVE_AFTER:
-            await self.save()
-
-    def saved(self, seq: int) -> None:
-        """Take note that somebody else has saved this place."""
-        self.seq = self._saved = seq
-
-    async def save(self) -> None:
-        """Save the place."""
-        self._saved_at = time.monotonic()
-        if self._saved != self.seq:
-            try:
-                await self._source.move_cursor(self._name, self.seq)
-            except GatewayError as error:
-                log.warning(
-                    "how far a consumer has come could not be saved; it will be later",
-                    consumer=self._name,
-                    error=str(error),
-                )
-            else:
-                self._saved = self.seq
+    @property
+    def full(self) -> FullConsumer | None:
+        """The consumer, if it is one that is started and closed."""
+        is_full = isinstance(getattr(self.consumer, "wants", None), Wants)
+        return cast("FullConsumer", self.consumer) if is_full else None
 
 
-async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
-    """Ask the journal; while it cannot be read, which it says itself, ask again."""
-    while True:
+class Runner:
+    """Hands one consumer everything that follows its cursor, and says how it is getting on."""
+
+    def __init__(self, follower: Follower, source: Source, account: Account) -> None:
+        self.follower = follower
+        self._wants = follower.wants
+        self._source = source
+        self._account = account
+        self._handover = Handover(follower.name, follower.consumer, account, is_foreign=follower.is_foreign)
+        self._is_well = False
+
+    async def run(self, context: ConsumerContext) -> None:
+        """Follow the journal for ever."""
+        full = self.follower.full
         try:
-            return await ask()
-        except JournalUnavailableError:
-            await asyncio.sleep(_FIRST_PAUSE)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._watch(), name=f"alert about {self.follower.name}")
+                if full is not None:
+                    await self._handover.insist(partial(full.start, context))
+                await self._follow()
+        finally:
+            if full is not None:
+                await self._close(full)
 
-
-async def follow(name: str, consumer: Consumer, source: Source, *, readings: bool = True, every: float = 0.0) -> None:
-    """Hand everything in the journal after the cursor `name` to `consumer`, for ever; facts only, if so asked.
-
-    One that keeps up is handed something `every` so many seconds at most.
-    """
-    cursor = Cursor(source, name, await patiently(partial(source.cursor, name)))
-    await cursor.save()  # a new consumer that never gets anything through is seen to be behind
-    try:
-        while True:
-            await cursor.wait()
-            step = await patiently(partial(source.step, cursor.seq, STEP_SIZE, readings=readings))
-            if step.readings or step.entries:
-                await _hand_over(name, consumer, step)
-            await cursor.move(step.until)
-            if every and len(step.readings) < STEP_SIZE:
-                await asyncio.sleep(every)
-    finally:
-        await asyncio.shield(cursor.save())
-
-
-class Foreign:
-    """Somebody else's consumer: the places it is handed are its own, whatever it does with them."""
-
-    def __init__(self, consumer: Consumer) -> None:
-        self._consumer = consumer
-
-    async def consume(self, readings: Sequence[StoredReading], entries: Sequence[EventRecord]) -> None:
-        """Hand it everything."""
-        await self._consumer.consume([replace(each, tags={**each.tags}) for each in readings], entries)
-
-
-async def watch(consumer: Consumer, source: Source, start: int) -> None:
-    """Hand everything after `start` to a consumer that keeps nothing, several times a second at most."""
-    seq = start
-    while True:
-        await source.wait(seq)
-        step = await patiently(partial(source.step, seq, STEP_SIZE, readings=True))
-        await consumer.consume(step.readings, step.entries)
-        seq = step.until
-        await asyncio.sleep(0 if len(step.readings) == STEP_SIZE else _GLANCE)
-
-
-async def _hand_over(name: str, consumer: Consumer, step: LogSlice) -> None:
-    """Try until it succeeds, or until the consumer says that trying again is of no use."""
-    pause = _FIRST_PAUSE
-    failures = 0
-    while True:
+    async def replay(self, rows: Rows) -> set[int]:
+        """Hand over dead letters again; return the `seq` of those that are taken now. Raises DeliveryError."""
         try:
-            await consumer.consume(step.readings, step.entries)
-        except JournalError:
+            async with asyncio.timeout(_REPLAY_WITHIN):
+                return await self._handover.once_more(rows)
+        except TimeoutError:
+            raise DeliveryError(f"no answer within {_REPLAY_WITHIN:g} seconds") from None
+        except DeliveryError:
             raise
-        except Exception as error:  # a consumer may be foreign code: whatever it raises, the others go on
-            failures += 1
-            requested = 0.0
-            if isinstance(error, DeliveryError):
-                requested = error.retry_after or 0.0
-                if not error.retry:
-                    log.exception(
-                        "a consumer can never take some events; they are left out", consumer=name, until=step.until
-                    )
-                    return
-            if failures == 1:
-                tell = log.warning if isinstance(error, GatewayError) else log.exception
-                tell("a consumer cannot deliver; trying again", consumer=name, error=str(error))
-            await asyncio.sleep(max(pause * random.uniform(0.8, 1.2), min(requested, _LONGEST_REQUEST)))
-            pause = min(2 * pause, _LONGEST_PAUSE)
-        else:
-            if failures:
-                log.info("a consumer delivers again", consumer=name, failures=failures)
-            return
+        except Exception as error:  # a consumer may be foreign code
+            log.exception("a consumer cannot take dead letters again", consumer=self.follower.name)
+            raise DeliveryError(said(error)) from error
+
+    async def _follow(self) -> None:
+        cursor = Cursor(self._source, self.follower.name, await self._begin())
+        await cursor.save()  # a new consumer that never gets anything through is seen to be behind
+        try:
+            while True:
+                await cursor.wait()
+                step = await patiently(partial(self._source.step, cursor.seq, STEP_SIZE, readings=self._wants.readings))
+                rows = Rows(step.readings, self._wanted(step))
+                if len(rows):
+                    await self._handover.hand_over(rows)
+                    self._is_well = True
+                await cursor.move(step.until)
+                if self._wants.every and len(step.readings) < STEP_SIZE:
+                    await asyncio.sleep(self._wants.every)
+        finally:
+            await asyncio.shield(cursor.save())
+
+    async def _begin(self) -> int:
+        places = await patiently(self._source.places)
+        if self.follower.name in places:
+            return places[self.follower.name]
+        if self._wants.start == "beginning":
+            return 0
+        await patiently(partial(self._source.move_cursor, self.follower.name, self._source.last_seq))
+        return self._source.last_seq
+
+    def _wanted(self, step: LogSlice) -> Sequence[EventRecord]:
+        types = self._wants.types
+        if not self._wants.facts:
+            return ()
+        return step.entries if types is None else [each for each in step.entries if each.fact.type in types]
+
+    async def _watch(self) -> None:
+        """Say when it has taken nothing for long, whether it raises or does not come back, and when it does again."""
+        while True:
+            problem = self._problem()
+            if problem is not None or self._is_well:
+                await self._account.report(problem)
+            await asyncio.sleep(_LOOK_EVERY)
+
+    def _problem(self) -> str | None:
+        since, error = self._handover.busy_since, self._handover.problem
+        needs_person = isinstance(error, DeliveryError) and error.needs_person
+        if since is None or (time.monotonic() - since < _TELL_AFTER and not needs_person):
+            return None
+        return "a call to it does not return" if error is None else said(error)
+
+    async def _close(self, full: FullConsumer) -> None:
+        try:
+            async with asyncio.timeout(_CLOSE_WITHIN):
+                await full.close()
+        except Exception:  # a consumer may be foreign code
+            log.exception("a consumer could not be closed", consumer=self.follower.name)
+
+
+def said(error: Exception) -> str:
+    """Return what people may be shown of an error: somebody else's, other than a DeliveryError, may quote secrets."""
+    return str(error) if isinstance(error, GatewayError) else f"{type(error).__name__}; the log has more"

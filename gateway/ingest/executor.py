@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from hashlib import blake2b
 from typing import Any, TypeVar
 
 from msgspec.structs import asdict
@@ -12,6 +13,9 @@ from gateway.domain.alerting.alert import Alert
 from gateway.domain.alerting.open_alerts import Change, OpenAlerts
 from gateway.domain.engine import commands
 from gateway.domain.engine.commands import Command, Replayed
+from gateway.domain.engine.unit_of_work import DeadLetter, UnitOfWork
+from gateway.domain.inputs.native import CONSUMER_REFUSED
+from gateway.domain.model.events import Rejected
 from gateway.ingest.processor import Pipeline
 from gateway.journal import Journal
 from gateway.journal.outbox import silences
@@ -37,6 +41,9 @@ class Executor:
             commands.CurrentLimits: pipeline.limits,
             commands.Report: pipeline.report,
             commands.ReplayDeadLetters: self._replay,
+            commands.KeepRefused: self._keep_refused,
+            commands.RefusedRows: journal.refused_rows,
+            commands.ForgetLetters: self._forget_letters,
             commands.AddSilence: partial(silences.add, messages),
             commands.ExpireSilence: partial(silences.expire, messages),
             commands.SilencesAfter: partial(silences.all_silences, messages),
@@ -68,3 +75,18 @@ class Executor:
         if not letters:
             return Replayed(0, after, before, [])
         return Replayed(len(letters), letters[-1][0], before, self._pipeline.replay(letters, time_ns))
+
+    def _keep_refused(self, consumer: str, rows: Sequence[commands.RefusedRow], time_ns: int) -> int:
+        """Write rows as dead letters: the topic is the consumer's name, the element the row's `seq`."""
+        journal, batch = self._journal, UnitOfWork(next_seq=self._journal.next_seq)
+        for row in rows:
+            digest = blake2b(f"{consumer}\x00{row.seq}".encode(), digest_size=16).digest()
+            if not journal.has_dead_letter(digest, 0):
+                rejected = Rejected(CONSUMER_REFUSED, row.reason, row.shown, row.seq)
+                batch.dead_letters.append(DeadLetter(batch.take_seq(), time_ns, consumer, 0, digest, rejected))
+        if batch.dead_letters:
+            journal.write(batch)
+        return len(batch.dead_letters)
+
+    def _forget_letters(self, numbers: Sequence[int]) -> None:
+        self._journal.write(UnitOfWork(next_seq=self._journal.next_seq, replayed=list(numbers)))

@@ -11,6 +11,7 @@ import structlog
 
 from gateway.domain.engine.commands import WriteNote, Writer
 from gateway.errors import JournalUnavailableError
+from gateway.journal import Journal
 from gateway.mqtt.losses import Dropped, Known, Session
 from gateway.mqtt.subscriber import Subscriber
 
@@ -18,6 +19,11 @@ log = structlog.get_logger(__name__)
 
 SUBSCRIPTIONS, BROKER = "subscriptions", "broker"
 _TRY_AGAIN = 1.0
+
+
+def obsolete_filters(journal: Journal, filters: list[str]) -> list[str]:
+    """Return what the broker's session may still have and the configuration has no more."""
+    return sorted({*json.loads(journal.note(SUBSCRIPTIONS) or "[]")} - {*filters})
 
 
 async def remember_subscriptions(

@@ -283,12 +283,17 @@ DELETE FROM alerts WHERE id IN (
 
 -- name: dead_letter_messages
 SELECT seq, topic, payload, received, retained FROM dead_letters
-WHERE seq > ? AND seq < ? AND reason <> 'influxdb_refused' ORDER BY seq LIMIT ?;
+WHERE seq > ? AND seq < ? AND reason NOT IN ('consumer_refused', 'influxdb_refused') ORDER BY seq LIMIT ?;
 
 -- name: dead_letter_messages_with_numbers
 SELECT seq, topic, payload, received, retained FROM dead_letters
-WHERE seq IN (SELECT value FROM json_each(?)) AND seq > ? AND seq < ? AND reason <> 'influxdb_refused'
+WHERE seq IN (SELECT value FROM json_each(?)) AND seq > ? AND seq < ? AND reason NOT IN ('consumer_refused', 'influxdb_refused')
 ORDER BY seq LIMIT ?;
+
+-- name: refused_rows
+SELECT seq, topic, element, length(payload) FROM dead_letters
+WHERE reason = 'consumer_refused' AND (?1 = '[]' OR seq IN (SELECT value FROM json_each(?1))) AND seq > ?2 AND seq < ?3
+ORDER BY seq LIMIT ?4;
 
 -- name: summaries
 -- The mean is kept between the extremes: the sum of very large levels is beyond every number.

@@ -13,8 +13,8 @@ from gateway.errors import ConfigError
 from gateway.security.redact import redact
 
 
-def build_foreign(where: str, point: EntryPoint, settings: Mapping[str, Any], *, is_ours: bool = False) -> Any:
-    """Return what an entry point makes of the table `[where]`, such as `handlers.mail`.
+def build_foreign(where: str, point: EntryPoint, settings: Any, *, is_ours: bool = False) -> Any:
+    """Return what an entry point makes of the table `[where]`, such as `handlers.mail`, or of a section in its place.
 
     Raises ConfigError with one line, `where.KEY: reason`, for each setting to mend, whatever the code raises: a mistake
     of a third party's must not end the gateway. No line shows a value, and neither does the chain of exceptions, since
@@ -22,7 +22,7 @@ def build_foreign(where: str, point: EntryPoint, settings: Mapping[str, Any], *,
     """
     problems: list[str] = []
     try:
-        return _load(where, point)(where.partition(".")[2], settings)
+        return _load(where, point)(where.partition(".")[2] or where, settings)
     except ConfigError:
         raise
     except ValidationError as error:

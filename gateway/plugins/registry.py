@@ -9,9 +9,12 @@ from typing import Any
 
 from msgspec import Struct
 
-from gateway.api import Consumer, Context, Handler
+from gateway.api import Consumer, Context, Handler, Wants
 from gateway.config import Config, PluginSection, masked
 from gateway.config.to_inputs import compiled
+from gateway.consumers import BUILT_IN as CONSUMERS
+from gateway.consumers import EXTRAS, SECTIONS
+from gateway.consumers.runner import Follower
 from gateway.domain.inputs.specs import InputSpec
 from gateway.errors import ConfigError
 from gateway.handlers import BUILT_IN, FOREIGN
@@ -37,28 +40,67 @@ def build_plugins(config: Config) -> Plugins:
     handlers = _build_each(config.handlers, build_handler, problems)
     consumers = _build_each(config.consumers, build_consumer, problems)
     inputs = compiled(list(config.inputs), load_decoder, problems)
-    if config.otel is not None and not _is_installed("opentelemetry-proto"):
-        problems.append("otel: this needs the extra 'otel': pip install 'vibration-gateway[otel]'")
+    problems += [
+        problem for type_ in SECTIONS if getattr(config, type_) is not None for problem in _lacking(type_, type_)
+    ]
     if problems:
         raise ConfigError([masked(problem, config.secrets) for problem in problems])
     return Plugins(handlers, consumers, inputs)
 
 
-def _is_installed(package: str) -> bool:
+def _lacking(where: str, type_: str) -> list[str]:
+    """Return what a built-in consumer needs and does not have, as a line about its table."""
     try:
-        return bool(version(package))
+        version(EXTRAS.get(type_, "vibration-gateway"))
     except PackageNotFoundError:
-        return False
+        return [f"{where}: this needs the extra '{type_}': pip install 'vibration-gateway[{type_}]'"]
+    return []
+
+
+def followers(config: Config, plugins: Plugins) -> list[Follower]:
+    """Return every consumer of the configuration: those with a section of their own, then those with a table.
+
+    Raises ConfigError.
+    """
+    sections = {type_: section for type_ in SECTIONS if (section := getattr(config, type_)) is not None}
+    built_in = [
+        Follower(SECTIONS[type_], build_foreign(type_, _entry(type_), section, is_ours=True), type_)
+        for type_, section in sections.items()
+    ]
+    ours = {name for name, table in config.consumers.items() if table.type in CONSUMERS}
+    return built_in + [
+        Follower(f"consumer.{name}", consumer, f"consumer.{name}", is_foreign=name not in ours)
+        for name, consumer in plugins.consumers.items()
+    ]
 
 
 def build_consumer(name: str, type_: str, settings: Mapping[str, Any]) -> Consumer:
-    """Make a third party's consumer, found by entry point. Raises ConfigError."""
+    """Make a consumer for the table `[consumers.NAME]`: a built-in one, or one found by entry point.
+
+    Raises ConfigError.
+    """
+    where = f"consumers.{name}"
+    if type_ in CONSUMERS:
+        if lacking := _lacking(where, type_):
+            raise ConfigError(lacking)
+        built_in: Consumer = build_foreign(where, _entry(type_), settings, is_ours=True)
+        return built_in
     found = list(entry_points(group=CONSUMER_GROUP, name=type_))
     if not found:
-        known = ", ".join(sorted(entry.name for entry in entry_points(group=CONSUMER_GROUP))) or "none are installed"
-        raise ConfigError([f"consumers.{name}.type: there is no consumer of type {type_!r} (there are: {known})"])
-    consumer: Consumer = build_foreign(f"consumers.{name}", found[0], settings)
+        known = ", ".join(sorted({*CONSUMERS, *(entry.name for entry in entry_points(group=CONSUMER_GROUP))}))
+        raise ConfigError([f"{where}.type: there is no consumer of type {type_!r} (there are: {known})"])
+    consumer: Consumer = build_foreign(where, found[0], settings)
+    if isinstance(getattr(consumer, "wants", None), Wants):
+        missing = [
+            name for name in ("start", "close") if not inspect.iscoroutinefunction(getattr(consumer, name, None))
+        ]
+        if missing:
+            raise ConfigError([f"{where}.type: {type_} says what it wants, but has no `async def {missing[0]}`"])
     return consumer
+
+
+def _entry(type_: str) -> EntryPoint:
+    return EntryPoint(type_, CONSUMERS[type_], CONSUMER_GROUP)
 
 
 def _build_each(

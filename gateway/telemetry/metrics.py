@@ -34,6 +34,12 @@ class Metrics:
         self.waveforms_stored = counter("waveforms_stored", "Blocks of samples written to the journal")
         self.late = counter("late", "Readings behind their sensor's newest one: stored, not judged")
         self.clock_replaced = counter("clock_replaced", "Readings whose time was replaced by the receive time")
+        self.consumer_rows = counter("consumer_rows_taken", "Readings and facts that a consumer has taken", "consumer")
+        self.consumer_failures = counter("consumer_failures", "Calls in which a consumer raised", "consumer")
+        self.consumer_dead_letters = counter(
+            "consumer_dead_letters", "Rows that a consumer does not take, once for each", "consumer"
+        )
+        self.consumer_lag = gauge("consumer_lag_entries", "Journal entries that a consumer is behind", "consumer")
         self.influx_points_written = counter("influx_points_written", "Points that InfluxDB has taken")
         self.influx_lag_readings = gauge("influx_lag_readings", "Journal entries that InfluxDB does not have yet")
         self.otel_lag_entries = gauge("otel_lag_entries", "Journal entries that the OpenTelemetry export is behind")
@@ -51,6 +57,29 @@ class Metrics:
         )
         self.journal_bytes = gauge("journal_bytes", "Size of the journal on disk, with its write-ahead log")
         self.broker_connected = gauge("broker_connected", "1 while connected to the broker and subscribed")
+
+    def add_consumer(self, consumer: str) -> None:
+        """Show a consumer from the start: what has not happened yet is 0."""
+        for metric in (self.consumer_rows, self.consumer_failures, self.consumer_dead_letters, self.consumer_lag):
+            metric.labels(consumer)
+
+    def count_taken(self, consumer: str, rows: int) -> None:
+        """Count what a consumer has taken."""
+        self.consumer_rows.labels(consumer).inc(rows)
+        if consumer == "influx":
+            self.influx_points_written.inc(rows)
+
+    def count_refused(self, consumer: str, reason: str, rows: int) -> None:
+        """Count new dead letters of a consumer."""
+        self.consumer_dead_letters.labels(consumer).inc(rows)
+        self.rejected.labels(reason).inc(rows)
+
+    def set_lag(self, consumer: str, entries: int) -> None:
+        """Set how many entries of the journal a consumer has not had yet."""
+        self.consumer_lag.labels(consumer).set(entries)
+        former = {"influx": self.influx_lag_readings, "otel": self.otel_lag_entries}.get(consumer)
+        if former is not None:
+            former.set(entries)
 
     def count_batch(self, batch: UnitOfWork, seconds: float) -> None:
         """Count what one committed batch held."""

@@ -10,8 +10,8 @@ from typing import Any
 from gateway.commands import Commands
 from gateway.config import Config, zone_of
 from gateway.config.values import local_url
+from gateway.consumers.cursor import patiently, watch
 from gateway.consumers.live_state import Live
-from gateway.consumers.runner import patiently, watch
 from gateway.domain.alerting.alert import describe
 from gateway.journal import FILE_NAME, QueryPool, Reader, Stream
 from gateway.queries import Queries

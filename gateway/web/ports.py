@@ -124,7 +124,10 @@ class Actions(Protocol):
         ...
 
     async def replay(self, numbers: Sequence[int]) -> Mapping[str, Any]:
-        """Take dead letters (all, if no numbers are given) through again; return `asked` and `replayed`."""
+        """Take dead letters (all, if no numbers are given) through again.
+
+        Returns `asked`, `replayed` and `problems`.
+        """
         ...
 
 

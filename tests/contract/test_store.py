@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import pytest
 from msgspec.structs import replace
 
+from gateway.consumers.cursor import Source
 from gateway.consumers.outbox_port import Outbox as OutboxProtocol
-from gateway.consumers.runner import Source
 from gateway.domain.engine.event_log import EventRecord
 from gateway.domain.engine.unit_of_work import UnitOfWork
 from gateway.domain.model.events import DomainEvent

@@ -210,7 +210,7 @@ def test_row_17_one_poison_point_in_five_thousand(
     until(lambda: gateway.readings() == 5000, 20, "every reading in the journal")
     front.delay = 0
     wait_for_points(influx, 4999 + 1)  # and the one that was there before
-    until(lambda: gateway.ledger().dead_letters == {"influxdb_refused": 1}, 10, "one dead letter")
+    until(lambda: gateway.ledger().dead_letters == {"consumer_refused": 1}, 10, "one dead letter")
     until(lambda: gateway.metric("influx_lag_readings") == 0, 20, "the end of the journal")
     (letter,) = gateway.ask("deadletters", "list")
     assert "temperature" in letter["detail"]

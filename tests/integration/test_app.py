@@ -14,7 +14,7 @@ import pytest
 
 from gateway.app import run as app
 from gateway.config import Config, load
-from gateway.consumers import runner as following
+from gateway.consumers import cursor as following
 from gateway.errors import JournalUnavailableError
 from gateway.journal import FILE_NAME, Outbox, Reader
 from gateway.journal.maintenance import retention as upkeep

@@ -12,11 +12,10 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
-from structlog.testing import capture_logs
 
-from gateway.api import DeliveryError
+from gateway.api import ConsumerContext, DeliveryError
 from gateway.config import OtelSection
-from gateway.consumers.otel.exporter import Exporter, Lookups
+from gateway.consumers.otel.exporter import Exporter
 from gateway.domain.engine.event_log import EventRecord, StoredReading
 from gateway.domain.model.events import DomainEvent, derive
 from tests.programs import Gateway
@@ -72,8 +71,12 @@ async def export(here: Plant, url: str, entries: list[EventRecord]) -> None:
         async def with_id(id_: str) -> list[EventRecord]:
             return reader.entries_with_id(id_)
 
-        async with Exporter(section(url), "edge-1", Lookups(behind, with_id)) as exporter:
+        exporter = Exporter("otel", section(url))
+        await exporter.start(ConsumerContext("edge-1", reading_behind=behind, facts_with_id=with_id))
+        try:
             await exporter.consume([], entries)
+        finally:
+            await exporter.close()
 
 
 def chain(spans: list[Span]) -> list[str]:
@@ -145,20 +148,19 @@ async def test_nobody_there_is_said_without_secrets(here: Plant) -> None:
     assert "s3cret" not in repr(error.value)
 
 
-async def test_what_is_never_taken_is_left_out(here: Plant, receiver: OtlpReceiver) -> None:
-    receiver.status = 400
-    with capture_logs() as logs:
+@pytest.mark.parametrize("status", [400, 413, 422])
+async def test_what_is_never_taken_is_said_to_be_so(here: Plant, receiver: OtlpReceiver, status: int) -> None:
+    receiver.status = status
+    with pytest.raises(DeliveryError, match=f"answers {status}") as error:
         await export(here, receiver.url, happened(here))
-    assert [(entry["log_level"], entry["status"]) for entry in logs] == [("error", 400)]
+    assert not error.value.retry
 
 
 async def test_what_is_too_large_is_halved(here: Plant, receiver: OtlpReceiver) -> None:
     receiver.largest = 700
-    with capture_logs() as logs:
-        await export(here, receiver.url, happened(here))
+    await export(here, receiver.url, happened(here))
     assert chain(receiver.spans) == CHAIN
     assert len(receiver.requests) > 1
-    assert logs == []
 
 
 async def test_a_reading_that_the_disk_has_damaged_does_not_hold_up_the_rest(

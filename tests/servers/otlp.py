@@ -13,12 +13,13 @@ from tests.servers.ports import HOST
 class OtlpReceiver:
     """A collector for traces over OTLP/HTTP. It answers with `status`, and takes the spans if that is 200.
 
-    More than `largest` bytes are too much for it.
+    More than `largest` bytes are too much for it, and it refuses what has a span that begins at a time in `poison`.
     """
 
     def __init__(self, status: int = 200) -> None:
         self.status = status
         self.largest = 1_000_000
+        self.poison: set[int] = set()
         self.spans: list[Span] = []
         self.requests: list[tuple[str, Mapping[str, str]]] = []
         self.resources: list[dict[str, str]] = []
@@ -41,10 +42,13 @@ class OtlpReceiver:
         if status != 200:
             return status
         assert headers["content-type"] == "application/x-protobuf"
-        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+        resources = ExportTraceServiceRequest.FromString(body).resource_spans
+        spans = [span for resource in resources for scope in resource.scope_spans for span in scope.spans]
+        if any(span.start_time_unix_nano in self.poison for span in spans):
+            return 400
+        for resource in resources:
             self.resources.append({each.key: each.value.string_value for each in resource.resource.attributes})
-            for scope in resource.scope_spans:
-                self.spans += scope.spans
+        self.spans += spans
         return status
 
 

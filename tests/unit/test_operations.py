@@ -107,9 +107,9 @@ class TestReplaying:
         here.crash()
         with closing(Stream(here.journal, here.path)) as stream:
             operations = Commands(here.journal, stream)
-            assert await operations.replay([2, 77]) == {"asked": 1, "replayed": [2]}
-            assert await operations.replay([]) == {"asked": 2, "replayed": [3]}
-            assert await operations.replay([]) == {"asked": 1, "replayed": []}
+            assert await operations.replay([2, 77]) == {"asked": 1, "replayed": [2], "problems": []}
+            assert await operations.replay([]) == {"asked": 2, "replayed": [3], "problems": []}
+            assert await operations.replay([]) == {"asked": 1, "replayed": [], "problems": []}
             assert len(here.contents()["readings"]) == 2
             assert stream.last_seq == here.journal.next_seq - 1
 

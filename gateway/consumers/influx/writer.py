@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from math import isfinite
 from typing import Any, TypeVar, cast
 
 import msgspec
-import structlog
 import urllib3
 from msgspec.structs import astuple
 
-from gateway.api import DeliveryError
+from gateway.api import ConsumerContext, DeliveryError, Refused, Taken, Wants
 from gateway.config import InfluxSection
 from gateway.config.values import is_loopback
 from gateway.consumers.influx.client import SYNCHRONOUS, ApiException, InfluxDBClient
@@ -24,8 +23,6 @@ from gateway.domain.alerting.alert import ALERT_FACTS
 from gateway.domain.engine.event_log import EventRecord, StoredReading
 from gateway.domain.model.quantities import BY_KEY
 from gateway.domain.model.reading import Quantities
-
-log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -46,25 +43,19 @@ _AT_ONCE = 2500
 _TOO_LARGE = 413
 _BAD_DATA = (400, 422)
 _REFUSED = (401, 403, 404)
-_TELL_AFTER = 300.0
-"""Seconds without an answer until people are told: a restart of the database is nothing to see to."""
+_POINTS_EVERY = 0.2
+"""Seconds. A request for each commit would be hundreds a second."""
+
+_OWN_METRICS_EVERY = 10.0
 
 
 class InfluxWriter:
-    """A consumer that writes to InfluxDB. A point that the database refuses goes to `quarantine`, with the reason.
+    """A consumer that writes to InfluxDB, with the gateway's own metrics. A point written twice is the same point."""
 
-    `written` is called with the number of points of each successful write; `report` with the reason when the database
-    does not let us in, or has not taken anything for five minutes, and with None when it does.
-    """
+    wants = Wants(types=frozenset(ALERT_FACTS), every=_POINTS_EVERY)
 
-    def __init__(
-        self,
-        section: InfluxSection,
-        quarantine: Callable[[bytes, str], Any],
-        written: Callable[[int], None],
-        report: Callable[[str | None], Awaitable[None]],
-    ) -> None:
-        self._section = section
+    def __init__(self, _name: str, settings: Mapping[str, Any] | InfluxSection) -> None:
+        self._section = section = InfluxSection.model_validate(settings)
         self._client = InfluxDBClient(
             url=str(section.url).rstrip("/"),
             token=section.token.get_secret_value(),
@@ -73,37 +64,46 @@ class InfluxWriter:
             enable_gzip=not is_loopback(section.url.host or ""),  # a seventh of the bytes, for 2 µs a point
         )
         self._api = self._client.write_api(write_options=SYNCHRONOUS)
-        self._quarantine = quarantine
-        self._written = written
-        self._report = report
         self._prefixes: Prefixes = {}
         self._is_taking = True
-        self._tell_at: float | None = None
+        self._own_metrics: asyncio.Task[None] | None = None
 
-    def close(self) -> None:
+    async def start(self, context: ConsumerContext) -> None:
+        """Begin with the gateway's own metrics."""
+        self._own_metrics = asyncio.create_task(self._put_own_metrics(context), name="own metrics to influx")
+
+    async def close(self) -> None:
         """Close the connections."""
+        if self._own_metrics is not None:
+            self._own_metrics.cancel()
+            await asyncio.wait([self._own_metrics])
         self._api.close()  # type: ignore[no-untyped-call] # the library's own lack
         self._client.close()  # type: ignore[no-untyped-call] # the library's own lack
 
-    async def consume(self, readings: Sequence[StoredReading], entries: Sequence[EventRecord]) -> None:
-        """Write everything, or raise DeliveryError. A point written twice is the same point."""
+    async def consume(self, readings: Sequence[StoredReading], entries: Sequence[EventRecord]) -> Taken:
+        """Write everything, or raise DeliveryError; return the points that InfluxDB refuses."""
+        if self._own_metrics is not None and self._own_metrics.done():
+            self._own_metrics.result()  # it ends by an error only, which is to be seen
+        alerts = [entry for entry in entries if entry.fact.type in ALERT_FACTS]
+        chunks = range(0, max(1, len(readings)), _AT_ONCE)
+        parts = ((readings[start : start + _AT_ONCE], alerts if start == 0 else ()) for start in chunks)
         try:
             async with asyncio.TaskGroup() as writing:
-                for start in range(0, max(1, len(readings)), _AT_ONCE):
-                    chunk = readings[start : start + _AT_ONCE], entries if start == 0 else (), self._prefixes
-                    writing.create_task(self._write(await asyncio.to_thread(to_lines, *chunk)))
+                tasks = [
+                    writing.create_task(
+                        self._write([*part[0], *part[1]], await asyncio.to_thread(to_lines, *part, self._prefixes))
+                    )
+                    for part in parts
+                ]
         except BaseExceptionGroup as errors:
-            if isinstance(errors.exceptions[0], DeliveryError):
-                await self._note_failure(str(errors.exceptions[0]))
             raise errors.exceptions[0] from None
+        return Taken([refused for task in tasks for refused in task.result()])
 
-    async def _note_failure(self, reason: str) -> None:
-        """Report what keeps us from writing, once it has lasted."""
-        now = time.monotonic()
-        if self._tell_at is None:
-            self._tell_at = now + _TELL_AFTER
-        if now >= self._tell_at:
-            await self._report(reason)
+    async def _put_own_metrics(self, context: ConsumerContext) -> None:
+        while True:
+            now_ns, values = time.time_ns(), context.own_metrics()
+            await self.put([to_gateway_line(context.gateway_id, *each, now_ns) for each in values])
+            await asyncio.sleep(_OWN_METRICS_EVERY)
 
     async def put(self, lines: list[bytes]) -> None:
         """Write lines that nobody will miss, once: what cannot be written now is out of date later.
@@ -114,31 +114,24 @@ class InfluxWriter:
             with suppress(DeliveryError):
                 await _in_daemon_thread(partial(self._post, lines))
 
-    async def _write(self, lines: list[bytes]) -> None:
-        """Write the lines; halve what is too large or refused, down to the one line that is to blame."""
+    async def _write(self, rows: list[StoredReading | EventRecord], lines: list[bytes]) -> list[Refused]:
+        """Write a line for each row; halve what is too large or refused, down to the one line that is to blame."""
         if not lines:
-            return
+            return []
         self._is_taking = False
         error = await _in_daemon_thread(partial(self._post, lines))
         if error is None:
             self._is_taking = True
-            self._written(len(lines))
-            self._tell_at = None
-            await self._report(None)
-            return
+            return []
         reason = f"InfluxDB answered {error.status}: {_text(error)}"
         if error.status in _REFUSED:
-            reason += "; check [influxdb] in the configuration"
-            self._tell_at = time.monotonic()
+            raise DeliveryError(f"{reason}; check [influxdb] in the configuration", needs_person=True)
         if error.status not in {_TOO_LARGE, *_BAD_DATA}:
             raise DeliveryError(reason, retry_after=_retry_after(error))
-        if len(lines) > 1:
-            middle = len(lines) // 2
-            await self._write(lines[:middle])
-            await self._write(lines[middle:])
-        else:
-            log.error("InfluxDB refused a point; it is a dead letter now", reason=reason)
-            await self._quarantine(lines[0], reason)
+        if len(lines) == 1:
+            return [Refused(rows[0].seq, reason)]
+        middle = len(lines) // 2
+        return await self._write(rows[:middle], lines[:middle]) + await self._write(rows[middle:], lines[middle:])
 
     def _post(self, lines: list[bytes]) -> ApiException | None:
         """Return what InfluxDB has against the lines. Raises DeliveryError if it did not answer.

@@ -126,6 +126,36 @@ class ReplayDeadLetters(Command[Replayed], frozen=True):
     time_ns: int
 
 
+class RefusedRow(Struct, frozen=True):
+    """A row of the journal that a consumer does not take: why, and what people see of it."""
+
+    seq: int
+    reason: str
+    shown: bytes
+
+
+class KeepRefused(Command[int], frozen=True):
+    """Keep rows as dead letters of a consumer; answered with how many were none before."""
+
+    consumer: str
+    rows: Sequence[RefusedRow]
+    time_ns: int
+
+
+class RefusedRows(Command[list[tuple[int, str, int]]], frozen=True):
+    """(number, consumer, seq of the row) of dead letters of consumers; bounded as ReplayDeadLetters is."""
+
+    numbers: Sequence[int]
+    after: int
+    before: int
+
+
+class ForgetLetters(Command[None], frozen=True):
+    """Let dead letters be none any more."""
+
+    numbers: Sequence[int]
+
+
 class AddSilence(Command[Silence], frozen=True):
     """Keep a silence that somebody has added."""
 

@@ -15,6 +15,8 @@ EVENT = msgspec.json.Decoder(VibrationRecorded)
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 _ANY = msgspec.json.Decoder(msgspec.Raw)
 
+CONSUMER_REFUSED = "consumer_refused"
+
 REASONS = {
     "empty": "the message has no payload",
     "not_json": "the payload is not JSON in UTF-8",
@@ -27,7 +29,8 @@ REASONS = {
     "topic_mismatch": "the sensor in the topic is another one than in the event, or no template fits the topic",
     "not_understood": "no input reads such a message, or none of the paths that one looks at is in it",
     "decoder_failed": "a decoder plugin failed, or what it returned is no reading",
-    "influxdb_refused": "InfluxDB does not take this point; the reading itself is stored",
+    CONSUMER_REFUSED: "a consumer, named as the topic, does not take this row of the journal, which is stored",
+    "influxdb_refused": "as consumer_refused, written before there was that: it cannot be replayed",
     "id_conflict": "a reading of this sensor with the same id, but another time or other content, is stored already",
 }
 """Every reason for a dead letter, and what it means."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -103,7 +103,11 @@ class Stream:
 
     async def cursor(self, consumer: str) -> int:
         """Return the last sequence number a consumer is done with."""
-        return (await self.read(Reader.cursors)).get(consumer, 0)
+        return (await self.places()).get(consumer, 0)
+
+    async def places(self) -> Mapping[str, int]:
+        """Return consumer -> last sequence number it is done with, for all that have a cursor."""
+        return await self.read(Reader.cursors)
 
     async def move_cursor(self, consumer: str, seq: int) -> None:
         """Remember that a consumer is done with everything up to `seq`."""

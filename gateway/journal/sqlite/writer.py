@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from itertools import chain
+from itertools import accumulate, chain
 from pathlib import Path
 from sys import intern
 from typing import Any, ParamSpec, TypeVar
@@ -238,6 +238,16 @@ class Journal:
                 break
         rows.close()
         return found
+
+    def refused_rows(self, numbers: Sequence[int], after: int, before: int) -> list[tuple[int, str, int]]:
+        """Return (number of the dead letter, consumer, seq of the row) of rows that consumers did not take.
+
+        Of all without numbers; a slice of a bounded number and size, as `dead_letters` gives.
+        """
+        wanted = JSON.encode(numbers).decode()
+        rows = self._db.execute(self._sql["refused_rows"], (wanted, after, before, _LETTERS)).fetchall()
+        sizes = accumulate(row[-1] for row in rows)
+        return [row[:-1] for row, size in zip(rows, sizes, strict=True) if size - row[-1] <= _LETTERS_BYTES]
 
     def save_detector(self, sensors: Iterable[Sensor], machines: Mapping[AssetPath, str], seq: int) -> None:
         """Save the state of `sensors`, and those of all machines, as they are after `seq`."""

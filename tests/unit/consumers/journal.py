@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,6 +69,9 @@ class MemoryJournal:
 
     async def cursor(self, consumer: str) -> int:
         return self.cursors.get(consumer, 0)
+
+    async def places(self) -> Mapping[str, int]:
+        return {**self.cursors}
 
     async def move_cursor(self, consumer: str, seq: int) -> None:
         self._write()

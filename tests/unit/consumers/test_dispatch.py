@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from gateway.api import DeliveryError
+from gateway.consumers import cursor as following
 from gateway.consumers import delivery as notifier
 from gateway.consumers import notification_planning as dispatch
-from gateway.consumers import runner as following
 from gateway.consumers.delivery import Notifier
 from gateway.consumers.notification_planning import items_of, notification_of
 from gateway.domain.notification.flood import Noise

@@ -1,7 +1,8 @@
 """Line protocol: whatever a sensor's name or a reason holds, one point is one line."""
 
+import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -9,16 +10,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from influxdb_client.rest import ApiException
 from msgspec.structs import replace
-from pydantic import AnyHttpUrl, SecretStr
 from urllib3 import HTTPHeaderDict
 
-from gateway.api import DeliveryError
-from gateway.config import InfluxSection
+from gateway.api import ConsumerContext, DeliveryError, Refused, Taken
 from gateway.consumers.influx import writer as influx
 from gateway.consumers.influx.writer import InfluxWriter, to_gateway_line, to_lines
 from gateway.domain.model.quantities import BY_KEY, BY_WIRE
 from gateway.telemetry.metrics import Metrics
 from tests.plant import NOON_NS, alert_entry, alert_of, stored
+from tests.servers.waiting import until_async
 
 UNESCAPED = {char: re.compile(rf"(?<!\\){char}") for char in " ,="}
 
@@ -179,12 +179,9 @@ class Database(InfluxWriter):
     """A writer whose database is a list; a line with `poison` in it is refused, and so are more than `most` at once."""
 
     def __init__(self, url: str = "http://localhost:1") -> None:
-        section = InfluxSection(url=AnyHttpUrl(url), org="plant", bucket="vibration", token=SecretStr("t"))
-        self.counts: list[int] = []
-        super().__init__(section, self.keep_out, self.counts.append, self.take_note)
+        super().__init__("influx", {"url": url, "org": "plant", "bucket": "vibration", "token": "t"})
+        self.requests: list[int] = []
         self.lines: list[bytes] = []
-        self.refused: list[bytes] = []
-        self.reports: list[str | None] = []
         self.most = 10_000
         self.failure: ApiException | None = None
 
@@ -195,37 +192,32 @@ class Database(InfluxWriter):
             return answer(413, "too large")
         if any(b"poison" in line for line in lines):
             return answer(400, "field type conflict")
+        self.requests.append(len(lines))
         self.lines += lines
         return None
 
-    async def keep_out(self, line: bytes, reason: str) -> None:
-        assert reason == "InfluxDB answered 400: field type conflict"
-        self.refused.append(line)
-
-    async def take_note(self, problem: str | None) -> None:
-        self.reports.append(problem)
-
 
 @pytest.fixture
-def database() -> Iterator[Database]:
+async def database() -> AsyncIterator[Database]:
     made = Database()
     yield made
-    made.close()
+    await made.close()
 
 
 async def test_one_poison_point_is_refused_and_all_others_are_written(database: Database) -> None:
     readings = [stored(second=second, machine="poison" if second == 77 else "pump") for second in range(500)]
-    await database.consume(readings, [])
-    assert (len(database.lines), len(database.refused)) == (499, 1)
-    assert database.lines + database.refused
-    assert sum(database.counts) == 499
+    learned = replace(alert_entry(alert_of()), seq=501)
+    learned = replace(learned, fact=replace(learned.fact, type="BaselineLearned"))
+    taken = await database.consume(readings, [learned, replace(alert_entry(alert_of("poison")), seq=502)])
+    reason = "InfluxDB answered 400: field type conflict"
+    assert taken == Taken([Refused(78, reason), Refused(502, reason)])
+    assert len(database.lines) == sum(database.requests) == 499
 
 
 async def test_a_write_that_is_too_large_is_halved(database: Database) -> None:
     database.most = 60
-    await database.consume([stored(second=second) for second in range(500)], [])
+    assert await database.consume([stored(second=second) for second in range(500)], []) == Taken([])
     assert database.lines == to_lines([stored(second=second) for second in range(500)], [])
-    assert database.refused == []
 
 
 async def test_much_is_written_in_several_requests_and_a_failure_of_one_is_one_of_all(
@@ -234,7 +226,7 @@ async def test_much_is_written_in_several_requests_and_a_failure_of_one_is_one_o
     monkeypatch.setattr(influx, "_AT_ONCE", 200)
     readings = [stored(second=second) for second in range(500)]
     await database.consume(readings, [alert_entry(alert_of())])
-    assert sorted(database.counts) == [100, 200, 201]
+    assert sorted(database.requests) == [100, 200, 201]
     assert sorted(database.lines) == sorted(to_lines(readings, [alert_entry(alert_of())]))
     database.failure = answer(503, "not now")
     with pytest.raises(DeliveryError, match="503"):
@@ -252,15 +244,15 @@ async def test_much_is_written_in_several_requests_and_a_failure_of_one_is_one_o
         ("192.168.1.5", False),
     ],
 )
-def test_what_goes_over_a_network_is_compressed(host: str, *, is_here: bool) -> None:
+async def test_what_goes_over_a_network_is_compressed(host: str, *, is_here: bool) -> None:
     database = Database(f"http://{host}:8086")
     assert database._client.conf.enable_gzip is not is_here  # noqa: SLF001 - the client's own setting
-    database.close()
+    await database.close()
 
 
 async def test_nothing_is_not_written(database: Database) -> None:
     await database.consume([], [])
-    assert database.counts == []
+    assert database.requests == []
 
 
 @pytest.mark.parametrize(
@@ -280,24 +272,32 @@ async def test_a_database_that_does_not_take_anything_is_tried_later(
     with pytest.raises(DeliveryError, match=f"InfluxDB answered {status}") as caught:
         await database.consume([stored()], [])
     assert (caught.value.retry, caught.value.retry_after) == (True, pause)
-    assert database.refused == []
-    assert bool(database.reports) == (status == 401)
+    assert caught.value.needs_person == (status == 401)
 
 
-async def test_people_are_told_of_a_database_that_stays_away_once_it_has_lasted(
+async def test_the_gateways_own_metrics_go_beside_the_points_but_not_while_the_database_is_away(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = {"now": 0.0}
-    monkeypatch.setattr("time.monotonic", lambda: clock["now"])
-    database.failure = answer(503, "starting")
-    for clock["now"], reports in ((1000.0, []), (1299.0, []), (1300.0, ["InfluxDB answered 503: starting"])):
-        with pytest.raises(DeliveryError):
-            await database.consume([stored()], [])
-        assert database.reports == reports
-    database.failure = None
-    await database.consume([stored()], [])
-    assert database.reports[1:] == [None]
-    database.failure = answer(503, "again")
+    monkeypatch.setattr(influx, "_OWN_METRICS_EVERY", 0.001)
+    context = ConsumerContext("edge-1", own_metrics=lambda: [({"consumer": "influx"}, {"rows": 1.0})])
+    await database.start(context)
+    await until_async(lambda: len(database.lines) > 2, 5, "metrics")
+    assert database.lines[0].startswith(b"gateway,consumer=influx,gateway=edge-1 rows=1.0 ")
+    database.failure = answer(503, "away")
     with pytest.raises(DeliveryError):
         await database.consume([stored()], [])
-    assert len(database.reports) == 2
+    database.failure = None
+    before = len(database.lines)
+    for _ in range(20):
+        await asyncio.sleep(0.001)
+    assert len(database.lines) == before
+
+
+async def test_a_mistake_in_the_gateways_own_metrics_is_seen(database: Database) -> None:
+    def fail() -> list[Any]:
+        raise KeyError("metrics")
+
+    await database.start(ConsumerContext("edge-1", own_metrics=fail))
+    await asyncio.sleep(0)  # the task gets its turn
+    with pytest.raises(KeyError, match="metrics"):
+        await database.consume([stored()], [])

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from gateway.api import DeliveryError
+from gateway.consumers import cursor as following
 from gateway.consumers import delivery as notifier
 from gateway.consumers import outbox_port as waiting
-from gateway.consumers import runner as following
 from gateway.consumers.delivery import BREAK_AFTER, EXPIRY_NS, Notifier
 from gateway.domain.notification.model import FAILED, SENT, SUPPRESSED
 from gateway.domain.notification.outbox import OutboxItem, Planning

@@ -1,6 +1,7 @@
 """A quantity is one row of the table: everything that stores, judges, shows and exports follows from it."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,8 @@ def test_a_row_is_all_that_a_quantity_takes(tmp_path: Path, name: str) -> None:
     file.write_text(CONFIGURED % f"{{ {name} = {limits} }}", encoding="utf-8")
     rules = rules_for(load(file, {}), "VB-1", {})
     with plant(tmp_path / "state", rules) as made:
-        made.take(*(message(event(second, **{name: beyond})) for second in range(3)))
+        measured: dict[str, Any] = {name: beyond}
+        made.take(*(message(event(second, **measured)) for second in range(3)))
         with made.reader() as reader:
             (alert,) = reader.alerts(everything=False)
             stored = reader.step(0, 1000).readings[0]
