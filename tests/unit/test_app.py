@@ -65,7 +65,7 @@ async def test_nobody_was_silent_while_we_were_frozen(
     monkeypatch.setattr(ticker, "_PASS_TIME_EVERY", 0)
     stopwatch = SimpleNamespace(monotonic_ns=lambda: next(clock) * 10**9, time_ns=lambda: 0)
     monkeypatch.setattr(ticker, "time", stopwatch)
-    fake: Any = SimpleNamespace(call=call, pass_time=None, announce=lambda: None, next_seq=1, reasons=list)
+    fake: Any = SimpleNamespace(call=call, pass_time=None, announce=lambda: None, next_seq=1, deafness=list)
     with pytest.raises(Enough):
         await ticker.pass_time(fake, fake, fake, fake)
     assert seen[-1] == Reception(rounds[-1] * 10**9, since * 10**9)

@@ -83,10 +83,20 @@ async def test_all_that_anybody_asks_goes_through_bytes(here: Plant) -> None:
         await _as_followers_do(Outbox(wire, stream))
         await wire.ask(commands.Report("influxdb", "critical", "is away", NOON_NS))
         await wire.ask(commands.Report("influxdb", None, "well again", NOON_NS))
+        await _as_consumers_do(wire)
         await wire.ask(commands.WriteNote("subscriptions", "[]"))
         await wire.ask(commands.MoveCursor("page", 3))
         assert (await stream.cursor("page"), await stream.cursor("notifier")) == (3, 3)
     assert wire.asked == set(COMMANDS)
+
+
+async def _as_consumers_do(wire: Wire) -> None:
+    refused = commands.KeepRefused("influx", [commands.RefusedRow(1, "bad point", b"{}")], NOON_NS)
+    assert (await wire.ask(refused), await wire.ask(refused)) == (1, 0)
+    ((number, consumer, seq),) = await wire.ask(commands.RefusedRows([], 0, 2**40))
+    assert (consumer, seq) == ("influx", 1)
+    await wire.ask(commands.ForgetLetters([number]))
+    assert await wire.ask(commands.RefusedRows([], 0, 2**40)) == []
 
 
 async def _as_people_do(people: Commands, alert_id: str) -> None:
@@ -108,7 +118,7 @@ async def _as_people_do(people: Commands, alert_id: str) -> None:
     silence = await people.add_silence(parts, "anna", "bearing change")
     ended = await people.expire_silence(silence["id"], "bo")
     assert (silence["state"], ended["state"], ended["tags"]) == ("active", "over", {"line": ["L1"]})
-    assert await people.replay([]) == {"asked": 1, "replayed": []}
+    assert await people.replay([]) == {"asked": 1, "replayed": [], "problems": []}
 
 
 async def _as_followers_do(outbox: Outbox) -> None:
