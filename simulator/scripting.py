@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from simulator import offline, run
-from simulator.demo import demo_fleet
+from simulator.demo import AFTER_LEARNING, SOON, demo_fleet
 from simulator.fleet import Fleet, FleetError, load_fleet
 from simulator.formats import EVENT, Format
 from simulator.formats.sample import Memory
@@ -22,11 +22,14 @@ from simulator.truth import encode_truth, truth_of
 __all__ = ["FleetError", "Script", "choose_fleet"]
 
 
-def choose_fleet(file: Path | None, trial: int | None, seed: int) -> Fleet:
-    """Return the fleet of a file, the trial with so many faults of each kind, or the built-in one; FleetError."""
+def choose_fleet(file: Path | None, trial: int | None, seed: int, form: Format = EVENT) -> Fleet:
+    """Return the fleet of a file, the trial with so many faults of each kind, or the built-in one; FleetError.
+
+    In the built-in one a machine fails soon, but not before a gateway can know what is normal: only events say that.
+    """
     if file:
         return load_fleet(file)
-    return trial_fleet(trial, seed) if trial else demo_fleet()
+    return trial_fleet(trial, seed) if trial else demo_fleet(SOON if form is EVENT else AFTER_LEARNING)
 
 
 class Script:

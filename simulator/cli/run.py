@@ -95,7 +95,7 @@ def _script(  # noqa: PLR0917 - what decides a run
         raise click.ClickException(NO_NUMPY) from error
     seed = random.SystemRandom().getrandbits(32) if seed is None else seed
     try:
-        fleet = scripting.choose_fleet(fleet_file, trial, seed)
+        fleet = scripting.choose_fleet(fleet_file, trial, seed, form)
         return scripting.Script(fleet, seed, start or datetime.now(UTC), speed, form)
     except scripting.FleetError as error:
         say(str(error))

@@ -11,6 +11,8 @@ from click.testing import CliRunner
 
 from simulator.cli import main
 from simulator.formats import FORMATS
+from simulator.scenario import Growth
+from simulator.scripting import choose_fleet
 
 SILENT = """
 site = "plant"
@@ -87,6 +89,15 @@ def test_a_fleet_that_does_not_fit_the_format_is_one_with_errors(tmp_path: Path)
     file.write_text(SILENT + second)
     code, output = invoke("run", "--fleet", str(file), "--format", "esphome")
     assert (code, output.strip()) == (3, "in this format more than one sensor would be vb-1: rename them")
+
+
+def test_the_bearing_of_devices_that_tell_no_baseline_fails_when_one_has_been_learned() -> None:
+    def fails_after(name: str) -> float:
+        wear = choose_fleet(None, None, 1, FORMATS[name]).machines[0].sensors[0].wear
+        assert isinstance(wear, Growth)
+        return wear.after
+
+    assert (fails_after("event"), fails_after("ncd")) == (15.0, 150.0)
 
 
 def test_a_sensor_that_is_silent_for_ever_is_written_up_to_the_end(tmp_path: Path) -> None:
