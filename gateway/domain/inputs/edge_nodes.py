@@ -29,10 +29,6 @@ class EdgeNodes:
             for levels in plan.spec.topics:
                 self._topics.add(levels, plan)
 
-    def wants(self, topic: str) -> bool:
-        """Tell whether a message has to be heard as one of Sparkplug's, whichever input reads it."""
-        return bool(self.filters) and topic.startswith(PREFIX)
-
     def read(self, message: Message, memory: Memory) -> Outcome:
         """Return what came of a message."""
         heard = sparkplug.hear(memory.nodes, message.topic, message.payload, message.received_ns)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from gateway.domain.inputs.fields import Found
 from gateway.domain.inputs.paths import ABSENT, find
-from gateway.domain.inputs.results import Outcome, Reading, TimeFrom, body_of, digest_of, timestamp
+from gateway.domain.inputs.results import Outcome, Reading, TimeFrom, body_from, digest_of, head_of, timestamp
 from gateway.domain.inputs.route import Route
 from gateway.domain.inputs.times import microseconds_of
 from gateway.domain.inputs.wording import text_of
@@ -33,13 +33,15 @@ class Subject(NamedTuple):
 class Emitter:
     """Adds readings to what comes of a message."""
 
+    __slots__ = ("_count", "_digest", "_head", "_received", "_time", "out", "route")
+
     def __init__(self, route: Route, message: Message) -> None:
         self.route = route
         self.out = Outcome(input=route.spec.name)
         self._received: When = (message.received_ns // 1000, "received")
         self._digest = digest_of(message.topic, message.payload)
         self._count = 0
-        self._time = (-1, "")
+        self._time, self._head = -1, b""
 
     def event_id(self, when: When) -> str:
         """Return the id of the next event of this message."""
@@ -73,8 +75,14 @@ class Emitter:
 
     def emit(self, found: list[Found], subject: Subject) -> None:
         """Add a reading for each axis that measured something, or one for what belongs to no axis."""
-        for axis, values in self.route.measured(found):
-            self.emit_one(axis, values, subject)
+        shared = found[-1]
+        heard = False
+        for axis, values in zip(self.route.extraction.names, found, strict=False):  # what is shared has no name
+            if values:
+                heard = True
+                self.emit_one(axis, {**shared, **values} if shared else values, subject)
+        if shared and not heard:
+            self.emit_one(None, shared, subject)
 
     def emit_one(self, axis: str | None, data: Found, subject: Subject) -> None:
         """Add a reading of an axis; what was measured becomes the event's data."""
@@ -83,10 +91,10 @@ class Emitter:
         level, unit, sensor_unit = self.route.level(data)
         data["sensorId"], data["unit"], data["sensorUnit"] = sensor, unit, sensor_unit
         event_id = self.event_id(when) if not said else f"{said}-{axis}" if axis else said
-        if when[0] != self._time[0]:  # the axes of a message have the same
-            self._time = when[0], timestamp(when[0])
-        body = body_of(self._time[1], event_id, data)
-        name = self.out.input or ""
+        if when[0] != self._time:  # the axes of a message have the same
+            self._time, self._head = when[0], head_of(timestamp(when[0]))
+        body = body_from(self._head, event_id, data)
+        name = self.route.spec.name
         self.out.readings.append(
             Reading(name, sensor, source, axis, place, *when, level, unit, sensor_unit, data, event_id, body)
         )

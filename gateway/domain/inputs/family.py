@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from gateway.domain.inputs.conditions import Conditions
 from gateway.domain.inputs.decoded import read_decoded
-from gateway.domain.inputs.edge_nodes import EdgeNodes
+from gateway.domain.inputs.edge_nodes import PREFIX, EdgeNodes
 from gateway.domain.inputs.elements import overlaid
 from gateway.domain.inputs.explain import Step, steps
 from gateway.domain.inputs.formats import LINEWISE, UnreadableError, read, unzipped
@@ -61,7 +61,7 @@ class Family:
         if len(message.payload) > MAX_MESSAGE_BYTES:
             detail = f"{len(message.payload)} bytes; at most {MAX_MESSAGE_BYTES} make a message"
             return Outcome(rejected=[Rejected("too_large", detail, message.payload[:KEPT_BYTES])])
-        if self._nodes.wants(message.topic):
+        if self._nodes.filters and message.topic.startswith(PREFIX):
             return self._nodes.read(message, memory)
         routes = self._topics.match(message.topic)
         if not routes:

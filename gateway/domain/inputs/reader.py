@@ -29,6 +29,8 @@ SECOND_US: Final = 1_000_000
 class MessageReader:
     """The reading of one message by one input."""
 
+    __slots__ = ("emitter", "heard", "is_waiting", "memory", "message", "out", "payload", "problems", "route", "spec")
+
     def __init__(self, route: Route, content: Any, message: Message, memory: Memory) -> None:
         self.route = route
         self.spec = route.spec

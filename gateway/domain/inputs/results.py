@@ -152,15 +152,22 @@ def digest_of(topic: str, payload: bytes) -> str:
     same ids. Where the receive time counts it is a part of the id, since two equal messages are two readings: one that
     is delivered again is known by DUP, packet id and content there, as a dead letter is.
     """
-    digest = blake2b(payload, digest_size=16)
-    digest.update(topic.encode(errors="replace"))
-    return digest.hexdigest()
+    return blake2b(b"%b\0%b" % (topic.encode(errors="replace"), payload), digest_size=16).hexdigest()
 
 
 def body_of(time: str, event_id: str, data: dict[str, Any]) -> bytes:
     """Return an event in JSON: as sensors of our own publish it, and with the sensor's unit."""
-    head = f'{{"eventType":"VibrationRecorded","timestamp":"{time}","eventId":'
-    return b'%b%b,"data":%b}' % (head.encode(), _encode(event_id), _encode(data))
+    return body_from(head_of(time), event_id, data)
+
+
+def head_of(time: str) -> bytes:
+    """Return what the events of a time begin with."""
+    return f'{{"eventType":"VibrationRecorded","timestamp":"{time}","eventId":'.encode()
+
+
+def body_from(head: bytes, event_id: str, data: dict[str, Any]) -> bytes:
+    """Return an event in JSON that begins with `head`."""
+    return b'%b%b,"data":%b}' % (head, _encode(event_id), _encode(data))
 
 
 def is_id(text: str | None) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from gateway.domain.inputs.fields import UNIT, Extraction, Found
@@ -70,17 +70,6 @@ class Route:
         said = {name: template.filled(captured, scopes) for name, template in self.spec.place.items()}
         tags = {name: captured[name] for name in PLACES if name in captured}
         return tags | {name: text for name, text in said.items() if text}
-
-    def measured(self, found: list[Found]) -> Iterator[tuple[str | None, Found]]:
-        """Iterate over the axes that measured something, each with what belongs to all of them."""
-        shared = found[-1]
-        heard = False
-        for axis, values in zip(self.extraction.names, found, strict=False):
-            if values:
-                heard = True
-                yield axis, {**shared, **values} if shared else values
-        if shared and not heard:
-            yield None, shared
 
     def level(self, values: Found) -> tuple[float | None, str, str]:
         """Return the level of what was measured, with its unit and the sensor's."""

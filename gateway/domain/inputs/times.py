@@ -17,6 +17,8 @@ LATEST_US: Final = 4_102_444_800_000_000
 LONGEST: Final = 64
 """Characters of a time."""
 
+_EARLIEST_S = EARLIEST_US // 1_000_000
+_LATEST_S = LATEST_US // 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PER_US: Final = ((1_000_000, 1), (1000, 1), (1, 1), (1, 1000))
 """Seconds, milliseconds, microseconds, nanoseconds: multiply, divide."""
@@ -45,13 +47,11 @@ def epoch_us(value: Any) -> int | None:
     """Return a number of s, ms, µs or ns since 1970 in µs; which of them it is, its magnitude tells."""
     if type(value) is not int and type(value) is not float:
         return None
-    if not 0 < value < LATEST_US * 1000:
+    if not _EARLIEST_S <= value < LATEST_US * 1000:
         return None
-    for times, by in _PER_US:
-        found = value * times // by if type(value) is int else round(value * times / by)
-        if EARLIEST_US <= found < LATEST_US:
-            return int(found)
-    return None
+    times, by = _PER_US[(value >= _LATEST_S) + (value >= _LATEST_S * 1000) + (value >= LATEST_US)]
+    found = value * times // by if type(value) is int else round(value * times / by)
+    return int(found) if EARLIEST_US <= found < LATEST_US else None
 
 
 def _plausible(found: int | None) -> int | None:
