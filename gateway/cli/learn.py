@@ -17,6 +17,7 @@ import click
 from gateway.cli import PROBLEMS
 from gateway.cli.output import Moment, config_option, open_reader
 from gateway.config import load
+from gateway.config.presets import preset_names, preset_text
 from gateway.config.to_inputs import compiled
 from gateway.config.values import parse_duration
 from gateway.domain.inputs.family import Family
@@ -33,6 +34,7 @@ _NS = 1_000_000_000
 _MOST_DEAD_LETTERS = 1000
 _SHOWN = 5
 """Sensors that a comment names."""
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _PRESET = re.compile(r'preset = "([a-z0-9-]+)"')
 _MOST_UNREAD = 20
 """Kinds of topics that nothing was learned of and that are listed."""
@@ -143,11 +145,21 @@ def _presets(unread: Sequence[Message]) -> Iterator[str]:
     for topics in list(grouped(message.topic for message in unread).values())[:_MOST_UNREAD]:
         messages = [message for message in unread if message.topic in topics]
         preset = _PRESET.search(looks_like(messages[0].topic, messages[0].payload))
-        if preset is not None:
-            pattern = skeleton(messages[0].topic)
-            topic, _ = template(pattern, list(topics), sensor_level(pattern, list(topics), set()))
-            tables = (_preset_table(settings, preset[1]) for settings in ({}, {"topic": topic}))
+        if preset is not None and preset[1] in preset_names():
+            tables = (
+                _preset_table(settings, preset[1]) for settings in ({}, {"topic": _topic(list(topics), preset[1])})
+            )
             yield from islice((table for table in tables if _reads(table, messages)), 1)
+
+
+def _topic(topics: list[str], preset: str) -> str:
+    """Return a template for topics that were heard, with the placeholders that a preset needs, in their order."""
+    pattern = skeleton(topics[0])
+    topic, names = template(pattern, topics, sensor_level(pattern, topics, set()))
+    needed = _PLACEHOLDER.findall(preset_text(preset).partition("topic = ")[2].partition("\n")[0])
+    for at, name in zip(sorted(names), needed, strict=False):
+        topic = "/".join(f"{{{name}}}" if k == at else level for k, level in enumerate(topic.split("/")))
+    return topic
 
 
 def _preset_table(settings: dict[str, str], preset: str) -> str:

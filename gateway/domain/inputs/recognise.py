@@ -7,6 +7,8 @@ from typing import Any, Final
 import msgspec
 
 from gateway.domain.inputs.formats import MAX_BYTES
+from gateway.domain.inputs.learning.recognising import recognised
+from gateway.domain.inputs.learning.unexplained import is_modbus
 
 _BY_KEYS: Final = (
     ("a ChirpStack uplink", "chirpstack", ("deviceInfo", "rxInfo")),
@@ -33,6 +35,17 @@ _BY_TOPIC: Final = (
     ("v1/gateway/", "ThingsBoard's gateway API", "thingsboard-gateway"),
     ("tele/", "Tasmota telemetry", "tasmota"),
 )
+_FORMATS: Final = {
+    "cbor": "CBOR",
+    "msgpack": "MessagePack",
+    "line": "InfluxDB's line protocol",
+    "csv": "CSV",
+    "pairs": "names and values",
+    "python": "a dict as Python prints it",
+    "value": "one value",
+}
+LARGEST_FORMAT: Final = 64 * 1024
+"""Bytes of a payload whose format is looked for."""
 _SENML: Final = {"bn", "n", "bt", "bu"}
 
 
@@ -48,7 +61,17 @@ def looks_like(topic: str, payload: bytes) -> str:
     for what, preset, wanted in _BY_KEYS:
         if keys >= set(wanted):
             return _advice(what, preset)
-    return ""
+    return _by_format(topic, payload)
+
+
+def _by_format(topic: str, payload: bytes) -> str:
+    """Return what format a payload has that is neither JSON nor too large to look at again and again."""
+    if len(payload) > LARGEST_FORMAT:
+        return ""
+    found = recognised(topic, payload)
+    if found is not None and found.format in _FORMATS:
+        return f'it looks like {_FORMATS[found.format]}: format = "{found.format}"'
+    return "it looks like an answer of Modbus RTU: inputs learn writes its frame" if is_modbus(payload) else ""
 
 
 def _opened(payload: bytes) -> Any:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.learn import written
+from gateway.domain.inputs.recognise import looks_like
 from gateway.domain.model.events import Message
 from tests.readings import Plant, message
 from tests.unit.cli.conftest import Run
@@ -70,3 +71,32 @@ def test_what_was_heard_cannot_end_a_comment(run: Run, tmp_path: Path) -> None:
 def test_many_kinds_of_topics_are_counted_and_not_all_listed() -> None:
     lines = list(written([Message(f"kind{'x' * k}/a", b"?", 1) for k in range(30)]))
     assert lines[-1] == "#   and 10 further kinds of topics"
+
+
+def test_a_preset_that_reads_what_nothing_else_does_is_taken() -> None:
+    pdin = "0019FC000014FF000007FF000190FF000023FF03"
+    notification = {
+        "code": "event",
+        "cid": 1,
+        "data": {"payload": {"/iolinkmaster/port[3]/iolinkdevice/pdin": {"code": 200, "data": pdin}}},
+    }
+    lines = list(written([Message("ifm/master-4/hall", json.dumps(notification).encode(), 1)]))
+    assert tomllib.loads("\n".join(lines))["inputs"] == [{"topic": "ifm/{master}/hall", "preset": "ifm-vvb001"}]
+
+
+@pytest.mark.parametrize(
+    ("payload", "advice"),
+    [
+        (b"vib,sensor=a rms=0.5 1794909600000000000", 'it looks like InfluxDB\'s line protocol: format = "line"'),
+        (b"{'rms': 0.5}", 'it looks like a dict as Python prints it: format = "python"'),
+        (b"0.5", 'it looks like one value: format = "value"'),
+        (b"a|0.5|b|2", 'it looks like names and values: format = "pairs"'),
+        (b"1794909600,S-1,0.5,2.5", 'it looks like CSV: format = "csv"'),
+        (b"\x81\xa1a\x01", 'it looks like MessagePack: format = "msgpack"'),
+        (b"\x01\x03\x02\x00\x05\x78\x47", "it looks like an answer of Modbus RTU: inputs learn writes its frame"),
+        (b"\x00", ""),
+        (b'{"a": 1}', ""),
+    ],
+)
+def test_a_format_is_recognised_for_dead_letters(payload: bytes, advice: str) -> None:
+    assert looks_like("a/b", payload) == advice
