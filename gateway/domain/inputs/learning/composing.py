@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from gateway.domain.inputs.learning import topic_levels as levels
 from gateway.domain.inputs.learning.blocks import guessed_columns, guessed_waveform
 from gateway.domain.inputs.learning.families import MessageFamily
-from gateway.domain.inputs.learning.identity import good_values, guessed_time, id_paths, is_small, kinds_of
+from gateway.domain.inputs.learning.identity import good_values, guessed_time, kinds_of
 from gateway.domain.inputs.learning.leaves import Elements, Leaves, candidates, leaves_of
+from gateway.domain.inputs.learning.naming import name
 from gateway.domain.inputs.learning.proposal import Proposal, RowsGuess
 from gateway.domain.inputs.learning.quantities import Guess, axes_of, chosen, guesses
-from gateway.domain.inputs.learning.tags import guessed_rows
+from gateway.domain.inputs.learning.tags import guessed_rows, tag_objects
 from gateway.domain.inputs.learning.unexplained import of_carrier
 from gateway.domain.inputs.learning.unnamed import bare_value, by_size, identified, labelled, of_topic, renamed
-from gateway.domain.inputs.paths import Path, shown
+from gateway.domain.inputs.paths import Path
 
 VIBRATION: Final = ("level", "velocity_rms", "peak")
-MANY_DIGITS: Final = 3
-"""A number with fewer is one of a few, and the topic says more."""
 _LINES: Final = ("line", "csv")
 
 
@@ -53,7 +51,7 @@ def proposed(family: MessageFamily) -> Proposal | None:
     one.rows, one.fields = best.rows, best.fields
     if best.rows is None:
         _settle(one, family, best)
-    _name(one, family, best.elements, said=best.prefixed)
+    name(one, family, best.elements, said=best.prefixed)
     return one
 
 
@@ -74,6 +72,10 @@ def _settle(one: Proposal, family: MessageFamily, best: Reading) -> None:
 
 
 def _readings(family: MessageFamily) -> Iterator[Reading]:
+    for elements in tag_objects(family.values):
+        rows = guessed_rows(elements, family.received_us)
+        if rows is not None and rows[1]:
+            yield Reading(elements, {}, *rows)
     for elements in candidates(family.values):
         rows = guessed_rows(elements, family.received_us) if elements.each else None
         yield Reading(elements, {}, *rows) if rows is not None else _by_fields(elements, family)
@@ -107,7 +109,7 @@ def _block(family: MessageFamily, leaves: Leaves) -> Proposal | None:
         one.axes = [str(leaves[axis][0])]
     one.fields = {role: guess for role, guess in chosen(leaves, guesses(leaves)).items() if role == "temperature"}
     one.time = guessed_time(leaves, family.received_us)
-    _name(one, family, Elements("", family.values, []), said=False)
+    name(one, family, Elements("", family.values, []), said=False)
     return one
 
 
@@ -123,64 +125,12 @@ def _value(family: MessageFamily, leaves: Leaves) -> Proposal | None:
     one.fields = chosen(leaves, [guess])
     one.time = guessed_time(leaves, family.received_us)
     one.axes = guess.axes if axis is None else []
-    _name(one, family, Elements("", family.values, []), said=False, axis=axis)
+    name(one, family, Elements("", family.values, []), said=False, axis=axis)
     return one
 
 
 def _bytes(family: MessageFamily, leaves: Leaves) -> Proposal | None:
     one = of_carrier(leaves, family.received_us)
     if one is not None:
-        _name(one, family, Elements("", family.values, []), said=False)
+        name(one, family, Elements("", family.values, []), said=False)
     return one
-
-
-def _name(one: Proposal, family: MessageFamily, elements: Elements, *, said: bool, axis: int | None = None) -> None:
-    """Settle the topic, and what names the sensor if the rows do not."""
-    whole, parts = leaves_of(family.values), elements.leaves if elements.each else {}
-    own = id_paths(parts or whole, len(elements.parts), shared=bool(parts) and one.rows is None)
-    paths = [path for _, path in own] + [
-        path for _, path in id_paths(whole, len(family.messages), shared=False) if parts
-    ]
-    texts = [{str(value) for value in [*parts.get(path, []), *whole.get(path, [])]} for path in paths]
-    level = levels.sensor_level(family.pattern, family.topics, set().union(*texts))
-    topic, names = levels.template(family.pattern, family.topics, level, axis)
-    one.topics = [topic]
-    if said:
-        return
-    if elements.keys and one.rows is None:
-        one.sensor = "{key}"
-        return
-    in_topic = "" if level is None else names[level]
-    heard = set() if level is None else {each.split("/")[level] for each in family.topics}
-    one.sensor = _sensor(
-        in_topic, heard, list(zip(paths, texts, strict=True)), several=bool(parts) and one.rows is None
-    )
-    if one.sensor in ("", f"{{{in_topic}}}") and (varying := levels.ambiguous(family.topics, names, level)):
-        one.sensor = "/".join(f"{{{name}}}" for name in varying)
-    if not one.sensor and level is None:
-        one.sensor, one.sensor_why = levels.telling_level(family.topics[0]), "nothing that was heard names the sensor"
-
-
-def _sensor(in_topic: str, heard: set[str], said: list[tuple[Path, set[str]]], *, several: bool) -> str:
-    """Return what names the sensor: the topic's level, what the message says, or both; "" for {sensor} of the topic."""
-    of_topic_ = "" if in_topic in ("", "sensor") else f"{{{in_topic}}}"
-    if not said:
-        return of_topic_
-    path, texts = said[0]
-    folded = {_folded(text) for text in heard}
-    if in_topic and not several:
-        if not folded.isdisjoint(map(_folded, texts)) or all(
-            text.isdecimal() and len(text) < MANY_DIGITS for text in texts
-        ):
-            return of_topic_
-        if all(is_small(text) for text in texts) and not all(levels.is_place(text) for text in heard):
-            return f"{{{in_topic}}}-{{{shown(path)}}}"
-        if any(not folded.isdisjoint(map(_folded, each)) for _, each in said):
-            return of_topic_
-    if in_topic and all(is_small(text) for text in texts) and not all(levels.is_place(text) for text in heard):
-        return f"{{{in_topic}}}-{{{shown(path)}}}"
-    return f"{{{shown(path)}}}"
-
-
-def _folded(text: str) -> str:
-    return "".join(filter(str.isalnum, text)).casefold()

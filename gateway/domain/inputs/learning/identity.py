@@ -66,6 +66,8 @@ _NO_ID_WORDS: Final = word_set(
 )
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _SMALL = re.compile(r"(?:accelerometer|acc|sensor|channel|ch|port|input|ai|slot|probe|s)?[ _-]?\d{1,2}", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?:[0-9A-Fa-f]{2}[:-]){5,7}[0-9A-Fa-f]{2}|[0-9A-F]{12,16}|[0-9a-f]{12,16}")
+"""Of a network interface or a radio."""
 _PROGRAMS = re.compile(r".*2mqtt|iot-2|esp32|esp8266|rtl_433|v\d+|mqtt\d*", re.IGNORECASE)
 """Words with a digit that are no ids."""
 _TYPES: Final = ("type", "messagetype", "msgtype", "eventtype", "kind", "evt")
@@ -142,6 +144,8 @@ def _offset(time_us: int, received_us: int) -> int:
 
 def looks_like_id(text: str) -> bool:
     """Tell whether a text is rather one of many than a word: it has digits."""
+    if _ADDRESS.fullmatch(text):
+        return True
     return any(map(str.isdecimal, text)) and len(text) <= MAX_ID and not _PROGRAMS.fullmatch(text)
 
 

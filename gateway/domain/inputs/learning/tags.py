@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from itertools import takewhile
+from collections.abc import Iterator
+from itertools import islice, takewhile
 from typing import Any, Final, NamedTuple
 
 from gateway.domain.inputs.learning.identity import good_values, guessed_time, id_paths, looks_like_id
-from gateway.domain.inputs.learning.leaves import Elements, Leaves
+from gateway.domain.inputs.learning.leaves import MAX_LEAVES, Elements, Leaves, is_addressable
 from gateway.domain.inputs.learning.names import Meaning, meaning_of
 from gateway.domain.inputs.learning.proposal import RowsGuess
 from gateway.domain.inputs.learning.quantities import Guess, acceleration_unit, is_unit_name, number_in, role_of
@@ -18,6 +19,8 @@ _VALUES: Final = ("v", "value", "val", "datavalue", "tagvalue", "reading", "vb",
 _SEPARATORS = re.compile(r"[./:|\\_\- ]")
 _SEGMENTS = re.compile(r"[./|\\]")
 _NO_FIELD = re.compile(r"\d{4,}|[0-9a-f]{8,}")
+MAX_MEMBERS: Final = 20
+"""Objects in a message that may be those of tags."""
 MAX_TAG: Final = 200
 """Characters of a tag's name that is looked at."""
 
@@ -56,6 +59,21 @@ def guessed_rows(elements: Elements, received_us: int) -> tuple[RowsGuess, bool]
         settings |= _settings(leaves, unit, received_us)
     settings["names"] = names
     return RowsGuess(settings, _fields(tags, leaves, said=unit is not None)), prefixed
+
+
+def tag_objects(values: list[Any]) -> Iterator[Elements]:
+    """Iterate over objects, messages or members of them, whose names are those of tags of several sensors, as rows."""
+    objects = [value for value in values if isinstance(value, dict)]
+    members = {
+        name for one in objects for name, below in one.items() if isinstance(below, dict) and is_addressable(name)
+    }
+    for each in ("", *sorted(members)[:MAX_MEMBERS]):
+        held = (one.get(each) if each else one for one in objects)
+        named = ((tag, value) for one in held if isinstance(one, dict) for tag, value in one.items())
+        pairs = [{"key": str(tag), "value": value} for tag, value in islice(named, MAX_LEAVES)]
+        tags = [tag_of(pair["key"], 0.0, "") for pair in pairs if number_in(pair["value"]) is not None]
+        if len({tag.before for tag in tags if tag is not None and tag.before}) > 1:
+            yield Elements(shown((each,)) if each else "", pairs, [])
 
 
 def _resolved(parts: list[Any]) -> list[Any]:

@@ -121,6 +121,17 @@ def _says_anything(level: str) -> bool:
     return meaning_of((level,)) is None or says_something(level)
 
 
+def opened(pattern: Pattern, ids: set[str]) -> Pattern:
+    """Return a pattern in which a level is open that the message names as an id."""
+    wanted = {folded(text) for text in ids} - {""}
+    return tuple(ANY if folded(level) in wanted and not says_something(level) else level for level in pattern)
+
+
+def folded(text: str) -> str:
+    """Return what is left of an id however it is written."""
+    return "".join(filter(str.isalnum, text)).casefold()
+
+
 def fits(pattern: Pattern, levels: Pattern) -> bool:
     """Tell whether levels are those of a pattern."""
     return len(pattern) == len(levels) and all(a in (ANY, b) for a, b in zip(pattern, levels, strict=True))

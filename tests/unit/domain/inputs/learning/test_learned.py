@@ -132,6 +132,35 @@ def test_tags_with_a_source_and_rows_with_an_axis() -> None:
     assert set(tried(("plant/fan-3", {"values": axes})).values()) == {"fan-3-x", "fan-3-y"}
 
 
+def test_an_object_whose_names_are_tags_of_several_sensors() -> None:
+    found = tried(("opc/all", {"Pump1.VelocityRMS": 2.5, "Pump1.Temperature": 40, "Pump2.VelocityRMS": 1.5, "n": 3}))
+    assert found.values() == {
+        "Pump1": {"velocityRms": 2.5, "temperature": 40.0, "level": 2.5},
+        "Pump2": {"velocityRms": 1.5, "level": 1.5},
+    }
+
+
+def test_elements_that_are_axes_of_one_sensor() -> None:
+    axes = [{"axis": axis, "vel_rms": 2.5} for axis in "xy"]
+    assert set(tried(("s/1", {"serial": "SN0042", "axes": axes})).values()) == {"SN0042-x", "SN0042-y"}
+
+
+def test_numbered_channels_are_axes() -> None:
+    found = tried(("daq/unit-1", {"ch1_acc_rms_g": 0.1, "ch2_acc_rms_g": 0.2}))
+    assert set(found.values()) == {"unit-1-1", "unit-1-2"}
+
+
+@pytest.mark.parametrize("level", ["AABBCCDDEEFF", "AA:BB:CC:DD:EE:FF", "fan"])
+def test_a_level_is_open_that_is_an_address_or_what_the_message_calls_itself(level: str) -> None:
+    found = tried((f"home/ble/{level}", {"device_id": level, "acc_rms_g": 0.1}))
+    assert (found.tables[0]["topic"], set(found.values())) == ("home/ble/{sensor}", {level})
+
+
+def test_a_velocity_too_small_for_its_acceleration_is_in_metres() -> None:
+    values = tried(("iol/port3", {"a_RMS": 1.2, "v_RMS": 0.0023})).values()
+    assert values["port3"]["velocityRms"] == pytest.approx(2.3)
+
+
 def test_senml_says_names_and_units() -> None:
     pack = [
         {"bn": "urn:dev:ow:10e2073a01080063:", "bt": NOW_S, "n": "x", "u": "m/s2", "v": 2.0},
