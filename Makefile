@@ -4,7 +4,7 @@ BIN := .venv/bin
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev check format test faults soak bench demo evaluate lock servers clean
+.PHONY: help setup dev check format unit test faults soak bench demo evaluate lock servers clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -43,6 +43,9 @@ servers: .venv/edge.stamp  ## the broker, database and browser the tests run aga
 	@$(PYTHON) -m venv .venv/edge
 	.venv/edge/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/edge.lock
 	@touch $@
+
+unit: dev  ## the tests that need no server, in under a minute
+	$(BIN)/python -m pytest -n auto -q tests/unit tests/contract/test_store.py tests/contract/test_api.py
 
 test: dev servers  ## every test, against real servers
 	$(BIN)/python -m pytest -n 2 -m "not slow" tests

@@ -17,6 +17,9 @@ from tests.readings import plant, reading
 VERSION_1 = Path(__file__).parents[2] / "data/journal-v1.sql"
 ADDED = "ALTER TABLE sensors ADD COLUMN note TEXT NOT NULL DEFAULT 'none';"
 
+_VERSION_BEFORE = 6
+"""The schema of the last release."""
+
 
 def contents(path: Path) -> dict[str, list[tuple[object, ...]]]:
     """Return every row of every table."""
@@ -124,6 +127,16 @@ class TestVersions:
         with pytest.raises(JournalError, match=r"schema version 2.*knows 1.*newer program"):
             open_for_writing(old, scripts[:1])
         assert contents(old) == before
+
+    def test_the_program_before_refuses_the_journal_of_this_one(self, tmp_path: Path) -> None:
+        """It would take a silence of a tag for one of everything, and could not read what the inputs have kept."""
+        path = tmp_path / FILE_NAME
+        with closing(open_for_writing(path)):
+            pass
+        before = contents(path)
+        with pytest.raises(JournalError, match="A newer program made it: install that again, or use another"):
+            open_for_writing(path, migrations()[:_VERSION_BEFORE])
+        assert contents(path) == before
 
     def test_a_reader_says_what_to_do_about_another_version(self, old: Path, scripts: list[str]) -> None:
         with closing(open_for_writing(old, [*migrations(), *scripts[1:]])):
