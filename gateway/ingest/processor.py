@@ -26,6 +26,7 @@ from gateway.domain.inputs.native import decode_event
 from gateway.domain.inputs.results import Reading
 from gateway.domain.inputs.status import Signals
 from gateway.domain.inputs.topics import TopicTemplates
+from gateway.domain.model.alert_kinds import AlertKind
 from gateway.domain.model.assets import asset_of
 from gateway.domain.model.events import DomainEvent, Message, Severity
 from gateway.domain.model.reading import Flag
@@ -186,12 +187,14 @@ class Pipeline:
             del self._unwritten[0]
         self._ahead = False
 
-    def report(self, subject: str, severity: Severity | None, reason: str, time_ns: int) -> None:
-        """Raise, escalate or (severity None) clear the gateway's own alert about a part of itself.
+    def report(
+        self, subject: str, severity: Severity | None, reason: str, time_ns: int, *, kind: AlertKind = "gateway"
+    ) -> None:
+        """Raise, escalate or (severity None) clear an alert about a part of the gateway, or of another such kind.
 
         Raises JournalUnavailableError and has then changed nothing; the same report may be made as often as one likes.
         """
-        self._write_now(self._engine.alerts.condition(subject, severity, reason, time_ns), time_ns)
+        self._write_now(self._engine.alerts.condition(subject, severity, reason, time_ns, kind=kind), time_ns)
 
     def attend(self, ask: Callable[[OpenAlerts], Sequence[Change]], time_ns: int) -> Alert:
         """Do what a person asks of the open alerts (`ask` is one of their methods), and return the alert as it is then.

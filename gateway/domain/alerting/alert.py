@@ -151,11 +151,17 @@ def regain_sight(alert: Alert, cause: Cause) -> tuple[Alert, DomainEvent]:
 
 
 def apply_condition(
-    alert: Alert | None, subject: str, severity: Severity | None, reason: str, time_ns: int
+    alert: Alert | None,
+    subject: str,
+    severity: Severity | None,
+    reason: str,
+    time_ns: int,
+    *,
+    kind: AlertKind = "gateway",
 ) -> tuple[Alert, list[DomainEvent]] | None:
-    """Return the gateway's own alert about `subject` and the facts that say so, or None if nothing changes.
+    """Return the alert about `subject`, which is no sensor, and the facts that say so, or None if nothing changes.
 
-    `alert` is the open one about the same subject, if there is one; a `severity` of None says that all is well again.
+    `alert` is the open one of this kind about it, if there is one; without a `severity` all is well again.
     The first fact is the cause of the second: nothing but the gateway itself reported it.
     """
     if severity is None:
@@ -163,12 +169,13 @@ def apply_condition(
             return None
         changed, type_ = replace(alert, state="cleared", cleared_ns=time_ns), CLEARED
     elif alert is None:
-        changed, type_ = Alert("", "gateway", subject, severity, "active", time_ns, reason, ""), RAISED
+        changed, type_ = Alert("", kind, subject, severity, "active", time_ns, reason, ""), RAISED
     elif severity == "critical" and alert.severity == "warning":
         changed, type_ = replace(alert, severity=severity, reason=reason), ESCALATED
     else:
         return None
-    id_ = derived_id(CONDITION, subject, str(time_ns))
+    own = () if kind == "gateway" else (kind,)
+    id_ = derived_id(CONDITION, subject, str(time_ns), *own)
     condition = DomainEvent(id_, CONDITION, time_ns, subject, id_, id_, {"severity": severity, "reason": reason})
     fact = derive(type_, subject, time_ns, cause=id_, correlation=id_, data={})
     if alert is None:

@@ -85,9 +85,11 @@ class OpenAlerts:
             return []
         return self._settled(alerts.regain_sight(alert, cause), cause)
 
-    def condition(self, subject: str, severity: Severity | None, reason: str, time_ns: int) -> list[Change]:
-        """Return what follows from how a part of the gateway itself is."""
-        changed = alerts.apply_condition(self.get("gateway", subject), subject, severity, reason, time_ns)
+    def condition(
+        self, subject: str, severity: Severity | None, reason: str, time_ns: int, *, kind: AlertKind = "gateway"
+    ) -> list[Change]:
+        """Return what follows from how a part of the gateway itself is, or something else that is no sensor."""
+        changed = alerts.apply_condition(self.get(kind, subject), subject, severity, reason, time_ns, kind=kind)
         if changed is None:
             return []
         alert, (cause, fact) = changed

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from gateway.domain.alerting.alert import Alert
 from gateway.domain.detection.limits import Limits
+from gateway.domain.model.alert_kinds import AlertKind
 from gateway.domain.model.events import DomainEvent, Severity
 from gateway.domain.notification.outbox import OutboxItem, Outcome, Planning
 from gateway.domain.notification.silences import Silence
@@ -97,12 +98,16 @@ class CurrentLimits(Command[Limits | None], frozen=True):
 
 
 class Report(Command[None], frozen=True):
-    """How a part of the gateway is; without a severity it is well. May be said as often as one likes."""
+    """How a part of the gateway is, or what another kind is about that is no sensor; without a severity it is well.
+
+    May be said as often as one likes.
+    """
 
     subject: str
     severity: Severity | None
     reason: str
     time_ns: int
+    kind: AlertKind = "gateway"
 
 
 class Replayed(Struct, frozen=True):
