@@ -21,6 +21,8 @@ _CONNECTING = 5.0
 
 T = TypeVar("T")
 
+UNREACHABLE = "it cannot be reached"
+
 Heard = Callable[[str, bytes], None]
 
 
@@ -55,7 +57,7 @@ class Link:
         self.ended: asyncio.Future[str] = self._loop.create_future()
         client.connect_timeout = _CONNECTING
         client.on_connect = lambda _client, _data, _flags, reason, _properties: self._post(self._let_in, reason)
-        client.on_connect_fail = lambda *_: self._post(self._end, "it cannot be reached")
+        client.on_connect_fail = lambda *_: self._post(self._end, UNREACHABLE)
         client.on_disconnect = lambda _client, _data, _flags, reason, _properties: self._post(self._end, str(reason))
         client.on_publish = lambda _client, _data, mid, reason, _properties: self._post(self._answer, mid, [reason])
         client.on_subscribe = lambda _client, _data, mid, reasons, _properties: self._post(self._answer, mid, reasons)

@@ -75,6 +75,11 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
             self._sent_at = self._loop.time()
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing is read for now."""
+        return self._paused
+
     def pause(self) -> None:
         """Read no more for now: the broker keeps what does not fit into the system's buffers."""
         if self._transport is not None and not self._paused:

@@ -28,16 +28,13 @@ from gateway.mqtt.inbox import Inbox
 from gateway.mqtt.incidents import Incidents
 from gateway.mqtt.losses import Session
 from gateway.mqtt.mqtt5_connection import Connection, ConnectionEndedError, in_words
+from gateway.mqtt.window import Window
 
 log = structlog.get_logger(__name__)
 
 _PATIENCE = 10.0
 """Seconds that a connection may take, with TLS handshake and the broker's answer."""
 _SECOND_NS = 1_000_000_000
-_PACE, _LONGEST_PACE = 5e-6, 0.01
-"""Seconds between two batches for each message that may be under way, and at most: 10 ms for 2000 of them. A commit
-for each message would cost many times what the message does, and wear the disk. At rest nothing waits. Nor does the
-broker, unless it allows fewer messages under way than we ask for."""
 _UNSUBSCRIBE_ID, _SUBSCRIBE_ID = 1, 2
 _FAILED = 0x80  # reason codes from here on are refusals
 
@@ -66,6 +63,8 @@ class Mqtt5Subscriber:
         self._tls = section.tls.context() if section.tls else None
         self._inbox = Inbox()
         self._arrived = asyncio.Event()
+        self._arrived_at = 0.0
+        self._window = Window(section.receive_maximum)
         self._next_batch_at = 0.0
         self._problems = Problems()
         self._pauses = Pauses()
@@ -99,9 +98,12 @@ class Mqtt5Subscriber:
             await self._arrived.wait()
         loop = asyncio.get_running_loop()
         early = self._next_batch_at - loop.time()
+        listened = self._connection is not None and not self._connection.is_paused
         await asyncio.sleep(early)
-        self._next_batch_at = loop.time() + min(_PACE * self._section.receive_maximum, _LONGEST_PACE)
         messages = self._inbox.take()
+        quiet = listened and not self._inbox and 0 < early < 2 * (loop.time() - self._arrived_at)
+        self._window.take(len(messages), ended_in_silence=quiet)  # nothing came in the last half of the wait
+        self._next_batch_at = loop.time() + self._window.pace
         if self._connection is not None:
             if early > 0:  # who is ahead reads what comes meanwhile at once, instead of packet by packet
                 self._connection.pause()
@@ -133,6 +135,7 @@ class Mqtt5Subscriber:
     async def _connect_once(self) -> None:
         """Connect, subscribe, and stay until the connection ends. Raises ConnectionEndedError if it had begun."""
         self._generation += 1
+        self._window = Window(self._section.receive_maximum)
         connection = self._connection = Connection(self._generation, self._take_in)
         try:
             if await self._open(connection) and await self._log_in(connection):
@@ -216,6 +219,7 @@ class Mqtt5Subscriber:
     def _take_in(self, messages: list[Message], size: int) -> None:
         self._inbox.put(messages, size)
         self._arrived.set()
+        self._arrived_at = asyncio.get_running_loop().time()
         if self._inbox.is_full and self._connection is not None:
             self._connection.pause()
 

@@ -21,7 +21,7 @@ from gateway.domain.inputs.traceparent import NAME
 from gateway.errors import DeliveryError
 from gateway.mqtt.connection import LASTING, Pauses, refused
 from gateway.mqtt.incidents import TOPICS, Incidents
-from gateway.mqtt.link import Link, LinkEndedError, make_client
+from gateway.mqtt.link import UNREACHABLE, Link, LinkEndedError, make_client
 from gateway.mqtt.losses import DROPPED_TOPIC, Dropped
 from gateway.mqtt.retained import SUSPICIOUS, Retained
 from gateway.mqtt.twins import OUT, STAND_BACK, Twins
@@ -52,6 +52,10 @@ _OVERWRITTEN = (
 _DOES_NOT_LAST = (
     "the connection that publishes alerts and the status does not last; the broker may end it over what its account may"
     " not do"
+)
+_TURNED_AWAY = (
+    "the broker ends the connection that publishes alerts and the status instead of answering it, as one does that keeps"
+    " no retained messages (MQTT 3.1.1)"
 )
 _DOES_NOT_STAY = (
     "the broker acknowledges what this gateway publishes on {topic!r}, but it is not there: the gateway's account may"
@@ -84,6 +88,7 @@ class Publisher:
         self._is_v5 = section.protocol == "5"
         self._will = (self._status_topic, OFFLINE)
         self._reads_back = True
+        self._turned_away = 0
         self._unwelcome: Counter[str] = Counter()
         self._why_not = _NOT_CONNECTED
 
@@ -130,8 +135,7 @@ class Publisher:
         client.will_set(self._status_topic, OFFLINE, 1, retain=True)
         link = Link(client, self._hear)
         try:
-            async with asyncio.timeout(_PATIENCE):
-                reason = await link.open(self._section, _LARGEST_PACKET if self._is_v5 else None)
+            reason = await self._open(link)
             if reason.is_failure:
                 self._say_not_let_in(reason)
                 return
@@ -144,6 +148,19 @@ class Publisher:
             raise
         finally:
             await self._leave(link)
+
+    async def _open(self, link: Link) -> ReasonCode:
+        """Connect; tell of a broker that ends the connection instead of answering, again and again."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                reason = await link.open(self._section, _LARGEST_PACKET if self._is_v5 else None)
+        except LinkEndedError as error:
+            self._turned_away += str(error) != UNREACHABLE
+            if self._turned_away >= _ASKED_AT_MOST:
+                self._incidents.happened(TOPICS, "warning", _TURNED_AWAY)
+            raise
+        self._turned_away = 0
+        return reason
 
     async def _begin(self, link: Link) -> None:
         """Say that we are there, then listen to what the broker has."""

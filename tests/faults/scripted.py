@@ -11,6 +11,8 @@ from tests.servers.ports import HOST, free_port
 
 CONNECT, PUBLISH, SUBSCRIBE, PINGREQ = 0x10, 0x30, 0x82, 0xC0
 CONNACK = b"\x20\x03\x00\x00\x00"
+PUBLISHERS_OWN = (b"$SYS/", b"vibration/alerts/", b"vibration/gateway/")
+"""What the gateway's other connection listens to."""
 PINGRESP = b"\xd0\x00"
 
 
@@ -45,8 +47,11 @@ class ScriptedBroker:
         if kind == CONNECT:
             return [CONNACK]
         if kind == SUBSCRIBE:
+            answer = b"\x90\x04" + body[:2] + bytes([0, self.granted])
+            if any(topic in body for topic in PUBLISHERS_OWN):
+                return [answer]
             self.subscriptions += 1
-            return [b"\x90\x04" + body[:2] + bytes([0, self.granted]), *self.script]
+            return [answer, *self.script]
         if kind & 0xF0 == PUBLISH and kind & 0x02:
             start = 2 + int.from_bytes(body[:2], "big")
             return [b"\x40\x02" + body[start : start + 2]]
@@ -66,6 +71,7 @@ class _Connection(socketserver.BaseRequestHandler):
     server: ClassVar[_Server]  # type: ignore[misc] # each connection has it; the base says less of it
 
     def handle(self) -> None:
+        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with suppress(ConnectionError):
             self._converse()
 

@@ -230,3 +230,19 @@ def test_an_account_for_what_is_published(tmp_path: Path) -> None:
     assert f"{CLIENT} (p5, c0, k30, u'gateway')" in log.read_text()
     gateway.stop()
     broker.stop()
+
+
+@pytest.mark.parametrize(
+    ("protocol", "words"), [("5", "the state of an alert has to be retained"), ("3.1.1", "keeps no retained messages")]
+)
+def test_a_broker_that_keeps_nothing_retained_is_named(
+    make: Make, tmp_path: Path, *, protocol: str, words: str
+) -> None:
+    broker = Mosquitto(tmp_path / "plain", config_lines=["retain_available false"])
+    broker.start()
+    gateway = make(broker, protocol)
+    gateway.start()
+    alert = told(gateway, "broker topics", 40)
+    gateway.stop()
+    broker.stop()
+    assert words in alert["reason"]

@@ -5,8 +5,9 @@ import time
 import pytest
 
 from gateway.config import MqttSection
-from gateway.mqtt import inbox, mqtt5_subscriber
+from gateway.mqtt import inbox, window
 from gateway.mqtt.mqtt5_subscriber import Mqtt5Subscriber
+from simulator import wire
 from tests.faults.proxy import FaultProxy
 from tests.faults.scripted import ScriptedBroker
 from tests.integration.subscribing import (
@@ -23,6 +24,27 @@ from tests.integration.subscribing import (
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.ports import HOST
 from tests.servers.waiting import until_async
+
+
+class FewAtOnce(ScriptedBroker):
+    """Has at most 32 messages under way, as EMQX does, whatever the client would take."""
+
+    LIMIT, ALL = 32, 4000
+
+    def __init__(self) -> None:
+        super().__init__([self._packet(number) for number in range(1, self.LIMIT + 1)])
+        self._sent = self.LIMIT
+
+    def answer(self, kind: int, body: bytes) -> list[bytes]:
+        answers = super().answer(kind, body)
+        if kind == wire.PUBACK and self._sent < self.ALL:
+            self._sent += 1
+            answers.append(self._packet(self._sent))
+        return answers
+
+    @staticmethod
+    def _packet(number: int) -> bytes:
+        return publishing(b"plant/S-1/reading", number, b"4.0")
 
 
 class TestMqtt5:
@@ -51,7 +73,7 @@ class TestMqtt5:
             assert [message.payload for message in await taker.until(1)] == [b"new"]
 
     async def test_batches_keep_their_distance(self, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(mqtt5_subscriber, "_LONGEST_PACE", 0.1)
+        monkeypatch.setattr(window, "_LONGEST_PACE", 0.1)
         async with taking(self.KIND, mosquitto.port, receive_maximum=40_000) as taker:
             times = []
             for number in range(1, 4):
@@ -59,6 +81,15 @@ class TestMqtt5:
                 await taker.until(number)
                 times.append(time.monotonic())
         assert times[2] - times[0] >= 0.1, "5 us for each of 40,000 messages, 0.1 s at most"
+
+    async def test_a_broker_with_a_limit_of_its_own_is_not_kept_waiting(self) -> None:
+        broker = FewAtOnce()
+        broker.start()
+        async with taking(self.KIND, broker.port) as taker:
+            window = taker.subscriber._window  # type: ignore[attr-defined] # noqa: SLF001 - how long it waits
+            await until_async(lambda: window.pace <= 5e-6 * broker.LIMIT, PATIENCE, "the limit to be noticed")
+            await taker.until(broker.ALL)
+        broker.stop()
 
     async def test_not_reading_is_no_silence(
         self, mosquitto: Mosquitto, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
