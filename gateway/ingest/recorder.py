@@ -14,7 +14,7 @@ from gateway.domain.engine.checkpoint import Checkpoint, Store
 from gateway.domain.engine.engine import NOT_JUDGED, Engine, Judged
 from gateway.domain.engine.id_window import DedupWindow
 from gateway.domain.engine.unit_of_work import DeadLetter, UnitOfWork
-from gateway.domain.inputs.native import Decoded, decode, decode_event
+from gateway.domain.inputs.native import Decoded, beginning_of, decode, decode_event
 from gateway.domain.inputs.results import Reading
 from gateway.domain.inputs.status import MAX_MACHINES, Signals
 from gateway.domain.inputs.topics import TopicTemplates
@@ -51,6 +51,9 @@ class Recorder:
 
     def take(self, message: Message, batch: UnitOfWork) -> None:
         """Add to a batch what a message holds and what follows from it; the state moves on."""
+        if message.cut_from:
+            self._reject(message, beginning_of(message.payload, message.cut_from), batch)
+            return
         tags = self._templates.match(message.topic)
         signal = self._signals.read(message) if tags is None else None
         if signal is not None:

@@ -23,7 +23,15 @@ from mqtt5 import (
 
 from gateway.domain.inputs.traceparent import of_properties
 from gateway.domain.model.events import Message
-from gateway.mqtt.mqtt5_lenient import MalformedError, packet_length, read_publish, reason_of
+from gateway.mqtt.mqtt5_lenient import (
+    HEAD,
+    LARGEST_PACKET,
+    MalformedError,
+    packet_length,
+    read_beginning,
+    read_publish,
+    reason_of,
+)
 
 _GOODBYE = 1.0  # seconds that a connection may take to close
 
@@ -51,6 +59,7 @@ class Connection(asyncio.Protocol):
         self._reason = ""
         self._buffer = bytearray()
         self._needed = 0
+        self._skipping = 0
         self._paused = False
         self._keepalive = 0
         self._heard_at = self._sent_at = 0.0
@@ -129,17 +138,38 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take every whole packet out of what has come."""
         self._heard_at = self._loop.time()
-        self._buffer += data
-        if len(self._buffer) < self._needed:
-            return  # a large packet is not looked at again and again while it comes
         try:
-            messages, used = self._read()
+            self._take_in(data)
         except MalformedError as error:
             self._give_up(f"the broker has sent what is not MQTT 5: {error}", DisconnectReasonCode.MALFORMED_PACKET)
-            return
+
+    def _take_in(self, data: bytes) -> None:
+        if self._skipping:
+            data = self._skip(data)
+        self._buffer += data
+        if self._skipping or len(self._buffer) < self._needed:
+            return  # a large packet is not looked at again and again while it comes
+        messages, used = self._read()
         del self._buffer[:used]
+        if self._needed > LARGEST_PACKET:
+            self._skipping = self._needed - len(self._buffer)
         if messages:
             self._received(messages, used)
+
+    def _skip(self, data: bytes) -> bytes:
+        """Let the rest of a packet go by that is too large; of what follows it return the beginning.
+
+        Its first bytes stay in the buffer until it is through, and are then handed on.
+        """
+        gone, rest = data[: self._skipping], data[self._skipping :]
+        self._buffer += gone[: max(0, HEAD - len(self._buffer))]
+        self._skipping -= len(gone)
+        if not self._skipping:
+            head, size = bytes(self._buffer[:HEAD]), self._needed
+            self._buffer.clear()
+            self._needed = 0
+            self._received([read_beginning(head, size, time.time_ns(), self._generation)], len(head))
+        return rest
 
     def _read(self) -> tuple[list[Message], int]:
         """Return the messages in the buffer, and the bytes up to the first packet that is not whole."""

@@ -6,7 +6,14 @@ the connection, or the broker would send it again for ever. Everything else that
 
 from __future__ import annotations
 
+from gateway.domain.inputs.native import KEPT_BYTES, MAX_MESSAGE_BYTES
 from gateway.domain.model.events import Message
+
+LARGEST_PACKET = MAX_MESSAGE_BYTES + 256 * 1024
+"""Bytes. A message that is larger is no reading whatever it holds: it is not kept in memory while it comes."""
+
+HEAD = 65535 + KEPT_BYTES + 64 * 1024
+"""Bytes of such a message that are kept: the longest topic, usual properties, and the beginning of its payload."""
 
 _CONNACK, _PUBLISH = 2, 3  # kinds of packets: the upper half of their first byte
 _DUPLICATE, _QOS, _RETAINED = 0x08, 0x06, 0x01  # flags of a PUBLISH: the lower half
@@ -66,6 +73,32 @@ def read_publish(packet: bytes, reason: str, received_ns: int, generation: int) 
         bool(flags & _DUPLICATE),
         bool(flags & _RETAINED),
         generation,
+    )
+
+
+def read_beginning(head: bytes, size: int, received_ns: int, generation: int) -> Message:
+    """Read the first bytes of a message of `size` bytes altogether. Raises MalformedError if it is none.
+
+    The topic must be whole. What comes before the payload may be longer than the rest; then nothing is kept of that.
+    """
+    flags, length = head[0] & 0x0F, _number(head[1:])
+    if head[0] >> 4 != _PUBLISH or flags & _QOS == _QOS or length is None:
+        raise MalformedError(f"a packet of {size} bytes that is no message")
+    topic_at = 1 + length[1] + _ID
+    id_at = topic_at + int.from_bytes(head[topic_at - _ID : topic_at], "big")
+    properties_at = id_at + (_ID if flags & _QOS else 0)
+    properties = _number(head[properties_at:])
+    if properties is None or (payload_at := properties_at + sum(properties)) > size:
+        raise MalformedError(f"a message of {size} bytes whose properties are longer")
+    return Message(
+        head[topic_at:id_at].decode(errors="backslashreplace"),
+        head[payload_at : payload_at + KEPT_BYTES],
+        received_ns,
+        int.from_bytes(head[id_at:properties_at], "big"),
+        bool(flags & _DUPLICATE),
+        bool(flags & _RETAINED),
+        generation,
+        cut_from=size - payload_at,
     )
 
 

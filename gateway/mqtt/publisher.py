@@ -54,8 +54,8 @@ _DOES_NOT_LAST = (
     " not do"
 )
 _TURNED_AWAY = (
-    "the broker ends the connection that publishes alerts and the status instead of answering it, as one does that keeps"
-    " no retained messages (MQTT 3.1.1)"
+    "the broker ends the connection that publishes alerts and the status instead of answering it, as one does that"
+    " keeps no retained messages (MQTT 3.1.1)"
 )
 _DOES_NOT_STAY = (
     "the broker acknowledges what this gateway publishes on {topic!r}, but it is not there: the gateway's account may"

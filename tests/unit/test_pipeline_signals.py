@@ -104,6 +104,15 @@ class TestAMachinesState:
         assert here.contents()["dead letters"] == {"too_large": 2}
         assert [len(message.payload) for _, message in here.journal.dead_letters([])] == [KEPT_BYTES] * 2
 
+    @pytest.mark.parametrize("topic", [STATE, STATUS, "plant/x"])
+    def test_what_was_cut_on_its_way_is_not_looked_into(self, here: Plant, topic: str) -> None:
+        good = state("stopped").payload
+        here.take(Message(topic, good, NOON_NS, 7, cut_from=2 * MAX_MESSAGE_BYTES))
+        ((_, letter),) = here.journal.dead_letters([])
+        assert here.contents()["dead letters"] == {"too_large": 1}
+        assert letter.payload == good
+        assert facts(here, MACHINE_STATE) == []
+
     def test_strangers_cannot_make_us_remember_without_bounds(
         self, here: Plant, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -106,9 +106,12 @@ def decode(payload: bytes, tags: dict[str, str] | None) -> list[Decoded | Reject
 
 def too_large(payload: bytes) -> Rejected | None:
     """Return the dead letter that a payload becomes because of its size alone, before anything reads it."""
-    if len(payload) <= MAX_MESSAGE_BYTES:
-        return None
-    detail = f"{len(payload)} bytes; at most {MAX_MESSAGE_BYTES} make a message; only the first {KEPT_BYTES} are kept"
+    return None if len(payload) <= MAX_MESSAGE_BYTES else beginning_of(payload, len(payload))
+
+
+def beginning_of(payload: bytes, size: int) -> Rejected:
+    """Return the dead letter of a payload of `size` bytes, of which at least the beginning is there."""
+    detail = f"{size} bytes; at most {MAX_MESSAGE_BYTES} make a message; only the first {KEPT_BYTES} are kept"
     return Rejected("too_large", detail, payload[:KEPT_BYTES])
 
 

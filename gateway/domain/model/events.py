@@ -28,7 +28,10 @@ class SeverityRank(IntEnum):
 
 
 class Message(Struct, frozen=True, gc=False):
-    """One MQTT message as it came in, before anybody has looked inside. `traceparent` came beside it, and is valid."""
+    """One MQTT message as it came in, before anybody has looked inside. `traceparent` came beside it, and is valid.
+
+    `cut_from` is how many bytes the payload had, if it was too large and only its beginning is here.
+    """
 
     topic: str
     payload: bytes
@@ -38,6 +41,7 @@ class Message(Struct, frozen=True, gc=False):
     retained: bool = False
     generation: int = 0
     traceparent: str = ""
+    cut_from: int = 0
 
 
 class Rejected(Struct, frozen=True):

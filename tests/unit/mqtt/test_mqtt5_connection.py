@@ -1,6 +1,7 @@
 """Bytes in, messages out: however the network cuts them, and whatever they are."""
 
 import asyncio
+import tracemalloc
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -9,7 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mqtt5 import PublishPacket, QoS
 
+from gateway.domain.inputs.native import KEPT_BYTES
 from gateway.domain.model.events import Message
+from gateway.mqtt import mqtt5_connection, mqtt5_lenient
 from gateway.mqtt.mqtt5_connection import Connection
 from gateway.mqtt.mqtt5_lenient import MalformedError, packet_length, read_publish
 
@@ -135,6 +138,67 @@ def test_a_large_packet_is_looked_at_only_when_it_is_whole(
     found, _ = receive(loop, *(packet[start : start + 1000] for start in range(0, len(packet), 1000)))
     assert len(found) == 1
     assert looked == 2
+
+
+LIMIT, HEAD, KEPT = 1000, 600, 100
+sized = st.builds(
+    lambda topic, size, qos, number, extra: PublishPacket(
+        topic,
+        number.to_bytes(2, "big") * size,
+        qos=QoS(qos),
+        packet_id=number if qos else None,
+        user_properties=[("p", "v" * extra)] if extra else None,
+    ),
+    st.text("ab/ä", min_size=1, max_size=20),
+    st.integers(0, 4000),
+    st.integers(0, 1),
+    st.integers(1, 65535),
+    st.sampled_from([0, 0, 300, 700]),
+)
+
+
+@fixtures_stay
+@given(st.lists(sized, max_size=8), st.integers(1, 400))
+def test_what_is_too_large_goes_by_and_its_beginning_stays(
+    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch, packets: list[PublishPacket], step: int
+) -> None:
+    monkeypatch.setattr(mqtt5_connection, "LARGEST_PACKET", LIMIT)
+    monkeypatch.setattr(mqtt5_connection, "HEAD", HEAD)
+    monkeypatch.setattr(mqtt5_lenient, "KEPT_BYTES", KEPT)
+    stream = b"".join(packet.write() for packet in packets)
+    found, aborted = receive(loop, *(stream[start : start + step] for start in range(0, len(stream), step)))
+    assert not aborted
+    assert [(each.topic, each.packet_id) for each in found] == [(each.topic, each.packet_id or 0) for each in packets]
+    for message, packet in zip(found, packets, strict=True):
+        if len(packet.write()) > LIMIT + step:  # one that is there whole before it is looked at is as well taken
+            assert message.cut_from == len(packet.payload)
+        if message.cut_from:
+            assert len(message.payload) == KEPT or sum(len(value) for _, value in packet.user_properties) > HEAD - 200
+            assert packet.payload.startswith(message.payload)
+        else:
+            assert message.payload == packet.payload
+
+
+def test_of_a_large_message_little_is_held_while_it_comes(loop: asyncio.AbstractEventLoop) -> None:
+    size = 50 * 1024 * 1024
+    packet = PublishPacket("a", bytes(size), qos=QoS.AT_LEAST_ONCE, packet_id=7).write()
+    chunk = 256 * 1024
+    pieces = [packet[start : start + chunk] for start in range(0, len(packet), chunk)]
+    tracemalloc.start()
+    found, _ = receive(loop, *pieces)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    (message,) = found
+    assert (message.cut_from, message.packet_id, len(message.payload)) == (size, 7, KEPT_BYTES)
+    assert peak < 2 * 1024 * 1024
+
+
+def test_a_large_packet_that_is_no_message_ends_the_connection(loop: asyncio.AbstractEventLoop) -> None:
+    size = 9 * 1024 * 1024
+    length = bytes([size & 0x7F | 0x80, size >> 7 & 0x7F | 0x80, size >> 14 & 0x7F | 0x80, size >> 21])
+    found, aborted = receive(loop, b"\x90" + length, bytes(size // 2), bytes(size - size // 2))
+    assert aborted
+    assert found == []
 
 
 def test_another_exception_is_not_taken_for_a_refusal(
