@@ -73,14 +73,29 @@ class TlsSection(Section):
             context = ssl.create_default_context(cafile=self.ca)
         except OSError as error:
             raise ValueError(f"{self.ca} is not a readable file of certificates in PEM") from error
+        self._identify(context)
+        return context
+
+    def refresh(self, context: ssl.SSLContext) -> None:
+        """Read the files into a context that exists: what is new counts from the next connection on.
+
+        An authority that the file does not have any more stays trusted. Raises ValueError for a bad file.
+        """
+        try:
+            if self.ca is not None:
+                context.load_verify_locations(self.ca)
+        except OSError as error:
+            raise ValueError(f"{self.ca} is not a readable file of certificates in PEM") from error
+        self._identify(context)
+
+    def _identify(self, context: ssl.SSLContext) -> None:
         if self.cert is None:
-            return context
+            return
         try:
             context.load_cert_chain(self.cert, self.key, password="")  # never asks for one on a terminal
         except OSError as error:
             reason = "are not a readable certificate and its key in PEM, without a password"
             raise ValueError(f"{self.cert} and {self.key} {reason}") from error
-        return context
 
 
 class MqttSection(Section):
@@ -98,6 +113,8 @@ class MqttSection(Section):
     publish_password: SecretStr | None = None
     tls: TlsSection | None = None
     protocol: Literal["5", "3.1.1"] = "5"
+    transport: Literal["tcp", "websockets"] = "tcp"
+    websocket_path: Annotated[str, Field(pattern=r"^/\S*$")] = "/mqtt"
     keepalive: Annotated[Duration, Field(ge=10**9, le=65_535 * 10**9)] = 30 * 10**9
     session_expiry: Duration = 7 * 86400 * 10**9
     receive_maximum: Annotated[int, Field(ge=1, le=65535)] = 2000

@@ -9,7 +9,7 @@ import time
 
 import structlog
 
-from gateway.config import MqttSection
+from gateway.config import MqttSection, TlsSection
 
 log = structlog.get_logger(__name__)
 
@@ -101,7 +101,7 @@ def why_unreachable(section: MqttSection) -> str:
         with socket.create_connection((section.host, section.port), timeout=_DIAGNOSIS) as plain:
             if section.tls is None:
                 return "the broker closes the connection"
-            with section.tls.context().wrap_socket(plain, server_hostname=section.host):
+            with tls_of(section.tls).wrap_socket(plain, server_hostname=section.host):
                 return "the broker closes the connection after the TLS handshake"
     except ssl.SSLCertVerificationError as error:
         return f"its certificate is not to be trusted: {error.verify_message}; check mqtt.tls.ca and mqtt.host"
@@ -109,6 +109,14 @@ def why_unreachable(section: MqttSection) -> str:
         return f"TLS: {error.reason or error}; check mqtt.tls and mqtt.port"
     except OSError as error:
         return error.strerror or str(error)
+
+
+def tls_of(section: TlsSection) -> ssl.SSLContext:
+    """Return a context from the files as they are now. Raises OSError."""
+    try:
+        return section.context()
+    except ValueError as error:
+        raise OSError(str(error)) from error
 
 
 def password_of(section: MqttSection) -> str | None:

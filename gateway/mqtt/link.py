@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -30,18 +31,21 @@ class LinkEndedError(Exception):
     """The connection has ended, or there never was one; the text says why."""
 
 
-def make_client(section: MqttSection, client_id: str, **options: Any) -> Client:
+def make_client(section: MqttSection, client_id: str, tls: ssl.SSLContext | None, **options: Any) -> Client:
     """Return a client that knows the login and speaks the configured protocol."""
     client = Client(
         CallbackAPIVersion.VERSION2,
         client_id=client_id,
         protocol=MQTTProtocolVersion.MQTTv5 if section.protocol == "5" else MQTTProtocolVersion.MQTTv311,
+        transport=section.transport,
         **options,
     )
     if section.username is not None:
         client.username_pw_set(section.username, password_of(section))
-    if section.tls is not None:
-        client.tls_set_context(section.tls.context())
+    if section.transport == "websockets":
+        client.ws_set_options(section.websocket_path)
+    if tls is not None:
+        client.tls_set_context(tls)
     return client
 
 

@@ -23,7 +23,7 @@ from mqtt5 import (
 
 from gateway.config import MqttSection
 from gateway.domain.model.events import Message
-from gateway.mqtt.connection import Pauses, Problems, password_of, refused, where, why_unreachable
+from gateway.mqtt.connection import Pauses, Problems, password_of, refused, tls_of, where, why_unreachable
 from gateway.mqtt.inbox import Inbox
 from gateway.mqtt.incidents import Incidents
 from gateway.mqtt.losses import Session
@@ -60,7 +60,6 @@ class Mqtt5Subscriber:
         self._session = session or Session(client_id, Incidents())
         self._filters = list(filters)
         self._obsolete = list(obsolete)
-        self._tls = section.tls.context() if section.tls else None
         self._inbox = Inbox()
         self._arrived = asyncio.Event()
         self._arrived_at = 0.0
@@ -151,9 +150,10 @@ class Mqtt5Subscriber:
         """Connect; say why if it is not possible."""
         section = self._section
         try:
+            tls = tls_of(section.tls) if section.tls else None  # its files may be others by now
             async with asyncio.timeout(_PATIENCE):
                 await asyncio.get_running_loop().create_connection(
-                    lambda: connection, section.host, section.port, ssl=self._tls
+                    lambda: connection, section.host, section.port, ssl=tls
                 )
         except OSError:  # a timeout is one
             beginning = where(section)

@@ -9,6 +9,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -65,6 +66,7 @@ class PahoSubscriber:
         self._stopping = False
         self._client_id = client_id
         self._session = session or Session(client_id, Incidents())
+        self._tls = section.tls.context() if section.tls else None
         self._client = self._make_client(client_id)
 
     @property
@@ -115,7 +117,9 @@ class PahoSubscriber:
 
     def _make_client(self, client_id: str) -> Client:
         clean = None if self._is_v5 else False
-        client = make_client(self._section, client_id, clean_session=clean, reconnect_on_failure=True, manual_ack=True)
+        client = make_client(
+            self._section, client_id, self._tls, clean_session=clean, reconnect_on_failure=True, manual_ack=True
+        )
         client.reconnect_delay_set(self._pauses.seconds, self._pauses.longest)  # type: ignore[arg-type] # annotated as int, used as a number of seconds
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
@@ -153,14 +157,22 @@ class PahoSubscriber:
             client.subscribe([(name, _QOS) for name in self._filters])
 
     def _on_connect_fail(self, _client: Client, _data: object) -> None:
+        self._refresh_tls()
         beginning = where(self._section)
         if not self._problems.of("connection").startswith(beginning):
             self._problems.say("connection", f"{beginning} ({why_unreachable(self._section)}); trying again")
+
+    def _refresh_tls(self) -> None:
+        """Read the files of TLS again: paho keeps its context for good. Why they cannot be read is said elsewhere."""
+        if self._section.tls is not None and self._tls is not None:
+            with suppress(ValueError):
+                self._section.tls.refresh(self._tls)
 
     def _on_disconnect(
         self, client: Client, _data: object, _flags: DisconnectFlags, reason: ReasonCode, _properties: object
     ) -> None:
         self._generation += 1
+        self._refresh_tls()
         # paho itself forgets its pause at every CONNACK
         self._pauses.ended()
         client.reconnect_delay_set(self._pauses.seconds, self._pauses.longest)  # type: ignore[arg-type] # see _make_client

@@ -19,7 +19,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from gateway.config import MqttSection
 from gateway.domain.inputs.traceparent import NAME
 from gateway.errors import DeliveryError
-from gateway.mqtt.connection import LASTING, Pauses, refused
+from gateway.mqtt.connection import LASTING, Pauses, refused, tls_of
 from gateway.mqtt.incidents import TOPICS, Incidents
 from gateway.mqtt.link import UNREACHABLE, Link, LinkEndedError, make_client
 from gateway.mqtt.losses import DROPPED_TOPIC, Dropped
@@ -121,7 +121,7 @@ class Publisher:
         while True:
             try:
                 await self._connect_once(pauses)
-            except (LinkEndedError, TimeoutError) as error:
+            except (LinkEndedError, OSError) as error:  # a timeout is one
                 self._why_not = f"{_NOT_CONNECTED}: {str(error) or 'no answer'}"
                 log.debug("the announcer's connection has ended", error=str(error), pause=pauses.seconds)
             pauses.ended()
@@ -130,8 +130,9 @@ class Publisher:
             await asyncio.sleep(STAND_BACK if self._twins.problem else pauses.seconds)
 
     async def _connect_once(self, pauses: Pauses) -> None:
-        """Connect, and stay until the connection ends. Raises LinkEndedError, TimeoutError."""
-        client = make_client(self._section, self._client_id, reconnect_on_failure=False)
+        """Connect, and stay until the connection ends. Raises LinkEndedError, OSError (a timeout, a file of TLS)."""
+        tls = tls_of(self._section.tls) if self._section.tls else None  # its files may be others by now
+        client = make_client(self._section, self._client_id, tls, reconnect_on_failure=False)
         client.will_set(self._status_topic, OFFLINE, 1, retain=True)
         link = Link(client, self._hear)
         try:

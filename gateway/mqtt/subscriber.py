@@ -60,12 +60,12 @@ def make_subscriber(
     obsolete: Sequence[str] = (),
     session: Session | None = None,
 ) -> Subscriber:
-    """Return the subscriber for `mqtt.protocol`.
+    """Return the subscriber for `mqtt.protocol` and `mqtt.transport`: paho's for MQTT 3.1.1, and for WebSockets.
 
     `obsolete` are filters of an earlier start, which the broker's session still has. `session` is told what becomes of
     it.
     """
-    if section.protocol == "5":
+    if section.protocol == "5" and section.transport == "tcp":
         try:
             from gateway.mqtt.mqtt5_subscriber import Mqtt5Subscriber  # noqa: PLC0415 - see the log line
         except ImportError as error:

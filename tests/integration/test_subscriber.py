@@ -308,3 +308,49 @@ async def test_a_session_that_another_client_takes_is_an_incident(kind: Kind) ->
     assert found is not None
     assert found[0] == "critical"
     assert f"another client with the client id '{CLIENT}' has taken" in found[1]
+
+
+@pytest.mark.filterwarnings(PAHO_LEAVES_OPEN)
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+async def test_an_authority_that_was_replaced_on_disk_counts_from_the_next_connection_on(
+    kind: Kind, tmp_path: Path
+) -> None:
+    folder = tmp_path / "certificates"
+    broker = Mosquitto(tmp_path, tls=issue(folder))
+    broker.start()
+    section = MqttSection.model_validate({**settings(kind, broker.port), "tls": {"ca": str(folder / "ca.pem")}})
+    publisher = publisher_of(section)
+    publishing = asyncio.create_task(publisher.run())
+    async with kind.build(section, CLIENT, [FILTER]) as made:
+        await made.subscribed.wait()
+        await published(publisher, "status", "")
+        broker.stop()
+        for file in folder.iterdir():
+            file.unlink()
+        await until_async(lambda: made.problems, PATIENCE, "the end of the connection")
+        issue(folder)
+        broker.start()
+        await until_async(lambda: not made.problems, PATIENCE, "the connection to the renewed broker")
+        await published(publisher, "status", "")
+    publishing.cancel()
+    await asyncio.gather(publishing, return_exceptions=True)
+    broker.stop()
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+async def test_over_websockets(tmp_path: Path, protocol: str) -> None:
+    broker = Mosquitto(tmp_path, config_lines=[f"listener {(port := free_port())} {HOST}", "protocol websockets"])
+    broker.start()
+    mqtt = {"host": HOST, "port": port, "topics": ["plant/{sensor}/reading"], "protocol": protocol}
+    section = MqttSection.model_validate({**mqtt, "transport": "websockets"})
+    publisher = publisher_of(section)
+    publishing = asyncio.create_task(publisher.run())
+    async with subscriber.make_subscriber(section, CLIENT, [FILTER]) as made:
+        await made.subscribed.wait()
+        await published(publisher, TOPIC, "")
+        (message,) = await made.batch()
+        made.acknowledge([message])
+    publishing.cancel()
+    await asyncio.gather(publishing, return_exceptions=True)
+    broker.stop()
+    assert message.topic == TOPIC
