@@ -12,6 +12,7 @@ from gateway.domain.alerting.liveness import Reception
 from gateway.domain.engine.commands import WriteNote, Writer
 from gateway.errors import JournalUnavailableError
 from gateway.ingest import subscriptions, ticker
+from gateway.mqtt.losses import Dropped, Known, Session, recall
 from gateway.mqtt.subscriber import Subscriber
 
 
@@ -69,3 +70,33 @@ async def test_nobody_was_silent_while_we_were_frozen(
     with pytest.raises(Enough):
         await ticker.pass_time(fake, fake, fake, fake)
     assert seen[-1] == Reception(rounds[-1] * 10**9, since * 10**9)
+
+
+async def test_what_is_known_of_the_broker_is_noted_when_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subscriptions, "_TRY_AGAIN", 0)
+    notes: list[object] = []
+
+    class Notes:
+        attempts = 0
+
+        async def ask(self, command: WriteNote) -> None:
+            self.attempts += 1
+            if self.attempts == 1:
+                raise JournalUnavailableError("the journal cannot be written: database or disk is full")
+            assert command.name == subscriptions.BROKER
+            notes.append(json.loads(command.value))
+
+    session, dropped = SimpleNamespace(is_known=True), SimpleNamespace(count=None)
+    work = subscriptions.remember_broker(
+        cast("Writer", Notes()), "g at b:1", cast("Session", session), cast("Dropped", dropped)
+    )
+    running = asyncio.ensure_future(work)
+    while not notes:  # noqa: ASYNC110 - there is no event to wait for
+        await asyncio.sleep(0)
+    dropped.count = 7
+    while len(notes) < 2:  # noqa: ASYNC110 - as above
+        await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert notes == [{"session": "g at b:1", "dropped": None}, {"session": "g at b:1", "dropped": 7}]
+    assert recall(json.dumps(notes[-1]), "g at b:1") == Known("g at b:1", 7)
