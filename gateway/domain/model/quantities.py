@@ -115,6 +115,7 @@ QUANTITIES: Final = (
     Quantity("temperature", "temperature", "temperature", "Temperature", precision=1, alarms="both"),
     Quantity("rpm", "rpm", "speed", "Speed", precision=0, alarms="both", learned=False),
     Quantity("load", "load", "percent", "Load", precision=0, alarms="both", learned=False),
+    Quantity("displacement", "displacement", "displacement", "Displacement", precision=1),
 )
 """The quantities beside the level. A row here is all that a new one takes, with its test."""
 
