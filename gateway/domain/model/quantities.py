@@ -13,7 +13,16 @@ from unicodedata import normalize
 from msgspec import Struct
 
 Kind = Literal[
-    "acceleration", "velocity", "displacement", "temperature", "speed", "frequency", "kurtosis", "ratio", "percent"
+    "acceleration",
+    "velocity",
+    "displacement",
+    "temperature",
+    "speed",
+    "frequency",
+    "kurtosis",
+    "ratio",
+    "percent",
+    "pressure",
 ]
 Side = Literal["above", "below", "both"]
 
@@ -103,6 +112,14 @@ UNITS: Final[dict[Kind, tuple[Unit, ...]]] = {
         Unit("excess", 1.0, 3.0, spellings=("fisher", "excesskurtosis")),
     ),
     "ratio": (Unit("", spellings=("1", "ratio")), Unit("%", 0.01, spellings=("percent", "pct"))),
+    "pressure": (
+        Unit("bar", spellings=("bars", "barg")),
+        Unit("mbar", 1e-3, spellings=("hpa",)),
+        Unit("Pa", 1e-5),
+        Unit("kPa", 1e-2),
+        Unit("MPa", 10.0),
+        Unit("psi", 0.0689475729, spellings=("psig",)),
+    ),
     "percent": (Unit("%", spellings=("percent", "pct")), Unit("ratio", 100.0, spellings=("1",))),
 }
 """Of each kind the canonical unit comes first."""
@@ -116,6 +133,7 @@ QUANTITIES: Final = (
     Quantity("rpm", "rpm", "speed", "Speed", precision=0, alarms="both", learned=False),
     Quantity("load", "load", "percent", "Load", precision=0, alarms="both", learned=False),
     Quantity("displacement", "displacement", "displacement", "Displacement", precision=1),
+    Quantity("pressure", "pressure", "pressure", "Pressure", alarms="both"),
 )
 """The quantities beside the level. A row here is all that a new one takes, with its test."""
 

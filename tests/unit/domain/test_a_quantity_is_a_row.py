@@ -25,6 +25,7 @@ thresholds = %s
 CASES = {
     "load": ("{ warning = 90 }", 95.0, "load 95.0 %, limit 90.0"),
     "displacement": ("{ warning = 80 }", 95.4, "displacement 95.4 µm, limit 80.0"),
+    "pressure": ("{ warning = 6, critical_below = -0.5 }", -0.62, "pressure -0.62 bar, below its critical limit -0.5"),
 }
 """Name on the wire, which is the key here -> limits in the configuration, a value beyond them, how a reason begins."""
 
