@@ -50,7 +50,7 @@ from gateway.domain.model.assets import (
     status_changed,
 )
 from gateway.domain.model.events import DomainEvent, SeverityRank, derive
-from gateway.domain.model.reading import Flag, ReadingData, VibrationRecorded, values_of
+from gateway.domain.model.reading import ACCELERATION, Flag, ReadingData, VibrationRecorded, carry_velocity, values_of
 
 NOT_JUDGED = Flag.LATE | Flag.RETAINED
 
@@ -155,6 +155,8 @@ class Engine:
             level = level_without_one(state, data)
         elif not state.gives_level:
             begin_levels(state, sensor.rules or self.rules_of(sensor))
+        if data.unit != ACCELERATION:
+            carry_velocity(data)
         operating_state = sensor.machine_state if data.operating_state is None else data.operating_state
         if not self._is_waiting or flags:  # only a time that is the receive time is flagged here
             sample = Sample(

@@ -84,21 +84,19 @@ class ReadingData(Measured, rename="camel", gc=False):
 
 
 def complete(data: ReadingData) -> None:
-    """Let each unit be spelled in one way, and a velocity be one whoever carries it.
-
-    A level that is a velocity is the velocity RMS too. Without a level `unit` is that of what can stand for it, empty
-    if nothing can.
-    """
+    """Let a unit be spelled in one way; without a level it is that of what can stand for one, empty if nothing can."""
     if data.vibration_level is None:
         data.unit = "" if data.velocity_rms is None else VELOCITY
         return
+    if found := vibration_unit(data.unit):
+        data.unit = found[1].symbol
+
+
+def carry_velocity(data: ReadingData) -> None:
+    """Let a level that is a velocity be the velocity RMS too: limits of velocity are for whoever carries it."""
     found = vibration_unit(data.unit)
-    if found is None:
-        return
-    kind, unit = found
-    data.unit = unit.symbol
-    if kind == "velocity" and data.velocity_rms is None:
-        data.velocity_rms = unit.canonical(data.vibration_level)
+    if found and found[0] == "velocity" and data.velocity_rms is None and data.vibration_level is not None:
+        data.velocity_rms = found[1].canonical(data.vibration_level)
 
 
 def quantities_of(data: ReadingData) -> dict[str, float]:

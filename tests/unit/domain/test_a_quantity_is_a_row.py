@@ -30,6 +30,12 @@ CASES = {
 """Name on the wire, which is the key here -> limits in the configuration, a value beyond them, how a reason begins."""
 
 
+def with_quantity(second: int, name: str, value: float) -> dict[str, Any]:
+    made = event(second)
+    made["data"][name] = value
+    return made
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_row_is_all_that_a_quantity_takes(tmp_path: Path, name: str) -> None:
     limits, beyond, reason = CASES[name]
@@ -37,8 +43,7 @@ def test_a_row_is_all_that_a_quantity_takes(tmp_path: Path, name: str) -> None:
     file.write_text(CONFIGURED % f"{{ {name} = {limits} }}", encoding="utf-8")
     rules = rules_for(load(file, {}), "VB-1", {})
     with plant(tmp_path / "state", rules) as made:
-        measured: dict[str, Any] = {name: beyond}
-        made.take(*(message(event(second, **measured)) for second in range(3)))
+        made.take(*(message(with_quantity(second, name, beyond)) for second in range(3)))
         with made.reader() as reader:
             (alert,) = reader.alerts(everything=False)
             stored = reader.step(0, 1000).readings[0]
