@@ -1,5 +1,8 @@
 """The VibrationRecorded event as the bytes of one MQTT message."""
 
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import cast
 from uuid import UUID, uuid5
 
 import msgspec
@@ -29,6 +32,23 @@ class Data(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
     load: float | UnsetType = UNSET
     operating_state: str | UnsetType = UNSET
     sequence: int | UnsetType = UNSET
+
+
+def extended(data: Data, numbers: Mapping[str, float]) -> Data:
+    """Return data with further numbers under their names in the event, whatever those are: the gateway knows them."""
+    if not numbers:
+        return data
+    known = {name: getattr(data, name) for name in Data.__struct_fields__}
+    wire = dict(zip(Data.__struct_encode_fields__, Data.__struct_fields__, strict=True))
+    given = known | {wire.get(name, name): value for name, value in numbers.items()}
+    return _with(tuple(name for name in given if name not in known))(**given)
+
+
+@lru_cache
+def _with(names: tuple[str, ...]) -> type[Data]:
+    fields = [(name, float) for name in names]
+    made = msgspec.defstruct("Data", fields, bases=(Data,), rename={name: name for name in names}, kw_only=True)
+    return cast("type[Data]", made)
 
 
 class Metadata(msgspec.Struct, rename="camel", kw_only=True, frozen=True):

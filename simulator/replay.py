@@ -20,7 +20,7 @@ from simulator import events
 from simulator.publishing import Message, Publisher, published, wait_until
 from simulator.times import EPOCH, parse_time, rfc3339
 
-FEATURES = {  # as in the event: as in events.Data
+FEATURES = {  # that our own sensors measure, as in the event: as in events.Data
     "velocityRms": "velocity_rms",
     "peak": "peak",
     "crestFactor": "crest_factor",
@@ -166,21 +166,21 @@ def _measurements(number: int, cells: _Cells, columns: Columns) -> list[events.D
     for sensor, column in columns.values.items():
         level = cells.number(column)
         if level is not None:
+            features = _features(cells, columns.features.get(sensor, {}))
             data = events.Data(
                 sensor_id=sensor,
                 vibration_level=level,
                 unit=columns.unit,
                 operating_state=(cells.text(columns.state) if columns.state else "") or UNSET,
                 sequence=number,
-                **_features(cells, columns.features.get(sensor, {})),
             )
-            measurements.append(data)
+            measurements.append(events.extended(data, features))
     return measurements
 
 
 def _features(cells: _Cells, columns: dict[str, str]) -> dict[str, float]:
-    """Read the features by their names in events.Data; an empty cell is a feature that was not measured, no fault."""
-    read = {FEATURES[name]: cells.number(column) for name, column in columns.items() if cells.text(column)}
+    """Read the features by their names in the event; an empty cell is a feature that was not measured, no fault."""
+    read = {name: cells.number(column) for name, column in columns.items() if cells.text(column)}
     return {name: value for name, value in read.items() if value is not None}
 
 

@@ -140,8 +140,8 @@ def _features(texts: Iterable[str], values: Mapping[str, str]) -> dict[str, dict
     for text in texts:
         column, target = _pair(text, "--feature", "COLUMN=SENSOR:FEATURE")
         sensor, _, name = target.rpartition(":")
-        if name not in replaying.FEATURES:
-            raise click.UsageError(f"--feature {text}: no feature {name!r}; there are {', '.join(replaying.FEATURES)}")
+        if not name.isidentifier() or not name.isascii():
+            raise click.UsageError(f"--feature {text}: {name!r} is no name of a feature, such as kurtosis")
         if sensor not in values:
             raise click.UsageError(f"--feature {text}: sensor {sensor!r} has no --value")
         features.setdefault(sensor, {})[name] = column

@@ -62,7 +62,7 @@ def invoke(*arguments: str) -> tuple[int, str]:
         ([*REPLAY, "--value", "rms"], "--value rms: write COLUMN=SENSOR"),
         ([*REPLAY, "--value", "rms=a/b"], "'a/b' is no level of a topic"),
         ([*REPLAY, "--value", "rms=S-1"], "sensor S-1 has a value already"),
-        ([*REPLAY, "--feature", "k=S-1:size"], "no feature 'size'; there are velocityRms, peak"),
+        ([*REPLAY, "--feature", "k=S-1:a size"], "'a size' is no name of a feature"),
         ([*REPLAY, "--feature", "k=S-2:peak"], "sensor 'S-2' has no --value"),
         ([*REPLAY, "--site", "#"], "'#' is no level of a topic"),
         (["replay", "{file}"], "{file} is a CSV file, which needs --value COLUMN=SENSOR"),

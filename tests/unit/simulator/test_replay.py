@@ -46,6 +46,15 @@ def test_a_row_becomes_one_measurement_of_each_sensor() -> None:
     }
 
 
+def test_a_feature_of_any_name_goes_into_the_event() -> None:
+    columns = Columns(
+        time=None, interval=1.0, values={"S-1": "rms"}, features={"S-1": {"sootDensity": "soot", "kurtosis": "kurt"}}
+    )
+    (row,), _ = read("rms,soot,kurt", "0.5,7,3", columns=columns)
+    data = event(row)["data"]
+    assert (data["vibrationLevel"], data["sootDensity"], data["kurtosis"]) == (0.5, 7.0, 3.0)
+
+
 def test_bad_rows_are_counted_and_named_and_the_rest_is_used() -> None:
     rows, problems = read(
         HEADER,
