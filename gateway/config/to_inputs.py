@@ -155,7 +155,7 @@ class _Compiler:
             for key in ("time_format", "timezone"):
                 if getattr(section, key) is not None and section.preset is None:
                     self.problems.append(f"{key}: without time there is nothing it says anything of")
-        return TimeSpec(_path(path), section.time_format or "", section.timezone or UTC)
+        return TimeSpec(_path(path), section.time_format or "", section.timezone or UTC, may_lack=section.time is None)
 
     def _batch(self) -> Batch | None:
         batch = self._section.batch

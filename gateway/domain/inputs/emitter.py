@@ -69,6 +69,8 @@ class Emitter:
         found = microseconds_of(value, self.route.spec.time, self._received[0])
         if found is not None:
             return found, "message"
+        if value is ABSENT and self.route.spec.time.may_lack:
+            return self._received
         said = "it is not there" if value is ABSENT else f"{text_of(value)[:40]!r} is none"
         self.out.note(f"the receive time counts, since the message has no time: {said}")
         return self._received

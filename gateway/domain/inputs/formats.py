@@ -37,10 +37,10 @@ class UnreadableError(Exception):
 
 def unzipped(payload: bytes) -> bytes:
     """Return a payload without its packing. Raises UnreadableError."""
-    for _ in range(MAX_ZIPPED):
-        if not payload.startswith(_GZIP):
-            break
+    zipped = 0
+    while payload.startswith(_GZIP) and zipped < MAX_ZIPPED:
         payload = _unzip(payload)
+        zipped += 1
     if len(payload) > MAX_BYTES:
         raise UnreadableError("too_large", f"more than {MAX_BYTES} bytes, unpacked")
     return payload

@@ -29,7 +29,9 @@ SECOND_US: Final = 1_000_000
 class MessageReader:
     """The reading of one message by one input."""
 
-    __slots__ = ("emitter", "heard", "is_waiting", "memory", "message", "out", "payload", "problems", "route", "spec")
+    __slots__ = (
+        "emitter", "heard", "is_troubled", "is_waiting", "memory", "message", "out", "payload", "problems", "route", "spec",
+    )  # fmt: skip
 
     def __init__(self, route: Route, content: Any, message: Message, memory: Memory) -> None:
         self.route = route
@@ -42,6 +44,7 @@ class MessageReader:
         self.problems: list[str] = []
         self.heard = False
         self.is_waiting = False
+        self.is_troubled = False
 
     def read(self) -> Outcome:
         """Return what came of the message: a dead letter too, where a part of it is bad."""
@@ -58,10 +61,17 @@ class MessageReader:
 
     def _nothing(self) -> None:
         """Say why a message came to nothing: on purpose, or since it is not what the input was made for."""
-        if self.heard or self.out.filtered or self.out.notes:
-            self.out.ignored_as(self.spec.name, self.out.notes[0] if self.out.notes else self._why_nothing())
+        if self.is_troubled:
+            self._reject("not_understood", f"input {self.spec.name!r}: {'; '.join(self.out.notes)}")
+        elif self.heard or self.out.filtered:
+            self.out.ignored_as(self.spec.name, self._why_nothing())
         else:
             self._reject("not_understood", f"input {self.spec.name!r}: none of its paths is in the message")
+
+    def trouble(self, text: str) -> None:
+        """Say what cannot be used of what the message has."""
+        self.is_troubled = True
+        self.out.note(text)
 
     def _why_nothing(self) -> str:
         if self.is_waiting:
@@ -100,7 +110,7 @@ class MessageReader:
         if self.spec.batch is not None:
             self._batch(element, captured)
             return
-        found = self.route.extraction.read(element, self.out.note)
+        found = self.route.extraction.read(element, self.trouble)
         waves = self.spec.waveform is not None and take_waveforms(self, element, captured, found)
         if any(found):
             self._emit(found, element, captured)
@@ -142,6 +152,7 @@ class MessageReader:
         if not status or not said:
             return False
         if said not in status.online and said not in status.offline:
+            self.heard = True
             self.out.note(f"{said[:40]!r} says neither that the sensor is there nor that it is not")
             return not self.spec.fields
         subject = self.subject(element, captured, (0, "received"))
@@ -158,7 +169,7 @@ class MessageReader:
             return
         self.heard = self.heard or extraction.is_there(element)
         for at in range(count):
-            found = extraction.read(element, self.out.note, at)
+            found = extraction.read(element, self.trouble, at)
             if any(found):
                 self._emit(found, element, captured, self._step(element, at))
 

@@ -71,7 +71,7 @@ def _grouped(reader: MessageReader, rows: Rows) -> dict[tuple[str, When], Group]
 
 def _take(reader: MessageReader, rows: Rows, row: Row, groups: dict[tuple[str, When], Group]) -> None:
     found: Found = {}
-    read_row(row, found, reader.out.note)
+    read_row(row, found, reader.trouble)
     if not found:
         return
     captured = {**reader.route.captured, **row.tag.captured}

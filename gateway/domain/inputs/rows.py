@@ -18,7 +18,7 @@ from gateway.domain.inputs.paths import ABSENT, Path, find
 from gateway.domain.inputs.wording import Template
 
 MAX_ROWS: Final = 10_000
-MAX_NAME: Final = 512
+MAX_NAME: Final = 256
 """Characters of a tag's name."""
 MAX_NAMES: Final = 50_000
 """Names that are remembered with what they mean."""

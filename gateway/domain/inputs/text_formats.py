@@ -5,18 +5,20 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections.abc import Iterator
 from typing import Any, Final
 
-from gateway.domain.inputs.numbers import number
+from gateway.domain.inputs.numbers import LONGEST_NUMBER, number
 
 MAX_LINES: Final = 10_000
 DELIMITERS: Final = ",;\t|"
 
 _VALUE_AND_UNIT = re.compile(r"([-+]?[0-9]*[.,]?[0-9]+(?:[eE][-+]?[0-9]+)?)\s+([^\s0-9]\S{0,15})")
 _PAIRS = re.compile(r"[,;&\s|]+")
-_TAG = re.compile(r"((?:[^,= \\]|\\.)+)=((?:[^,= \\]|\\.)+)")
-_FIELD = re.compile(r'((?:[^,= \\]|\\.)+)=("(?:[^"\\]|\\.)*"|[^, "]+)')
-_LINE = re.compile(r'((?:[^ \\]|\\.)+) ((?:[^ "]|"(?:[^"\\]|\\.)*")+)(?: ([-0-9]+))?')
+_BEFORE_TAGS = re.compile(r"(?<!\\),")
+_TAG = re.compile(r"((?:[^,= \\]|\\.)+)=((?:[^,= \\]|\\.)+)(?:,|$)")
+_FIELD = re.compile(r'((?:[^,= \\]|\\.)+)=("(?:[^"\\]|\\.)*"|[^, "]+)(?:,|$)')
+_LINE = re.compile(r'((?:[^ \\]|\\.)+) ((?:[^ "\\]|\\.|"(?:[^"\\]|\\.)*")+)(?: ([-0-9]+))?')
 _ESCAPED = re.compile(r"\\(.)")
 _TOKEN = re.compile(
     r"""\s*(?:([bur]{0,2}(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"))|([\[\](){},:])|([^\s\[\](){},:'"]+))""", re.DOTALL
@@ -34,7 +36,7 @@ def value(text: str) -> dict[str, Any]:
         raise ValueError("the message has no payload")
     if text[0] == text[-1] == '"':
         text = text[1:-1]
-    if found := _VALUE_AND_UNIT.fullmatch(text):
+    if found := _VALUE_AND_UNIT.fullmatch(text) if len(text) <= LONGEST_NUMBER else None:
         return {"value": found[1], "unit": found[2]}
     return {"value": text}
 
@@ -103,13 +105,22 @@ def _point(line: str) -> dict[str, Any]:
     found = _LINE.fullmatch(line)
     if found is None:
         raise ValueError(f"{line[:60]!r} is no line of InfluxDB's protocol")
-    name, *_ = re.split(r"(?<!\\),", found[1], maxsplit=1)
-    tags = {_plain(tag[1]): _plain(tag[2]) for tag in _TAG.finditer(found[1][len(name) :])}
-    fields = {_plain(field[1]): _field(field[2]) for field in _FIELD.finditer(found[2])}
-    if not fields:
-        raise ValueError(f"{line[:60]!r} has no field")
+    name, *listed = _BEFORE_TAGS.split(found[1], maxsplit=1)
+    tags = {_plain(key): _plain(value) for key, value in _members(_TAG, "".join(listed))}
+    fields = {_plain(key): _field(value) for key, value in _members(_FIELD, found[2])}
     stamp = {} if found[3] is None else {"timestamp": int(found[3][:20]), "time": int(found[3][:20])}
     return {**tags, **fields, **stamp, "name": _plain(name), "tags": {"name": _plain(name), **tags}, "fields": fields}
+
+
+def _members(pattern: re.Pattern[str], text: str) -> Iterator[tuple[str, str]]:
+    """Yield names and values, one directly behind the other."""
+    at = 0
+    while at < len(text):
+        found = pattern.match(text, at)
+        if found is None:
+            raise ValueError(f"{text[at : at + 40]!r} is no name with a value")
+        yield found[1], found[2]
+        at = found.end()
 
 
 def _plain(text: str) -> str:
@@ -164,6 +175,6 @@ def _unescaped(found: re.Match[str]) -> str:
 def _word(text: str) -> str:
     if text in _WORDS:
         return _WORDS[text]
-    if not _NUMBER.fullmatch(text):
+    if len(text) > LONGEST_NUMBER or not _NUMBER.fullmatch(text):
         raise ValueError(f"{text[:20]!r} is no literal")
     return text.lstrip("+")

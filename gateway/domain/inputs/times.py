@@ -25,11 +25,15 @@ _PER_US: Final = ((1_000_000, 1), (1000, 1), (1, 1), (1, 1000))
 
 
 class TimeSpec(Struct, frozen=True):
-    """Where a message says its time. `format` is strptime's; `zone` is that of times without one."""
+    """Where a message says its time. `format` is strptime's; `zone` is that of times without one.
+
+    `may_lack`: it is nothing to speak of when the message does not say its time.
+    """
 
     path: Path | None = None
     format: str = ""
     zone: tzinfo = UTC
+    may_lack: bool = False
 
 
 def microseconds_of(value: Any, spec: TimeSpec, received_us: int) -> int | None:

@@ -52,7 +52,7 @@ def _waveform(reader: MessageReader, element: Any, subject: Subject, axis: str |
     try:
         return _made(reader, element, subject, axis, block)
     except (NoWaveformError, UnknownUnitError) as error:
-        reader.out.note(f"a waveform of {subject.sensor(axis)!r} cannot be used: {error}")
+        reader.trouble(f"a waveform of {subject.sensor(axis)!r} cannot be used: {error}")
         return None
 
 

@@ -75,6 +75,11 @@ def test_an_unknown_unit_is_said_and_not_guessed() -> None:
     assert "'dB'" in out.notes[0]
 
 
+def test_a_message_of_which_nothing_can_be_used_since_its_unit_is_unknown_is_a_dead_letter() -> None:
+    out = outcome('topic = "{sensor}"\nfields = { level = ["a", "@u"] }', "vb", {"a": 1, "u": "dB"})
+    assert "'dB'" in out.rejected[0].detail
+
+
 def test_a_level_without_a_unit_keeps_none() -> None:
     found = reading('topic = "{sensor}"\nfields = { level = ["strength", ""] }', "vb", {"strength": 112})
     assert (found.level, found.unit, found.sensor_unit) == (112, "", "")

@@ -1,5 +1,6 @@
 import gzip
 import json
+from contextlib import suppress
 from typing import Any
 
 import cbor2
@@ -138,6 +139,32 @@ def test_a_bomb_is_not_unpacked() -> None:
 def test_what_only_begins_like_gzip_is_a_dead_letter(payload: bytes) -> None:
     out = outcome('topic = "{sensor}"\nfields = { level = "a" }', "vb", payload)
     assert out.rejected[0].payload == payload
+
+
+@pytest.mark.parametrize(
+    ("format_", "payload"),
+    [
+        ("value", b"1" * 500_000 + b"x"),
+        ("python", b"[" + b"1" * 500_000 + b"x]"),
+        ("python", b"'" * 500_001),
+        ("line", b"a" * 500_000 + b" b"),
+        ("line", b"m," + b"a" * 500_000 + b" v=1"),
+        ("line", b"m v=" + b'"' * 500_001),
+        ("line", b"m " + b"v" * 500_000),
+        ("pairs", b"a" * 500_000),
+        ("csv", b'"' * 500_001),
+        ("json", b'{"a":' * 500 + b"1" * 100_000),
+    ],
+)
+def test_no_text_takes_long(format_: str, payload: bytes) -> None:
+    """What is read in more than linear time would take hours here, and the limit of every test ends it."""
+    with suppress(UnreadableError):
+        read(format_, payload)
+
+
+def test_a_line_without_a_time_is_of_when_it_came() -> None:
+    toml = 'topic = "{sensor}"\nformat = "line"\nfields = { velocity_rms = "v" }'
+    assert reading(toml, "vb", "m v=2.5").time_from == "received"
 
 
 def test_objects_a_line_are_elements() -> None:

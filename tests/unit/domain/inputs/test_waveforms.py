@@ -86,8 +86,7 @@ def test_a_block_that_does_not_move_has_no_shape() -> None:
 def test_a_block_that_is_none_is_said(payload: dict[str, Any], reason: str) -> None:
     out = outcome('topic = "{sensor}"\nwaveform = { samples = "d", rate = "sr" }', "vb", payload)
     assert out.waveforms == []
-    assert reason in out.notes[0]
-    assert out.is_ignored
+    assert reason in out.rejected[0].detail
 
 
 def test_a_block_of_one_sample_is_no_reading() -> None:
@@ -138,7 +137,7 @@ def test_captures_that_are_never_complete_are_given_up(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("bad", [{"n": -1}, {"n": 4}, {"of": 0}, {"of": 10_000}, {"id": None}, {"n": "x"}])
 def test_a_part_that_does_not_say_which_it_is_is_said(bad: dict[str, Any]) -> None:
     out = outcome(PARTS, "vb", part(0) | bad)
-    assert "which part" in out.notes[0]
+    assert "which part" in out.rejected[0].detail
 
 
 BINARY = """
