@@ -30,7 +30,8 @@ class MessageReader:
     """The reading of one message by one input."""
 
     __slots__ = (
-        "emitter", "heard", "is_troubled", "is_waiting", "memory", "message", "out", "payload", "problems", "route", "spec",
+        "emitter", "heard", "is_troubled", "is_waiting", "memory", "message", "out", "payload", "problems", "route",
+        "spec",
     )  # fmt: skip
 
     def __init__(self, route: Route, content: Any, message: Message, memory: Memory) -> None:
