@@ -82,7 +82,7 @@ def learn(
         messages = asyncio.run(listen(load(config_path).mqtt, topics, duration / _NS))
     else:
         raise click.UsageError("say --topic, --dead-letters, or name FILES with their --topic")
-    lines = list(written(messages))
+    lines = list(written(messages, is_timed=received is not None or not files))
     click.echo("\n".join(lines))
     sys.exit(0 if any(line == "[[inputs]]" for line in lines) else PROBLEMS)
 
@@ -100,11 +100,14 @@ def _dead(config_path: Path) -> list[Message]:
     return [Message(each["topic"], each["payload"], each["received"]) for each in letters if each is not None]
 
 
-def written(messages: Sequence[Message]) -> Iterator[str]:
-    """Iterate over the lines of the tables, each with what came of it, and over what nothing was learned of."""
+def written(messages: Sequence[Message], *, is_timed: bool = True) -> Iterator[str]:
+    """Iterate over the lines of the tables, each with what came of it, and over what nothing was learned of.
+
+    `is_timed`: when the messages came is known, so that times without a zone tell theirs.
+    """
     topics = len({message.topic for message in messages})
     yield comment(f"Learned from messages: {len(messages)}, on topics: {topics}.")
-    tables, frames = _tables(messages)
+    tables, frames = _tables(messages, is_timed=is_timed)
     trial = Trial(tables, messages)
     tables += list(_presets(trial.unread))
     tables += [frame for frame in frames if _wants(frame, Trial(tables, messages).unread)]
@@ -118,10 +121,12 @@ def written(messages: Sequence[Message]) -> Iterator[str]:
         yield from _unread(trial.unread)
 
 
-def _tables(messages: Sequence[Message]) -> tuple[list[str], list[str]]:
+def _tables(messages: Sequence[Message], *, is_timed: bool) -> tuple[list[str], list[str]]:
     """Return the tables that read something, and those that somebody has to complete: for bytes without a meaning."""
     found: tuple[dict[str, None], dict[str, None]] = {}, {}
     for one in learned(messages):
+        if one.time is not None and one.time.offset and not is_timed:
+            one.time = one.time._replace(offset=0)
         table = toml(one)
         if _is_valid(table):
             found[bool(one.inline)][table] = None

@@ -38,6 +38,16 @@ def test_what_was_learned_is_a_configuration_that_reads_the_sample(run: Run, sam
     assert [reading["sensor"] for reading in json.loads(read.out)["readings"]] == ["dev-7"]
 
 
+def test_a_zone_is_told_only_by_messages_whose_time_of_arrival_is_known(run: Run, sample: Path) -> None:
+    sample.write_text(json.dumps({**FEATURES, "time": "2026-11-17T12:00:00"}))
+    command = ["inputs", "learn", sample, "--topic", "vib/dev-7/features"]
+    known = run(*command, "--received", "2026-11-17T10:00:01Z").out
+    assert tomllib.loads(known)["inputs"][0]["timezone"] == "Etc/GMT-2"
+    unknown = run(*command).out
+    assert "timezone" not in tomllib.loads(unknown)["inputs"][0]
+    assert "no zone, and UTC is taken" in unknown
+
+
 def test_nothing_to_learn_is_a_problem_and_says_what_was_heard(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "uplink.json"
     path.write_text(json.dumps({"deviceInfo": {}, "rxInfo": [], "data": "AAE="}))

@@ -133,7 +133,8 @@ def _time(one: Proposal) -> Iterable[str]:
     elif one.time is None:
         return
     else:
-        yield f"time = {literal(one.time.path)}"
+        why = "it says no zone, and UTC is taken: say timezone if it is another one" if one.time.offset == 0 else ""
+        yield _with_comment(f"time = {literal(one.time.path)}", why)
     if one.time is None:
         return
     if one.time.format:
