@@ -21,7 +21,7 @@ from gateway.domain.alerting.alert import ALERT_FACTS
 from gateway.domain.alerting.liveness import SENSOR_FORGOTTEN
 from gateway.domain.engine.event_log import EventRecord, StoredReading, ratio_of
 from gateway.domain.model.events import SEVERITIES
-from gateway.domain.model.reading import Flag, ReadingData, complete, in_words, quantities_of
+from gateway.domain.model.reading import Flag, ReadingData, complete, in_sensors_unit, in_words, quantities_of
 from gateway.domain.model.timefmt import rfc3339
 
 STATES = ("critical", "warning", "learning", "ok", "waiting")
@@ -40,8 +40,8 @@ TRENDS = 100
 
 ROW = ("id", "state", "level", "baseline", "unit", "time", "measured", "site", "area", "machine", "spark")
 """A sensor in a stream of changes: an array, since there may be a thousand a second. A viewer that knows the sensor
-gets the first seven. `time` is in seconds since 1970, `measured` says in words what a sensor without a level measured,
-`spark` may be empty."""
+gets the first seven. `time` is in seconds since 1970, `measured` says in words what a sensor without a level
+measured, or the level in the sensor's own unit. `spark` may be empty."""
 
 _NOT_JUDGED = Flag.LATE | Flag.RETAINED
 _SEVERITY_RANK = {severity: rank for rank, severity in enumerate(reversed(SEVERITIES))}
@@ -91,6 +91,7 @@ class _Sensor(Struct, gc=False):
     points: int = 0
     point_ns: int = 0
     shown: bool = False
+    sensor_unit: str = ""
     quantities: dict[str, float] | None = None  # those that came without a level
 
     @property
@@ -105,7 +106,7 @@ class _Sensor(Struct, gc=False):
             return
         self.level, self.baseline = reading.level, reading.baseline
         complete(data)
-        self.unit = intern(data.unit)
+        self.unit, self.sensor_unit = intern(data.unit), intern(data.sensor_unit or "")
 
     def draw(self, time_ns: int, level: float) -> None:
         points = self.points
@@ -133,8 +134,15 @@ class _Sensor(Struct, gc=False):
     def row(self) -> list[Any]:
         """Return what changes from reading to reading, to five digits: the beginning of ROW."""
         level, baseline = _short(self.level), _short(self.baseline)
-        measured = in_words(self.quantities) if level is None and self.quantities else None
-        return [self.id, self.state, level, baseline, self.unit, self.time_ns // 1_000_000 / 1000 or None, measured]
+        time = self.time_ns // 1_000_000 / 1000 or None
+        return [self.id, self.state, level, baseline, self.unit, time, self.measured()]
+
+    def measured(self) -> str | None:
+        """Return in words what is measured where that is no level, or the level in the sensor's own unit."""
+        if self.level is None:
+            return in_words(self.quantities) if self.quantities else None
+        own = in_sensors_unit(self.level, self.unit, self.sensor_unit) if self.sensor_unit else None
+        return None if own is None else f"{own[0]:.3g} {own[1]}"
 
     def whole_row(self, *, trend: bool) -> list[Any]:
         """Return all of ROW."""

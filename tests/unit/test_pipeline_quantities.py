@@ -121,3 +121,11 @@ def test_a_message_names_the_quantity_its_limit_and_why(made: Plant) -> None:
     )
     assert wording.details(said)[-1] == "for 3 readings in 2 s"
     assert ("Measured", "velocity RMS 6.2 mm/s, trip of ISO 10816-3 5.62") in wording.facts(said, UTC)
+
+
+async def test_the_page_shows_the_level_in_the_sensors_own_unit_too(made: Plant) -> None:
+    made.take(message(event(0, 4.5, sensorUnit="g")))
+    live = Live()
+    await live.consume(stored(made), [])
+    (row,) = live.changes(0)["sensors"]
+    assert (row[2], row[4], row[6]) == (4.5, "m/s²", "0.459 g")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from gateway.domain.detection.baseline import Baseline
 from gateway.domain.detection.rules import DAY_NS
+from gateway.domain.model.reading import in_sensors_unit
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "June", "July", "Aug", "Sept", "Oct", "Nov", "Dec")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,6 +35,12 @@ def compared(level: float, baseline: Baseline) -> str:
     ratio = level / baseline.level
     digits = 2 if ratio < CLOSE else 1
     return f"{ratio:.{digits}f} × the {of_what}{state}baseline {number(baseline.level)}{more}"
+
+
+def level_in_words(level: float, unit: str, sensor_unit: str | None) -> str:
+    """Return a level with its unit, and as the sensor itself gave it: `2.91 m/s² (0.297 g)`."""
+    own = in_sensors_unit(level, unit, sensor_unit)
+    return f"{number(level)} {unit}" + ("" if own is None else f" ({number(own[0])} {own[1]})")
 
 
 def _date(ns: int) -> str:

@@ -293,7 +293,7 @@ def _begin_anew(state: SensorState) -> None:
 
 def _reading(state: SensorState, sample: Sample) -> Reading:
     smoothed = state.smooth or sample.level or 0.0
-    return Reading(sample.level, sample.unit, sample.time_ns, smoothed, sample.quantities)
+    return Reading(sample.level, sample.unit, sample.time_ns, smoothed, sample.quantities, sample.sensor_unit)
 
 
 def _raise(

@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gateway.domain.detection.baseline import Baseline
-from gateway.domain.detection.comparison import compared, number
+from gateway.domain.detection.comparison import compared, level_in_words, number
 from gateway.domain.detection.limits import Bounds, Limits, QuantityBounds, limits
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.sample import Sample
@@ -38,6 +38,7 @@ class Reading(Struct, frozen=True):
     time_ns: int
     smoothed: float
     quantities: Measured
+    sensor_unit: str | None
 
 
 class Indicator(Struct, frozen=True):
@@ -90,7 +91,7 @@ def _rise_in_words(reading: Reading, _limit: Limits, baseline: Baseline) -> str:
 
 
 def _at(level: float | None, reading: Reading) -> str:
-    return f"{number(level or 0.0)} {reading.unit}"
+    return level_in_words(level or 0.0, reading.unit, reading.sensor_unit)
 
 
 INDICATORS: Final = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from gateway.domain.detection.comparison import compared, number, series
+from gateway.domain.detection.comparison import compared, level_in_words, number, series
 from gateway.domain.detection.indicator import IndicatorState
 from gateway.domain.detection.indicators import INDICATORS, Reading, limit_in_words, quantity_in_words
 from gateway.domain.detection.limits import Limits, QuantityBounds
@@ -80,7 +80,7 @@ def _back(name: str, tally: IndicatorState, reading: Reading, limit: Limits) -> 
         return f"Back to normal: {quantity_in_words(each, tally.value, reading.unit)}"
     if reading.level is None:
         return "Back to normal"
-    level = f"{number(reading.level)} {reading.unit}"
+    level = level_in_words(reading.level, reading.unit, reading.sensor_unit)
     if limit.baseline is None:
         return f"Back to normal at {level}"
     return f"Back to {level}, {compared(reading.level, limit.baseline)}"

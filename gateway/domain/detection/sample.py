@@ -15,4 +15,5 @@ class Sample(Struct, gc=False):
     unit: str = "m/s²"
     event_baseline: float | None = None
     operating_state: str | None = None
+    sensor_unit: str | None = None
     quantities: Measured = field(default_factory=Quantities)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from sys import intern
 from typing import Final
 
-from gateway.domain.detection.comparison import number
+from gateway.domain.detection.comparison import level_in_words
 from gateway.domain.detection.detector import SETTLED, choose_baseline
 from gateway.domain.detection.operating_state import STANDSTILL_RPM, forget_baselines
 from gateway.domain.detection.rules import Rules
@@ -194,7 +194,7 @@ def _runs(sample: Sample, rules: Rules) -> bool | None:
 
 
 def _in_words(state: SensorState, sample: Sample) -> dict[str, str]:
-    level = f"{number(state.last_level or 0.0)} {state.unit}"
+    level = level_in_words(state.last_level or 0.0, state.unit, sample.sensor_unit)
     other = "another unit" if sample.level is None else sample.unit
     equal, low, wrong = (in_words(sample.time_ns - since) for since in (state.run_ns, state.floor_ns, state.clock_ns))
     words = {

@@ -39,6 +39,7 @@ class Waiting(Measured):
     unit: str
     event_baseline: float | None = None
     operating_state: str | None = None
+    sensor_unit: str | None = None
 
 
 class Known(Struct):

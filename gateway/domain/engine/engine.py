@@ -160,7 +160,7 @@ class Engine:
         operating_state = sensor.machine_state if data.operating_state is None else data.operating_state
         if not self._is_waiting or flags:  # only a time that is the receive time is flagged here
             sample = Sample(
-                level, time_ns, data.unit, data.baseline_vibration_level, operating_state, data
+                level, time_ns, data.unit, data.baseline_vibration_level, operating_state, data.sensor_unit, data
             )  # fmt: skip
             evaluation = self._evaluate(sensor, sample, replaced=flags != 0)
             if evaluation is detection.NOTHING:
@@ -176,6 +176,7 @@ class Engine:
             data.unit,
             data.baseline_vibration_level,
             operating_state,
+            data.sensor_unit,
             *values_of(data),
         )
         hold(sensor.state, waiting)
@@ -219,7 +220,7 @@ class Engine:
             time_ns = reading.event_us * 1000
             sample = Sample(
                 reading.level, time_ns, reading.unit, reading.event_baseline, reading.operating_state,
-                reading,
+                reading.sensor_unit, reading,
             )  # fmt: skip
             evaluation = self._evaluate(sensor, sample)
             if evaluation is not detection.NOTHING:

@@ -75,7 +75,6 @@ def decode_event(body: bytes) -> VibrationRecorded:
 
 
 def _fold(data: ReadingData) -> None:
-    data.unit = data.unit[:MAX_ID]  # what is shown again and again is bounded; the body keeps it whole
     complete(data)
     if data.vibration_level is None and values_of(data) == _NOTHING:
         raise msgspec.ValidationError(_MEASURES_NOTHING)
@@ -133,7 +132,7 @@ def _element(body: bytes, tags: dict[str, str], index: int | None) -> Decoded | 
     try:
         event = EVENT.decode(body)
         data = event.data
-        if data.unit != ACCELERATION or data.vibration_level is None:  # nearly all need nothing
+        if data.unit != ACCELERATION or data.vibration_level is None or data.sensor_unit is not None:
             _fold(data)
         if len(body) > SHALLOW:
             _leave_margin(body)

@@ -167,9 +167,13 @@ def unit_of(kind: Kind, text: str) -> Unit | None:
     return _BY_SPELLING[kind].get(spelling(text))
 
 
-@lru_cache(1024)
 def vibration_unit(text: str) -> tuple[Kind, Unit] | None:
     """Return what kind of level is measured in a unit, and that unit; None for one that no vibration is measured in."""
+    return _vibration_unit(text[:LONGEST_UNIT])  # what is cached is bounded
+
+
+@lru_cache(1024)
+def _vibration_unit(text: str) -> tuple[Kind, Unit] | None:
     for kind in VIBRATION:
         if unit := unit_of(kind, text):
             return kind, unit

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar, cast
 
 from msgspec import Struct, defstruct
 
-from gateway.domain.model.quantities import BY_WIRE, QUANTITIES, UNITS, vibration_unit
+from gateway.domain.model.quantities import BY_WIRE, LONGEST_UNIT, QUANTITIES, UNITS, vibration_unit
 
 T = TypeVar("T", bound="Measured")
 
 ACCELERATION: Final = UNITS["acceleration"][0].symbol
 VELOCITY: Final = UNITS["velocity"][0].symbol
+
+LONGEST_SHOWN: Final = 128
+"""Characters of a unit that nobody knows: what is shown again and again is bounded; the body keeps it whole."""
 
 Values = tuple[float | None, ...]
 """A value for each row of the table of quantities, None where it was not measured."""
@@ -72,24 +75,37 @@ values_of: Final = cast("Callable[[Measured], Values]", attrgetter(*(quantity.ke
 class ReadingData(Measured, rename="camel", gc=False):
     """What a sensor measured: `vibration_level` is in `unit`, each quantity in its canonical unit.
 
-    One that gives no level gives a quantity at least; its velocity, if it has one, can stand for the level.
+    `sensor_unit` is what the sensor itself measures the level in, since inputs convert what they read. Without a level
+    there is a quantity at least; the velocity, if there is one, can stand for the level.
     """
 
     sensor_id: str
     vibration_level: float | None = None
     baseline_vibration_level: float | None = None
     unit: str = ACCELERATION
+    sensor_unit: str | None = None
     operating_state: str | None = None
     sequence: int | None = None
 
 
 def complete(data: ReadingData) -> None:
     """Let a unit be spelled in one way; without a level it is that of what can stand for one, empty if nothing can."""
+    if data.sensor_unit is not None:
+        data.sensor_unit = data.sensor_unit[:LONGEST_UNIT]
     if data.vibration_level is None:
         data.unit = "" if data.velocity_rms is None else VELOCITY
         return
+    data.unit = data.unit[:LONGEST_SHOWN]
     if found := vibration_unit(data.unit):
         data.unit = found[1].symbol
+
+
+def in_sensors_unit(level: float, unit: str, sensor_unit: str | None) -> tuple[float, str] | None:
+    """Return a level as its sensor gave it, where that was in another unit of the same kind; else None."""
+    own, stored = vibration_unit(sensor_unit or ""), vibration_unit(unit)
+    if own is None or stored is None or own == stored or own[0] != stored[0]:
+        return None
+    return own[1].own(stored[1].canonical(level)), own[1].symbol
 
 
 def carry_velocity(data: ReadingData) -> None:

@@ -2,7 +2,7 @@
 
 import { element, icon, link, setAttribute, setIcon, setText, shape } from "./dom.js";
 import { present } from "./model.js";
-import { moment, number, ratio, ratioOf } from "./words.js";
+import { levelOf, moment, number, ratio, ratioOf } from "./words.js";
 
 const POINTS = 60;
 const TREND = { width: 120, height: 28, edge: 3 };
@@ -66,8 +66,9 @@ export function drawRow(parts, sensor) {
   setAttribute(parts.row, "data-state", sensor.state);
   setIcon(parts.icon, sensor.state);
   setText(parts.word, sensor.state);
-  setText(parts.level, sensor.measured ?? number(sensor.level));
-  setText(parts.unit, sensor.unit);
+  const [level, unit] = levelOf(sensor);
+  setText(parts.level, level);
+  setText(parts.unit, unit);
   setText(parts.baseline, number(sensor.baseline));
   drawBar(parts.measure, ratioOf(sensor));
   setText(parts.time, sensor.time ? moment(sensor.time * 1000) : "–");

@@ -4,7 +4,7 @@ import { AlertList, closedTable } from "./alerts.js";
 import { Chart, colour, rangeOf } from "./chart.js";
 import { element, icon, link, setAttribute, setIcon, setText } from "./dom.js";
 import { sensors } from "./model.js";
-import { capital, count, moment, number, ratio, ratioOf, where, whole } from "./words.js";
+import { capital, count, levelOf, moment, number, ratio, ratioOf, where, whole } from "./words.js";
 
 const RANGES = [["15m", "15 min", 900], ["1h", "1 hour", 3600], ["6h", "6 hours", 21_600], ["1d", "1 day", 86_400],
   ["7d", "1 week", 604_800], ["30d", "30 days", 2_592_000], ["365d", "1 year", 31_536_000]];
@@ -89,9 +89,10 @@ class SensorView {
     setAttribute(this.now, "data-state", sensor.state);
     setIcon(this.icon, sensor.state);
     setText(this.word, capital(sensor.state));
-    setText(this.level, sensor.measured ?? number(sensor.level));
-    setText(this.unit, sensor.unit);
-    setText(this.compared, sensor.measured ? "" : sensor.baseline === null ? "no baseline yet" : `${ratio(ratioOf(sensor))} its baseline ${number(sensor.baseline)}`);
+    const [level, unit] = levelOf(sensor);
+    setText(this.level, level);
+    setText(this.unit, unit);
+    setText(this.compared, sensor.level === null && sensor.measured ? "" : sensor.baseline === null ? "no baseline yet" : `${ratio(ratioOf(sensor))} its baseline ${number(sensor.baseline)}`);
     setText(this.time, sensor.time ? `at ${moment(sensor.time * 1000)}` : "no reading since the start");
     if (this.crumbs.childElementCount) return;
     const [machine] = [sensor.machine];
@@ -155,7 +156,8 @@ class SensorView {
       ? [["baseline", `Baseline (${SOURCES[limits.source] ?? limits.source}${version})`, limits.baseline], ["warning", "Warning from", limits.warning], ["critical", "Critical from", limits.critical], ["clear", "Over below", limits.clear]]
       : [];
     this.facts.replaceChildren(...facts.map(([name, text, level]) => fact(name, text, `${number(level)} ${unit}`)));
-    const why = sensors.get(this.id)?.measured ? "none: it measures no level" : "none yet: it is being learned";
+    const now = sensors.get(this.id);
+    const why = now?.measured && now.level === null ? "none: it measures no level" : "none yet: it is being learned";
     if (!limits) this.facts.append(fact("baseline", "Baseline", why));
     const learned = past.baselines.at(-1);
     if (learned) this.facts.append(fact("learned", "Last learned", `${whole(learned.at)}, from ${count(learned.readings, "reading")}`));

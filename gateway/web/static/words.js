@@ -17,6 +17,12 @@ export function number(value) {
   return size < 1000 ? value.toPrecision(3) : value.toFixed(0);
 }
 
+// A level and its unit, with what the sensor itself calls it; or what is measured where there is no level.
+export function levelOf({ level, unit, measured }) {
+  if (level === null && measured) return [measured, ""];
+  return [number(level), measured ? `${unit} (${measured})` : unit];
+}
+
 export function ratioOf({ level, baseline }) {
   return level !== null && baseline ? level / baseline : null;
 }

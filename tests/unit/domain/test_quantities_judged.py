@@ -14,6 +14,8 @@ from gateway.domain.detection.state import Sensor, SensorState
 from gateway.domain.detection.timeline import Clocks
 from gateway.domain.engine.engine import Engine
 from gateway.domain.inputs.native import decode_event
+from gateway.domain.model.quantities import LONGEST_UNIT
+from gateway.domain.model.reading import LONGEST_SHOWN
 from tests.samples import make_sample
 
 SECOND = 10**9
@@ -161,3 +163,21 @@ def test_one_measurement_in_three_messages_needs_no_merging() -> None:
 def test_nothing_measured_is_refused_with_the_reason() -> None:
     with pytest.raises(msgspec.ValidationError, match="neither vibrationLevel nor one of the quantities velocityRms"):
         Fed(Rules()).send(operatingState="running")
+
+
+def test_a_reason_gives_the_level_in_the_sensors_own_unit_too() -> None:
+    (reason,) = Fed(Rules(baseline=1.0)).send(3, vibrationLevel=2.9126, unit="m/s²", sensorUnit="g")
+    assert reason.startswith("RMS 2.91 m/s² (0.297 g), 2.9 × the configured baseline 1.0, for 3 readings")
+
+
+@pytest.mark.parametrize("unit", ["m/s2", "mm/s", "furlongs", "", None])
+def test_a_unit_that_says_nothing_more_is_not_shown(unit: str | None) -> None:
+    (reason,) = Fed(Rules(baseline=1.0)).send(3, vibrationLevel=2.9126, sensorUnit=unit)
+    assert reason.startswith("RMS 2.91 m/s², 2.9 ×")
+
+
+def test_a_unit_as_long_as_a_message_is_cut_before_anything_keeps_it() -> None:
+    body = {"sensorId": "VB-1", "vibrationLevel": 1.0, "unit": "x" * 9000, "sensorUnit": "y" * 9000}
+    event = {"eventType": "VibrationRecorded", "timestamp": "2026-03-01T12:00:00Z", "data": body}
+    data = decode_event(msgspec.json.encode(event)).data
+    assert (len(data.unit), len(data.sensor_unit or "")) == (LONGEST_SHOWN, LONGEST_UNIT)
