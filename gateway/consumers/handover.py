@@ -27,7 +27,7 @@ MOST_SEARCHES = 200
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _LONGEST_REQUEST = 3600.0
-_LONGEST_REASON = 300
+_LONGEST_TEXT = 300
 
 Refusal = tuple[StoredReading | EventRecord, str]
 """A row, and why its consumer does not take it."""
@@ -177,7 +177,11 @@ class Handover:
 
     def _refused(self, answer: object, rows: Rows) -> list[Refusal]:
         """Return what a consumer has named; anything but a Taken says that everything is taken."""
-        named = {one.seq: one.reason for one in answer.refused if _is_well(one)} if isinstance(answer, Taken) else {}
+        named = (
+            {one.seq: storable(one.reason) for one in answer.refused if _is_well(one)}
+            if isinstance(answer, Taken)
+            else {}
+        )
         return self._named(named, rows) if named else []
 
     def _named(self, reasons: dict[int, str], rows: Rows) -> list[Refusal]:
@@ -188,7 +192,7 @@ class Handover:
 
     def _without(self, error: DeliveryError, rows: Rows, *, may_search: bool) -> _Answer:
         """Return what a refusal for good costs: the rows that it names; else they are searched for, within reason."""
-        reason = str(error)[:_LONGEST_REASON]
+        reason = storable(str(error))
         named = self._named(dict.fromkeys(error.rows, reason), rows)
         if named:
             gone = {row.seq for row, _ in named}
@@ -197,6 +201,11 @@ class Handover:
         if len(rows) > 1 and may_search:
             return _Answer([], rows.halves())
         return _Answer([(row, reason) for row in rows.all()], [])
+
+
+def storable(text: str) -> str:
+    """Return somebody else's words so that they can be written down: not too many, and no half of a character."""
+    return text[:_LONGEST_TEXT].encode(errors="replace").decode()
 
 
 def _is_well(one: object) -> bool:

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from gateway.api import Consumer, ConsumerContext, FullConsumer, Wants
 from gateway.consumers.cursor import STEP_SIZE, Cursor, Source, patiently
-from gateway.consumers.handover import Account, Handover, Rows
+from gateway.consumers.handover import Account, Handover, Rows, storable
 from gateway.domain.engine.event_log import EventRecord, LogSlice
 from gateway.errors import DeliveryError, GatewayError
 
@@ -142,4 +142,4 @@ class Runner:
 
 def said(error: Exception) -> str:
     """Return what people may be shown of an error: somebody else's, other than a DeliveryError, may quote secrets."""
-    return str(error) if isinstance(error, GatewayError) else f"{type(error).__name__}; the log has more"
+    return storable(str(error)) if isinstance(error, GatewayError) else f"{type(error).__name__}; the log has more"

@@ -80,9 +80,9 @@ def build_consumer(name: str, type_: str, settings: Mapping[str, Any]) -> Consum
     Raises ConfigError.
     """
     where = f"consumers.{name}"
+    if lacking := _lacking(where, type_):
+        raise ConfigError(lacking)
     if type_ in CONSUMERS:
-        if lacking := _lacking(where, type_):
-            raise ConfigError(lacking)
         built_in: Consumer = build_foreign(where, _entry(type_), settings, is_ours=True)
         return built_in
     found = list(entry_points(group=CONSUMER_GROUP, name=type_))
@@ -90,13 +90,17 @@ def build_consumer(name: str, type_: str, settings: Mapping[str, Any]) -> Consum
         known = ", ".join(sorted({*CONSUMERS, *(entry.name for entry in entry_points(group=CONSUMER_GROUP))}))
         raise ConfigError([f"{where}.type: there is no consumer of type {type_!r} (there are: {known})"])
     consumer: Consumer = build_foreign(where, found[0], settings)
-    if isinstance(getattr(consumer, "wants", None), Wants):
-        missing = [
-            name for name in ("start", "close") if not inspect.iscoroutinefunction(getattr(consumer, name, None))
-        ]
-        if missing:
-            raise ConfigError([f"{where}.type: {type_} says what it wants, but has no `async def {missing[0]}`"])
+    _check_contract(f"{where}.type: {type_}", consumer)
     return consumer
+
+
+def _check_contract(what: str, consumer: Consumer) -> None:
+    """Raise ConfigError for one that says what it wants and is not made to be started and closed."""
+    if not isinstance(getattr(consumer, "wants", None), Wants):
+        return
+    for name in ("start", "close"):
+        if not inspect.iscoroutinefunction(getattr(consumer, name, None)):
+            raise ConfigError([f"{what} says what it wants, but has no `async def {name}`; see writing-a-consumer.md"])
 
 
 def _entry(type_: str) -> EntryPoint:

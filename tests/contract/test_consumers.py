@@ -262,6 +262,31 @@ async def test_while_it_is_away_its_place_stays_and_then_it_gets_everything(subj
 
 
 @every
+async def test_while_it_is_slow_its_place_stays_and_nothing_else_is_handed_over(
+    subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, told, calls, go_on = MemoryJournal(), Told(), list[int](), asyncio.Event()
+    consume = subject.consumer.consume
+
+    async def slowly(readings: Sequence[StoredReading], entries: Sequence[EventRecord]) -> Any:
+        calls.append(len(readings) + len(entries))
+        await go_on.wait()
+        return await consume(readings, entries)
+
+    monkeypatch.setattr(subject.consumer, "consume", slowly)
+    fill(journal, 20)
+    async with followed(subject, journal, told):
+        await eventually(lambda: calls)
+        fill(journal, 20)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert (len(calls), journal.cursors["ours"], told.rows) == (1, 0, 0)
+        go_on.set()
+        await eventually(lambda: journal.cursors["ours"] == 40)
+    assert sorted(subject.arrived()) == wanted(subject, journal)
+
+
+@every
 async def test_after_a_crash_it_is_handed_the_same_again_and_after_a_stop_it_is_not(subject: Subject) -> None:
     journal = MemoryJournal()
     fill(journal, 20)

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from gateway.api import Wants
 from gateway.config import load
 from gateway.errors import ConfigError
 from gateway.plugins import registry as plugins
-from gateway.plugins.registry import build_consumer, build_plugins
+from gateway.plugins.registry import build_consumer, build_plugins, followers
 
 SECRET = "hunter2-and-more"
 LEAST = """
@@ -49,7 +50,10 @@ def offer(monkeypatch: pytest.MonkeyPatch) -> Offer:
                     raise error
                 return factory
 
-        monkeypatch.setattr(plugins, "entry_points", lambda **_: [Installed("report", "reports:Report", "")])
+        def installed(*, group: str, name: str = "report") -> list[EntryPoint]:
+            return [Installed("report", "reports:Report", group)] if name == "report" else []
+
+        monkeypatch.setattr(plugins, "entry_points", installed)
 
     return install
 
@@ -92,3 +96,66 @@ def test_every_key_but_its_type_is_the_consumers_own(offer: Offer, tmp_path: Pat
     made = build_plugins(load(path, {})).consumers["ours"]
     assert isinstance(made, Report)
     assert made.settings == {"url": "x", "timeout": 5, "rate": "often"}
+
+
+class Wanting(Report):
+    wants = Wants(readings=False)
+
+    async def start(self, context: object) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def test_one_that_says_what_it_wants_must_have_the_whole_contract(offer: Offer) -> None:
+    offer(Wanting)
+    with pytest.raises(ConfigError) as caught:
+        build_consumer("ours", "report", {"url": "x"})
+    assert caught.value.problems == [
+        "consumers.ours.type: report says what it wants, but has no `async def close`; see writing-a-consumer.md"
+    ]
+
+
+def test_a_type_that_does_not_exist_is_said_with_those_that_do(offer: Offer) -> None:
+    offer(Report)
+    with pytest.raises(ConfigError) as caught:
+        build_consumer("ours", "memry", {})
+    assert caught.value.problems == [
+        "consumers.ours.type: there is no consumer of type 'memry' (there are: influxdb, memory, otel, report)"
+    ]
+
+
+def test_a_built_in_one_says_what_is_wrong_with_its_table() -> None:
+    with pytest.raises(ConfigError) as caught:
+        build_consumer("second", "influxdb", {"url": "http://localhost:8086", "org": "plant", "token": SECRET})
+    assert caught.value.problems == ["consumers.second.bucket: is required"]
+
+
+def test_who_follows_the_journal_by_which_name_and_whom_an_alert_is_about(offer: Offer, tmp_path: Path) -> None:
+    offer(Report)
+    path = tmp_path / "gateway.toml"
+    path.write_text(
+        LEAST
+        + """
+[influxdb]
+url = "http://localhost:8086"
+org = "plant"
+bucket = "vibration"
+token = "t"
+[otel]
+endpoint = "http://localhost:4318/v1/traces"
+[consumers.ours]
+type = "report"
+url = "x"
+[consumers.kept]
+type = "memory"
+"""
+    )
+    config = load(path, {})
+    found = followers(config, build_plugins(config))
+    assert [(one.name, one.subject, one.is_foreign, one.full is not None) for one in found] == [
+        ("influx", "influxdb", False, True),
+        ("otel", "otel", False, True),
+        ("consumer.ours", "consumer.ours", True, False),
+        ("consumer.kept", "consumer.kept", False, True),
+    ]
+    assert [one.wants.waits for one in found] == [True, False, True, True]

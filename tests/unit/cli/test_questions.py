@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway.consumers.dead_letters import keep
 from gateway.domain.alerting.liveness import Reception
 from gateway.domain.detection.state import UNKNOWN_NS
 from gateway.domain.notification.model import Notification
@@ -225,6 +226,17 @@ class TestDeadLetters:
         assert base64.b64decode(shown["payloadBase64"]) == payload
         assert shown["meaning"]
         assert not HARMFUL & set(run("deadletters", "show", 1).out)
+
+    def test_a_replay_without_a_gateway_says_which_consumers_could_not_be_asked(self, run: Run, here: Plant) -> None:
+        here.take(reading(0), message(b"{"))
+        with here.reader() as reader:
+            (refused,) = reader.step(0, 1).readings
+        keep(here.journal, "consumer.ours", [(refused, "it has horns")])
+        result = run("deadletters", "replay", "--all")
+        assert result.code == 1
+        assert "0 of 2 could be used" in result.out
+        assert "1 still cannot be used: consumer_refused: it has horns" in result.out
+        assert "could not be asked: consumer.ours: no such consumer is running" in result.out
 
     @pytest.mark.usefixtures("here")
     def test_one_that_is_not_there_is_an_error(self, run: Run) -> None:

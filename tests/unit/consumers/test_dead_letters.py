@@ -1,13 +1,13 @@
 """What a consumer does not take, from the refusal to the replay, in a journal on disk."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.api import ConsumerContext, DeliveryError
+from gateway.api import ConsumerContext, DeliveryError, EventRecord, Refused, StoredReading, Taken
 from gateway.commands import Commands
 from gateway.consumers import account
 from gateway.consumers.account import ConsumerAccount
@@ -86,6 +86,23 @@ async def test_a_row_that_is_refused_is_a_dead_letter_that_names_it(room: Room) 
     assert room.metric("consumer_dead_letters_total", consumer="consumer.ours") == 2
     assert room.metric("rejected_total", reason="consumer_refused") == 2
     assert room.metric("consumer_failures_total", consumer="consumer.ours") == 0
+
+
+@pytest.mark.parametrize("way", ["returns", "raises"])
+async def test_whatever_the_reason_holds_it_can_be_kept(room: Room, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    hostile = "\udcff\x00\x1b[2J" + "W" * 10_000
+
+    async def consume(readings: Sequence[StoredReading], _entries: Sequence[EventRecord]) -> Taken:
+        if way == "raises":
+            raise DeliveryError(hostile, retry=False)
+        return Taken([Refused(one.seq, hostile) for one in readings])
+
+    monkeypatch.setattr(room.consumer, "consume", consume)
+    room.here.take(message(event(0)))
+    await room.refuse(1)
+    (letter,) = room.letters()
+    assert letter["detail"].startswith("?\x00")
+    assert len(letter["detail"]) == 300
 
 
 async def test_the_same_row_is_one_dead_letter_however_often_it_is_refused(
