@@ -91,7 +91,7 @@ class Handover:
 
     def __init__(self, name: str, consumer: Consumer, account: Account, *, is_foreign: bool = False) -> None:
         self.busy_since: float | None = None
-        self.problem: DeliveryError | Exception | None = None
+        self.problem: Exception | None = None
         self._name = name
         self._consumer = consumer
         self._account = account
@@ -124,8 +124,7 @@ class Handover:
             except Exception as error:  # noqa: BLE001 - a consumer may be foreign code: whatever it raises, the others go on
                 failures += 1
                 self._note(error, is_first=failures == 1)
-                requested = error.retry_after or 0.0 if isinstance(error, DeliveryError) else 0.0
-                await asyncio.sleep(max(pause * random.uniform(0.8, 1.2), min(requested, _LONGEST_REQUEST)))
+                await asyncio.sleep(max(pause * random.uniform(0.8, 1.2), _requested(error)))
                 pause = min(2 * pause, _LONGEST_PAUSE)
             else:
                 if failures:
@@ -172,21 +171,26 @@ class Handover:
         return _Answer(refused, [])
 
     async def _consume(self, rows: Rows) -> object:
-        readings = [replace(one, tags={**one.tags}) for one in rows.readings] if self._is_foreign else rows.readings
-        return await self._consumer.consume(readings, rows.entries)
+        readings, entries = rows.readings, rows.entries
+        if self._is_foreign:
+            readings, entries = [replace(one, tags={**one.tags}) for one in readings], [*entries]
+        try:
+            return await self._consumer.consume(readings, entries)
+        except (asyncio.CancelledError, SystemExit) as error:  # what would end the gateway is no consumer's to raise
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise RuntimeError(f"it raised {type(error).__name__}") from error
 
     def _refused(self, answer: object, rows: Rows) -> list[Refusal]:
         """Return what a consumer has named; anything but a Taken says that everything is taken."""
-        named = (
-            {one.seq: storable(one.reason) for one in answer.refused if _is_well(one)}
-            if isinstance(answer, Taken)
-            else {}
-        )
-        return self._named(named, rows) if named else []
+        if not isinstance(answer, Taken) or not answer.refused:
+            return []
+        return self._named({one.seq: storable(one.reason) for one in answer.refused if _is_well(one)}, rows)
 
     def _named(self, reasons: dict[int, str], rows: Rows) -> list[Refusal]:
         found: list[Refusal] = [(row, reasons[row.seq]) for row in rows.all() if row.seq in reasons]
-        if len(found) < len(reasons):
+        if len(found) < len(reasons):  # they are left alone
             log.warning("a consumer names rows that it was not handed", consumer=self._name, named=len(reasons))
         return found
 
@@ -201,6 +205,12 @@ class Handover:
         if len(rows) > 1 and may_search:
             return _Answer([], rows.halves())
         return _Answer([(row, reason) for row in rows.all()], [])
+
+
+def _requested(error: Exception) -> float:
+    """Return for how many seconds the other side wants us to wait; what is no number is foreign code's mistake."""
+    seconds = error.retry_after if isinstance(error, DeliveryError) else None
+    return min(seconds, _LONGEST_REQUEST) if isinstance(seconds, int | float) else 0.0
 
 
 def storable(text: str) -> str:

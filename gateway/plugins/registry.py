@@ -50,8 +50,10 @@ def build_plugins(config: Config) -> Plugins:
 
 def _lacking(where: str, type_: str) -> list[str]:
     """Return what a built-in consumer needs and does not have, as a line about its table."""
+    if type_ not in EXTRAS:
+        return []
     try:
-        version(EXTRAS.get(type_, "vibration-gateway"))
+        version(EXTRAS[type_])
     except PackageNotFoundError:
         return [f"{where}: this needs the extra '{type_}': pip install 'vibration-gateway[{type_}]'"]
     return []

@@ -129,11 +129,15 @@ async def test_what_somebody_elses_consumer_does_with_a_place_is_its_own_affair(
             await super().consume(readings, entries)
             for reading in readings:
                 reading.tags.clear()
+            readings.clear()  # type: ignore[attr-defined] # it is a list, which the contract does not promise
+            entries.clear()  # type: ignore[attr-defined] # as above
+            if self.calls == 1:
+                raise OSError("and then it is handed the same again")
 
     careless = Careless()
     before = [{**each.tags} for each in (await journal.step(0, 10, readings=True)).readings]
     async with followed(careless, journal, is_foreign=True):
-        await eventually(lambda: careless.seen == [1, 2, 3])
+        await eventually(lambda: careless.seen == [1, 2, 3, 1, 2, 3])
     assert [each.tags for each in (await journal.step(0, 10, readings=True)).readings] == before != [{}, {}]
 
 
@@ -204,10 +208,34 @@ async def test_pauses_grow_and_what_the_other_side_asks_for_is_honoured_within_r
     ]
 
 
-async def test_a_consumers_own_mistake_does_not_end_it(journal: MemoryJournal) -> None:
-    consumer = Consumer(KeyError("a consumer's own mistake"))
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        KeyError("a consumer's own mistake"),
+        DeliveryError("busy", retry_after="60"),  # type: ignore[arg-type] # as foreign code does
+        DeliveryError("refused", retry=False, rows=["2", None]),  # type: ignore[list-item] # as above
+    ],
+    ids=repr,
+)
+async def test_a_consumers_own_mistake_does_not_end_it(journal: MemoryJournal, mistake: Exception) -> None:
+    consumer = Consumer(mistake)
     async with followed(consumer, journal):
         await eventually(lambda: consumer.seen != [])
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), SystemExit(1)], ids=repr)
+async def test_what_would_end_the_gateway_ends_nothing(journal: MemoryJournal, error: BaseException) -> None:
+    class Leaving(Consumer):
+        async def consume(self, readings: Sequence[StoredReading], entries: Sequence[EventRecord]) -> None:
+            await super().consume(readings, entries)
+            if self.calls == 1:
+                raise error
+
+    consumer, told = Leaving(), Told()
+    async with followed(consumer, journal, told, is_foreign=True) as task:
+        await eventually(lambda: journal.cursors == {"influx": 3})
+    assert (consumer.seen, told.failures) == ([1, 2, 3, 1, 2, 3], 1)
+    assert task.cancelled()
 
 
 async def test_a_damaged_journal_ends_it_with_the_place_where_it_was(journal: MemoryJournal) -> None:
