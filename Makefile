@@ -45,7 +45,7 @@ servers: .venv/edge.stamp  ## the broker, database and browser the tests run aga
 	@touch $@
 
 unit: dev  ## the tests that need no server, in under a minute
-	$(BIN)/python -m pytest -n auto -q tests/unit tests/contract/test_store.py tests/contract/test_api.py
+	$(BIN)/python -m pytest -q -n auto --hypothesis-profile quick tests/unit tests/contract/test_store.py tests/contract/test_api.py
 
 test: dev servers  ## every test, against real servers
 	$(BIN)/python -m pytest -n 2 -m "not slow" tests

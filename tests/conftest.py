@@ -14,6 +14,7 @@ from tests.servers.twilio import TwilioServer
 
 # How long an example takes says more of the machine than of the code; what must be fast is measured where it counts.
 hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=10)  # for make unit
 hypothesis.settings.load_profile("patient")
 
 CHROMIUM_OPTIONS = [
