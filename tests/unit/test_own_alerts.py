@@ -32,7 +32,7 @@ def open_subjects(here: Plant) -> list[str]:
 
 
 async def test_an_alert_is_raised_once_and_clears(here: Plant, stream: Stream) -> None:
-    alerts = OwnAlerts(here.journal, here.pipeline, stream)
+    alerts = OwnAlerts(here.journal, stream)
     for _ in range(2):
         await alerts.report("consumer.ours", "it is away")
     (alert,) = here.journal.open_alerts()
@@ -43,7 +43,7 @@ async def test_an_alert_is_raised_once_and_clears(here: Plant, stream: Stream) -
 
 
 async def test_alerts_about_what_has_left_the_configuration_clear_and_no_others(here: Plant, stream: Stream) -> None:
-    alerts = OwnAlerts(here.journal, here.pipeline, stream)
+    alerts = OwnAlerts(here.journal, stream)
     about = ["consumer.gone", "consumer.ours", "disk", "handler gone", "handler mail", "influxdb", "otel", "broker"]
     for subject in about:
         await alerts.report(subject, "it is away")
@@ -62,5 +62,5 @@ async def test_what_cannot_be_recorded_is_in_the_log(
 
     monkeypatch.setattr(here.pipeline, "report", full)
     with capture_logs() as logs:
-        await OwnAlerts(here.journal, here.pipeline, stream).report("disk", "it is full")
+        await OwnAlerts(here.journal, stream).report("disk", "it is full")
     assert [(entry["about"], entry["log_level"]) for entry in logs] == [("disk", "warning")]

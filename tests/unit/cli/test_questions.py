@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.consumers.dead_letters import keep
+from gateway.consumers.dead_letters import kept
 from gateway.domain.alerting.liveness import Reception
 from gateway.domain.detection.state import UNKNOWN_NS
 from gateway.domain.notification.model import Notification
@@ -231,7 +231,7 @@ class TestDeadLetters:
         here.take(reading(0), message(b"{"))
         with here.reader() as reader:
             (refused,) = reader.step(0, 1).readings
-        keep(here.journal, "consumer.ours", [(refused, "it has horns")])
+        here.journal.execute(kept("consumer.ours", [(refused, "it has horns")]))
         result = run("deadletters", "replay", "--all")
         assert result.code == 1
         assert "0 of 2 could be used" in result.out
