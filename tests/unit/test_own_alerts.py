@@ -60,7 +60,7 @@ async def test_what_cannot_be_recorded_is_in_the_log(
     def full(*_: object) -> None:
         raise JournalUnavailableError("database or disk is full")
 
-    monkeypatch.setattr(here.pipeline, "report", full)
+    monkeypatch.setattr(here.journal, "execute", full)
     with capture_logs() as logs:
         await OwnAlerts(here.journal, stream).report("disk", "it is full")
     assert [(entry["about"], entry["log_level"]) for entry in logs] == [("disk", "warning")]
