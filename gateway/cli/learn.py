@@ -9,7 +9,6 @@ import time
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 
 import click
@@ -36,6 +35,8 @@ _SHOWN = 5
 """Sensors that a comment names."""
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _PRESET = re.compile(r'preset = "([a-z0-9-]+)"')
+_MOST_GROUPS = 100
+"""Kinds of topics that presets are tried on."""
 _MOST_UNREAD = 20
 """Kinds of topics that nothing was learned of and that are listed."""
 
@@ -107,9 +108,9 @@ def written(messages: Sequence[Message], *, is_timed: bool = True) -> Iterator[s
     """
     topics = len({message.topic for message in messages})
     yield comment(f"Learned from messages: {len(messages)}, on topics: {topics}.")
-    tables, frames = _tables(messages, is_timed=is_timed)
-    trial = Trial(tables, messages)
-    tables += list(_presets(trial.unread))
+    presets, others = _presets(messages)
+    tables, frames = _tables(others, is_timed=is_timed)
+    tables = [*presets, *tables]
     tables += [frame for frame in frames if _wants(frame, Trial(tables, messages).unread)]
     trial = Trial(tables, messages)
     for number, table in enumerate(tables, start=1):
@@ -145,16 +146,26 @@ def _is_valid(table: str) -> bool:
     return not problems
 
 
-def _presets(unread: Sequence[Message]) -> Iterator[str]:
-    """Iterate over tables with a preset, as far as one reads what is left: with its own topic, else with that heard."""
-    for topics in list(grouped(message.topic for message in unread).values())[:_MOST_UNREAD]:
-        messages = [message for message in unread if message.topic in topics]
-        preset = _PRESET.search(looks_like(messages[0].topic, messages[0].payload))
-        if preset is not None and preset[1] in preset_names():
-            tables = (
-                _preset_table(settings, preset[1]) for settings in ({}, {"topic": _topic(list(topics), preset[1])})
-            )
-            yield from islice((table for table in tables if _reads(table, messages)), 1)
+def _presets(messages: Sequence[Message]) -> tuple[list[str], list[Message]]:
+    """Return tables with presets that read more than what is learned, and the messages that they are not for."""
+    tables: dict[str, None] = {}
+    taken: set[str] = set()
+    for topics in list(grouped(message.topic for message in messages).values())[:_MOST_GROUPS]:
+        group = [message for message in messages if message.topic in topics]
+        table = _preset(list(topics), group)
+        if table and Trial([table], group).values > Trial(_tables(group, is_timed=True)[0], group).values:
+            tables[table] = None
+            taken |= topics.keys()
+    return list(tables), [message for message in messages if message.topic not in taken]
+
+
+def _preset(topics: list[str], messages: Sequence[Message]) -> str:
+    """Return a table with the preset that messages look like: with its own topic, else with theirs. "": none reads."""
+    found = _PRESET.search(looks_like(messages[0].topic, messages[0].payload))
+    if found is None or found[1] not in preset_names():
+        return ""
+    tables = (_preset_table(settings, found[1]) for settings in ({}, {"topic": _topic(topics, found[1])}))
+    return next((table for table in tables if _is_valid(table) and Trial([table], messages).values), "")
 
 
 def _topic(topics: list[str], preset: str) -> str:
@@ -172,12 +183,8 @@ def _preset_table(settings: dict[str, str], preset: str) -> str:
     return "\n".join(["[[inputs]]", *lines]) + "\n"
 
 
-def _reads(table: str, messages: Sequence[Message]) -> bool:
-    return _is_valid(table) and len(Trial([table], messages).unread) < len(messages)
-
-
 class Trial:
-    """The tables, tried on what was heard."""
+    """The tables, tried on what was heard. `values` counts what was measured, `unread` has what gave nothing."""
 
     def __init__(self, tables: Sequence[str], messages: Sequence[Message]) -> None:
         specs = compiled(tomllib.loads("\n".join(tables)).get("inputs", []), load_decoder, [])
@@ -185,12 +192,15 @@ class Trial:
         self._sensors: dict[str, dict[str, None]] = {}
         self._messages: Counter[str] = Counter()
         self.unread: list[Message] = []
+        self.values = 0
         for message in messages:
             out = family.read(message, memory)
             sensors = [reading.sensor for reading in out.readings] + [block.sensor for block in out.waveforms]
+            self.values += sum(len(reading.values) + 1 for reading in out.readings) + len(out.waveforms)
             if out.input is not None and sensors:
-                self._messages[out.input] += 1
-                self._sensors.setdefault(out.input, {}).update(dict.fromkeys(sensors))
+                number = out.input.partition(".")[0]
+                self._messages[number] += 1
+                self._sensors.setdefault(number, {}).update(dict.fromkeys(sensors))
             elif not out.statuses:
                 self.unread.append(message)
 

@@ -29,5 +29,5 @@ def of_edge_nodes(family: MessageFamily) -> Proposal | None:
     one = Proposal([DEVICES if of_devices else NODES], "sparkplug", rows=guessed[0])
     guessed[0].settings |= {"time": ("time",), "unit": ("unit",), "keep_last": True}
     guessed[0].settings.pop("where", None)
-    one.sensor = "" if guessed[1] else "{device}" if of_devices else "{node}"
+    one.sensor = "" if guessed[1] else "{node}/{device}" if of_devices else "{node}"
     return one

@@ -153,9 +153,12 @@ def id_paths(leaves: Leaves, count: int, *, shared: bool) -> list[tuple[float, P
     """Return paths that may name the sensor, the best first. `shared`: several elements should have different ones."""
     found = []
     typed = any(path[-1].casefold() == "vendorid" for path in leaves)
+    event = ("specversion",) in leaves  # the id of a CloudEvent is the event's
     for path, values in leaves.items():
         score = _id_score(path, values)
-        if score <= 0 or (typed and path[-1].casefold() == "deviceid"):  # IO-Link: vendor and device are the type
+        if (
+            score <= 0 or (event and path == ("id",)) or (typed and path[-1].casefold() == "deviceid")
+        ):  # IO-Link: vendor and device are the type
             continue
         texts = {str(value) for value in values}
         if count > 1 and shared:

@@ -10,6 +10,7 @@ from gateway.domain.inputs.learning.composing import proposed
 from gateway.domain.inputs.learning.edges import of_edge_nodes
 from gateway.domain.inputs.learning.families import MAX_MESSAGES, families
 from gateway.domain.inputs.learning.proposal import Proposal, toml
+from gateway.domain.inputs.learning.quantities import UNKNOWN_UNIT
 from gateway.domain.inputs.learning.recognising import LARGEST, recognised
 from gateway.domain.inputs.learning.topic_levels import grouped
 from gateway.domain.inputs.learning.unexplained import of_payload
@@ -25,7 +26,20 @@ def learned(messages: Sequence[Message]) -> list[Proposal]:
     for family in islice(families(messages), MAX_FAMILIES):
         one = of_edge_nodes(family) if family.format == "sparkplug" else proposed(family)
         found += [one] if one is not None else []
+    _share_units(found)
     return found + list(_unexplained(messages))
+
+
+def _share_units(proposals: Sequence[Proposal]) -> None:
+    """Give accelerations whose unit nothing says that of a level of the same name, of which something does."""
+    levels = [one.fields["level"] for one in proposals if "level" in one.fields]
+    known = {level.path[-1]: level.unit for level in levels if level.why != UNKNOWN_UNIT}
+    for fields in (one.fields for one in proposals):
+        level, peak = fields.get("level"), fields.get("peak")
+        if level is not None and level.why == UNKNOWN_UNIT and (unit := known.get(level.path[-1])):
+            if peak is not None and peak.unit == level.unit:
+                peak.unit = unit
+            level.unit, level.why = unit, "guessed: as of the same name elsewhere"
 
 
 def _unexplained(messages: Sequence[Message]) -> Iterator[Proposal]:

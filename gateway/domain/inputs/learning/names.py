@@ -15,7 +15,7 @@ MAX_CHARACTERS: Final = 200
 MAX_REMEMBERED: Final = 10_000
 """Paths whose meaning is remembered."""
 
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-zµ]+|[0-9]+|[°%²]")
+_WORD = re.compile(r"RMS|[A-Z]+(?![a-z])|[A-Z]?[a-zµ]+|[0-9]+|[°%²]")
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -62,11 +62,12 @@ OTHER: Final = word_set(
     " power rssi snr signal link quality lqi humidity pressure baro gyro gyroscope mag magnetometer angle tilt"
     " pitch roll yaw heading latitude longitude altitude gps time timestamp ts date age uptime interval period"
     " duration seq sequence counter index idx version firmware hour hours minute minutes day days ultrasound"
-    " ultrasonic sonic sound noise audio db gse envelope demod"
+    " ultrasonic sonic sound noise audio db gse envelope demod range"
 )
 """Words that make a number something else, wherever in its own name they stand."""
 REPEATS: Final = word_set(
-    "threshold thresholds limit limits alarm alarms config settings setpoints gyro raw original fft spectrum metadata"
+    "threshold thresholds limit limits alarm alarms errors config settings setpoints gyro raw original fft spectrum"
+    " metadata"
 )
 """Words that make everything below them something else."""
 PLAIN: Final = word_set(

@@ -24,14 +24,18 @@ USUAL_HZ: Final = 100.0
 HIGHEST_HZ: Final = 10_000.0
 _IN_MM_S: Final = {"in/s": 25.4, "m/s": 1e3, "cm/s": 10.0}
 _GRAVITY_IN: Final = (("g", 0.9, 1.15), ("m/s²", 8.8, 11.3), ("mg", 900.0, 1150.0))
-_HOTTEST, _COLDEST = 150.0, -50.0
+_COLDEST, _HOTTEST = -50.0, 150.0
+_CRESTS: Final = (1.0, 15.0)
+"""Crest factors, the square wave's and that of a hammer."""
+_SLOWEST_RPM: Final = 120.0
 _UNIT_NAMES: Final = ("unit", "units", "uom", "u", "engunit", "unitofmeasurement", "measurementunit")
+UNKNOWN_UNIT: Final = "guessed: nothing says g or m/s²"
 PEARSON_AT_LEAST: Final = 1.0
 LARGEST_IN_G: Final = 30.0
 """More than a machine's vibration: a larger number has no unit that could be guessed."""
 _IDENTICAL = 0.01
 _TENTH = 0.1
-_PLAUSIBLE: Final = {"temperature": (-1000.0, 20_000.0), "velocity_rms": (-1e6, 1e6), "level": (-1e7, 1e7)}
+_PLAUSIBLE: Final = {"temperature": (-10_000.0, 150_000.0), "velocity_rms": (-1e6, 1e6), "level": (-1e7, 1e7)}
 """What no time and no counter is taken for; whole numbers may be parts of hundreds."""
 
 ROLES: Final = {
@@ -190,19 +194,27 @@ def axes_of(best: dict[str, Guess]) -> list[str]:
 
 
 def _scale(best: dict[str, Guess]) -> None:
-    """Take whole numbers for tenths or hundredths, where a temperature could be none otherwise."""
-    heat = best.get("temperature")
-    if heat is None or not heat.values or heat.unit or any(not value.is_integer() for value in heat.values):
-        return
-    factor = next((by for by in (1.0, _TENTH, 0.01) if _COLDEST < median(heat.values) * by < _HOTTEST), 1.0)
-    if factor == 1:
-        return
-    for guess in best.values():
-        if guess is heat or (factor == _TENTH and all(value.is_integer() for value in guess.values)):
-            guess.scale = factor
-            guess.why = (
-                f"a temperature of {heat.values[0]:g} is none: whole numbers are taken for parts of {1 / factor:g}"
+    """Take whole numbers for parts of ten, a hundred or a thousand, where a temperature or a crest is none otherwise.
+
+    What the crest factor is in, the others that have no unit are in too; so with a temperature in tenths.
+    """
+    crest = _parts_of(best.get("crest_factor"), *_CRESTS)
+    heat = _parts_of(best.get("temperature"), _COLDEST, _HOTTEST)
+    common = crest if crest != 1 else heat if heat == _TENTH else 1.0
+    for role, guess in best.items():
+        factor = heat if role == "temperature" else common
+        if factor != 1 and not guess.unit and all(value.is_integer() for value in guess.values):
+            guess.scale, guess.why = (
+                factor,
+                f"guessed: whole numbers, one of which can only be in parts of {1 / factor:g}",
             )
+
+
+def _parts_of(guess: Guess | None, least: float, most: float) -> float:
+    """Return the factor that makes whole numbers plausible; 1 for what is so already or can be nothing."""
+    if guess is None or guess.unit or not guess.values or not all(value.is_integer() for value in guess.values):
+        return 1.0
+    return next((by for by in (1.0, _TENTH, 0.01, 0.001) if least < median(guess.values) * by < most), 1.0)
 
 
 def _units(leaves: Leaves, best: dict[str, Guess]) -> None:
@@ -212,6 +224,8 @@ def _units(leaves: Leaves, best: dict[str, Guess]) -> None:
                 _said(best, path[-1], text)
     if (kurtosis := best.get("kurtosis")) and not kurtosis.unit and min(kurtosis.values) < PEARSON_AT_LEAST:
         kurtosis.unit, kurtosis.why = "excess", "below 1, which Pearson's kurtosis never is"
+    if (speed := best.get("rpm")) and not speed.unit and max(speed.values) < _SLOWEST_RPM and median(speed.values) % 1:
+        speed.unit, speed.why = "Hz", "guessed: hardly any machine turns so slowly in a minute"
     if (level := best.get("level")) and not level.unit:
         level.unit, why = acceleration_unit(leaves, level, best.get("velocity_rms"))
         level.unitless, level.why = not level.unit, level.why or why
@@ -245,7 +259,7 @@ def acceleration_unit(leaves: Leaves, level: Guess, velocity: Guess | None) -> t
             return _by_frequency(strength, speed, velocity)
     if median(level.values) > LARGEST_IN_G:
         return "", "no unit is known that it could have"
-    return "g", "guessed: nothing says g or m/s²"
+    return "g", UNKNOWN_UNIT
 
 
 def _by_frequency(strength: float, speed: float, velocity: Guess) -> tuple[str, str]:

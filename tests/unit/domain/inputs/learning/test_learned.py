@@ -272,6 +272,31 @@ def test_whole_numbers_are_tenths_where_the_temperature_could_not_be_otherwise()
     assert values == {"VV-1": {"velocityRms": 2.5, "level": pytest.approx(0.8), "temperature": pytest.approx(41.2)}}
 
 
+def test_whole_numbers_are_hundredths_where_the_crest_factor_could_not_be_otherwise() -> None:
+    content = {"rms_mg": 95, "velocity": 212, "crest": 326, "kurtosis": -42, "temp": 33_250}
+    assert tried(("port/VV-1", content)).values() == {
+        "VV-1": {
+            "velocityRms": pytest.approx(2.12),
+            "crestFactor": pytest.approx(3.26),
+            "kurtosis": pytest.approx(2.58),
+            "temperature": pytest.approx(33.25),
+            "level": round(0.095 * G, 4),
+        }
+    }
+
+
+def test_a_speed_with_a_fraction_is_in_hertz() -> None:
+    found = tried(
+        ("m/motor-1", {"velocity_rms": 2.0, "speed": 24.5}), ("n/motor-2", {"velocity_rms": 2.0, "rpm": 24.5})
+    )
+    assert [reading.values["rpm"] for reading in found.readings] == [1470.0, 24.5]
+
+
+def test_a_level_whose_unit_nothing_says_has_that_of_the_same_name_elsewhere() -> None:
+    found = tried(("a/b/dev-1", {"acc_rms": 3.0, "vel_rms": 2.2, "n": 1}), ("dev-2", {"acc_rms": 3.0, "k": 1, "l": 1}))
+    assert [reading.level for reading in found.readings] == [3.0, 3.0]
+
+
 def test_an_uptime_is_no_time_and_a_local_time_is_told_by_the_receive_time() -> None:
     uptime = tried(("a/dev-1", {"acc_rms_g": 0.1, "timestamp": 123_456}))
     assert "time" not in uptime.tables[0]
