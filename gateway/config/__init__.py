@@ -2,13 +2,13 @@
 
 from gateway.config.loader import load, load_http, load_rules, load_state_dir, load_zone, masked, read_toml
 from gateway.config.notification import HeartbeatSection, OtelSection
+from gateway.config.plugins import PluginSection
 from gateway.config.problems import readable, validation_problems
 from gateway.config.section import Section
 from gateway.config.sections import (
     Config,
     InfluxSection,
     MqttSection,
-    PluginSection,
     RetentionSection,
     TlsSection,
 )

@@ -28,16 +28,15 @@ from gateway.config.notification import (
     RouteSection,
     SilenceSection,
 )
+from gateway.config.plugins import HandlerSection, PluginSection
 from gateway.config.rule_keys import ELSEWHERE, with_keys_of
 from gateway.config.section import Section
-from gateway.config.values import Duration, Host, Name, Port, Rate, Size, Timezone, Token, system_zone
+from gateway.config.values import Duration, Host, Interval, Name, Port, Size, Timezone, Token, system_zone
 from gateway.domain.detection.rules import Rules, Threshold
 from gateway.domain.inputs.topics import TopicTemplates
 from gateway.domain.model.quantities import QUANTITIES
 from gateway.domain.notification.matching import GROUPS
 from gateway.domain.notification.model import further
-
-Interval = Annotated[Duration, Field(gt=0)]
 
 
 class GatewaySection(Section):
@@ -265,29 +264,6 @@ class SensorSection(RuleOverrides):
     id: str
     interval: Interval | None = None
     baseline: Positive | None = None
-
-
-class PluginSection(Section):
-    """A consumer's table, and a part of a handler's: `settings` is every other key, for that plugin's own model."""
-
-    type: str
-    settings: Mapping[str, Any] = Field(default_factory=dict, repr=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _split(cls, table: object) -> object:
-        if not isinstance(table, dict):
-            return table
-        own = cls.model_fields.keys() - {"settings"}
-        ours = {key: value for key, value in table.items() if key in own}
-        return {**ours, "settings": {key: value for key, value in table.items() if key not in own}}
-
-
-class HandlerSection(PluginSection):
-    """A handler's table: how long a message may take, and how many may go."""
-
-    timeout: Interval = 30 * 10**9
-    rate: Rate | None = None
 
 
 class RetentionSection(Section):

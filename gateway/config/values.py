@@ -40,6 +40,7 @@ def _bounded(duration_ns: int) -> int:
 
 Duration = Annotated[int, BeforeValidator(parse_duration), AfterValidator(_bounded)]
 """A duration in nanoseconds; in a file it is text."""
+Interval = Annotated[Duration, Field(gt=0)]
 
 _SIZES = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _SIZE = re.compile(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([kMGT]B)\s*")

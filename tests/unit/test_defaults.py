@@ -20,14 +20,13 @@ from gateway.config.notification import (
     RouteSection,
     SilenceSection,
 )
+from gateway.config.plugins import HandlerSection, PluginSection
 from gateway.config.sections import (
     AlertsSection,
     DetectionSection,
     GatewaySection,
-    HandlerSection,
     HttpSection,
     MqttSection,
-    PluginSection,
     RetentionSection,
     SensorSection,
 )
