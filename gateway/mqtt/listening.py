@@ -33,6 +33,8 @@ async def listen(section: MqttSection, filters: Sequence[str], seconds: float) -
         username=section.username,
         password=password_of(section),
         protocol=aiomqtt.ProtocolVersion.V5 if section.protocol == "5" else aiomqtt.ProtocolVersion.V311,
+        transport=section.transport,
+        websocket_path=section.websocket_path,
         tls_context=section.tls.context() if section.tls else None,
         timeout=_PATIENCE,
     )

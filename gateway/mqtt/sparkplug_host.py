@@ -15,7 +15,7 @@ import structlog
 from gateway.config import MqttSection
 from gateway.domain.inputs import sparkplug
 from gateway.domain.inputs.results import Publication
-from gateway.mqtt.connection import password_of
+from gateway.mqtt.connection import password_of, tls_of
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +34,6 @@ class SparkplugHost:
         self._section = section
         self._client_id = client_id
         self._host_id = host_id
-        self._tls = section.tls.context() if section.tls else None
         self._waiting: asyncio.Queue[Publication] = asyncio.Queue(_WAITING)
 
     def send(self, publications: Sequence[Publication]) -> None:
@@ -52,7 +51,7 @@ class SparkplugHost:
             began = time.monotonic()
             try:
                 await self._stay()
-            except aiomqtt.MqttError as error:
+            except (aiomqtt.MqttError, OSError) as error:
                 log.debug("the connection of the Sparkplug host has ended", error=str(error), pause=pause)
             if time.monotonic() - began > _LASTING:
                 pause = _FIRST_PAUSE
@@ -70,7 +69,9 @@ class SparkplugHost:
             username=section.username,
             password=password_of(section),
             protocol=aiomqtt.ProtocolVersion.V5 if section.protocol == "5" else aiomqtt.ProtocolVersion.V311,
-            tls_context=self._tls,
+            transport=section.transport,
+            websocket_path=section.websocket_path,
+            tls_context=tls_of(section.tls) if section.tls else None,  # its files may be others by now
             will=aiomqtt.Will(gone.topic, gone.payload, qos=gone.qos, retain=gone.retain),
             keepalive=max(1, section.keepalive // 1_000_000_000),
             timeout=_PATIENCE,

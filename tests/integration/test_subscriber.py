@@ -14,6 +14,7 @@ from gateway.config import MqttSection
 from gateway.domain.model.events import Message
 from gateway.mqtt import inbox, subscriber
 from gateway.mqtt.incidents import SESSION, Incidents
+from gateway.mqtt.listening import listen
 from gateway.mqtt.losses import Session
 from gateway.mqtt.mqtt5_subscriber import Mqtt5Subscriber
 from gateway.mqtt.paho_subscriber import PahoSubscriber
@@ -350,7 +351,8 @@ async def test_over_websockets(tmp_path: Path, protocol: str) -> None:
         await published(publisher, TOPIC, "")
         (message,) = await made.batch()
         made.acknowledge([message])
+    heard = await listen(section, [TOPIC], 1)
     publishing.cancel()
     await asyncio.gather(publishing, return_exceptions=True)
     broker.stop()
-    assert message.topic == TOPIC
+    assert message.topic == heard[0].topic == TOPIC
