@@ -76,9 +76,11 @@ class SparkplugHost:
             keepalive=max(1, section.keepalive // 1_000_000_000),
             timeout=_PATIENCE,
         ) as client:
-            await _publish(client, self._state(online=True, since_ms=since_ms))
+            here = self._state(online=True, since_ms=since_ms)
+            await client.subscribe(here.topic, qos=1, timeout=_PATIENCE)
+            await _publish(client, here)
             try:
-                await self._pass_on(client)
+                await self._pass_on(client, here)
             except asyncio.CancelledError:
                 await _publish(client, gone)
                 raise
@@ -86,12 +88,13 @@ class SparkplugHost:
     def _state(self, *, online: bool, since_ms: int) -> Publication:
         return Publication(*sparkplug.state(self._host_id, online=online, since_ms=since_ms))
 
-    async def _pass_on(self, client: aiomqtt.Client) -> None:
-        """Publish what is asked for until the connection ends, which the messages that never come say."""
+    async def _pass_on(self, client: aiomqtt.Client, here: Publication) -> None:
+        """Publish what is asked for until the connection ends; put right what somebody else says of this host."""
         publishing = asyncio.create_task(self._publish_all(client), name="requests to edge nodes")
         try:
-            async for _ in client.messages:
-                pass
+            async for message in client.messages:
+                if isinstance(message.payload, bytes) and sparkplug.contradicted(message.payload):
+                    await _publish(client, here)
         finally:
             publishing.cancel()
             await asyncio.gather(publishing, return_exceptions=True)
