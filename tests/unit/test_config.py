@@ -172,6 +172,19 @@ class TestMistakes:
             ("[http]\nport = 99999", "http.port: must be at most 65535"),
             ("[detection]\nstopped_states = 'off'", "detection.stopped_states: must be a list"),
             ("[http]\nhost = 5", "http.host: must be text, in quotes"),
+            ("[detection.thresholds.kurtosis]\nwarning = 0", "detection.thresholds.kurtosis.warning: must be above 0"),
+            (
+                "[detection.thresholds.kurtosis]\nwarning_below = 1",
+                "detection.thresholds.kurtosis.warning_below: unknown key",
+            ),
+            (
+                "[detection.thresholds.temprature]\nwarning = 1",
+                "detection.thresholds.temprature: unknown key; did you mean temperature?",
+            ),
+            (
+                "[detection.thresholds.temperature]\nwarning = 5\ncritical_below = 5",
+                "detection.thresholds.temperature: no value is normal between the lower limit 5.0",
+            ),
             ("[detection]\nlearning = '7 days'", "detection.learning: a duration is a number and a unit"),
             ("[detection]\nlearning = 7", "detection.learning: a duration is a number and a unit"),
             ("[detection]\non_readings = 0", "detection.on_readings: "),

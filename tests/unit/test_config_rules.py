@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
-from gateway.config import Config, load_rules
+from gateway.config import Config, load_rules, rules_for
 from gateway.config.loader import _NOT_JUDGING
+from gateway.config.rule_keys import ELSEWHERE, RULE_KEYS
 from gateway.config.sections import DetectionSection
+from gateway.domain.detection.rules import Rules, Threshold
 from tests.unit.test_config import DOCUMENTED
 
 
@@ -30,3 +32,24 @@ def test_messages_keep_their_time_zone(tmp_path: Path) -> None:
 
 def test_without_a_file_the_shipped_rules_hold() -> None:
     assert load_rules(None).detection == DetectionSection()
+
+
+def test_every_rule_has_one_key_and_one_default() -> None:
+    fields = set(Rules.__struct_fields__) - ELSEWHERE
+    assert {*RULE_KEYS.values()} == fields
+    section, rules = DetectionSection(), Rules()
+    assert {key: getattr(section, key) for key in RULE_KEYS} == {
+        key: getattr(rules, field) for key, field in RULE_KEYS.items()
+    }
+
+
+def test_limits_of_a_narrower_table_replace_those_of_a_wider_one_side_by_side(tmp_path: Path) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text(
+        "[detection]\nthresholds.temperature = { warning = 80, warning_below = 5 }\n"
+        '[[sensors]]\nid = "VB-1"\nthresholds.temperature = { warning_below = -20, on_delay = "1m" }\n',
+        encoding="utf-8",
+    )
+    assert rules_for(load_rules(file), "VB-1", {}).thresholds == (
+        Threshold("temperature", warning=80.0, warning_below=-20.0, on_delay_ns=60 * 10**9),
+    )

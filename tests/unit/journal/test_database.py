@@ -255,3 +255,13 @@ def test_the_stored_journal_holds_events_as_they_were_published(current: Path) -
         "VB-1@2",
         "VB-2@0",
     ]
+
+
+def test_a_reading_of_an_older_journal_keeps_its_level_and_a_new_one_needs_none(old: Path) -> None:
+    before = contents(old)["readings"]
+    with closing(open_for_writing(old)) as database:
+        (newest,) = database.execute("SELECT * FROM readings ORDER BY seq DESC LIMIT 1").fetchall()
+        row = (newest[0] + 1, *newest[1:3], "another", *newest[4:6], None, None, *newest[8:10])
+        database.execute("INSERT INTO readings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert contents(old)["readings"][:-1] == before
