@@ -31,7 +31,6 @@ class Matchers(Struct, frozen=True):
     sensors: tuple[str, ...] = ()
     kinds: tuple[AlertKind, ...] = ()
     tags: dict[str, tuple[str, ...]] = {}
-    units: tuple[str, ...] = ()
 
     def match(self, item: Item) -> bool:
         """Tell whether every dimension that is named has a value that fits."""
@@ -88,7 +87,6 @@ DIMENSIONS = (
     Dimension("areas", attrgetter("area")),
     Dimension("machines", attrgetter("machine")),
     Dimension("sensors", attrgetter("sensor_id")),
-    Dimension("units", attrgetter("unit")),
     Dimension("kinds", attrgetter("alert_kind"), choices=tuple(ALERT_KINDS)),
 )
 
