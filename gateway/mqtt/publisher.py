@@ -239,7 +239,7 @@ class Publisher:
         await link.close()
 
     def _say_refused(self, topic: str, reason: ReasonCode) -> str:
-        said = f"the broker refuses what this gateway publishes on {topic!r}: {reason}; may its account write there?"
+        said = f"the broker refuses ({reason}) what this gateway publishes on {topic!r}; may its account write there?"
         self._incidents.happened(TOPICS, "warning", said)
         return said
 

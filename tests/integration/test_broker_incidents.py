@@ -179,7 +179,7 @@ def test_what_others_write_on_our_topics_is_put_right_and_told(make: Make, mosqu
 @pytest.mark.parametrize(
     ("protocol", "queued", "words"),
     [
-        ("5", 1000, "refuses what this gateway publishes"),
+        ("5", 1000, "refuses (Not authorized) what this gateway publishes"),
         ("3.1.1", 1000, "but it is not there"),
         ("3.1.1", 0, "does not last"),  # Mosquitto 2.0.11 then ends the connection instead of acknowledging
     ],
