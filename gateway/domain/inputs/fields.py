@@ -102,7 +102,7 @@ class Extraction:
             for name in path:
                 node = node.get(name, ABSENT) if type(node) is dict and not is_indexed else step(node, name)
             if plain and type(node) is dict:
-                _read_plain(plain, node, found)
+                read_plain(plain, node, found)
             for leaf in special:
                 self._read_special(leaf, (node, element, at), found[leaf.slot], note)
         return found
@@ -126,7 +126,7 @@ class Extraction:
         return max((len(column) for column in columns if type(column) is list), default=1)
 
 
-def _read_plain(leaves: list[_Plain], node: dict[str, Any], found: list[Found], largest: float = LARGEST) -> None:
+def read_plain(leaves: list[_Plain], node: dict[str, Any], found: list[Found], largest: float = LARGEST) -> None:
     """Read what is only a factor and an offset away: this is where the time of most messages goes."""
     get = node.get
     for key, slot, wire, factor, offset in leaves:

@@ -40,7 +40,8 @@ def shown(path: Path) -> str:
 def find(value: Any, path: Path) -> Any:
     """Return what a path leads to, or ABSENT."""
     for name in path:
-        value = step(value, name)
+        found = value.get(name, ABSENT) if type(value) is dict else ABSENT
+        value = step(value, name) if found is ABSENT else found
         if value is ABSENT:
             return ABSENT
     return value
