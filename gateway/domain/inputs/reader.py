@@ -13,6 +13,7 @@ from gateway.domain.inputs.paths import ABSENT, find
 from gateway.domain.inputs.results import Outcome, Presence, Status, is_id
 from gateway.domain.inputs.route import Route
 from gateway.domain.inputs.row_reading import read_rows
+from gateway.domain.inputs.specs import Each
 from gateway.domain.inputs.waveform_reading import take_waveforms
 from gateway.domain.inputs.waveforms import setting
 from gateway.domain.inputs.wording import text_of
@@ -51,8 +52,10 @@ class MessageReader:
         """Return what came of the message: a dead letter too, where a part of it is bad."""
         if self.route.rows is not None:
             read_rows(self, self.route.rows)
+        elif self.spec.each is None:
+            self._element(self.message, self.route.captured)
         else:
-            self._elements()
+            self._elements(self.spec.each)
         out = self.out
         if self.problems:
             self._reject("bad_id", self._described())
@@ -90,20 +93,20 @@ class MessageReader:
             + (f"; and {more} more" if more > 0 else "")
         )
 
-    def _elements(self) -> None:
-        elements = elements_of(self.spec.each, self.message)
+    def _elements(self, each: Each) -> None:
+        elements = elements_of(each, self.message)
         if elements is None:
             return
         if len(elements) > MAX_ELEMENTS:
             self._reject("too_many", f"{len(elements)} elements; at most {MAX_ELEMENTS} come in one message")
             return
-        self.heard = self.spec.each is not None and not elements
+        self.heard = not elements
         for element, key in elements:
             captured = self.route.captured if key is None else {**self.route.captured, "key": key}
             if self.spec.where_each and self.spec.where_each.failing(element, captured):
                 self.out.filtered += 1
             else:
-                self._element(overlaid(self.spec.binary, element) if self.spec.each else element, captured)
+                self._element(overlaid(self.spec.binary, element), captured)
 
     def _element(self, element: Any, captured: Mapping[str, str]) -> None:
         if self.spec.status is not None and self._status(element, captured):
