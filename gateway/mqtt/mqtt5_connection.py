@@ -34,6 +34,9 @@ from gateway.mqtt.mqtt5_lenient import (
 )
 
 _GOODBYE = 1.0  # seconds that a connection may take to close
+_SECOND_NS = 1_000_000_000
+_APART_NS = 1000
+"""Between two messages: with equal ones that have no time of their own, each is a reading by when it came, in µs."""
 
 
 class ConnectionEndedError(Exception):
@@ -60,6 +63,7 @@ class Connection(asyncio.Protocol):
         self._buffer = bytearray()
         self._needed = 0
         self._skipping = 0
+        self._newest_ns = 0
         self._paused = False
         self._keepalive = 0
         self._heard_at = self._sent_at = 0.0
@@ -173,12 +177,13 @@ class Connection(asyncio.Protocol):
 
     def _read(self) -> tuple[list[Message], int]:
         """Return the messages in the buffer, and the bytes up to the first packet that is not whole."""
-        read, received_ns, generation = mqtt5.read, time.time_ns(), self._generation
+        read, received_ns, generation = mqtt5.read, self._now_ns(), self._generation
         messages: list[Message] = []
         self._needed = 0
         position, end = 0, len(self._buffer)
         with memoryview(self._buffer) as view:
             while position < end:
+                received_ns += _APART_NS
                 try:
                     packet, size = read(view[position:])
                 except BaseException as error:  # noqa: BLE001 - a panic of the codec's is no Exception
@@ -206,7 +211,13 @@ class Connection(asyncio.Protocol):
                     else:
                         self._take(packet)
                 position += size
+        self._newest_ns = received_ns
         return messages, position
+
+    def _now_ns(self) -> int:
+        """Return the time, or that of the newest message if that is a little later."""
+        now_ns, newest_ns = time.time_ns(), self._newest_ns
+        return newest_ns if now_ns < newest_ns < now_ns + _SECOND_NS else now_ns
 
     def _take(self, packet: mqtt5.Packet) -> None:
         """Take a packet that is no message."""

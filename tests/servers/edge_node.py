@@ -9,13 +9,17 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.servers.processes import Process
 
 GROUP, NODE, DEVICE = "works", "edge1", "fan"
 NAMES = ("DE/Velocity", "DE/Angle", "DE/Spectrum")
 
 
 @contextmanager
-def edge_node(port: int, folder: Path) -> Iterator[None]:
+def edge_node(port: int, folder: Path) -> Iterator["Process"]:
     """Run the node until the block ends, and then end it as a power cut does."""
     from tests.servers.processes import Process, ServerMissingError  # noqa: PLC0415 - the program itself has neither
 
@@ -26,7 +30,7 @@ def edge_node(port: int, folder: Path) -> Iterator[None]:
     program = Process([python, __file__, str(port), born], log=folder / "edge_node.log")
     program.start(born.exists)
     try:
-        yield
+        yield program
     finally:
         program.kill()
 

@@ -210,3 +210,20 @@ def test_another_exception_is_not_taken_for_a_refusal(
     monkeypatch.setattr("mqtt5.read", interrupted)
     with pytest.raises(KeyboardInterrupt):
         receive(loop, b"\x00")
+
+
+@pytest.mark.parametrize("cut", [1000, 7], ids=["at once", "in pieces"])
+def test_messages_alike_differ_by_when_they_came(loop: asyncio.AbstractEventLoop, *, cut: int) -> None:
+    stream = b"".join(PublishPacket("bare/S-1", b"1.5").write() for _ in range(50))
+    found, _ = receive(loop, *(stream[at : at + cut] for at in range(0, len(stream), cut)))
+    times_us = [message.received_ns // 1000 for message in found]
+    assert times_us == sorted(set(times_us))
+    assert len(times_us) == 50
+
+
+def test_a_clock_that_is_set_back_is_followed(loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([5 * 10**18, 4 * 10**18])
+    monkeypatch.setattr(mqtt5_connection.time, "time_ns", lambda: next(times))
+    packet = PublishPacket("bare/S-1", b"1.5").write()
+    found, _ = receive(loop, packet, packet)
+    assert [message.received_ns // 10**15 for message in found] == [5000, 4000]
