@@ -22,6 +22,8 @@ _CONNECTING = 5.0
 
 T = TypeVar("T")
 
+_CALLBACKS = ("on_connect", "on_connect_fail", "on_disconnect", "on_publish", "on_subscribe", "on_message")
+
 UNREACHABLE = "it cannot be reached"
 
 Heard = Callable[[str, bytes], None]
@@ -94,9 +96,14 @@ class Link:
         return (await self._answer_to(mid))[0]
 
     async def close(self) -> None:
-        """Say goodbye, and wait for paho's thread."""
+        """Say goodbye, and wait for paho's thread.
+
+        The client and what it calls know each other: a pair of sockets would stay open until the collector comes.
+        """
         self._client.disconnect()
         await asyncio.to_thread(self._client.loop_stop)
+        for name in _CALLBACKS:
+            setattr(self._client, name, None)
 
     async def _answer_to(self, mid: int) -> list[ReasonCode]:
         answer: asyncio.Future[list[ReasonCode]] = self._loop.create_future()

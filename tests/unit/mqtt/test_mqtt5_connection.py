@@ -223,7 +223,7 @@ def test_messages_alike_differ_by_when_they_came(loop: asyncio.AbstractEventLoop
 
 def test_a_clock_that_is_set_back_is_followed(loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([5 * 10**18, 4 * 10**18])
-    monkeypatch.setattr(mqtt5_connection.time, "time_ns", lambda: next(times))
+    monkeypatch.setattr("gateway.mqtt.mqtt5_connection.time.time_ns", lambda: next(times))
     packet = PublishPacket("bare/S-1", b"1.5").write()
     found, _ = receive(loop, packet, packet)
     assert [message.received_ns // 10**15 for message in found] == [5000, 4000]
