@@ -34,7 +34,11 @@ class _Connection(H11Protocol):
         super().connection_made(transport)
         if len(self.connections) > MOST_CONNECTIONS:
             transport.abort()
-        self.loop.call_later(PATIENCE, self._abort_if_still, self._awaited())
+        self._timer = self.loop.call_later(PATIENCE, self._abort_if_still, self._awaited())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._timer.cancel()  # or an ended gateway would be held by it, with all its sensors
+        super().connection_lost(exc)
 
     def _awaited(self) -> tuple[object, object] | None:
         """Return which part of which request we wait for, or None if the peer waits for us."""
@@ -49,7 +53,7 @@ class _Connection(H11Protocol):
         if awaited is not None and awaited == before:
             self.transport.abort()
         else:
-            self.loop.call_later(PATIENCE, self._abort_if_still, awaited)
+            self._timer = self.loop.call_later(PATIENCE, self._abort_if_still, awaited)
 
 
 class _Server(uvicorn.Server):
