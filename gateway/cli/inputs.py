@@ -204,7 +204,8 @@ class Trial:
 def _verdict(out: Outcome) -> str:
     if out.input is None:
         return "left out" if out.is_ignored else "no input reads it"
-    return f"input {out.input} reads it" + (f", {out.filtered} parts left out" if out.filtered else "")
+    waits = ": a part of a waveform, and others have not come yet" if out.waits else ""
+    return f"input {out.input} reads it{waits}" + (f", {out.filtered} parts left out" if out.filtered else "")
 
 
 def _step(step: Step) -> list[object]:

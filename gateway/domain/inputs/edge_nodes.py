@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from gateway.domain.inputs import sparkplug
+from gateway.domain.inputs import results, sparkplug
 from gateway.domain.inputs.memory import Memory
 from gateway.domain.inputs.reader import MessageReader
 from gateway.domain.inputs.results import Outcome, Publication, Status, is_id
@@ -34,7 +34,7 @@ class EdgeNodes:
         heard = sparkplug.hear(memory.nodes, message.topic, message.payload, message.received_ns)
         out = self._metrics(message, heard, memory)
         for presence in heard.presences:
-            self._presence(presence, out)
+            self._presence(presence, memory, out)
         out.publications += [Publication(*each) for each in heard.publications]
         if heard.problem is not None:
             out.rejected = [Rejected("not_understood", heard.problem, message.payload)]
@@ -58,18 +58,26 @@ class EdgeNodes:
             out.ignored_as("sparkplug", "no input's topic fits")
         return out
 
-    def _presence(self, presence: sparkplug.Presence, out: Outcome) -> None:
-        """Say of each sensor whose metrics came or went that it did."""
+    def _presence(self, presence: sparkplug.Presence, memory: Memory, out: Outcome) -> None:
+        """Say of each sensor whose metrics went that it did, and that it is back when they are born again."""
         for route in self._topics.match(topic_of(presence.source, online=presence.online)):
+            name = route.spec.name
             for source, captured in sensors_of(route, presence.names).items():
-                status = Status(
-                    route.spec.name, source, route.place(captured, ()), "online" if presence.online else "offline"
-                )
-                if status not in out.statuses:
-                    out.statuses.append(status)
-            if out.statuses:
-                out.input = out.input or route.spec.name
-                return
+                if _has_changed(memory, f"gone\x1f{name}\x1f{source}", online=presence.online):
+                    said: results.Presence = "online" if presence.online else "offline"
+                    out.statuses.append(Status(name, source, route.place(captured, ()), said))
+                    out.input = out.input or name
+            return
+
+
+def _has_changed(memory: Memory, key: str, *, online: bool) -> bool:
+    """Remember who is gone; tell whether that is something new."""
+    was_gone = memory.get(key) is not None
+    if online:
+        memory.drop(key)
+    else:
+        memory.keep(key, b"")
+    return was_gone == online
 
 
 def topic_of(source: str, *, online: bool) -> str:

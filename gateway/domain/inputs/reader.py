@@ -31,7 +31,7 @@ class MessageReader:
     """The reading of one message by one input."""
 
     __slots__ = (
-        "emitter", "heard", "is_troubled", "is_waiting", "memory", "message", "out", "payload", "problems", "route",
+        "emitter", "heard", "is_troubled", "memory", "message", "out", "payload", "problems", "route",
         "spec",
     )  # fmt: skip
 
@@ -45,7 +45,6 @@ class MessageReader:
         self.out = self.emitter.out
         self.problems: list[str] = []
         self.heard = False
-        self.is_waiting = False
         self.is_troubled = False
 
     def read(self) -> Outcome:
@@ -78,8 +77,6 @@ class MessageReader:
         self.out.note(text)
 
     def _why_nothing(self) -> str:
-        if self.is_waiting:
-            return "it is a part of a waveform, and others have not come yet"
         return "it has no value" if self.heard else "all its parts are left out"
 
     def _reject(self, reason: str, detail: str) -> None:

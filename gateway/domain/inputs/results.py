@@ -107,6 +107,7 @@ class Outcome(Struct):
 
     `notes` say what was not as it should be, and was made the best of; `filtered` counts the elements and rows that
     were left out on purpose, and `unused` has the names of rows that no field is for.
+    It `waits` where it is a part of a waveform, and others have not come yet.
     """
 
     input: str | None = None
@@ -119,6 +120,7 @@ class Outcome(Struct):
     notes: list[str] = []
     unused: list[str] = []
     filtered: int = 0
+    waits: bool = False
 
     def note(self, text: str) -> None:
         """Remark something, once."""
@@ -137,7 +139,7 @@ class Outcome(Struct):
     @property
     def is_understood(self) -> bool:
         """Whether something came of it."""
-        return bool(self.readings or self.waveforms or self.statuses)
+        return bool(self.readings or self.waveforms or self.statuses or self.waits)
 
 
 def timestamp(time_us: int) -> str:

@@ -64,8 +64,8 @@ def _made(reader: MessageReader, element: Any, subject: Subject, axis: str | Non
     if spec.parts is not None:
         key = f"wave\x1f{reader.spec.name}\x1f{subject.sensor(axis)}"
         whole = Assembly(reader.memory, key).add(part_of(spec.parts, element, samples, time_us))
-        reader.is_waiting = whole is None
         if whole is None:
+            reader.out.waits = True
             return None
         samples, time_us = whole
     kind, unit = measured_in(LEVEL, _unit(spec, element))

@@ -67,12 +67,12 @@ def works() -> Works:
     return Works()
 
 
-def test_a_birth_gives_readings_and_says_that_its_sensors_are_there(works: Works) -> None:
+def test_a_birth_gives_readings(works: Works) -> None:
     out = works.born()
     hundred: Any = pytest.approx(100)
     assert brief(out.readings) == [("pump/DE-x", 0.5 * G, {"velocity_rms": 2.5, "temperature": hundred})]
     assert out.readings[0].place == {"site": "works", "machine": "pump"}
-    assert [(each.source, each.status) for each in out.statuses] == [("pump/DE", "online")]
+    assert out.statuses == []
     assert out.unused == ["Properties/Version"]
 
 
@@ -84,13 +84,16 @@ def test_aliases_and_last_values_are_remembered_over_a_restart(works: Works) -> 
 
 
 @pytest.mark.parametrize("topic", ["DDEATH/edge/fan", "NDEATH/edge"])
-def test_a_death_says_that_its_sensors_are_gone(works: Works, topic: str) -> None:
+def test_a_death_says_that_its_sensors_are_gone_and_the_next_birth_that_they_are_back(works: Works, topic: str) -> None:
     works.born()
     works.restart()
     out = works.hear(topic, *([metric("bdSeq", 1, INT64)] if topic.startswith("N") else []))
     assert [(each.source, each.status, each.place) for each in out.statuses] == [
         ("pump/DE", "offline", {"site": "works", "machine": "pump"})
     ]
+    works.restart()
+    assert [(each.source, each.status) for each in works.born().statuses] == [("pump/DE", "online")]
+    assert works.born().statuses == []
 
 
 def test_aliases_that_were_never_born_are_asked_for(works: Works) -> None:
