@@ -44,7 +44,7 @@ class MappedInputs:
 
     def keep(self, message: Message, outcome: Outcome, first_seq: int, batch: UnitOfWork) -> None:
         """Add to the batch what stays beside the readings, which have sequence numbers from `first_seq` on."""
-        digest = digest_of(message)
+        digest = outcome.digest or digest_of(message)
         newest = batch.readings[-len(outcome.readings) :] if outcome.readings else []
         seqs = [row[0] for row in newest if row[0] >= first_seq]
         if seqs:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from gateway.domain.inputs.fields import Found
 from gateway.domain.inputs.paths import ABSENT, find
-from gateway.domain.inputs.results import Outcome, Reading, TimeFrom, body_from, digest_of, head_of, timestamp
+from gateway.domain.inputs.redelivery import digest_of
+from gateway.domain.inputs.results import Outcome, Reading, TimeFrom, body_from, head_of, timestamp
 from gateway.domain.inputs.route import Route
 from gateway.domain.inputs.times import microseconds_of
 from gateway.domain.inputs.wording import text_of
@@ -37,14 +38,20 @@ class Emitter:
 
     def __init__(self, route: Route, message: Message) -> None:
         self.route = route
-        self.out = Outcome(input=route.spec.name)
+        digest = digest_of(message)
+        self.out = Outcome(input=route.spec.name, digest=digest)
         self._received: When = (message.received_ns // 1000, "received")
-        self._digest = digest_of(message.topic, message.payload)
+        self._digest = digest.hex()
         self._count = 0
         self._time, self._head = -1, b""
 
     def event_id(self, when: When) -> str:
-        """Return the id of the next event of this message."""
+        """Return the id of the next event of this message.
+
+        It is made of topic, payload, and which event of its message it is: a message that is delivered again makes the
+        same ids. Where the receive time counts it is a part of the id, since two equal messages are two readings: one
+        that is delivered again is known by DUP, packet id and content there.
+        """
         self._count += 1
         time_us, time_from = when
         return f"{self._digest}-{self._count}" + (f"-{time_us:x}" if time_from == "received" else "")

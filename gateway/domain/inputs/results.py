@@ -5,7 +5,6 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
 from typing import Any, Final, Literal
 
 import msgspec
@@ -107,7 +106,8 @@ class Outcome(Struct):
 
     `notes` say what was not as it should be, and was made the best of; `filtered` counts the elements and rows that
     were left out on purpose, and `unused` has the names of rows that no field is for.
-    It `waits` where it is a part of a waveform, and others have not come yet.
+    It `waits` where it is a part of a waveform, and others have not come yet. `digest` is the message's, where somebody
+    needed it.
     """
 
     input: str | None = None
@@ -121,6 +121,7 @@ class Outcome(Struct):
     unused: list[str] = []
     filtered: int = 0
     waits: bool = False
+    digest: bytes = b""
 
     def note(self, text: str) -> None:
         """Remark something, once."""
@@ -145,16 +146,6 @@ class Outcome(Struct):
 def timestamp(time_us: int) -> str:
     """Return a time as events have it."""
     return _encode(_EPOCH + timedelta(microseconds=time_us))[1:-1].decode()
-
-
-def digest_of(topic: str, payload: bytes) -> str:
-    """Return what the ids of a message's events begin with.
-
-    An id is made of topic, payload, and which event of its message it is: a message that is delivered again makes the
-    same ids. Where the receive time counts it is a part of the id, since two equal messages are two readings: one that
-    is delivered again is known by DUP, packet id and content there, as a dead letter is.
-    """
-    return blake2b(b"%b\0%b" % (topic.encode(errors="replace"), payload), digest_size=16).hexdigest()
 
 
 def body_of(time: str, event_id: str, data: dict[str, Any]) -> bytes:
