@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from math import fsum, sqrt
+from math import fsum, isfinite, sqrt
 from typing import Any, Final
 
 from msgspec import Struct, msgpack
@@ -102,8 +102,11 @@ def _numbers(value: Any) -> array[float]:
 
 
 def _finite(samples: array[float]) -> array[float]:
-    total = fsum(samples) if samples else 0.0
-    if not -LARGEST < total < LARGEST:
+    try:
+        is_finite = isfinite(fsum(samples))
+    except (ValueError, OverflowError):  # infinite ones of either sign
+        is_finite = False
+    if not is_finite:
         raise NoWaveformError("a sample is no finite number")
     return samples
 

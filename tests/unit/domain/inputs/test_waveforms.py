@@ -77,6 +77,7 @@ def test_a_block_that_does_not_move_has_no_shape() -> None:
         ({"d": [1, "x"], "sr": 1}, "sample 1 is no number"),
         ({"d": [1, None], "sr": 1}, "no number"),
         ({"d": [1, 1e39], "sr": 1}, "no finite number"),
+        ({"d": [-1e39, 1e39], "sr": 1}, "no finite number"),
         ({"d": "text", "sr": 1}, "no array"),
         ({"d": [1, 2], "sr": 0}, "how fast"),
         ({"d": [1, 2]}, "how fast"),
