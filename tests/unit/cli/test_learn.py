@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.learn import written
+from gateway.config.learning import written
 from gateway.domain.inputs.recognise import looks_like
 from gateway.domain.model.events import Message
 from tests.readings import Plant, message
