@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import time
@@ -13,21 +14,21 @@ import click
 from msgspec.structs import asdict
 
 from gateway.cli import PROBLEMS
-from gateway.cli.learn import learn
+from gateway.cli.learn import NS, Duration, learn, of_files
 from gateway.cli.output import Moment, config_option, output_option, print_json, print_table
 from gateway.cli.tables import inert
+from gateway.config import load
 from gateway.config.presets import preset, preset_names
 from gateway.config.to_inputs import load_inputs
-from gateway.domain.inputs.expected import differences
 from gateway.domain.inputs.explain import Step
 from gateway.domain.inputs.family import Family
-from gateway.domain.inputs.memory import Memory
-from gateway.domain.inputs.results import Outcome, Reading, timestamp
+from gateway.domain.inputs.results import Outcome, Reading
 from gateway.domain.inputs.specs import InputSpec
 from gateway.domain.inputs.topic_index import Level
-from gateway.domain.inputs.waveform_reading import with_features
+from gateway.domain.inputs.trial import Trial, described_reading
 from gateway.domain.model.events import Message
 from gateway.errors import GatewayError
+from gateway.mqtt.listening import listen
 from gateway.plugins.decoders import load_decoder
 
 READING = ("sensor", "axis", "time", "time from", "level", "unit", "quantities")
@@ -91,8 +92,9 @@ def presets(config_path: Path, output: str) -> None:  # noqa: ARG001 - every com
 @inputs.command()
 @config_option
 @output_option
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False, exists=True))
-@click.option("--topic", "topics", multiple=True, required=True, help="Of each file, or one for all of them.")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--topic", "topics", multiple=True, help="Of each file, or one for all of them.")
+@click.option("--live", type=Duration(), help="Instead of FILES what the broker sends for so long, such as 30s.")
 @click.option("--received", type=Moment(), help="When the messages came.  [default: now]")
 @click.option(
     "--expect", type=click.Path(path_type=Path, dir_okay=False), help="The readings that should come out, in JSON."
@@ -102,24 +104,30 @@ def test(  # noqa: PLR0917 - click's signature
     output: str,
     files: tuple[Path, ...],
     topics: tuple[str, ...],
+    live: int | None,
     received: int | None,
     expect: Path | None,
 ) -> None:
-    """Show how the messages in FILES are read, one after the other.
+    """Show how the messages in FILES, or those that come now, are read, one after the other.
 
-    Exit code 3 if nothing comes out, or something else than expected.
+    Live it listens to --topic, else to all that the inputs want; the gateway may run meanwhile. Exit code 3 if nothing
+    comes out, or something else than expected.
     """
-    if len(topics) not in {1, len(files)}:
-        raise click.UsageError(f"{len(files)} files have one --topic, or one each; these are {len(topics)}")
+    if (live is None) != bool(files):
+        raise click.UsageError("say which FILES, or --live and for how long")
     trial = Trial(Family(load_inputs(config_path, load_decoder)))
-    received_ns = time.time_ns() if received is None else received
-    for file, topic in zip(files, topics * (len(files) if len(topics) == 1 else 1), strict=True):
-        trial.add(Message(topic, file.read_bytes(), received_ns))
+    if live is None:
+        messages = of_files(files, topics, time.time_ns() if received is None else received)
+    else:
+        filters = topics or trial.family.filters
+        messages = asyncio.run(listen(load(config_path).mqtt, filters, live / NS))
+    for message in messages:
+        trial.add(message)
     problems = trial.problems(_expected(expect))
     if output == "json":
         print_json(trial.described())
     else:
-        trial.show(problems)
+        _show(trial, problems)
     sys.exit(PROBLEMS if problems else 0)
 
 
@@ -132,73 +140,31 @@ def _expected(path: Path | None) -> Any:
         raise GatewayError(f"{path} is not JSON: {error}") from None
 
 
-class Trial:
-    """Messages that inputs are tried with, and what came of them."""
+def _show(trial: Trial, problems: Sequence[str]) -> None:
+    """Print everything, for people."""
+    for (message, out), described in zip(trial.outcomes, trial.described()["messages"], strict=True):
+        _show_message(trial, message, out, described)
+    rows = [list(_row(reading)) for reading in trial.readings]
+    print_table(READING, rows, empty="No readings.", below=("quantities",))
+    for _, out in trial.outcomes:
+        for status in out.statuses:
+            click.echo(inert(f"{status.source} is {status.status}"))
+    for problem in problems:
+        click.echo(inert(problem))
 
-    def __init__(self, family: Family) -> None:
-        self._family = family
-        self._memory = Memory()
-        self._outcomes: list[tuple[Message, Outcome]] = []
-        self._readings: list[Reading] = []
 
-    def add(self, message: Message) -> None:
-        """Read the next message."""
-        out = self._family.read(message, self._memory)
-        self._outcomes.append((message, out))
-        self._readings += with_features(out)
-
-    def problems(self, expected: Any) -> list[str]:
-        """Return what is not as it should be."""
-        found = self.described()
-        if expected is not None:
-            return differences(expected, found["readings"], found["statuses"])
-        return [] if found["readings"] or found["statuses"] else ["nothing came out"]
-
-    def described(self) -> dict[str, Any]:
-        """Return everything, for programs."""
-        return {
-            "messages": [
-                {
-                    "topic": message.topic,
-                    "input": out.input,
-                    "ignored": out.is_ignored,
-                    "problem": _problem(out),
-                    "unused": self._family.unused_in(message, out),
-                }
-                for message, out in self._outcomes
-            ],
-            "readings": [_reading(reading) for reading in self._readings],
-            "statuses": [
-                {"sensor": status.source, "status": status.status}
-                for _, out in self._outcomes
-                for status in out.statuses
-            ],
-        }
-
-    def show(self, problems: Sequence[str]) -> None:
-        """Print everything, for people."""
-        for (message, out), described in zip(self._outcomes, self.described()["messages"], strict=True):
-            self._show_message(message, out, described)
-        rows = [list(_row(reading)) for reading in self._readings]
-        print_table(READING, rows, empty="No readings.", below=("quantities",))
-        for _, out in self._outcomes:
-            for status in out.statuses:
-                click.echo(inert(f"{status.source} is {status.status}"))
-        for problem in problems:
-            click.echo(inert(problem))
-
-    def _show_message(self, message: Message, out: Outcome, described: dict[str, Any]) -> None:
-        click.echo(inert(f"{message.topic} ({len(message.payload)} bytes): {_verdict(out)}"))
-        for ignored in out.ignored:
-            click.echo(inert(f"  input {ignored.input} leaves it: {ignored.reason}"))
-        for note in [*out.notes, *(rejected.detail for rejected in out.rejected)]:
-            click.echo(inert(f"  {note}"))
-        rows = [_step(step) for step in self._family.steps(message, out)]
-        if rows:
-            print_table(STEP, rows, empty="")
-        if described["unused"]:
-            click.echo(inert("  numbers that no field uses: " + ", ".join(described["unused"])))
-        click.echo()
+def _show_message(trial: Trial, message: Message, out: Outcome, described: dict[str, Any]) -> None:
+    click.echo(inert(f"{message.topic} ({len(message.payload)} bytes): {_verdict(out)}"))
+    for ignored in out.ignored:
+        click.echo(inert(f"  input {ignored.input} leaves it: {ignored.reason}"))
+    for note in [*out.notes, *(rejected.detail for rejected in out.rejected)]:
+        click.echo(inert(f"  {note}"))
+    rows = [_step(step) for step in trial.family.steps(message, out)]
+    if rows:
+        print_table(STEP, rows, empty="")
+    if described["unused"]:
+        click.echo(inert("  numbers that no field uses: " + ", ".join(described["unused"])))
+    click.echo()
 
 
 def _verdict(out: Outcome) -> str:
@@ -212,22 +178,6 @@ def _step(step: Step) -> list[object]:
     return [step.path, step.raw, step.quantity, step.value, step.said]
 
 
-def _problem(out: Outcome) -> str | None:
-    return "; ".join([*(rejected.detail for rejected in out.rejected), *out.notes]) or None
-
-
-def _reading(reading: Reading) -> dict[str, Any]:
-    return {
-        "sensor": reading.sensor,
-        "axis": reading.axis,
-        "time": timestamp(reading.time_us),
-        "timeFrom": reading.time_from,
-        "level": reading.level,
-        "unit": reading.unit,
-        "quantities": reading.values,
-    }
-
-
 def _row(reading: Reading) -> Sequence[object]:
     quantities = ", ".join(f"{name} {value:.4g}" for name, value in reading.values.items())
-    return [*list(_reading(reading).values())[:-1], quantities]
+    return [*list(described_reading(reading).values())[:-1], quantities]

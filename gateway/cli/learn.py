@@ -18,7 +18,7 @@ from gateway.config.values import parse_duration
 from gateway.domain.model.events import Message
 from gateway.mqtt.listening import listen
 
-_NS = 1_000_000_000
+NS = 1_000_000_000
 _MOST_DEAD_LETTERS = 1000
 
 
@@ -59,9 +59,9 @@ def learn(
     if dead_letters:
         messages = _dead(config_path)
     elif files:
-        messages = _of_files(files, topics, time.time_ns() if received is None else received)
+        messages = of_files(files, topics, time.time_ns() if received is None else received)
     elif topics:
-        messages = asyncio.run(listen(load(config_path).mqtt, topics, duration / _NS))
+        messages = asyncio.run(listen(load(config_path).mqtt, topics, duration / NS))
     else:
         raise click.UsageError("say --topic, --dead-letters, or name FILES with their --topic")
     lines = list(written(messages, is_timed=received is not None or not files))
@@ -69,7 +69,8 @@ def learn(
     sys.exit(0 if any(line == "[[inputs]]" for line in lines) else PROBLEMS)
 
 
-def _of_files(files: Sequence[Path], topics: Sequence[str], received_ns: int) -> list[Message]:
+def of_files(files: Sequence[Path], topics: Sequence[str], received_ns: int) -> list[Message]:
+    """Return files as messages on their topics, or all on one. Raises UsageError where the topics do not fit."""
     if len(topics) not in {1, len(files)}:
         raise click.UsageError(f"{len(files)} files have one --topic, or one each; these are {len(topics)}")
     several = topics if len(topics) == len(files) else [topics[0]] * len(files)

@@ -232,6 +232,18 @@ SELECT reason, count(*) FROM dead_letters GROUP BY reason ORDER BY reason;
 SELECT seq, received, topic, reason, detail, element, length(payload) FROM dead_letters
 WHERE (?1 IS NULL OR reason = ?1) AND (?3 IS NULL OR instr(topic, ?3)) ORDER BY seq DESC LIMIT ?2;
 
+-- name: newest_dead_letters
+-- Of a row only what comes before the payload is read, and of a long topic the beginning.
+SELECT seq, received, substr(topic, 1, 256), reason, substr(detail, 1, 512) FROM dead_letters
+ORDER BY seq DESC LIMIT ?;
+
+-- name: dead_letter_begins
+SELECT substr(payload, 1, ?2), length(payload) FROM dead_letters WHERE seq = ?1;
+
+-- name: dead_messages
+SELECT topic, payload, received FROM dead_letters
+WHERE seq IN (SELECT value FROM json_each(?)) AND length(payload) <= ? ORDER BY seq;
+
 -- name: dead_letter
 SELECT seq, received, topic, reason, detail, element, payload FROM dead_letters WHERE seq = ?;
 

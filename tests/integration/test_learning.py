@@ -29,6 +29,22 @@ def test_a_configuration_is_learned_from_what_a_broker_passes_on(mosquitto: Mosq
     assert "of dev-7, dev-8." in found.stdout
 
 
+def test_the_inputs_are_tried_on_what_a_broker_passes_on(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    mosquitto.publish("vib/dev-7/features", FEATURES, retain=True)
+    config = tmp_path / "gateway.toml"
+    config.write_text(
+        f'[gateway]\nid = "edge"\nstate_dir = "{tmp_path}"\n'
+        f'[mqtt]\nhost = "{mosquitto.host}"\nport = {mosquitto.port}\n'
+        '[[inputs]]\ntopic = "vib/{sensor}/features"\nfields = { level = ["acc_rms_g", "g"] }\n'
+    )
+    command = [sys.executable, "-m", "gateway", "inputs", "test", "--live", "1s", "-o", "json", "-c", str(config)]
+    found = json.loads(subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout)
+    assert [(each["sensor"], each["level"]) for each in found["readings"]] == [("dev-7", pytest.approx(2.4516625))]
+    assert found["messages"][0]["unused"] == ["velocity_rms", "temperature"]
+    nothing = subprocess.run([*command, "--topic", "other/#"], capture_output=True, text=True, timeout=60, check=False)
+    assert nothing.returncode == 3
+
+
 async def test_a_broker_that_is_not_there_is_said() -> None:
     section = MqttSection(host=HOST, port=free_port(), topics=("a/{sensor}",))
     with pytest.raises(GatewayError, match="could not listen"):

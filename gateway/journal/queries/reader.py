@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -11,8 +12,9 @@ from gateway.domain.alerting.alert import Alert
 from gateway.domain.detection.baseline_events import CHANGES
 from gateway.domain.detection.limits import Limits
 from gateway.domain.engine.event_log import EventRecord, StoredReading
+from gateway.domain.inputs.heard import MOST_LETTERS, Heard, Letter, heard
 from gateway.domain.model.assets import AssetPath, asset_of
-from gateway.domain.model.events import DomainEvent
+from gateway.domain.model.events import DomainEvent, Message
 from gateway.errors import GatewayError
 from gateway.journal.queries.log_reader import LogReader, entry_of
 from gateway.journal.sqlite.codec import decode_state
@@ -126,6 +128,20 @@ class Reader(LogReader):
         names = ("seq", "received", "topic", "reason", "detail", "element", "bytes")
         rows = self._db.execute(self._sql["dead_letters"], (reason, limit, topic))
         return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def heard(self) -> Heard:
+        """Return what was heard and not understood, of the newest dead letters."""
+        return heard(map(Letter._make, self._db.execute(self._sql["newest_dead_letters"], (MOST_LETTERS,))))
+
+    def dead_letter_begins(self, seq: int, size: int) -> tuple[bytes, int]:
+        """Return the first bytes of a dead letter's payload, and how many it has; nothing of one that is gone."""
+        row = self._db.execute(self._sql["dead_letter_begins"], (seq, size)).fetchone()
+        return row or (b"", 0)
+
+    def dead_messages(self, numbers: Sequence[int], largest: int) -> list[Message]:
+        """Return the messages that dead letters are of, the oldest first; none of more than `largest` bytes."""
+        rows = self._db.execute(self._sql["dead_messages"], (msgspec.json.encode(numbers).decode(), largest))
+        return [Message(topic, payload, received) for topic, payload, received in rows]
 
     def dead_letter(self, seq: int) -> dict[str, Any] | None:
         """Return a dead letter whole, or None."""

@@ -161,3 +161,10 @@ def test_inputs_are_listed_in_their_order(run: Run, inputs: Path) -> None:
         },
     ]
     assert "plant/{sensor}/status" in run("inputs", "list", "-c", inputs).out
+
+
+def test_files_or_what_comes_now(run: Run, tmp_path: Path) -> None:
+    assert run("inputs", "test").code == 2
+    file = tmp_path / "1.json"
+    file.write_text("{}")
+    assert run("inputs", "test", file, "--topic", "a", "--live", "1s").code == 2
