@@ -1,12 +1,11 @@
--- Every statement of the journal, by name.
+-- Every statement of the journal, by name. `:columns:` are those of a reading, `:marks:` a question mark for each.
 
 -- name: insert_sensor
 INSERT INTO sensors (key, id, tags, unit, location, first_seen) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET tags = excluded.tags, unit = excluded.unit, location = excluded.location;
 
 -- name: insert_reading
-INSERT INTO readings (seq, event_us, sensor, event_id, time, received, level, baseline, flags, body)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO readings (:columns:) VALUES (:marks:);
 
 -- name: insert_event
 INSERT INTO events (seq, id, type, time, recorded, subject, correlation_id, causation_id, data, alert)
@@ -204,7 +203,7 @@ SELECT sensor, event_us, received, flags, event_id FROM (
 DELETE FROM dead_letters WHERE seq = ?;
 
 -- name: readings_after
-SELECT seq, time, sensor, level, baseline, flags, event_id, received, body FROM readings
+SELECT :columns: FROM readings
 WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?;
 
 -- name: events_after
@@ -248,16 +247,16 @@ WHERE seq IN (SELECT value FROM json_each(?)) AND length(payload) <= ? ORDER BY 
 SELECT seq, received, topic, reason, detail, element, payload FROM dead_letters WHERE seq = ?;
 
 -- name: newest_since
-SELECT seq, time, sensor, level, baseline, flags, event_id, received, body FROM readings
+SELECT :columns: FROM readings
 WHERE seq IN (
     SELECT max(seq) FROM readings WHERE seq > ? AND sensor > ? AND sensor <= ? AND NOT flags & 5 GROUP BY sensor
 );
 
 -- name: newest_known
-SELECT seq, time, sensor, level, baseline, flags, event_id, received, body FROM readings
+SELECT :columns: FROM readings
 WHERE sensor = ?1 AND event_us = ?2
 UNION ALL
-SELECT seq, time, sensor, level, baseline, flags, event_id, received, body FROM readings
+SELECT :columns: FROM readings
 WHERE sensor = ?1 AND time = ?3 AND flags & 2
 ORDER BY time DESC LIMIT 1;
 
@@ -351,15 +350,15 @@ WHERE event_id >= ?1 AND event_id < ?1 || char(1114111) ORDER BY 1 LIMIT 2;
 SELECT event_us, sensor FROM readings INDEXED BY readings_key WHERE event_id = ? ORDER BY event_us DESC LIMIT 1;
 
 -- name: reading_with_key
-SELECT seq, time, sensor, level, baseline, flags, event_id, received, body FROM readings
+SELECT :columns: FROM readings
 WHERE event_us = ? AND sensor = ? AND event_id = ?;
 
 -- name: reading
-SELECT seq, time, sensor, level, baseline, flags, event_id, received, body FROM readings WHERE seq = ?;
+SELECT :columns: FROM readings WHERE seq = ?;
 
 -- name: replaced_reading
 -- One that counts at the time of receipt, by that.
-SELECT seq, time, sensor, level, baseline, flags, event_id, received, body FROM readings INDEXED BY readings_replaced
+SELECT :columns: FROM readings INDEXED BY readings_replaced
 WHERE flags & 2 AND time = ? AND sensor = ? AND event_id = ?;
 
 -- name: events_with_id

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec import Struct
 
 from gateway.domain.inputs.native import decode_event
 from gateway.domain.model.events import DomainEvent
 from gateway.domain.model.reading import VibrationRecorded
+
+READING_COLUMNS: Final = (
+    "seq", "event_us", "sensor", "event_id", "time", "received", "level", "baseline", "flags", "body",
+)  # fmt: skip
+"""The columns of the journal's table, in its order: what is written, read and kept in memory follows from them."""
+
+ReadingRow = tuple[int, int, int, str, int, int, float | None, float | None, int, bytes]
+"""A reading with these columns; `sensor` is its key."""
+
+SENSOR: Final = 2
+BODY: Final = 9
+"""Where these are in it, as numbers for the type checker's sake; a new column comes after them."""
 
 
 class StoredReading(Struct, frozen=True, gc=False):
@@ -29,6 +43,12 @@ class StoredReading(Struct, frozen=True, gc=False):
     def event(self) -> VibrationRecorded:
         """Decode the whole event, as the sensor published it, its units spelled in one way."""
         return decode_event(self.body)
+
+
+def stored_reading(row: ReadingRow, sensor_id: str, tags: dict[str, str]) -> StoredReading:
+    """Return a row of the journal as followers are handed it."""
+    seq, _, _, event_id, time_ns, received_ns, level, baseline, flags, body = row
+    return StoredReading(seq, time_ns, sensor_id, tags, level, baseline, flags, event_id, received_ns, body)
 
 
 def ratio_of(level: float | None, baseline: float | None) -> float | None:

@@ -8,11 +8,9 @@ from msgspec.structs import replace
 from gateway.domain.alerting.alert import Alert
 from gateway.domain.alerting.open_alerts import Change
 from gateway.domain.detection.state import Sensor
+from gateway.domain.engine.event_log import BODY, ReadingRow
 from gateway.domain.inputs.results import Publication
 from gateway.domain.model.events import DomainEvent, Rejected
-
-ReadingRow = tuple[int, int, int, str, int, int, float | None, float | None, int, bytes]
-"""seq, event_us, sensor key, event id, time_ns, received_ns, level, baseline, flags, body."""
 
 
 class DeadLetter(Struct, frozen=True):
@@ -104,7 +102,7 @@ class UnitOfWork(Struct):
     def same_time(self, event_us: int, sensor: int) -> dict[str, bytes]:
         """Return event id -> body of the new readings that a sensor has at a time; most batches never ask."""
         for row in self.readings[self.indexed :]:
-            self.bodies.setdefault((row[1], row[2]), {})[row[3]] = row[-1]
+            self.bodies.setdefault((row[1], row[2]), {})[row[3]] = row[BODY]
         self.indexed = len(self.readings)
         return self.bodies.get((event_us, sensor), {})
 

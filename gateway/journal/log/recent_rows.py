@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gateway.domain.engine.event_log import EventRecord, LogSlice, StoredReading
-from gateway.domain.engine.unit_of_work import ReadingRow, UnitOfWork
+from gateway.domain.engine.event_log import SENSOR, EventRecord, LogSlice, ReadingRow, StoredReading, stored_reading
+from gateway.domain.engine.unit_of_work import UnitOfWork
 
 MAX_BYTES = 6 * 1024 * 1024
 """What is kept at most: a tenth of a second at the highest rate, and more at any other."""
@@ -104,15 +104,11 @@ class Tail:
 
     def _readings(self, chunk: _Chunk) -> list[StoredReading] | None:
         if chunk.readings is None:
-            sensors = {row[2] for row in chunk.rows}
+            sensors = {row[SENSOR] for row in chunk.rows}
             names = {key: name for key in sensors if (name := self._names(key)) is not None}
             if len(names) < len(sensors):
                 return None
-            chunk.readings = [
-                StoredReading(seq, time, name[0], name[1], level, baseline, flags, id_, received, body)
-                for seq, _, key, id_, time, received, level, baseline, flags, body in chunk.rows
-                for name in (names[key],)
-            ]
+            chunk.readings = [stored_reading(row, *names[row[SENSOR]]) for row in chunk.rows]
         return chunk.readings
 
 

@@ -11,7 +11,15 @@ from typing import Any
 import msgspec
 
 from gateway.domain.detection.state import Sensor
-from gateway.domain.engine.event_log import EventRecord, LogSlice, StoredReading
+from gateway.domain.engine.event_log import (
+    BODY,
+    SENSOR,
+    EventRecord,
+    LogSlice,
+    ReadingRow,
+    StoredReading,
+    stored_reading,
+)
 from gateway.domain.model.events import DomainEvent
 from gateway.journal.sqlite.codec import REGISTRY_SEQ, SNAPSHOT_SEQ, KnownSensor, decode_state, decode_tags
 from gateway.journal.sqlite.connection import load_queries, open_for_reading
@@ -162,7 +170,7 @@ class LogReader:
         """
         snapshot = self._db.execute(self._sql["note"], (SNAPSHOT_SEQ,)).fetchone()
         recent = self._db.execute(self._sql["newest_since"], (int(snapshot[0]) if snapshot else 0, after, until))
-        found = {row[2]: self._reading(row) for row in recent}
+        found = {row[SENSOR]: self._reading(row) for row in recent}
         for key, encoded in self._db.execute(self._sql["detectors"], (after, until)):
             if key not in found:
                 state = decode_state(encoded)
@@ -222,7 +230,7 @@ class LogReader:
         size = 0
         for row in self._db.execute(self._sql["readings_after"], (after, until, limit)):
             found.append(row)
-            size += len(row[-1])
+            size += len(row[BODY])
             if size > MAX_STEP_BYTES:
                 return found, False
         return found, len(found) < limit
@@ -241,12 +249,11 @@ class LogReader:
                 self._sensors[key] = now
             self._newest_sensor = key
 
-    def _reading(self, row: tuple[Any, ...]) -> StoredReading:
-        seq, time, key, level, baseline, flags, event_id, received, body = row
+    def _reading(self, row: ReadingRow) -> StoredReading:
+        key = row[SENSOR]
         if key not in self._sensors:
             self._read_names(after=self._newest_sensor)
-        sensor_id, tags = self._sensors[key]
-        return StoredReading(seq, time, sensor_id, tags, level, baseline, flags, event_id, received, body)
+        return stored_reading(row, *self._sensors[key])
 
 
 def entry_of(row: tuple[Any, ...]) -> EventRecord:

@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from gateway.domain.engine.event_log import READING_COLUMNS
 from gateway.errors import JournalError, JournalInUseError, JournalUnavailableError
 
 FILE_NAME = "journal.db"
@@ -20,7 +21,10 @@ _PACKAGE = files("gateway.journal")
 
 def load_queries() -> dict[str, str]:
     """Return name -> statement of queries.sql."""
-    parts = re.split(r"^-- name: (\w+)\n", (_PACKAGE / "queries.sql").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    text = (_PACKAGE / "queries.sql").read_text(encoding="utf-8")
+    marks = ", ".join("?" * len(READING_COLUMNS))
+    text = text.replace(":columns:", ", ".join(READING_COLUMNS)).replace(":marks:", marks)
+    parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)
     return dict(zip(parts[1::2], (text.strip() for text in parts[2::2]), strict=True))
 
 

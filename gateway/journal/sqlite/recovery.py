@@ -14,6 +14,7 @@ import structlog
 
 from gateway.domain.alerting.alert import Alert
 from gateway.domain.detection.state import SensorState
+from gateway.domain.engine.event_log import BODY
 from gateway.domain.inputs.native import decode_event
 from gateway.domain.notification.model import Notification
 from gateway.domain.notification.silences import Silence
@@ -43,7 +44,7 @@ _DAMAGE = ("Could not decode", "malformed JSON", "unsupported file format")
 _decode_json = msgspec.json.decode
 _DECODE: dict[str, Callable[[tuple[Any, ...]], object]] = {
     "sensors": lambda row: _decode_json(row[2], type=dict[str, str]),
-    "readings": lambda row: decode_event(row[9]),
+    "readings": lambda row: decode_event(row[BODY]),
     "events": lambda row: _decode_json(row[8], type=dict[str, Any]),
     "alerts": lambda row: _decode_json(row[4], type=Alert),
     "outbox": lambda row: _decode_json(row[9], type=Notification),

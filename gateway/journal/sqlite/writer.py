@@ -19,7 +19,8 @@ from gateway.domain.alerting.alert import ALERT_FACTS, Alert
 from gateway.domain.detection.state import Sensor
 from gateway.domain.engine.checkpoint import Checkpoint
 from gateway.domain.engine.commands import Command
-from gateway.domain.engine.unit_of_work import ReadingRow, UnitOfWork
+from gateway.domain.engine.event_log import ReadingRow
+from gateway.domain.engine.unit_of_work import UnitOfWork
 from gateway.domain.inputs.redelivery import REMEMBERED
 from gateway.domain.model.assets import AssetPath
 from gateway.domain.model.events import DomainEvent, Message

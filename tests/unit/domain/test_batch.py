@@ -1,3 +1,4 @@
+from gateway.domain.engine.event_log import BODY, READING_COLUMNS, SENSOR, StoredReading, stored_reading
 from gateway.domain.engine.unit_of_work import UnitOfWork
 
 
@@ -11,3 +12,9 @@ def test_readings_of_one_time_are_found_whenever_one_asks() -> None:
     assert batch.same_time(5, 1) == {"a": b"a", "d": b"d"}
     assert batch.same_time(6, 1) == {"c": b"c"}
     assert batch.same_time(7, 1) == {}
+
+
+def test_a_row_has_its_columns_where_those_who_read_it_look() -> None:
+    assert (READING_COLUMNS[SENSOR], READING_COLUMNS[BODY]) == ("sensor", "body")
+    row = (1, 2, 3, "id", 4, 5, 6.0, 7.0, 8, b"{}")
+    assert stored_reading(row, "VB-1", {}) == StoredReading(1, 4, "VB-1", {}, 6.0, 7.0, 8, "id", 5, b"{}")
