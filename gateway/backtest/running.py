@@ -108,9 +108,14 @@ def _take(engine: Engine, reading: Recorded, outcome: Outcome) -> Sensor:
     _count(outcome, time_ns, received_ns, flags)
     if sensor.is_silent and not reading.retained:
         _note(outcome, engine.watch.heard(sensor, event, received_ns))
-    if not flags & NOT_JUDGED:
-        for judged in engine.judge(sensor, event, event_us, time_ns, received_ns=received_ns, flags=flags):
-            _note(outcome, engine.conclude(sensor, judged))
+    passed = flags & NOT_JUDGED
+    found = (
+        engine.pass_over(sensor, event, time_ns, received_ns, flags)
+        if passed
+        else engine.judge(sensor, event, event_us, time_ns, received_ns=received_ns, flags=flags)
+    )
+    for judged in found:
+        _note(outcome, engine.conclude(sensor, judged))
     return sensor
 
 

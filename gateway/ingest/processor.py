@@ -107,6 +107,8 @@ class Pipeline:
             event.event_id = event_id
             judged = self._engine.judge(sensor, event, event_us, time_ns, received_ns=received_ns, flags=flags)
             self._recorder.mark(sensor, judged)
+        else:
+            self._engine.pass_over(sensor, decode_event(body), time_ns, received_ns, flags)
 
     def _mark_machine(self, sensor_id: str) -> None:
         """Have the next snapshot save a sensor and the others of its machine: they may have shifted with it."""
@@ -128,6 +130,7 @@ class Pipeline:
             for message in messages:
                 self._recorder.take(message, batch)
             self._recorder.remember(batch)
+            batch.not_judged, self._engine.not_judged = self._engine.not_judged, {}
             self._prepared = batch
             self._unwritten.append(batch)
         batch = self._prepared

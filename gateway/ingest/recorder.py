@@ -190,6 +190,8 @@ class Recorder:
         if not flags & NOT_JUDGED:
             self._bring_up_to_date(sensor, event, message.topic, tags, batch)
             judged = engine.judge(sensor, event, event_us, time_ns, received_ns=received_ns, flags=flags)
+        else:
+            judged = engine.pass_over(sensor, event, time_ns, received_ns, flags)
         level, baseline = engine.stored_as(sensor, event.data)
         batch.readings.append((seq, event_us, key, event_id, time_ns, received_ns, level, baseline, flags, body))
         sensor.is_changed = True

@@ -33,6 +33,7 @@ class Metrics:
         self.ignored = counter("ignored", "Messages that an input leaves out on purpose", "input")
         self.waveforms_stored = counter("waveforms_stored", "Blocks of samples written to the journal")
         self.late = counter("late", "Readings behind their sensor's newest one: stored, not judged")
+        self.not_judged = counter("not_judged", "Readings that were stored and not judged", "reason")
         self.clock_replaced = counter("clock_replaced", "Readings whose time was replaced by the receive time")
         self.consumer_rows = counter("consumer_rows_taken", "Readings and facts that a consumer has taken", "consumer")
         self.consumer_failures = counter("consumer_failures", "Calls in which a consumer raised", "consumer")
@@ -92,6 +93,8 @@ class Metrics:
             self.rejected.labels(reason).inc(count)
         for name, count in batch.ignored.items():
             self.ignored.labels(name).inc(count)
+        for reason, count in batch.not_judged.items():
+            self.not_judged.labels(reason).inc(count)
         self.waveforms_stored.inc(len(batch.waveforms))
         self.batch_seconds.observe(seconds)
 

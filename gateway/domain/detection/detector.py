@@ -10,8 +10,9 @@ from msgspec import Struct
 from gateway.domain.detection.baseline import SMOOTHING, Baseline, Learning, learn
 from gateway.domain.detection.indicator import IndicatorState, row_against_chance, step
 from gateway.domain.detection.indicators import INDICATORS, LEVEL, SHAPE, Reading, limits_for, measured
-from gateway.domain.detection.limits import Limits
-from gateway.domain.detection.operating_state import enter, state_of
+from gateway.domain.detection.limits import Limits, critical_from, unknown_state
+from gateway.domain.detection.operating_state import enter, known_baselines, state_of
+from gateway.domain.detection.plausibility import LEARNING, SETTLING, STANDSTILL, STOPPED
 from gateway.domain.detection.reasons import figure, raised, recovered, recovered_figure
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.sample import Sample
@@ -65,16 +66,20 @@ class Shift(Struct, frozen=True):
 class Evaluation(Struct, frozen=True):
     """What a reading led to. `shifts` are those of all sensors of its machine at once: a change of the machine.
 
-    `faults` are all of the sensor's own, name -> in words, if they have changed.
+    `faults` are all of the sensor's own, name -> in words, if they have changed. `not_judged` says why it was passed
+    over, by its word in `plausibility.REASONS`.
     """
 
     finding: Finding | None = None
     learned: Baseline | None = None
     shifts: tuple[Shift, ...] = ()
     faults: Mapping[str, str] | None = None
+    not_judged: str = ""
 
 
 NOTHING = Evaluation()
+
+PASSED_OVER = {reason: Evaluation(not_judged=reason) for reason in (STOPPED, STANDSTILL, SETTLING, LEARNING)}
 
 
 def evaluate(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
@@ -83,8 +88,9 @@ def evaluate(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
     A stopped machine is neither healthy nor learned from, and it is not recovery: its samples only end a series of
     readings beyond a limit. What comes without a level is judged by the limits of its quantities.
     """
-    if not _is_settled(state, sample, rules):
-        return NOTHING
+    unsettled = _unsettled(state, sample, rules)
+    if unsettled:
+        return PASSED_OVER[unsettled]
     level = sample.level
     if level is None:
         return _judge_quantities(state, sample, rules)
@@ -94,7 +100,7 @@ def evaluate(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
     limit = state.limits or current_limits(state, rules)
     if level < limit.stopped:
         _stand_still(state, sample, rules)
-        return NOTHING
+        return PASSED_OVER[STANDSTILL]
     state.low = 0
     if state.fresh or state.spikes:
         _outlive(state)
@@ -110,7 +116,8 @@ def evaluate(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
             return Evaluation(finding=finding)
         if (is_open or state.tallies) and not _lacks_comparison(state, limit):
             return NOTHING
-    return _learn(state, level, sample, rules)
+    evaluation = _learn(state, level, sample, rules)
+    return PASSED_OVER[LEARNING] if evaluation is NOTHING and limit.baseline is None else evaluation
 
 
 def _outlive(state: SensorState) -> None:
@@ -120,7 +127,7 @@ def _outlive(state: SensorState) -> None:
 
 
 def _first_smooth(limit: Limits, level: float) -> float:
-    return limit.baseline.level if limit.baseline else level
+    return level if limit.baseline is None or limit.is_inherited else limit.baseline.level
 
 
 def _judge_quantities(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
@@ -129,8 +136,8 @@ def _judge_quantities(state: SensorState, sample: Sample, rules: Rules) -> Evalu
     return NOTHING if finding is None else Evaluation(finding=finding)
 
 
-def _is_settled(state: SensorState, sample: Sample, rules: Rules) -> bool:
-    """Follow the machine's operating state; tell whether it is running, and has been in this state for long enough.
+def _unsettled(state: SensorState, sample: Sample, rules: Rules) -> str:
+    """Follow the machine's operating state; say why nothing can be judged: it is stopped, or settling. Else nothing.
 
     The time counts from the last reading before the state: so a sensor that is seldom read loses none.
     """
@@ -141,7 +148,7 @@ def _is_settled(state: SensorState, sample: Sample, rules: Rules) -> bool:
         name = state_of(state, sample.operating_state, rpm, load, rules)
     if name is None:
         _has_stopped(state, sample, rules)
-        return False
+        return STOPPED
     if name != state.operating_state:
         before = state.operating_state
         if enter(state, name) and before and name:  # where one of them is not named, nothing says that it has changed
@@ -149,11 +156,11 @@ def _is_settled(state: SensorState, sample: Sample, rules: Rules) -> bool:
             _end_series(state)
     state.judged_ns = sample.time_ns
     if state.unsettled_ns is None:
-        return True
+        return ""
     if sample.time_ns - state.unsettled_ns < rules.settling_ns:
-        return False
+        return SETTLING
     state.unsettled_ns = None
-    return True
+    return ""
 
 
 def _stand_still(state: SensorState, sample: Sample, rules: Rules) -> None:
@@ -192,11 +199,32 @@ def forget_raised(state: SensorState) -> None:
 def current_limits(state: SensorState, rules: Rules) -> Limits:
     """Return what the next sample will be compared with, worked out anew if what it follows from has changed."""
     if state.limits is None:
-        state.limits = limits_for(choose_baseline(state, rules), rules)
+        state.limits = _limits_in_state(state, rules)
         if state.tallies:
             judged = {*INDICATORS, *(each.name for each in state.limits.quantities)}
             state.tallies = {kind: tally for kind, tally in state.tallies.items() if kind in judged} or None
     return state.limits
+
+
+def _limits_in_state(state: SensorState, rules: Rules) -> Limits:
+    """Return the limits in the state that the machine is in, as far as that is known.
+
+    In a state that nothing is known in yet, a level that is critical in every other one is critical: a word alone makes
+    none normal. Where no state is named though there are named ones, it may be any of them.
+    """
+    chosen = choose_baseline(state, rules)
+    if rules.baseline is not None or not state.others:
+        return limits_for(chosen, rules)
+    others = [each for each in known_baselines(state) if each.source in SETTLED and each is not chosen]
+    widest = max(others, key=lambda each: critical_from(each, rules), default=None)
+    if widest is None:
+        return limits_for(chosen, rules)
+    if not state.operating_state and widest.state:
+        known = [each for each in (widest, chosen) if each is not None and each.source != "event"]
+        return limits_for(max(known, key=lambda each: critical_from(each, rules)), rules)
+    if chosen is None or (chosen.source == "event" and critical_from(chosen, rules) > critical_from(widest, rules)):
+        return unknown_state(widest, rules)
+    return limits_for(chosen, rules)
 
 
 def choose_baseline(state: SensorState, rules: Rules) -> Baseline | None:

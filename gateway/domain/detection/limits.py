@@ -67,7 +67,8 @@ class Limits(Struct, frozen=True, gc=False):
     """What a sensor's readings are compared with in one operating state.
 
     `lowest` is the level's first limit, below `stopped` the machine stands still; both in the sensor's unit. `drift` is
-    for the smoothed level. `is_moving` says that a limit moves with each reading.
+    for the smoothed level. `is_moving` says that a limit moves with each reading, `is_inherited` that nothing is known
+    in the state yet and the baseline is that of another one.
     """
 
     baseline: Baseline | None
@@ -78,6 +79,7 @@ class Limits(Struct, frozen=True, gc=False):
     stopped: float
     quantities: tuple[QuantityBounds, ...] = ()
     is_moving: bool = False
+    is_inherited: bool = False
 
 
 def limits(baseline: Baseline | None, rules: Rules) -> Limits:
@@ -90,12 +92,29 @@ def limits(baseline: Baseline | None, rules: Rules) -> Limits:
     if baseline is None:
         nothing = Bounds(*NEVER, inf, delays, inf)
         return Limits(None, nothing, nothing, inf, inf, -inf, quantities)
-    warning = _warning(baseline, rules)
-    critical = max(baseline.level * rules.critical_ratio, warning if baseline.sigma is not None else 0.0)
+    warning, critical = _warning(baseline, rules), critical_from(baseline, rules)
     level = _bounds(warning, critical, baseline.level, rules.hysteresis, delays)
     slow = _delays(max(rules.on_readings, SMOOTHED_READINGS), *structs.astuple(delays)[1:])
     drift = _bounds(_drift(baseline, rules), inf, baseline.level, rules.hysteresis, slow)
     return Limits(baseline, level, drift, level.lowest, drift.warning, baseline.level * rules.stopped_ratio, quantities)
+
+
+def critical_from(baseline: Baseline, rules: Rules) -> float:
+    """Return the level that is critical by a baseline: never below one that is only worth a warning."""
+    by_ratio = baseline.level * rules.critical_ratio
+    return by_ratio if baseline.sigma is None else max(by_ratio, _warning(baseline, rules))
+
+
+def unknown_state(widest: Baseline, rules: Rules) -> Limits:
+    """Return what holds in a state that nothing is known in yet: what is critical by the `widest` of the known ones.
+
+    How quiet it may be there, and what is worth a warning, nobody knows.
+    """
+    delays = _delays(rules.on_readings, rules.on_delay_ns, rules.off_readings, rules.off_delay_ns)
+    critical = critical_from(widest, rules)
+    level = _bounds(critical, critical, widest.level, rules.hysteresis, delays)
+    never = _bounds(*NEVER, widest.level, rules.hysteresis, delays)
+    return Limits(widest, level, never, critical, inf, -inf, _quantities(widest, rules, delays), is_inherited=True)
 
 
 @lru_cache

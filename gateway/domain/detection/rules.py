@@ -48,8 +48,9 @@ class Rules(Struct, frozen=True):
 
     `settling_ns` after a start or a change of the operating state nothing is judged or learned. `iso_group` and
     `iso_support` say which limits of ISO 10816-3 hold for `velocity_rms`; without a group none do. A sensor is silent
-    after five times `interval_ns` (None: learned), but not before `silent_after_ns`. An alert that is `latching` stays
-    open until somebody has acknowledged it, even when the level is back.
+    after five times `interval_ns` (None: learned), but not before `silent_after_ns`. Readings that are not judged,
+    though their level is beyond all that is known, are told of after `told_within_ns`. An alert that is `latching`
+    stays open until somebody has acknowledged it, even when the level is back.
 
     The keys of the configuration, their bounds and their defaults are those of these fields; `_ns` is left out there.
     """
@@ -80,4 +81,5 @@ class Rules(Struct, frozen=True):
     thresholds: tuple[Threshold, ...] = ()
     interval_ns: int | None = None
     silent_after_ns: int = 300 * SECOND_NS
+    told_within_ns: int = 600 * SECOND_NS
     latching: bool = False

@@ -1,8 +1,8 @@
 """What is wrong with a sensor itself, as its readings show it: (state, reading) -> (state, faults).
 
-Stuck, at its floor, a clock that cannot be believed, another unit. Silence is found elsewhere: no reading shows it.
-A spike is passed over in silence, since the on-delay is there for it, and a drift looks like a machine that grows
-quieter: neither can be told.
+Stuck, at its floor, a clock that cannot be believed, another unit, levels that nothing comes of. Silence is found
+elsewhere: no reading shows it. A spike is passed over in silence, since the on-delay is there for it, and a drift looks
+like a machine that grows quieter: neither can be told.
 """
 
 from __future__ import annotations
@@ -11,19 +11,21 @@ from collections.abc import Iterable, Mapping
 from sys import intern
 from typing import Final
 
+from gateway.domain.detection import plausibility
 from gateway.domain.detection.comparison import level_in_words
-from gateway.domain.detection.detector import SETTLED, choose_baseline
+from gateway.domain.detection.detector import SETTLED, choose_baseline, current_limits
 from gateway.domain.detection.operating_state import STANDSTILL_RPM, forget_baselines
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.sample import Sample
-from gateway.domain.detection.state import SensorState
+from gateway.domain.detection.state import Doubt, SensorState
 from gateway.domain.model.timefmt import in_words
 
 STUCK: Final = 1
 FLOOR: Final = 2
 CLOCK: Final = 4
 UNIT: Final = 8
-NAMES = {STUCK: "stuck", FLOOR: "floor", CLOCK: "clock", UNIT: "unit"}
+UNJUDGED: Final = 16
+NAMES = {STUCK: "stuck", FLOOR: "floor", CLOCK: "clock", UNIT: "unit", UNJUDGED: "unjudged"}
 """Bit in `SensorState.faults` -> name of the fault."""
 
 BLINDING = frozenset({"silent", "stuck", "floor", "unit"})
@@ -51,6 +53,9 @@ SHORTEST_NS = 600 * 10**9
 """A fault lasts for ten minutes before it is told, however many readings come."""
 
 _GOOD_COUNTS = 4
+
+Faults = Mapping[str, str] | None
+"""All faults that there are, name -> in words; None if they are the same as before."""
 
 
 def examine(state: SensorState, sample: Sample, rules: Rules, *, replaced: bool) -> Mapping[str, str] | None:
@@ -86,10 +91,42 @@ def examine_clock(state: SensorState, sample: Sample, *, replaced: bool) -> Mapp
     return _in_words(state, sample)
 
 
+def pass_over(state: SensorState, sample: Sample, rules: Rules, reason: str, received_ns: int, found: Faults) -> Faults:
+    """Take in a reading that is not judged, by its reason in `plausibility.REASONS`.
+
+    Returns as `examine`; `found` is what that returned for the reading.
+    """
+    level = None if state.faults & NOT_JUDGED else sample.level  # that is told already
+    plausibility.pass_over(state, reason, level, rules, received_ns)
+    return _doubtful(state, sample, rules, found)
+
+
+def judge_in_doubt(state: SensorState, sample: Sample, rules: Rules, found: Faults) -> Faults:
+    """Take in a reading that was judged while there is a doubt. Takes and returns what `pass_over` does."""
+    if sample.level is not None:
+        plausibility.judged(state, sample.level, current_limits(state, rules).level.critical)
+    return _doubtful(state, sample, rules, found)
+
+
+def _doubtful(state: SensorState, sample: Sample, rules: Rules, found: Faults) -> Faults:
+    """Tell what is in doubt once it is over due, until it is no more."""
+    faults = state.faults
+    if state.doubt is None:
+        faults &= ~UNJUDGED
+    elif plausibility.is_over_due(state, rules):
+        faults |= UNJUDGED
+    if faults == state.faults:
+        return found
+    state.faults = faults
+    return _in_words(state, sample)
+
+
 def trust(state: SensorState, faults: Iterable[str]) -> None:
     """Let the faults be those of an open alert: after a replay with new rules, that is the fact."""
     state.faults = sum(bit for bit, name in NAMES.items() if name in faults)
     state.odd = True
+    if state.faults & UNJUDGED and state.doubt is None:
+        state.doubt = Doubt(state.heard_ns, state.heard_ns, 1, "", state.last_level or 0.0)
 
 
 def is_repeating(state: SensorState, rules: Rules) -> bool:
@@ -207,5 +244,6 @@ def _in_words(state: SensorState, sample: Sample) -> dict[str, str]:
         " Set the sensor's clock.",
         UNIT: f"It measures in {other} instead of {state.unit}, and its readings are not judged."
         " Set it back, or have its baseline learned anew (baselines relearn).",
+        UNJUDGED: plausibility.doubt_in_words(state.doubt, sample.unit) if state.doubt else "",
     }
     return {NAMES[bit]: text for bit, text in words.items() if state.faults & bit}

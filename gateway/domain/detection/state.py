@@ -50,6 +50,19 @@ class Known(Struct):
     smooth: float | None = None
 
 
+class Doubt(Struct):
+    """Readings in a row, received from `since_ns` to `latest_ns`, whose level is beyond everything known of the sensor.
+
+    Nobody has been told of them. `reason` says why the last one was not judged.
+    """
+
+    since_ns: int
+    latest_ns: int
+    readings: int
+    reason: str
+    level: float
+
+
 def _whole_numbers() -> array:  # type: ignore[type-arg] # not generic before 3.12
     return array("q")
 
@@ -79,6 +92,9 @@ class SensorState(Struct, gc=False, omit_defaults=True):
     readings near zero of a machine that runs, `clock` times that could not be believed, each since the time beside it.
     `unit` is that of what is known (of the configured baseline `unit_of`, if there is one), and `other_unit` counts the
     readings in another. `gives_level` says that there was ever a level in its readings.
+
+    `not_judged` counts the readings that were not judged, by the reason; `doubt` are those of them that cannot be so,
+    and `still` is the highest level of its machine standing still, as long as that was to be believed.
     """
 
     newest_us: int | None = None
@@ -129,6 +145,9 @@ class SensorState(Struct, gc=False, omit_defaults=True):
     unit_of: float | None = None
     other_unit: int = 0
     gives_level: bool = False
+    not_judged: dict[str, int] | None = None
+    doubt: Doubt | None = None
+    still: float = 0.0
 
 
 def level_without_one(state: SensorState, data: ReadingData) -> float | None:
@@ -150,6 +169,7 @@ def forget(state: SensorState) -> None:
     """Let nobody wait for a sensor any more, nor for the end of what was wrong. What is normal for it stays known."""
     state.offline = state.forgotten = True
     state.severity, state.alert_state, state.tallies, state.faults = SeverityRank.NONE, "", None, 0
+    state.doubt = None
 
 
 def hear(state: SensorState, time_ns: int, received_ns: int) -> None:

@@ -33,6 +33,7 @@ from gateway.domain.detection.baseline_events import (
 )
 from gateway.domain.detection.detector import Evaluation, evaluate
 from gateway.domain.detection.gateway_clock import OurClock
+from gateway.domain.detection.plausibility import LATE, RETAINED, STUCK, UNIT
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.sample import Sample
 from gateway.domain.detection.state import Sensor, SensorState, Waiting, begin_levels, hear, level_without_one
@@ -72,7 +73,7 @@ class Engine:
 
     `expected` are the sensors that the configuration names: id -> for how long each may be silent, in ns. No alert can
     be shelved for longer than `longest_shelving_ns`. `stopwatch_ns` is what silence is measured with; `overdue` sets
-    it.
+    it. `not_judged` counts the readings that were passed over, by the reason.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Engine:
         self.watch = LivenessMonitor(self.sensors, self.alerts, self.rules_of, expected)
         self.machines = Machines()
         self.stopwatch_ns = 0
+        self.not_judged: dict[str, int] = {}
         self._rules_for = rules_for
         self._alike: dict[Rules, Rules] = {}
         self._clocks = clocks
@@ -197,10 +199,15 @@ class Engine:
         ):
             faults = health.examine(state, sample, rules, replaced=replaced)
             if state.faults & health.NOT_JUDGED or state.other_unit or health.is_repeating(state, rules):
-                return detection.NOTHING if faults is None else Evaluation(faults=faults)
+                reason = UNIT if state.other_unit or state.faults & health.UNIT else STUCK
+                return self._passed_over(sensor, sample, reason, state.heard_ns, faults)
         else:
             state.last_level = sample.level
         evaluation = evaluate(state, sample, rules)
+        if evaluation.not_judged:
+            return self._passed_over(sensor, sample, evaluation.not_judged, state.heard_ns, faults)
+        if state.doubt is not None:
+            faults = health.judge_in_doubt(state, sample, rules, faults)
         if faults is not None:
             evaluation = replace(evaluation, faults=faults)
         if evaluation.finding is None or not rules.regime_change or not state.fresh:
@@ -211,6 +218,29 @@ class Engine:
             return evaluation
         regime.begin_anew(machine, shifts)
         return Evaluation(shifts=tuple(shifts), faults=faults)
+
+    def _passed_over(
+        self, sensor: Sensor, sample: Sample, reason: str, received_ns: int, faults: Mapping[str, str] | None = None
+    ) -> Evaluation:
+        """Count a reading that is not judged; `faults` are those that were found before, if they have changed."""
+        self.not_judged[reason] = self.not_judged.get(reason, 0) + 1
+        rules = sensor.rules or self.rules_of(sensor)
+        faults = health.pass_over(sensor.state, sample, rules, reason, received_ns, found=faults)
+        return detection.NOTHING if faults is None else Evaluation(faults=faults)
+
+    def pass_over(
+        self, sensor: Sensor, event: VibrationRecorded, time_ns: int, received_ns: int, flags: int
+    ) -> list[Judged]:
+        """Take in a reading that is late, or the broker's memory: it is not judged. Return it if something follows."""
+        data, state = event.data, sensor.state
+        level = level_without_one(state, data) if data.vibration_level is None else data.vibration_level
+        same = level if data.unit == state.unit else None
+        sample = Sample(same, time_ns, data.unit, quantities=data)
+        evaluation = self._passed_over(sensor, sample, LATE if flags & Flag.LATE else RETAINED, received_ns)
+        if evaluation is detection.NOTHING:
+            return []
+        event_id = event.event_id or ""
+        return [Judged(event_id, event.correlation_id or event_id, time_ns, data.unit, evaluation)]
 
     def judge_waiting(self, sensor: Sensor, until_us: int, received_ns: int = 0) -> list[Judged]:
         """Judge the readings that have waited long enough, in the order of their time."""

@@ -57,7 +57,8 @@ class UnitOfWork(Struct):
 
     `rejected` finds the dead letters by (digest, packet_id). `replayed` are the numbers of dead letters that are none
     any more, `measured` those of waveforms whose readings are among these. `memory` is what inputs remember from now
-    on, or None for what they have forgotten; `ignored` counts what an input left out on purpose; `publications` are to
+    on, or None for what they have forgotten; `ignored` counts what an input left out on purpose,
+    `not_judged` the readings that were passed over, by the reason; `publications` are to
     be sent. `size` are the bytes of the messages. The first `indexed` readings are in `bodies`, by (event_us, sensor
     key) and event id. `is_move` says that one of the sensors was elsewhere before.
     """
@@ -84,6 +85,7 @@ class UnitOfWork(Struct):
     duplicates: int = 0
     late: int = 0
     clock_replaced: int = 0
+    not_judged: dict[str, int] = field(default_factory=dict)
     unused: int = 0
     is_move: bool = False
 

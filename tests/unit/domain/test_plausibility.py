@@ -1,0 +1,176 @@
+"""What a sensor says cannot all be true: readings that nobody judges, at levels that contradict the reason."""
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from gateway.domain.alerting.alert import CLEARED, RAISED
+from gateway.domain.alerting.open_alerts import Change
+from gateway.domain.detection.plausibility import LATE, LEARNING, SETTLING, STOPPED, UNIT
+from gateway.domain.detection.rules import Rules
+from gateway.domain.detection.state import Sensor
+from gateway.domain.engine.engine import NOT_JUDGED, Engine
+from gateway.domain.model.timefmt import microseconds
+from gateway.journal.sqlite.codec import decode_state, encode_state
+from tests.readings import SECOND
+from tests.unit.domain.test_engine import engine, recorded, sensor, take
+
+LEARNED = Rules(learning_readings=12, learning_ns=0, settling_ns=30 * SECOND)
+"""Learns within a dozen readings; told within ten minutes."""
+
+
+def learned(*, state: str | None = None, rules: Rules = LEARNED, level: float = 4.0) -> tuple[Engine, Sensor]:
+    """Return an engine with a sensor that has learned what is normal, one reading in ten seconds, up to second 600."""
+    one = sensor()
+    made = engine(one, rules=rules)
+    assert not alerts(healthy(made, one, 0, state=state, level=level))
+    assert one.state.learned is not None
+    assert one.state.learned.source == "learned"
+    return made, one
+
+
+def healthy(
+    made: Engine, one: Sensor, begin: int, *, count: int = 60, state: str | None = None, level: float = 4.0
+) -> list[Change]:
+    varied = (level * (1 + 0.01 * (at % 7)) for at in range(count))
+    return take(made, one, *(recorded(begin + 10 * at, value, operatingState=state) for at, value in enumerate(varied)))
+
+
+def told(made: Engine, one: Sensor, begin: int, level: float, *, count: int = 120, **data: Any) -> list[Change]:
+    return take(made, one, *(recorded(begin + 10 * at, level + 0.01 * (at % 7), **data) for at in range(count)))
+
+
+def alerts(changes: list[Change]) -> list[tuple[str, str]]:
+    return [
+        (change.alert.kind, change.alert.reason)
+        for change in changes
+        if change.alert is not None and change.fact.type == RAISED
+    ]
+
+
+def receive(made: Engine, one: Sensor, received: float, measured: float, level: float, **data: Any) -> list[Change]:
+    """Let a reading come at its own time, whatever time it bears."""
+    reading = recorded(measured, level, **data)
+    event_us, received_ns = microseconds(reading.timestamp), microseconds(recorded(received, 4).timestamp) * 1000
+    time_ns, flags = made.classify_timestamp(one, event_us, received_ns, retained=False)
+    if flags & NOT_JUDGED:
+        found = made.pass_over(one, reading, time_ns, received_ns, flags)
+    else:
+        found = list(made.judge(one, reading, event_us, time_ns, received_ns=received_ns, flags=flags))
+    return [change for judged in found for change in made.conclude(one, judged)]
+
+
+def test_a_machine_that_is_said_to_stand_still_but_runs_is_told_of() -> None:
+    made, one = learned()
+    ((kind, reason),) = alerts(told(made, one, 600, 12.0, operatingState="stopped"))
+    assert kind == "sensor"
+    assert "beyond all that is known" in reason
+    assert "said to stand still" in reason
+    assert one.state.not_judged == {LEARNING: 11, STOPPED: 120}
+    assert made.not_judged == one.state.not_judged
+
+
+def test_it_is_over_when_the_level_is_that_of_a_standstill() -> None:
+    made, one = learned()
+    told(made, one, 600, 12.0, operatingState="stopped")
+    assert [change.fact.type for change in told(made, one, 1800, 0.1, count=2, operatingState="stopped")] == [CLEARED]
+
+
+def test_a_machine_that_stands_still_raises_nothing() -> None:
+    made, one = learned(state="running")
+    assert not told(made, one, 600, 0.6, operatingState="stopped")
+    assert not told(made, one, 1800, 3.9, count=30, operatingState="stopped")  # it coasts down
+
+
+def test_where_the_running_states_have_names_running_height_is_enough() -> None:
+    made, one = learned(state="running")
+    assert alerts(told(made, one, 600, 4.2, operatingState="stopped"))
+
+
+def test_a_machine_never_seen_running_is_measured_by_its_own_standstill() -> None:
+    one = sensor()
+    made = engine(one, rules=LEARNED)
+    assert not told(made, one, 0, 0.1, operatingState="stopped")
+    assert not told(made, one, 1200, 0.9, operatingState="stopped")
+    assert alerts(told(made, one, 2400, 12.0, operatingState="stopped"))
+
+
+def test_an_unknown_word_makes_no_level_normal() -> None:
+    made, one = learned(state="normal")
+    ((kind, reason),) = alerts(told(made, one, 600, 40.0, operatingState="normal-2"))
+    assert kind == "machine"
+    assert "9.8 × the normal baseline" in reason
+    assert "not known yet" in reason
+    assert one.state.learned is None
+    assert one.state.learning is None
+
+
+def test_a_new_state_is_learned_below_what_is_critical_in_the_known_ones() -> None:
+    made, one = learned(state="normal")
+    assert not alerts(told(made, one, 600, 7.0, operatingState="fast"))
+    assert one.state.learned is not None
+    assert one.state.learned.state == "fast"
+    assert not alerts(told(made, one, 1800, 0.05, operatingState="idle"))
+    assert one.state.learned.state == "idle"
+
+
+def test_the_first_states_of_a_sensor_are_learned_whatever_their_levels() -> None:
+    one = sensor()
+    made = engine(one, rules=replace(LEARNED, learning_ns=3600 * SECOND))
+    assert not told(made, one, 0, 0.5, count=60, operatingState="idle") or one.state.learned
+    assert not alerts(told(made, one, 600, 12.0, count=60, operatingState="running"))
+
+
+def test_the_events_own_baseline_makes_no_level_normal_in_a_new_state() -> None:
+    made, one = learned(state="normal")
+    assert alerts(told(made, one, 600, 40.0, operatingState="normal-2", baselineVibrationLevel=1e6))
+
+
+def test_a_state_that_changes_with_every_reading_is_told_of() -> None:
+    made, one = learned(state="normal")
+    told(made, one, 600, 4.0, operatingState="fast")
+    readings = [
+        recorded(1800 + 10 * at, 40.0 + 0.01 * (at % 7), operatingState=("normal", "fast")[at % 2]) for at in range(70)
+    ]
+    ((kind, reason),) = alerts(take(made, one, *readings))
+    assert kind == "sensor"
+    assert "again and again" in reason
+    assert (one.state.not_judged or {})[SETTLING] >= 70
+
+
+def test_nameless_readings_may_be_of_any_named_state() -> None:
+    one = sensor()
+    made = engine(one, rules=replace(LEARNED, learning_ns=300 * SECOND))
+    healthy(made, one, 0, count=20, level=0.1)  # a first look, at a machine standing still, before anybody says so
+    healthy(made, one, 600, level=4.0, state="running")
+    assert not alerts(healthy(made, one, 1200))  # nobody says any more how it runs
+    ((kind, reason),) = alerts(told(made, one, 1800, 12.0, count=3))
+    assert kind == "machine"
+    assert "2.9 × the running baseline 4.12" in reason
+
+
+def test_late_readings_that_are_beyond_everything_are_told_of() -> None:
+    made, one = learned()
+    found = []
+    for at in range(70):  # they are in no order among themselves, so that no clock has stepped
+        found += receive(made, one, 600 + 10 * at, 300 - at, 40.0 + 0.01 * (at % 7))
+    ((kind, reason),) = alerts(found)
+    assert kind == "sensor"
+    assert "behind its newest reading" in reason
+    assert (one.state.not_judged or {})[LATE] == 70
+
+
+def test_readings_in_another_unit_are_counted_and_told_of_as_that() -> None:
+    made, one = learned()
+    ((_, reason),) = alerts(told(made, one, 600, 40.0, unit="mm/s"))
+    assert "measures in mm/s" in reason
+    assert (one.state.not_judged or {})[UNIT] == 120
+
+
+def test_the_doubt_is_kept_over_a_restart() -> None:
+    made, one = learned()
+    assert not alerts(told(made, one, 600, 12.0, count=50, operatingState="stopped"))
+    again = sensor()
+    again.state = decode_state(encode_state(one.state))
+    later = engine(again, rules=LEARNED)
+    assert alerts(told(later, again, 1100, 12.0, count=20, operatingState="stopped"))
