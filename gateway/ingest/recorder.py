@@ -9,10 +9,11 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from sys import intern
 
+from gateway.domain.alerting.open_alerts import Change
 from gateway.domain.detection.state import Sensor, SensorState, level_without_one
 from gateway.domain.engine.checkpoint import Checkpoint, Store
 from gateway.domain.engine.engine import NOT_JUDGED, Engine, Judged
-from gateway.domain.engine.id_window import DedupWindow
+from gateway.domain.engine.id_window import DedupWindow, ids_again
 from gateway.domain.engine.unit_of_work import DeadLetter, UnitOfWork
 from gateway.domain.inputs.native import Decoded, beginning_of, decode, decode_event
 from gateway.domain.inputs.results import Reading
@@ -138,7 +139,8 @@ class Recorder:
             self._reject(message, signal, batch)
             return
         machines = self._engine.machines.states
-        if isinstance(signal, MachineState) and signal.place not in machines and len(machines) >= MAX_MACHINES:
+        is_new = isinstance(signal, MachineState) and signal.state != "" and signal.place not in machines
+        if is_new and len(machines) >= MAX_MACHINES:
             detail = f"the states of {MAX_MACHINES} machines are remembered, and this is a further one"
             self._reject(message, Rejected("too_many", detail, message.payload), batch)
             return
@@ -174,10 +176,7 @@ class Recorder:
                 self._repeated(message, decoded, stored, batch)
                 return
         if not self.ids.add(key, event_id, event_us):
-            self._reject(
-                message, Rejected("id_conflict", f"eventId {event_id!r} was used for another time", body), batch
-            )
-            return
+            self._note_ids_again(sensor, event, received_ns, batch)
         time_ns, flags = engine.classify_timestamp(sensor, event_us, received_ns, retained=message.retained)
         if flags & Flag.CLOCK_REPLACED:
             batch.clock_replaced += 1
@@ -200,6 +199,13 @@ class Recorder:
                 batch.add(change)
         if judged:
             self._conclude(sensor, judged, batch)
+
+    def _note_ids_again(self, sensor: Sensor, event: VibrationRecorded, received_ns: int, batch: UnitOfWork) -> None:
+        event_id = event.event_id or ""
+        fact = ids_again(sensor, event_id, event.correlation_id or event_id, received_ns)
+        if fact is not None:
+            self._engine.replay(fact)
+            batch.add(Change(fact))
 
     def _conclude(self, sensor: Sensor, judged: Sequence[Judged], batch: UnitOfWork) -> None:
         for each in judged:

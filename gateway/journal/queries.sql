@@ -191,7 +191,7 @@ SELECT sensor, event_us, received, flags, event_id, body FROM (
     SELECT seq, 0, 0, time, -1, type, CAST(data AS BLOB) FROM events
     WHERE seq > ?1
     AND type IN ('TimePassed', 'MachineStateChanged', 'SensorStatusChanged', 'BaselineSet', 'BaselineRelearn',
-                 'SensorForgotten')
+                 'SensorForgotten', 'EventIdsBeganAgain')
 ) ORDER BY seq;
 
 -- name: recent

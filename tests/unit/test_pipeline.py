@@ -12,6 +12,7 @@ from gateway.domain.alerting.alert import CLEARED, ESCALATED, RAISED
 from gateway.domain.detection.baseline_events import BASELINE_LEARNED
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.state import Sensor
+from gateway.domain.engine.id_window import EVENT_IDS_AGAIN
 from gateway.domain.model.events import DomainEvent
 from gateway.domain.model.reading import Flag
 from tests.readings import NOON_NS, SECOND, Plant, event, message, plant, reading, topic_of
@@ -100,11 +101,18 @@ class TestDuplicates:
         assert [row.level for row in contents["readings"]] == [4.0]
         assert contents["dead letters"] == {"id_conflict": 1}
 
-    def test_an_id_used_again_for_another_time_is_a_dead_letter(self, here: Plant) -> None:
-        same = {"id_": "always-the-same"}
-        assert len(here.take(*(message(event(second, **same)) for second in range(3))).readings) == 1
-        assert here.contents()["dead letters"] == {"id_conflict": 2}
-        assert len(here.take(message(event(9, id_="another"))).readings) == 1
+    def test_an_id_used_again_for_another_time_is_another_reading_and_that_is_said_once(self, here: Plant) -> None:
+        count = [message(event(second, 4.0, id_=str(second))) for second in range(30)]
+        again = [message(event(100 + second, 12.0, id_=str(second))) for second in range(30)]
+        here.take(*count)
+        assert len(here.take(*again).readings) == 30
+        contents = here.contents()
+        assert contents["dead letters"] == {}
+        assert [fact.type for _, fact in contents["facts"]] == [EVENT_IDS_AGAIN, RAISED]
+        here.crash()
+        assert here.take(*count, *again).duplicates == 60
+        here.take(message(event(200, 12.0, id_="1")), message(event(90_000, 12.0, id_="1")))
+        assert [fact.type for _, fact in here.contents()["facts"]] == [EVENT_IDS_AGAIN, RAISED, EVENT_IDS_AGAIN]
 
     def test_two_sensors_may_use_the_same_id(self, here: Plant) -> None:
         here.take(message(event(0, id_="1")), message(event(1, sensor="VB-2", id_="1")))
@@ -114,7 +122,8 @@ class TestDuplicates:
         here.take(message(event(0, id_="1")))
         here.pipeline.snapshot()
         here.crash()
-        assert here.take(message(event(1, id_="1"))).readings == []
+        here.take(message(event(1, id_="1")))
+        assert [fact.type for _, fact in here.contents()["facts"]] == [EVENT_IDS_AGAIN]
 
     def test_readings_of_one_time_get_times_of_their_own(self, here: Plant) -> None:
         here.take(*(message(event(0, id_=str(number))) for number in range(3)))

@@ -68,6 +68,18 @@ class TestAMachinesState:
         here.take(state("stopped", 9))
         assert len(facts(here, MACHINE_STATE)) == 1
 
+    def test_an_empty_one_takes_it_back_also_over_a_restart(self, here: Plant) -> None:
+        taken_back = Message(STATE, b"", NOON_NS + SECOND, 1)
+        here.take(reading(0), state("stopped"), taken_back, taken_back)
+        here.crash()
+        here.take(*(reading(1 + second, 8.0) for second in range(3)))
+        assert [(data["before"], data["state"]) for data in facts(here, MACHINE_STATE)] == [
+            (None, "stopped"),
+            ("stopped", ""),
+        ]
+        assert here.changes() == [(RAISED, "warning")]
+        assert here.contents()["dead letters"] == {}
+
     def test_a_replay_judges_each_reading_in_the_state_it_was_judged_in(self, here: Plant) -> None:
         here.take(reading(0, 8.0), state("stopped"), reading(1, 8.0), state("running"))
         before = [sensor.state for sensor in here.pipeline._engine.sensors.values()]  # noqa: SLF001 - it is what is compared

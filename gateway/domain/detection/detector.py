@@ -117,7 +117,8 @@ def evaluate(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
         if (is_open or state.tallies) and not _lacks_comparison(state, limit):
             return NOTHING
     evaluation = _learn(state, level, sample, rules)
-    return PASSED_OVER[LEARNING] if evaluation is NOTHING and limit.baseline is None else evaluation
+    is_blind = limit.baseline is None or limit.is_inherited
+    return PASSED_OVER[LEARNING] if evaluation is NOTHING and is_blind else evaluation
 
 
 def _outlive(state: SensorState) -> None:
@@ -209,8 +210,8 @@ def current_limits(state: SensorState, rules: Rules) -> Limits:
 def _limits_in_state(state: SensorState, rules: Rules) -> Limits:
     """Return the limits in the state that the machine is in, as far as that is known.
 
-    In a state that nothing is known in yet, a level that is critical in every other one is critical: a word alone makes
-    none normal. Where no state is named though there are named ones, it may be any of them.
+    In a state that nothing is known in yet, a level far beyond what is critical in every other one is critical: a word
+    alone makes none normal. Where no state is named though there are named ones, it may be any of them.
     """
     chosen = choose_baseline(state, rules)
     if rules.baseline is not None or not state.others:

@@ -80,7 +80,7 @@ def _rise(state: SensorState, limit: Limits, level: float, time_ns: int, rules: 
 def _level_in_words(reading: Reading, limit: Limits, baseline: Baseline) -> str:
     text = f"RMS {_at(reading.level, reading)}, {compared(reading.level or 0.0, baseline)}"
     if limit.is_inherited:
-        return f"{text}, in a state that is not known yet: critical in every known one. Confirm it with baselines set"
+        return f"{text}, in a state that is not known yet, and far beyond what is critical in every known one"
     return text if baseline.sigma is None else f"{text}, normal up to {number(limit.level.warning)}"
 
 

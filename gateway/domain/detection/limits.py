@@ -12,6 +12,10 @@ from gateway.domain.detection import iso10816 as iso
 from gateway.domain.detection.baseline import SMOOTHING, Baseline, Spread
 from gateway.domain.detection.rules import SECOND_NS, Rules, Threshold
 
+UNKNOWN_STATE = 2.0
+"""In a state that nothing is known in yet, so many times what is critical in the widest known one is critical. From one
+step of its speed to the next, a fan's level doubles."""
+
 SMOOTHED_READINGS = round(1 / SMOOTHING)
 """A smoothed level follows its readings so slowly that a few in a row say no more than one."""
 
@@ -106,12 +110,12 @@ def critical_from(baseline: Baseline, rules: Rules) -> float:
 
 
 def unknown_state(widest: Baseline, rules: Rules) -> Limits:
-    """Return what holds in a state that nothing is known in yet: what is critical by the `widest` of the known ones.
+    """Return what holds in a state that nothing is known in yet, by the `widest` baseline of the known ones.
 
     How quiet it may be there, and what is worth a warning, nobody knows.
     """
     delays = _delays(rules.on_readings, rules.on_delay_ns, rules.off_readings, rules.off_delay_ns)
-    critical = critical_from(widest, rules)
+    critical = UNKNOWN_STATE * critical_from(widest, rules)
     level = _bounds(critical, critical, widest.level, rules.hysteresis, delays)
     never = _bounds(*NEVER, widest.level, rules.hysteresis, delays)
     return Limits(widest, level, never, critical, inf, -inf, _quantities(widest, rules, delays), is_inherited=True)

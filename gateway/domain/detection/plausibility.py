@@ -10,7 +10,7 @@ from typing import Final
 
 from gateway.domain.detection.baseline import Baseline
 from gateway.domain.detection.comparison import number
-from gateway.domain.detection.limits import critical_from
+from gateway.domain.detection.limits import UNKNOWN_STATE, critical_from
 from gateway.domain.detection.operating_state import known_baselines
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.state import Doubt, SensorState
@@ -38,10 +38,6 @@ REASONS: Final = {
 }
 """Why a reading is not judged, and what to do about it."""
 
-STANDSTILLS = 10.0
-"""A machine that is said to stand still, at so many times the highest level it ever had standing still, does not: the
-measure where it has not been seen running."""
-
 
 def pass_over(state: SensorState, reason: str, level: float | None, rules: Rules, now_ns: int) -> None:
     """Count a reading that is not judged, received at `now_ns`, and doubt the reason if its level contradicts it."""
@@ -53,8 +49,6 @@ def pass_over(state: SensorState, reason: str, level: float | None, rules: Rules
         _doubt(state, reason, level, now_ns)
     elif reason != LATE:  # what is late says nothing of how it is now
         state.doubt = None
-        if reason == STOPPED:
-            state.still = max(state.still, level)
 
 
 def judged(state: SensorState, level: float, critical: float) -> None:
@@ -94,14 +88,13 @@ def doubt_in_words(known: Doubt, unit: str) -> str:
 
 def _contradicts(state: SensorState, reason: str, level: float, rules: Rules) -> bool:
     known = _known(state, rules)
-    if not known:
-        return reason == STOPPED and 0 < STANDSTILLS * state.still <= level
-    if level < min(baseline.level for baseline in known):
+    if not known or level < min(baseline.level for baseline in known):
         return False
     running = [baseline for baseline in known if baseline.state or baseline.source == "configured"]
     if reason == STOPPED and running:
         return level >= max(baseline.level for baseline in running)
-    return level >= max(critical_from(baseline, rules) for baseline in known)
+    critical = max(critical_from(baseline, rules) for baseline in known)
+    return level >= (UNKNOWN_STATE * critical if reason == LEARNING else critical)
 
 
 def _known(state: SensorState, rules: Rules) -> list[Baseline]:

@@ -91,7 +91,9 @@ def examine_clock(state: SensorState, sample: Sample, *, replaced: bool) -> Mapp
     return _in_words(state, sample)
 
 
-def pass_over(state: SensorState, sample: Sample, rules: Rules, reason: str, received_ns: int, found: Faults) -> Faults:
+def pass_over(
+    state: SensorState, sample: Sample, rules: Rules, reason: str, received_ns: int, *, found: Faults
+) -> Faults:
     """Take in a reading that is not judged, by its reason in `plausibility.REASONS`.
 
     Returns as `examine`; `found` is what that returned for the reading.

@@ -63,6 +63,15 @@ class Doubt(Struct):
     level: float
 
 
+class LateRun(Struct):
+    """Late readings in a row that are in order among themselves; `first_*` and `last_us` are their own times."""
+
+    first_us: int
+    first_received_ns: int
+    last_us: int
+    readings: int = 1
+
+
 def _whole_numbers() -> array:  # type: ignore[type-arg] # not generic before 3.12
     return array("q")
 
@@ -93,8 +102,8 @@ class SensorState(Struct, gc=False, omit_defaults=True):
     `unit` is that of what is known (of the configured baseline `unit_of`, if there is one), and `other_unit` counts the
     readings in another. `gives_level` says that there was ever a level in its readings.
 
-    `not_judged` counts the readings that were not judged, by the reason; `doubt` are those of them that cannot be so,
-    and `still` is the highest level of its machine standing still, as long as that was to be believed.
+    `not_judged` counts the readings that were not judged, by the reason; `doubt` are those of them that cannot be so.
+    `late` are its last readings, if they are late; `ids_again_ns` is when it was said last that its ids begin again.
     """
 
     newest_us: int | None = None
@@ -147,7 +156,8 @@ class SensorState(Struct, gc=False, omit_defaults=True):
     gives_level: bool = False
     not_judged: dict[str, int] | None = None
     doubt: Doubt | None = None
-    still: float = 0.0
+    late: LateRun | None = None
+    ids_again_ns: int = 0
 
 
 def level_without_one(state: SensorState, data: ReadingData) -> float | None:

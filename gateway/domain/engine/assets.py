@@ -34,10 +34,13 @@ class Machines:
         sensor.machine_state = self.states.get(place)
 
     def change(self, place: AssetPath, state: str) -> None:
-        """Let a machine be in this operating state from now on."""
-        self.states[place] = state
+        """Let a machine be in this operating state from now on; an empty one takes back what it has said."""
+        if state:
+            self.states[place] = state
+        else:
+            self.states.pop(place, None)
         for sensor in self.sensors_of(place):
-            sensor.machine_state = state
+            sensor.machine_state = state or None
 
     def sensors_of(self, place: AssetPath) -> list[Sensor]:
         """Return the sensors of a machine; none where the topics name no machine."""

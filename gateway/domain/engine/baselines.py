@@ -5,18 +5,22 @@ So it is after a restart, with the journal's.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from math import inf
 
 from gateway.domain.alerting.open_alerts import Change
+from gateway.domain.detection import machine_shift
 from gateway.domain.detection.baseline import Baseline
 from gateway.domain.detection.baseline_events import (
+    BASELINE_LEARNED,
     BASELINE_RELEARN,
     BASELINE_SET,
     by_a_person,
     describe_baseline,
     read_baseline,
 )
-from gateway.domain.detection.detector import next_version
+from gateway.domain.detection.detector import Evaluation, next_version
+from gateway.domain.detection.machine_shift import REGIME_CHANGED
 from gateway.domain.detection.operating_state import forget_baselines, name_of_known, put_baseline
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.state import Sensor
@@ -63,6 +67,18 @@ def apply_baseline(sensor: Sensor, fact: DomainEvent) -> None:
     elif fact.type == BASELINE_RELEARN:
         forget_baselines(sensor.state, fact.data["state"])
         sensor.state.unit = ""
+
+
+def normal_changed(
+    sensor: Sensor, evaluation: Evaluation, because: Callable[..., DomainEvent]
+) -> Iterator[DomainEvent]:
+    """Tell what a judgement has changed about what is normal; `because` makes facts that follow from it."""
+    if evaluation.learned is not None:
+        yield because(BASELINE_LEARNED, sensor.id, data=describe_baseline(evaluation.learned, sensor))
+    if evaluation.shifts:
+        yield because(REGIME_CHANGED, sensor.id, data=machine_shift.describe(sensor, evaluation.shifts))
+    for shift in evaluation.shifts:
+        yield because(BASELINE_RELEARN, shift.sensor_id, data=machine_shift.relearned(shift))
 
 
 def _refuse_if_configured(sensor: Sensor, rules: Rules) -> None:

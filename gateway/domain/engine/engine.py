@@ -6,7 +6,7 @@ on history.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain
 
@@ -26,11 +26,6 @@ from gateway.domain.alerting.open_alerts import LONGEST_SHELVING_NS, Change, Ope
 from gateway.domain.detection import detector as detection
 from gateway.domain.detection import machine_shift as regime
 from gateway.domain.detection import sensor_faults as health
-from gateway.domain.detection.baseline_events import (
-    BASELINE_LEARNED,
-    BASELINE_RELEARN,
-    describe_baseline,
-)
 from gateway.domain.detection.detector import Evaluation, evaluate
 from gateway.domain.detection.gateway_clock import OurClock
 from gateway.domain.detection.plausibility import LATE, RETAINED, STUCK, UNIT
@@ -39,7 +34,8 @@ from gateway.domain.detection.sample import Sample
 from gateway.domain.detection.state import Sensor, SensorState, Waiting, begin_levels, hear, level_without_one
 from gateway.domain.detection.timeline import Clocks, classify_timestamp, hold, release
 from gateway.domain.engine.assets import Machines
-from gateway.domain.engine.baselines import apply_baseline
+from gateway.domain.engine.baselines import apply_baseline, normal_changed
+from gateway.domain.engine.id_window import EVENT_IDS_AGAIN
 from gateway.domain.model.assets import (
     MACHINE_STATE,
     SENSOR_STATUS,
@@ -269,7 +265,7 @@ class Engine:
         """
         if isinstance(signal, MachineState):
             before = self.machines.states.get(signal.place)
-            if signal.state == before:
+            if (signal.state or None) == before:
                 return []
             self.machines.change(signal.place, signal.state)
             return [Change(state_changed(signal, before, received_ns))]
@@ -294,6 +290,8 @@ class Engine:
             sensor.state.offline, sensor.state.status = data["status"] == "offline", data["status"]
         elif fact.type == SENSOR_FORGOTTEN:
             self.watch.let_go(fact)
+        elif fact.type == EVENT_IDS_AGAIN:
+            sensor.state.ids_again_ns = fact.time_ns
         elif fact.type == TIME_PASSED and data["what"] == LATENESS:
             self.judge_waiting(sensor, data["untilUs"])
         else:
@@ -334,7 +332,8 @@ class Engine:
 
     def conclude(self, sensor: Sensor, judged: Judged) -> list[Change]:
         """Return the facts and alert changes that follow from a judgement; the open alerts move on."""
-        changes = [Change(fact) for fact in _baseline_facts(sensor, judged)]
+        because = partial(derive, time_ns=judged.time_ns, cause=judged.event_id, correlation=judged.correlation_id)
+        changes = [Change(fact) for fact in normal_changed(sensor, judged.evaluation, because)]
         cause = self.watch.cause(sensor.id, judged.event_id, judged.correlation_id, judged.time_ns)
         if judged.evaluation.faults is not None:
             changes += self.watch.examined(judged.evaluation.faults, cause)
@@ -374,18 +373,6 @@ class Engine:
         sensor.rules = None
         self.machines.settle(sensor)
         sensor.state.limits = None
-
-
-def _baseline_facts(sensor: Sensor, judged: Judged) -> Iterator[DomainEvent]:
-    """Tell what a judgement has changed about what is normal."""
-    cause = partial(derive, time_ns=judged.time_ns, cause=judged.event_id, correlation=judged.correlation_id)
-    if judged.evaluation.learned is not None:
-        data = describe_baseline(judged.evaluation.learned, sensor)
-        yield cause(BASELINE_LEARNED, sensor.id, data=data)
-    if judged.evaluation.shifts:
-        yield cause(regime.REGIME_CHANGED, sensor.id, data=regime.describe(sensor, judged.evaluation.shifts))
-    for shift in judged.evaluation.shifts:
-        yield cause(BASELINE_RELEARN, shift.sensor_id, data=regime.relearned(shift))
 
 
 def _lateness_passed(sensor: Sensor) -> DomainEvent:

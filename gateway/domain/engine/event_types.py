@@ -6,6 +6,7 @@ from gateway.domain.alerting.alert import ALERT_FACTS, CONDITION
 from gateway.domain.alerting.liveness import SENSOR_FORGOTTEN, TIME_PASSED
 from gateway.domain.detection.baseline_events import CHANGES
 from gateway.domain.detection.machine_shift import REGIME_CHANGED
+from gateway.domain.engine.id_window import EVENT_IDS_AGAIN
 from gateway.domain.model.assets import MACHINE_STATE, SENSOR_STATUS
 from gateway.domain.notification.model import DEFERRED, FAILED, SENT, SUPPRESSED
 from gateway.domain.notification.silences import ADDED, EXPIRED
@@ -18,6 +19,7 @@ FACT_TYPES = (
     MACHINE_STATE,
     SENSOR_STATUS,
     SENSOR_FORGOTTEN,
+    EVENT_IDS_AGAIN,
     TIME_PASSED,
     SENT,
     FAILED,

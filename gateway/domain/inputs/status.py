@@ -1,6 +1,7 @@
 """What machines and sensors say of themselves beside readings: `.../state` and `.../status`, both retained.
 
-A retained message there is the current state by its nature, so it counts, unlike a retained reading.
+A retained message there is the current state by its nature, so it counts, unlike a retained reading. An empty one
+deletes a machine's from the broker, and takes it back here.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class Signals:
 
 def _machine_state(payload: bytes, tags: Mapping[str, str]) -> MachineState | Rejected:
     if not payload:
-        return Rejected("empty", 'a machine\'s state is an object such as {"state": "running"}', payload)
+        return MachineState(asset_of(tags), "")
     try:
         state = _DECODER.decode(payload).state
     except msgspec.ValidationError as error:

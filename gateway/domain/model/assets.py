@@ -20,7 +20,7 @@ AssetPath = tuple[str, str, str]
 
 
 class MachineState(Struct, frozen=True):
-    """The operating state of a machine, in its own words."""
+    """The operating state of a machine, in its own words; empty where it takes back what it has said."""
 
     place: AssetPath
     state: str

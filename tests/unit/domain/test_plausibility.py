@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from gateway.domain.alerting.alert import CLEARED, RAISED
@@ -87,12 +88,11 @@ def test_where_the_running_states_have_names_running_height_is_enough() -> None:
     assert alerts(told(made, one, 600, 4.2, operatingState="stopped"))
 
 
-def test_a_machine_never_seen_running_is_measured_by_its_own_standstill() -> None:
+def test_a_machine_never_seen_running_may_shake_with_its_neighbours() -> None:
     one = sensor()
     made = engine(one, rules=LEARNED)
     assert not told(made, one, 0, 0.1, operatingState="stopped")
-    assert not told(made, one, 1200, 0.9, operatingState="stopped")
-    assert alerts(told(made, one, 2400, 12.0, operatingState="stopped"))
+    assert not told(made, one, 1200, 12.0, operatingState="stopped")
 
 
 def test_an_unknown_word_makes_no_level_normal() -> None:
@@ -174,3 +174,52 @@ def test_the_doubt_is_kept_over_a_restart() -> None:
     again.state = decode_state(encode_state(one.state))
     later = engine(again, rules=LEARNED)
     assert alerts(told(later, again, 1100, 12.0, count=20, operatingState="stopped"))
+
+
+class TestAClockThatWasSetBack:
+    @pytest.mark.parametrize("back", [290, 3600, 20 * 3600])
+    def test_it_is_judged_by_its_receipt_from_the_third_reading_on(self, back: int) -> None:
+        made, one = learned()
+        assert not receive(made, one, 590 + 10, 590, 4.0)
+        found = []
+        for at in range(5):
+            found += receive(made, one, 610 + 10 * at, 610 + 10 * at - back, 40.0 + at)
+        ((kind, _),) = alerts(found)
+        assert kind == "machine"
+        assert (one.state.not_judged or {})[LATE] == 2
+
+    def test_one_reading_from_ahead_blinds_nobody(self) -> None:
+        made, one = learned()
+        receive(made, one, 600, 600 + 290, 4.0)
+        found = [change for at in range(5) for change in receive(made, one, 610 + 10 * at, 610 + 10 * at, 40.0 + at)]
+        assert [kind for kind, _ in alerts(found)] == ["machine"]
+
+    def test_it_is_told_of_if_it_lasts(self) -> None:
+        made, one = learned()
+        found = []
+        for at in range(80):
+            found += receive(made, one, 610 + 10 * at, 610 + 10 * at - 3600, 4.0 + 0.01 * (at % 7))
+        ((kind, reason),) = alerts(found)
+        assert kind == "sensor"
+        assert "clock cannot be believed" in reason
+
+    def test_a_backlog_is_late_however_long(self) -> None:
+        """It comes faster than it was measured."""
+        made, one = learned()
+        receive(made, one, 8000, 8000, 4.0)
+        for at in range(200):
+            receive(made, one, 8001 + at, 610 + 10 * at, 4.0 + 0.01 * (at % 7))
+        assert (one.state.not_judged or {})[LATE] == 200
+
+    def test_what_was_delayed_on_its_way_is_late(self) -> None:
+        made, one = learned()
+        for at in range(50):
+            receive(made, one, 610 + 10 * at, 610 + 10 * at, 4.0)
+            receive(made, one, 611 + 10 * at, 590 + 10 * at, 4.0)
+        assert (one.state.not_judged or {})[LATE] == 50
+
+    def test_with_our_own_clock_set_back_the_count_begins_anew(self) -> None:
+        made, one = learned()
+        for at in range(4):
+            receive(made, one, 600 - 10 * at, 500 + at, 4.0)
+        assert (one.state.not_judged or {})[LATE] == 4
