@@ -20,7 +20,7 @@ T = TypeVar("T", bound=Section)
 
 _BOUNDS = ("gt", "ge", "lt", "le")
 
-ELSEWHERE: Final = frozenset({"baseline", "interval_ns", "thresholds"})
+ELSEWHERE: Final = frozenset({"baseline", "interval_ns", "states", "thresholds"})
 """Fields of the rules that are not keys of every table with rules."""
 
 

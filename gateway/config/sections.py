@@ -256,6 +256,7 @@ class MachineSection(RuleOverrides):
     site: str | None = None
     area: str | None = None
     interval: Interval | None = None
+    states: Annotated[frozenset[str], Field(min_length=1)] | None = None
 
 
 class SensorSection(RuleOverrides):

@@ -26,7 +26,9 @@ def rules_for(config: Config, sensor_id: str, tags: Mapping[str, str]) -> Rules:
         values.update((name, value) for key, name in RULE_KEYS.items() if (value := getattr(table, key)) is not None)
     for name in ("stopped_states", "unknown_states"):
         values[name] = frozenset(state.casefold() for state in values[name])
+    states = [table.states for table in machines if table.states is not None]
     return Rules(
+        states=frozenset(state.strip().casefold() for state in states[-1]) if states else None,
         baseline=own.baseline if own else None,
         interval_ns=intervals[-1] if intervals else None,
         thresholds=_thresholds(tables),

@@ -75,9 +75,9 @@ class Pipeline:
         self._recorder.newest_key = max(by_key, default=0)  # not their number: damage may have taken some
         self._engine.set_state(saved.sensors, saved.alerts, saved.machines)
         self._recorder.restore_inputs(saved)
-        for key, event_us, received_ns, flags, event_id in saved.recent:
+        for key, event_us, received_ns, _, event_id in saved.recent:
             self._recorder.ids.add(key, event_id, event_us)
-            self._engine.look_back(key, event_us, received_ns, flags)
+            self._engine.look_back(by_key[key], event_us, received_ns)
         count = 0
         for count, row in enumerate(saved.tail, start=1):  # noqa: B007 - the last one is how many there were
             if row[3] == FACT_ROW:

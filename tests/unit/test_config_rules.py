@@ -53,3 +53,11 @@ def test_limits_of_a_narrower_table_replace_those_of_a_wider_one_side_by_side(tm
     assert rules_for(load_rules(file), "VB-1", {}).thresholds == (
         Threshold("temperature", warning=80.0, warning_below=-20.0, on_delay_ns=60 * 10**9),
     )
+
+
+def test_the_states_of_a_machine_are_its_tables(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text('[[machines]]\nid = "pump-3"\nstates = ["Running ", "STOPPED"]\n')
+    config = load_rules(file)
+    assert rules_for(config, "VB-1", {"machine": "pump-3"}).states == {"running", "stopped"}
+    assert rules_for(config, "VB-1", {"machine": "pump-4"}).states is None

@@ -25,6 +25,9 @@ SETTLED = frozenset({"learned", "set"})
 FORGETTING = 1 / 256
 """Weight of a new reading in the share of readings that jump beyond the limit and back."""
 
+OWN_CONSTANT = 10
+"""The event's own baseline, the same in so many readings in a row, counts for those too that give none."""
+
 FRESH = 4
 """For so many on-delays after a start a shift of all sensors of a machine is put down to the start."""
 
@@ -94,9 +97,8 @@ def evaluate(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
     level = sample.level
     if level is None:
         return _judge_quantities(state, sample, rules)
-    if sample.event_baseline is not None and sample.event_baseline != state.event_baseline:
-        state.event_baseline = sample.event_baseline
-        state.limits = None
+    if sample.event_baseline != state.event_baseline:
+        _take_own_baseline(state, sample.event_baseline)
     limit = state.limits or current_limits(state, rules)
     if level < limit.stopped:
         _stand_still(state, sample, rules)
@@ -119,6 +121,15 @@ def evaluate(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
     evaluation = _learn(state, level, sample, rules)
     is_blind = limit.baseline is None or limit.is_inherited
     return PASSED_OVER[LEARNING] if evaluation is NOTHING and is_blind else evaluation
+
+
+def _take_own_baseline(state: SensorState, own: float | None) -> None:
+    """Let the event's own baseline count for its reading, or on and on if its sensor has said the same for long."""
+    if own is None and state.own_readings >= OWN_CONSTANT:
+        return
+    state.event_baseline, state.own_readings = own, 0 if own is None else 1
+    state.limits = None
+    state.odd = True
 
 
 def _outlive(state: SensorState) -> None:

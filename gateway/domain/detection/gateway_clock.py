@@ -31,13 +31,13 @@ class OurClock:
 
         Our clock is suspect if it is behind this program's own making, if it has gone back by more than a minute within
         the window, or if at least three sensors, and more than half of those in the window, disagree with it by about
-        as much as this one. A sensor disagrees if
-        it is ahead of us, or, being `known` by a timeline of its own, further behind than `tolerance_us`; a new one
-        that is behind may as well have booted in 1970 itself.
+        as much as this one. Only those that are `known` have a say: a new one may have booted in 1970 itself, and
+        anybody can invent some. A sensor disagrees if it is ahead of us, or further behind than `tolerance_us`.
         """
         offset = event_us - received_us
-        disagrees = offset > FUTURE_TOLERANCE_US or (known and offset < -self._tolerance_us)
-        self._offsets.append((sensor, offset if disagrees else None))
+        if known:
+            disagrees = not -self._tolerance_us <= offset <= FUTURE_TOLERANCE_US
+            self._offsets.append((sensor, offset if disagrees else None))
         if received_us >= self._highest_us or self._since_highest >= WINDOW:
             self._highest_us = received_us
             self._since_highest = 0

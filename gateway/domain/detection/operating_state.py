@@ -26,6 +26,9 @@ IDLE_LOAD = 0.01
 MOST = 1e12
 """Of a larger number nothing is known but that it is wrong."""
 
+ZERO = frozenset({"0", "0.0"})
+"""A running bit that says no."""
+
 KEEP = 0.75
 """A band is left at three quarters of a step from its middle, not at one half: jitter at its edge is no change."""
 
@@ -40,6 +43,10 @@ class StateRules(Protocol):
     @property
     def unknown_states(self) -> frozenset[str]:
         """States, casefolded, that say nothing."""
+
+    @property
+    def states(self) -> frozenset[str] | None:
+        """The only words, casefolded, that are states of the machine; None if any may be."""
 
     @property
     def rpm_step(self) -> float:
@@ -59,10 +66,10 @@ def state_of(
     number 0, as a running bit gives it, is a standstill.
     """
     if said is not None:
-        name = said.strip().casefold()
-        if name in rules.stopped_states or name in {"0", "0.0"}:
+        name = word_of(said, rules)
+        if name in rules.stopped_states or name in ZERO:
             return None
-        if name and name not in rules.unknown_states:
+        if name:
             return name[:MAX_NAME]
     if rpm is None and load is None:
         return ""
@@ -76,6 +83,13 @@ def state_of(
         state.rpm_band, state.load_band = bands
         state.band = _name(*bands, rules)
     return state.band
+
+
+def word_of(said: str, rules: StateRules) -> str:
+    """Return what is said of a state, casefolded; nothing if that says nothing, or is none of the machine's states."""
+    name = said.strip().casefold()
+    is_one = name not in rules.unknown_states and (rules.states is None or name in rules.states)
+    return name if is_one else ""
 
 
 def _name(rpm_band: int | None, load_band: int | None, rules: StateRules) -> str:

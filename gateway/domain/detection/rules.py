@@ -46,6 +46,7 @@ class Rules(Struct, frozen=True):
     how many baselines the level may rise within `rise_window_ns`; 0 switches either off. Below `stopped_ratio` of its
     baseline a level is that of a machine standing still.
 
+    Only `states` are states of the machine, those of standing still too; any other word says nothing. None: any may be.
     `settling_ns` after a start or a change of the operating state nothing is judged or learned. `iso_group` and
     `iso_support` say which limits of ISO 10816-3 hold for `velocity_rms`; without a group none do. A sensor is silent
     after five times `interval_ns` (None: learned), but not before `silent_after_ns`. Readings that are not judged,
@@ -70,6 +71,7 @@ class Rules(Struct, frozen=True):
     unknown_states: frozenset[str] = frozenset({"unknown"})
     stopped_ratio: Share = 0.1
     settling_ns: int = 180 * SECOND_NS
+    states: frozenset[str] | None = None
     rpm_step: NotNegative = 0.1
     load_step: NotNegative = 0.25
     drift_ratio: NotNegative = 1.25

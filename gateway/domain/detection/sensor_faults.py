@@ -13,8 +13,8 @@ from typing import Final
 
 from gateway.domain.detection import plausibility
 from gateway.domain.detection.comparison import level_in_words
-from gateway.domain.detection.detector import SETTLED, choose_baseline, current_limits
-from gateway.domain.detection.operating_state import STANDSTILL_RPM, forget_baselines
+from gateway.domain.detection.detector import OWN_CONSTANT, SETTLED, choose_baseline, current_limits
+from gateway.domain.detection.operating_state import STANDSTILL_RPM, ZERO, forget_baselines, word_of
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.sample import Sample
 from gateway.domain.detection.state import Doubt, SensorState
@@ -74,7 +74,7 @@ def examine(state: SensorState, sample: Sample, rules: Rules, *, replaced: bool)
     faults = _low(state, sample, rules, faults, low=limit is not None and level < limit.stopped)
     faults = _clock(state, sample.time_ns, faults, replaced=replaced)
     faults = _unit(state, sample, rules, faults)
-    counts = state.run or state.floor or state.clock or state.other_unit
+    counts = state.run or state.floor or state.clock or state.other_unit or _own_baseline_is_new(state, sample)
     state.odd = bool(counts or state.changes < FEWEST_CHANGES)
     if faults == state.faults:
         return None
@@ -220,14 +220,20 @@ def _unit(state: SensorState, sample: Sample, rules: Rules, faults: int) -> int:
     return faults | UNIT if state.other_unit >= FEWEST_OTHER_UNIT else faults
 
 
+def _own_baseline_is_new(state: SensorState, sample: Sample) -> bool:
+    """Count the readings with the same baseline of their own, until it is constant."""
+    if state.event_baseline is None or state.own_readings >= OWN_CONSTANT:
+        return False
+    state.own_readings += sample.event_baseline == state.event_baseline
+    return True
+
+
 def _runs(sample: Sample, rules: Rules) -> bool | None:
     """Tell whether the machine runs, as far as somebody says so."""
     if sample.operating_state is not None:
-        name = sample.operating_state.strip().casefold()
-        if name in rules.stopped_states or name in {"0", "0.0"}:
-            return False
-        if name and name not in rules.unknown_states:
-            return True
+        name = word_of(sample.operating_state, rules)
+        if name:
+            return name not in rules.stopped_states and name not in ZERO
     rpm = sample.quantities.rpm
     return None if rpm is None else abs(rpm) >= STANDSTILL_RPM
 

@@ -21,6 +21,10 @@ VISIT_NS = 10_000_000_000
 """What comes within ten seconds of each other comes at once: closer, nobody need know how often a sensor publishes."""
 
 FEWEST_GAPS = 3
+
+HISTORY = 10
+"""Readings from which on a sensor is known well enough to have a say about our own clock."""
+
 INTERVALS = 5
 """A sensor is silent when so many expected intervals have passed without it."""
 
@@ -104,6 +108,7 @@ class SensorState(Struct, gc=False, omit_defaults=True):
 
     `not_judged` counts the readings that were not judged, by the reason; `doubt` are those of them that cannot be so.
     `late` are its last readings, if they are late; `ids_again_ns` is when it was said last that its ids begin again.
+    `own_readings` are the readings in a row, at most `OWN_CONSTANT`, with the same baseline of their own.
     """
 
     newest_us: int | None = None
@@ -115,6 +120,7 @@ class SensorState(Struct, gc=False, omit_defaults=True):
     learning: Learning | None = None
     learned: Baseline | None = None
     event_baseline: float | None = None
+    own_readings: int = 0
     limits: Limits | None = field(default=None, name="bounds")
     waiting: tuple[Waiting, ...] = ()
     released_us: int | None = None
@@ -173,6 +179,11 @@ def begin_levels(state: SensorState, rules: Rules) -> None:
     state.gives_level = True
     if rules.baseline is not None:
         state.unit = ""
+
+
+def has_history(state: SensorState) -> bool:
+    """Tell whether a sensor has a say about our own clock: it has a timeline, and some readings in it."""
+    return state.newest_us is not None and state.changes + state.run >= HISTORY
 
 
 def forget(state: SensorState) -> None:

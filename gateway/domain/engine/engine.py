@@ -31,7 +31,15 @@ from gateway.domain.detection.gateway_clock import OurClock
 from gateway.domain.detection.plausibility import LATE, RETAINED, STUCK, UNIT
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.sample import Sample
-from gateway.domain.detection.state import Sensor, SensorState, Waiting, begin_levels, hear, level_without_one
+from gateway.domain.detection.state import (
+    Sensor,
+    SensorState,
+    Waiting,
+    begin_levels,
+    has_history,
+    hear,
+    level_without_one,
+)
 from gateway.domain.detection.timeline import Clocks, classify_timestamp, hold, release
 from gateway.domain.engine.assets import Machines
 from gateway.domain.engine.baselines import apply_baseline, normal_changed
@@ -116,15 +124,14 @@ class Engine:
             if sensor.state.waiting:
                 self._holding[sensor.key] = sensor, 0
 
-    def look_back(self, sensor: int, event_us: int, received_ns: int, flags: int) -> None:
+    def look_back(self, sensor: Sensor, event_us: int, received_ns: int) -> None:
         """Take in a reading from before the state began: it still says something about our own clock."""
-        self._our_clock.is_suspect(sensor, event_us, received_ns // 1000, known=not flags & Flag.CLOCK_REPLACED)
+        self._our_clock.is_suspect(sensor.key, event_us, received_ns // 1000, known=has_history(sensor.state))
 
     def classify_timestamp(self, sensor: Sensor, event_us: int, received_ns: int, *, retained: bool) -> tuple[int, int]:
         """Return the time in ns that counts for a new reading, and its flags; the sensor's timeline moves on."""
         state = sensor.state
-        known = state.newest_us is not None
-        suspect = self._our_clock.is_suspect(sensor.key, event_us, received_ns // 1000, known=known)
+        suspect = self._our_clock.is_suspect(sensor.key, event_us, received_ns // 1000, known=has_history(state))
         time_ns, flags = classify_timestamp(
             state, event_us, received_ns, self._clocks, retained=retained, suspect=suspect
         )

@@ -11,6 +11,7 @@ from gateway.domain.detection.plausibility import LATE, LEARNING, SETTLING, STOP
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.state import Sensor
 from gateway.domain.engine.engine import NOT_JUDGED, Engine
+from gateway.domain.model.reading import Flag
 from gateway.domain.model.timefmt import microseconds
 from gateway.journal.sqlite.codec import decode_state, encode_state
 from tests.readings import SECOND
@@ -223,3 +224,54 @@ class TestAClockThatWasSetBack:
         for at in range(4):
             receive(made, one, 600 - 10 * at, 500 + at, 4.0)
         assert (one.state.not_judged or {})[LATE] == 4
+
+
+class TestTheEventsOwnBaseline:
+    def test_it_counts_for_its_reading_only(self) -> None:
+        one = sensor()
+        made = engine(one, rules=replace(LEARNED, learning_ns=86_400 * SECOND))
+        take(made, one, recorded(0, 4.0, baselineVibrationLevel=1e6))
+        assert one.state.event_baseline == 1e6
+        take(made, one, recorded(1, 4.0))
+        assert one.state.event_baseline is None
+
+    def test_once_it_is_constant_it_counts_for_readings_without_one_too(self) -> None:
+        one = sensor()
+        made = engine(one, rules=replace(LEARNED, learning_ns=86_400 * SECOND))
+        told(made, one, 0, 4.0, count=10, baselineVibrationLevel=4.0)
+        assert not alerts(take(made, one, recorded(200, 4.0)))
+        assert alerts(told(made, one, 300, 12.0, count=3))
+
+
+class TestTheStatesOfAMachine:
+    ONLY = replace(LEARNED, states=frozenset({"running", "stopped"}))
+
+    def test_any_other_word_says_nothing(self) -> None:
+        made, one = learned(state="Running", rules=self.ONLY)
+        assert [kind for kind, _ in alerts(told(made, one, 600, 12.0, count=3, operatingState="off"))] == ["machine"]
+        assert one.state.operating_state == ""
+
+    def test_these_are_what_they_were(self) -> None:
+        made, one = learned(state="running", rules=self.ONLY)
+        assert not alerts(told(made, one, 600, 0.1, operatingState="stopped"))
+        assert (one.state.not_judged or {})[STOPPED] == 120
+
+
+class TestWhoHasASayAboutOurClock:
+    @staticmethod
+    def fleet(readings: int) -> tuple[Engine, list[Sensor]]:
+        made, _ = learned()
+        invented = [sensor(f"X-{number}", number) for number in range(2, 8)]
+        for each in invented:
+            made.register(each)
+            take(made, each, *(recorded(500 + at, 4.0 + at) for at in range(readings)))
+        return made, invented
+
+    @pytest.mark.parametrize(("readings", "replaced"), [(1, True), (10, False)])
+    def test_sensors_without_a_history_have_none(self, readings: int, *, replaced: bool) -> None:
+        made, invented = self.fleet(readings)
+        flags = 0
+        for each in invented:
+            event_us, received_ns = (microseconds(recorded(at, 4.0).timestamp) for at in (90_000, 600))
+            _, flags = made.classify_timestamp(each, event_us, received_ns * 1000, retained=False)
+        assert bool(flags & Flag.CLOCK_REPLACED) is replaced
