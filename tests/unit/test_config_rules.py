@@ -59,5 +59,5 @@ def test_the_states_of_a_machine_are_its_tables(tmp_path: Path) -> None:
     file = tmp_path / "gateway.toml"
     file.write_text('[[machines]]\nid = "pump-3"\nstates = ["Running ", "STOPPED"]\n')
     config = load_rules(file)
-    assert rules_for(config, "VB-1", {"machine": "pump-3"}).states == {"running", "stopped"}
+    assert rules_for(config, "VB-1", {"machine": "pump-3"}).states == frozenset({"running", "stopped"})
     assert rules_for(config, "VB-1", {"machine": "pump-4"}).states is None
