@@ -8,8 +8,8 @@ from typing import Any, Final
 from msgspec import Struct
 
 from gateway.domain.inputs.elements import elements_of, overlaid
-from gateway.domain.inputs.fields import Found, put
-from gateway.domain.inputs.numbers import LEVEL, Field, measured, unit_said
+from gateway.domain.inputs.fields import Found, take
+from gateway.domain.inputs.numbers import LEVEL, Field, part
 from gateway.domain.inputs.paths import ABSENT, find, shown
 from gateway.domain.inputs.route import Route
 from gateway.domain.inputs.rows import Row
@@ -50,11 +50,9 @@ def _field_steps(route: Route, element: Any) -> Iterator[Step]:
 
 
 def _step(path: str, field: Field, raw: Any, element: Any, axis: str) -> Step:
-    value = measured(field, raw, element, axis)
     said: list[str] = []
     found: Found = {}
-    if value is not None:
-        put(found, field, value, unit_said(field, element), said.append)
+    take(found, field, part(field, raw, axis), element, said.append)
     return Step(path, brief(raw), field.quantity, found.get(field.wire), "; ".join(said))
 
 
@@ -62,9 +60,7 @@ def _row_step(row: Row) -> Step:
     said: list[str] = []
     found: Found = {}
     field = row.tag.field
-    value = measured(field, row.value, row.row)
-    if value is not None:
-        put(found, field, value, unit_said(field, row.row, row.unit), said.append)
+    take(found, field, row.value, row.row, said.append, said=row.unit)
     quantity = f"{row.tag.axis} {field.quantity}".strip()
     return Step(row.name, brief(row.value), quantity, found.get(field.wire), "; ".join(said))
 

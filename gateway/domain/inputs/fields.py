@@ -10,10 +10,12 @@ from gateway.domain.inputs.numbers import (
     LEVEL,
     Field,
     UnknownUnitError,
+    apart,
     canonical_symbol,
     measured,
     measured_in,
     number,
+    part,
     unit_said,
 )
 from gateway.domain.inputs.paths import ABSENT, Path, find, is_index, step
@@ -33,6 +35,7 @@ class _Plain(NamedTuple):
     wire: str
     factor: float
     offset: float
+    field: Field
 
 
 class _Special(NamedTuple):
@@ -86,7 +89,7 @@ class Extraction:
             return
         _, unit = measured_in(field.quantity, field.unit)
         offset = field.offset * unit.factor + unit.offset
-        entry.plain.append(_Plain(key, slot, field.wire, field.scale * unit.factor, offset))
+        entry.plain.append(_Plain(key, slot, field.wire, field.scale * unit.factor, offset, field))
 
     def paths(self) -> list[Path]:
         """Return every path, as it is looked up."""
@@ -102,7 +105,7 @@ class Extraction:
             for name in path:
                 node = node.get(name, ABSENT) if type(node) is dict and not is_indexed else step(node, name)
             if plain and type(node) is dict:
-                read_plain(plain, node, found)
+                _read_plain(plain, node, found, note)
             for leaf in special:
                 self._read_special(leaf, (node, element, at), found[leaf.slot], note)
         return found
@@ -112,9 +115,7 @@ class Extraction:
         raw = step(node, leaf.key)
         if self._columns and type(raw) is list:
             raw = raw[at] if at < len(raw) else ABSENT
-        value = measured(leaf.field, raw, element, leaf.axis)
-        if value is not None:
-            put(found, leaf.field, value, unit_said(leaf.field, element), note)
+        take(found, leaf.field, part(leaf.field, raw, leaf.axis), element, note)
 
     def is_there(self, element: Any) -> bool:
         """Tell whether a message has any of the paths, with a value or without."""
@@ -126,18 +127,30 @@ class Extraction:
         return max((len(column) for column in columns if type(column) is list), default=1)
 
 
-def read_plain(leaves: list[_Plain], node: dict[str, Any], found: list[Found], largest: float = LARGEST) -> None:
+def _read_plain(
+    leaves: list[_Plain], node: dict[str, Any], found: list[Found], note: Note, largest: float = LARGEST
+) -> None:
     """Read what is only a factor and an offset away: this is where the time of most messages goes."""
     get = node.get
-    for key, slot, wire, factor, offset in leaves:
+    for key, slot, wire, factor, offset, field in leaves:
         raw = get(key)
         if type(raw) is not float:
-            raw = number(raw)
+            said, raw = raw, number(raw)
             if raw is None:
+                if type(said) is str:
+                    take(found[slot], field, said, node, note)
                 continue
         value = raw * factor + offset
         if -largest < value < largest:
             found[slot][wire] = value
+
+
+def take(found: Found, field: Field, raw: Any, element: Any, note: Note, *, said: str | None = None) -> None:
+    """Keep a value as the sensor sent it. A unit behind the number goes before one that is said elsewhere."""
+    raw, own = apart(raw)
+    value = measured(field, raw, element)
+    if value is not None:
+        put(found, field, value, own or unit_said(field, element, said), note)
 
 
 def put(found: Found, field: Field, value: float, said: str | None, note: Note) -> None:

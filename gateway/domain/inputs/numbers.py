@@ -25,6 +25,9 @@ UNITLESS: Final = Unit("")
 """Of a level that its sensor gives in no unit: it is compared with itself only."""
 
 _COMMA = re.compile(r"[-+]?[0-9]+,[0-9]+")
+_WITH_UNIT = re.compile(
+    r"([-+]?[0-9]*[.,]?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*(?![eE][-+]?[0-9])((?:[^\W\d_]|[°º%])\S{0,15})"
+)
 
 
 class Field(Struct, frozen=True):
@@ -129,10 +132,16 @@ def _from_rational(raw: Decimal | Fraction) -> float | None:
     return found if -LARGEST < found < LARGEST else None
 
 
-def measured(field: Field, raw: Any, element: Any, axis: str = "") -> float | None:
+def apart(raw: Any) -> tuple[Any, str | None]:
+    """Return a value without the unit that stands behind it, and the unit: `2.4 mm/s`; without one as it is."""
+    if type(raw) is not str or len(raw) > LONGEST_NUMBER or _from_text(raw) is not None:
+        return raw, None
+    found = _WITH_UNIT.fullmatch(raw.strip())
+    return (found[1], found[2]) if found else (raw, None)
+
+
+def measured(field: Field, raw: Any, element: Any) -> float | None:
     """Return the value in the sensor's unit, or None where the sensor gives none."""
-    if field.split:
-        raw = _part(field, raw, axis)
     found = number(raw)
     if found is None or found in field.missing:
         return None
@@ -143,7 +152,10 @@ def measured(field: Field, raw: Any, element: Any, axis: str = "") -> float | No
     return found if -LARGEST < found < LARGEST else None
 
 
-def _part(field: Field, raw: Any, axis: str) -> Any:
+def part(field: Field, raw: Any, axis: str) -> Any:
+    """Return the value that is meant where a text has several."""
+    if not field.split:
+        return raw
     if not isinstance(raw, str):
         return None
     item = field.item.get(axis, -1) if isinstance(field.item, dict) else field.item

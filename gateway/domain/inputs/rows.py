@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple
 from msgspec import Struct
 
 from gateway.domain.inputs.conditions import Conditions
-from gateway.domain.inputs.fields import Found, Note, put
-from gateway.domain.inputs.numbers import Field, measured, number, unit_said
+from gateway.domain.inputs.fields import Found, Note, take
+from gateway.domain.inputs.numbers import Field, number
 from gateway.domain.inputs.paths import ABSENT, Path, find
 from gateway.domain.inputs.wording import Template
 
@@ -165,9 +165,7 @@ def names_in(names: str) -> set[str]:
 
 def read_row(row: Row, found: Found, note: Note) -> None:
     """Keep what a row measured."""
-    value = measured(row.tag.field, row.value, row.row)
-    if value is not None:
-        put(found, row.tag.field, value, unit_said(row.tag.field, row.row, row.unit), note)
+    take(found, row.tag.field, row.value, row.row, note, said=row.unit)
 
 
 def _senml(records: Sequence[Any]) -> Iterator[dict[str, Any]]:

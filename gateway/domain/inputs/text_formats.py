@@ -8,12 +8,11 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from gateway.domain.inputs.numbers import LONGEST_NUMBER, number
+from gateway.domain.inputs.numbers import LONGEST_NUMBER, apart, number
 
 MAX_LINES: Final = 10_000
 DELIMITERS: Final = ",;\t|"
 
-_VALUE_AND_UNIT = re.compile(r"([-+]?[0-9]*[.,]?[0-9]+(?:[eE][-+]?[0-9]+)?)\s+([^\s0-9]\S{0,15})")
 _PAIRS = re.compile(r"[,;&\s|]+")
 _BEFORE_TAGS = re.compile(r"(?<!\\),")
 _TAG = re.compile(r"((?:[^,= \\]|\\.)+)=((?:[^,= \\]|\\.)+)(?:,|$)")
@@ -36,9 +35,8 @@ def value(text: str) -> dict[str, Any]:
         raise ValueError("the message has no payload")
     if text[0] == text[-1] == '"':
         text = text[1:-1]
-    if found := _VALUE_AND_UNIT.fullmatch(text) if len(text) <= LONGEST_NUMBER else None:
-        return {"value": found[1], "unit": found[2]}
-    return {"value": text}
+    _, unit = apart(text)
+    return {"value": text} if unit is None else {"value": text, "unit": unit}
 
 
 def pairs(text: str) -> Any:

@@ -46,6 +46,11 @@ def test_what_belongs_to_no_axis_is_a_reading_of_the_sensor_when_it_comes_alone(
         ('["v", "@u"]', {"v": 1, "u": "ips"}, 25.4),
         ('"v"', {"v": "2.5"}, 2.5),
         ('"v"', {"v": "2,5"}, 2.5),
+        ('"v"', {"v": "2,5 mm/s"}, 2.5),
+        ('"v"', {"v": "0.1 in/s"}, 2.54),
+        ('["v", "in/s"]', {"v": "2.5mm/s"}, 2.5),
+        ('["v", "@u"]', {"v": "2.5 mm/s", "u": "in/s"}, 2.5),
+        ('{ path = "v", scale = 0.5, split = ";", item = 1 }', {"v": "1.5 m/s; 5e0 mm/s"}, 2.5),
         ('"list.1"', {"list": [1, 2]}, 2),
         ('"list.-1"', {"list": [1, 2, 3]}, 3),
         ("'\"a.b/c\".v'", {"a.b/c": {"v": 4}}, 4),
@@ -59,12 +64,40 @@ def test_a_value_is_converted(table: str, payload: Any, value: float) -> None:
 
 @pytest.mark.parametrize(
     "raw",
-    ["NaN", "1e400", "-Infinity", "null", "true", '"text"', '"nan"', '"1_0"', "[1]", "{}", "32764", "1" + "0" * 400],
+    [
+        "NaN",
+        "1e400",
+        "-Infinity",
+        "null",
+        "true",
+        '"text"',
+        '"nan"',
+        '"1e400"',
+        '"2026-03-02"',
+        '"1_0"',
+        "[1]",
+        "{}",
+        "32764",
+        "1" + "0" * 400,
+    ],
 )
 def test_what_is_no_finite_number_is_absent_and_the_rest_is_used(raw: str) -> None:
     toml = 'topic = "{sensor}"\nfields = { level = { path = "a", missing = [32764] }, temperature = "t" }'
     found = reading(toml, "vb", f'{{"a": {raw}, "t": 20}}'.encode())
     assert (found.level, found.quantities) == (None, {"temperature": 20})
+
+
+def test_a_level_is_kept_in_the_unit_that_stands_behind_it() -> None:
+    toml = 'topic = "{sensor}"\nfields = { level = "a", temperature = "t" }'
+    found = reading(toml, "vb", {"a": "310 mg", "t": "104 °F"})
+    assert (found.level, found.unit, found.sensor_unit) == (pytest.approx(0.31 * G), "m/s²", "mg")
+    assert found.quantities == {"temperature": pytest.approx(40)}
+
+
+def test_a_unit_in_a_text_that_nobody_knows_is_said_and_not_guessed() -> None:
+    out = outcome('topic = "{sensor}"\nfields = { velocity_rms = "v", rpm = "n" }', "vb", {"v": "2.5 dB", "n": 1480})
+    assert brief(out.readings) == [("vb", None, {"rpm": 1480})]
+    assert "'dB'" in out.notes[0]
 
 
 def test_an_unknown_unit_is_said_and_not_guessed() -> None:

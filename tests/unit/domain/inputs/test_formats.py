@@ -87,8 +87,9 @@ def test_groups_of_pairs_are_readings_with_their_times() -> None:
 
 @pytest.mark.parametrize(("payload", "level"), [("2.5", 2.5), ('"2.5"', 2.5), ("2.5 in/s", 63.5), (" 1e1\n", 10)])
 def test_a_bare_value_may_have_a_unit(payload: str, level: float) -> None:
-    toml = 'topic = "{sensor}"\nformat = "value"\nfields = { velocity_rms = ["value", "@unit"] }'
-    assert reading(toml, "vb", payload).level == pytest.approx(level)
+    for field in ('["value", "@unit"]', '"value"'):
+        toml = f'topic = "{{sensor}}"\nformat = "value"\nfields = {{ velocity_rms = {field} }}'
+        assert reading(toml, "vb", payload).level == pytest.approx(level)
 
 
 @pytest.mark.parametrize("payload", ["nan", "unknown", "unavailable"])
