@@ -14,13 +14,34 @@ Element = tuple[Any, str | None]
 """An element, and the key it had."""
 
 
-def elements_of(each: Each | None, message: Any) -> list[Element] | None:
-    """Return the elements of a message; None where there is no place for any."""
+def elements_of(each: Each | None, message: Any, wanted: frozenset[str] = frozenset()) -> list[Element] | None:
+    """Return the elements of a message; None where there is no place for any.
+
+    What of `wanted` no element has, and the message has, belongs to all elements that have another of it.
+    """
     if each is None:
         return [(message, None)]
     found = find(message, each.path)
     if found is ABSENT or found is None:
         return None
+    elements = _split(each, found)
+    return _completed(elements, message, wanted) if each.path and type(message) is dict else elements
+
+
+def _completed(elements: list[Element], message: dict[Any, Any], wanted: frozenset[str]) -> list[Element]:
+    names = {name for name in wanted if name in message}
+    if not names or len(elements) > MAX_ELEMENTS:
+        return elements
+    has_own = [type(element) is dict and not wanted.isdisjoint(element) for element, _ in elements]
+    names = names.difference(*(element for element, _ in elements if type(element) is dict))
+    shared = {name: message[name] for name in names}
+    return [
+        ({**shared, **element} if own and shared else element, key)
+        for own, (element, key) in zip(has_own, elements, strict=True)
+    ]
+
+
+def _split(each: Each, found: Any) -> list[Element]:
     if type(found) is dict and (each.keyed or _is_keyed(found, each)):
         return [(element, str(key)) for key, value in found.items() for element in _listed(value)]
     return [(element, None) for element in _listed(found)]

@@ -36,7 +36,7 @@ def steps(route: Route, message: Any) -> Iterator[Step]:
     if route.rows is not None:
         yield from (_row_step(row) for row in route.rows.rows(message, route.captured) if isinstance(row, Row))
         return
-    for element, _ in (elements_of(route.spec.each, message) or [])[:ELEMENTS]:
+    for element, _ in (elements_of(route.spec.each, message, route.wanted) or [])[:ELEMENTS]:
         whole = overlaid(route.spec.binary, element) if route.spec.each else element
         yield from _field_steps(route, whole)
         yield from _waveform_steps(route, whole)

@@ -91,7 +91,7 @@ class MessageReader:
         )
 
     def _elements(self, each: Each) -> None:
-        elements = elements_of(each, self.message)
+        elements = elements_of(each, self.message, self.route.wanted)
         if elements is None:
             return
         if len(elements) > MAX_ELEMENTS:

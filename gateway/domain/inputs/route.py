@@ -9,6 +9,7 @@ from gateway.domain.inputs.fields import UNIT, Extraction, Found
 from gateway.domain.inputs.numbers import LEVEL_WIRE
 from gateway.domain.inputs.rows import Rows
 from gateway.domain.inputs.specs import InputSpec
+from gateway.domain.inputs.waveforms import part_paths
 
 PLACES: Final[tuple[str, ...]] = ("site", "area", "machine")
 """Placeholders of a topic that say where a sensor is, without a `place`."""
@@ -40,10 +41,23 @@ class Plan:
         return found
 
 
+def _wanted(spec: InputSpec, extraction: Extraction) -> frozenset[str]:
+    """Return the first names of what an element is read for."""
+    paths = [
+        *extraction.paths(),
+        *(path for field in spec.fields for path in (field.exponent, field.unit_path) if path),
+    ]
+    if spec.waveform is not None:
+        paths += [*map(spec.waveform.of_axis, extraction.axes), *part_paths(spec.waveform)]
+    if spec.binary is not None and spec.binary.source is not None:
+        paths.append(spec.binary.source)
+    return frozenset(path[0] for path in paths)
+
+
 class Route:
     """An input, what the topic's placeholders stand for, and the fields for the axes there."""
 
-    __slots__ = ("_place", "_source", "captured", "extraction", "plan", "rows", "spec")
+    __slots__ = ("_place", "_source", "captured", "extraction", "plan", "rows", "spec", "wanted")
 
     def __init__(self, plan: Plan, captured: dict[str, str]) -> None:
         self.plan = plan
@@ -51,6 +65,7 @@ class Route:
         self.rows = plan.rows
         self.captured = captured
         self.extraction = plan.extraction(captured.get("axis", ""))
+        self.wanted = _wanted(spec, self.extraction) if spec.each else frozenset()
         known = spec.sensor is not None and spec.sensor.is_known(captured)
         self._source = spec.sensor.filled(captured, ()) if known and spec.sensor else None
         fixed = all(template.is_known(captured) for template in spec.place.values())

@@ -33,7 +33,7 @@ def unused_numbers(route: Route, message: Any) -> list[str]:
 def _elements(route: Route, message: Any) -> Iterator[Any]:
     """Yield some elements that are not left out. A line's fields have two names each: one is enough."""
     spec = route.spec
-    for element, key in (elements_of(spec.each, message) or [])[:ELEMENTS]:
+    for element, key in (elements_of(spec.each, message, route.wanted) or [])[:ELEMENTS]:
         captured = route.captured if key is None else {**route.captured, "key": key}
         if spec.where_each and spec.where_each.failing(element, captured):
             continue

@@ -107,6 +107,32 @@ def test_elements_take_what_they_do_not_say_from_the_whole_message() -> None:
     assert out.filtered == 2
 
 
+COMMON = """
+topic = "{sensor}"
+each = "axes"
+sensor = "{sensor}-{axis}"
+fields = { velocity_rms = ["v.rms", "@unit"], temperature = "temp" }
+"""
+
+
+def test_what_no_element_has_belongs_to_all_that_measure_something() -> None:
+    axes = [{"axis": "x", "v": {"rms": 1}}, {"axis": "y", "v": {"rms": 2}}, {"axis": "z"}]
+    out = outcome(COMMON, "vb", {"unit": "cm/s", "temp": 41, "axes": axes})
+    assert brief(out.readings) == [
+        ("vb-x", 10, {"velocity_rms": 10, "temperature": 41}),
+        ("vb-y", 20, {"velocity_rms": 20, "temperature": 41}),
+    ]
+
+
+def test_what_one_element_has_is_not_made_up_for_the_others() -> None:
+    axes = [{"axis": "x", "v": {"rms": 1}, "temp": 35}, {"axis": "y", "v": {"rms": 2}}]
+    out = outcome(COMMON, "vb", {"temp": 60, "axes": axes})
+    assert brief(out.readings) == [
+        ("vb-x", 1, {"velocity_rms": 1, "temperature": 35}),
+        ("vb-y", 2, {"velocity_rms": 2}),
+    ]
+
+
 def test_an_element_without_a_sensor_makes_a_dead_letter_and_the_others_are_used() -> None:
     devices = [{"name": "a", "v": 1, "status": "ok"}, *[{"v": 2, "status": "ok"}] * 5]
     out = outcome(EACH, "gw", {"devices": devices})

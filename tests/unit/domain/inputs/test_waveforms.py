@@ -66,6 +66,14 @@ def test_the_rms_of_a_velocity_is_one_and_has_no_peak_of_an_acceleration() -> No
     assert (found.level, found.quantities) == (1, {"velocity_rms": 1, "crest_factor": 1, "kurtosis": 1})
 
 
+def test_the_blocks_of_elements_share_the_rate_of_their_message() -> None:
+    toml = 'topic = "{sensor}"\neach = "axes"\nsensor = "{sensor}-{a}"\n'
+    toml += 'waveform = { samples = "raw", rate = "fs", scale = "lsb", unit = "@unit" }'
+    axes = [{"a": "x", "raw": [100, -100]}, {"a": "y", "raw": [200, -200]}]
+    found = readings(toml, "vb", {"fs": 1000, "lsb": 0.25, "unit": "m/s²", "axes": axes})
+    assert [(each.sensor, each.level) for each in found] == [("vb-x", 25), ("vb-y", 50)]
+
+
 def test_a_block_that_does_not_move_has_no_shape() -> None:
     found = reading('topic = "{sensor}"\nwaveform = { samples = "d", rate = 10 }', "vb", {"d": [1, 1, 1]})
     assert (found.level, found.quantities) == (0, {"peak": 0})
