@@ -16,11 +16,13 @@ from gateway.config import load
 from gateway.domain.inputs.native import REASONS
 from gateway.domain.model.timefmt import rfc3339
 from gateway.errors import GatewayError
+from gateway.heard import not_understood
 from gateway.journal import Reader
 
 _COLUMNS = ("seq", "received", "topic", "reason", "detail", "element", "bytes")
 
 
+_GROUP = ("messages", "topics", "pattern", "reason", "newest", "seq", "detail", "looksLike", "topic", "payload")
 _MOST_REASONS = 5
 _MOST_LOOKED_AT = 10_000
 _LONGEST = 18
@@ -66,6 +68,29 @@ def list_(config_path: Path, output: str, reason: str | None, topic: str | None,
     else:
         rows = [[at(letter[name]) if name == "received" else letter[name] for name in _COLUMNS] for letter in found]
         print_table(_COLUMNS, rows, empty="There are no dead letters.", below=["topic", "detail"])
+
+
+@deadletters.command()
+@config_option
+@output_option
+def groups(config_path: Path, output: str) -> None:
+    """Show what was heard and not understood: by the kind of topic and the reason, the most first.
+
+    `inputs learn --dead-letters` writes the [[inputs]] that would read it.
+    """
+    found = not_understood(open_reader(config_path))
+    if output == "json":
+        print_json(found)
+        return
+    rows = [[at(group[name]) if name == "newest" else group[name] for name in _GROUP] for group in found["groups"]]
+    print_table(_GROUP, rows, empty="Everything was understood.", below=["detail", "looksLike", "topic", "payload"])
+    if rows:
+        click.echo(f"\n{_capitalised(found['summary'])}.")
+
+
+def _capitalised(text: str) -> str:
+    """Return a text as the beginning of a sentence."""
+    return text[:1].upper() + text[1:]
 
 
 @deadletters.command()

@@ -56,6 +56,7 @@ def list_(config_path: Path, output: str) -> None:
     else:
         rows = [[*(sensor[name] for name in _COLUMNS[:-1]), at(sensor["lastReading"])] for sensor in found]
         print_table(_COLUMNS, rows, empty="No sensor has published yet.", spare=["site", "area", "baseline", "unit"])
+        say_what_was_heard(reader)
         warn(config_path)
 
 
@@ -125,6 +126,12 @@ def forget(config_path: Path, output: str, by: str, reason: str, sensor_id: str)
         click.echo(
             inert(f"{sensor_id}: forgotten, as {by} wanted; its history stays, and its next reading brings it back")
         )
+
+
+def say_what_was_heard(reader: Reader) -> None:
+    """Say below a table what came in and was not understood, if anything was."""
+    if summary := reader.heard().in_words():
+        click.echo(f"\n{summary[0].upper()}{summary[1:]}.\n'deadletters groups' shows what it was and why.")
 
 
 def _unused(reader: Reader, sensor_id: str) -> str:

@@ -127,6 +127,7 @@ def _show_journal(reader: Reader, gateway: GatewayStatus | None, output: str) ->
             **_in_words(gateway),
             "sensors": facts["sensors"],
             "readings": facts["readings"],
+            "not understood": reader.heard().in_words().removeprefix("heard, not understood: ") or "nothing",
             "dead letters": ", ".join(f"{count} {reason}" for reason, count in facts["deadLetters"].items()) or "none",
             "open alerts": ", ".join(f"{count} {severity}" for severity, count in facts["openAlerts"].items()),
             "journal": f"{facts['journalBytes'] / 1e6:.1f} MB, up to entry {last}",

@@ -21,6 +21,7 @@ from gateway.web.ack_page import create_ack_page
 from gateway.web.api import create_router
 from gateway.web.baselines import create_baselines
 from gateway.web.commands import Permission, create_actions
+from gateway.web.inputs import create_inputs
 from gateway.web.ports import PageSettings, Services
 from gateway.web.schema import Readiness
 from gateway.web.security import HEADERS, Guard
@@ -40,6 +41,7 @@ def create_app(services: Services, page: PageSettings, stream: Stream | None = N
     app.include_router(create_router(services, stream))
     permission = Permission(services.token, page.hosts)
     app.include_router(create_baselines(services, permission))
+    app.include_router(create_inputs(services, permission))
     if services.actions is not None:
         actions = create_actions(services.actions, permission)
         app.include_router(actions)

@@ -83,6 +83,18 @@ class Answers(Protocol):
         """
         ...
 
+    async def not_understood(self) -> Mapping[str, Any]:
+        """Return what was heard and not understood, as `web.schema` has it."""
+        ...
+
+    async def proposal(self, seq: int) -> Mapping[str, Any]:
+        """Return `inputs`, which would read the group of a dead letter. Raises NotFoundError."""
+        ...
+
+    async def tried(self, text: str) -> Mapping[str, Any]:
+        """Return what inputs would make of what was heard. Raises RefusedError for what are none."""
+        ...
+
     async def condition(self) -> Mapping[str, Any]:
         """Return how the gateway itself is."""
         ...

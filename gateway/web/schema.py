@@ -191,6 +191,39 @@ class Condition(BaseModel):
     disk: Disk
 
 
+class HeardGroup(BaseModel):
+    """Messages that were not understood for one reason, on topics of one kind; topic and payload are of the newest."""
+
+    pattern: str = Field(description="the topics, with a + for each level that varies")
+    reason: str
+    meaning: str | None
+    detail: str
+    looksLike: str | None = Field(description="what the newest looks like, and what helps")
+    messages: int
+    topics: int
+    newest: str = Field(description="when it came, RFC 3339")
+    seq: int
+    topic: str
+    payload: str = Field(description="its beginning")
+    bytes: int
+
+
+class NotUnderstood(BaseModel):
+    """What was heard and not understood, the largest groups first, of the newest dead letters."""
+
+    summary: str = Field(description="in words; empty if everything was understood")
+    messages: int
+    topics: int
+    isWhole: bool = Field(description="whether every dead letter was looked at, or only the newest")
+    groups: list[HeardGroup]
+
+
+class ProposedInputs(BaseModel):
+    """The `[[inputs]]` that would read a group, in TOML, with what came of trying them on it."""
+
+    inputs: str
+
+
 class Told(BaseModel):
     """What became of telling somebody of one change of an alert."""
 

@@ -216,3 +216,15 @@ class TestWhyNothingArrived:
         result = run("deadletters", "replay", "--all")
         assert result.code == 1
         assert result.out.startswith("0 of 3 could be used\n2 still cannot be used: not_json: ")
+
+    def test_what_was_heard_and_not_understood_is_said(self, run: Run, here: Plant) -> None:
+        assert "nderstood" not in run("sensors", "list").out
+        assert run("deadletters", "groups").out == "Everything was understood.\n"
+        here.take(*(message(b'{"rms": 1}', topic=f"mill/dev-{number}/data") for number in range(40)))
+        said = "eard, not understood: 40 messages on 40 topics"
+        assert f"H{said}.\n'deadletters groups' shows what" in run("sensors", "list").out
+        assert "40 messages on 40 topics" in run("stats").out
+        groups = run("deadletters", "groups").out
+        assert "mill/+/data" in groups
+        assert f"H{said}." in groups
+        assert json.loads(run("deadletters", "groups", "-o", "json").out)["groups"][0]["topics"] == 40

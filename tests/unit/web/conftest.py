@@ -12,6 +12,7 @@ from gateway.consumers.live_state import Live
 from gateway.domain.engine.event_log import StoredReading
 from gateway.domain.notification.matching import Matchers
 from gateway.domain.notification.silences import Silence, describe
+from gateway.errors import NotFoundError, RefusedError
 from gateway.web.app import about, create_app
 from gateway.web.ports import PageSettings, Services
 from gateway.web.stream import Stream
@@ -31,6 +32,31 @@ CONDITION = {
 }
 
 
+HEARD = {
+    "summary": "heard, not understood: 67 messages on 40 topics",
+    "messages": 67,
+    "topics": 40,
+    "isWhole": True,
+    "groups": [
+        {
+            "pattern": "mill/+/data",
+            "reason": "not_understood",
+            "meaning": "no input reads such a message, or none of the paths that one looks at is in it",
+            "detail": "no input's topic fits",
+            "looksLike": None,
+            "messages": 67,
+            "topics": 40,
+            "newest": "2026-03-01T12:00:00Z",
+            "seq": 7,
+            "topic": "mill/dev-7/data",
+            "payload": '{"acc_rms_g": 0.25, "name": "<img src=x onerror=alert(1)>"}',
+            "bytes": 59,
+        }
+    ],
+}
+PROPOSED = 7
+
+
 def silence(state: str, *muted: str) -> dict[str, Any]:
     """Return a silence of pump-7 as the page gets it."""
     of = Silence("s1", Matchers(machines=("pump-7",)), "Ada", "bearing change")
@@ -48,6 +74,7 @@ class Journal:
     known_silences: list[dict[str, Any]] = field(default_factory=lambda: [silence("active"), silence("over")])
     known_baselines: list[dict[str, Any]] = field(default_factory=list)
     traces: dict[str, dict[str, Any]] = field(default_factory=dict)
+    heard: Mapping[str, Any] = field(default_factory=lambda: HEARD)
     condition_now: Mapping[str, Any] = field(default_factory=lambda: CONDITION)
     error: Exception | None = None
     asked: list[tuple[str, int, int, int]] = field(default_factory=list)
@@ -71,6 +98,19 @@ class Journal:
 
     async def silences(self, everything: bool) -> Sequence[Mapping[str, Any]]:  # noqa: FBT001 - as `Answers` has it
         return [silence for silence in self.known_silences if everything or silence["state"] == "active"]
+
+    async def not_understood(self) -> Mapping[str, Any]:
+        return self.heard
+
+    async def proposal(self, seq: int) -> Mapping[str, Any]:
+        if seq != PROPOSED:
+            raise NotFoundError(f"{seq} is not among the newest dead letters of a group")
+        return {"inputs": "[[inputs]]"}
+
+    async def tried(self, text: str) -> Mapping[str, Any]:
+        if "[[inputs]]" not in text:
+            raise RefusedError("there is no [[inputs]] in this")
+        return {"messages": [], "readings": [], "statuses": []}
 
     async def condition(self) -> Mapping[str, Any]:
         return self.condition_now

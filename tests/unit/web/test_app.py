@@ -100,6 +100,8 @@ async def test_every_path_is_described(client: httpx.AsyncClient) -> None:
         "/api/v1/alerts",
         "/api/v1/alerts/{alert_id}",
         "/api/v1/baselines",
+        "/api/v1/deadletters/groups",
+        "/api/v1/deadletters/{seq}/proposal",
         "/api/v1/events/{event_id}/trace",
         "/api/v1/gateway",
         "/api/v1/quantities",

@@ -1,0 +1,50 @@
+"""What was heard and not understood, over HTTP: by groups, with the inputs that would read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.web.commands import Permission
+from gateway.web.ports import Services
+from gateway.web.schema import NotUnderstood, Problem, ProposedInputs
+
+MAX_TEXT = 32 * 1024
+"""Characters of a configuration that is tried."""
+
+
+class WantedInputs(BaseModel):
+    """The `[[inputs]]` to try, in TOML."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    inputs: Annotated[str, Field(max_length=MAX_TEXT)]
+
+
+def create_inputs(services: Services, permission: Permission) -> APIRouter:
+    """Return the routes. To try inputs takes the token: it loads the decoders that they name."""
+    router = APIRouter(prefix="/api/v1", responses={code: {"model": Problem} for code in (401, 403, 404, 422, 503)})
+
+    @router.get("/deadletters/groups", response_model=NotUnderstood)
+    async def list_groups() -> Mapping[str, Any]:
+        """Return what was heard and not understood, by the kind of topic and the reason."""
+        return await services.answers.not_understood()
+
+    @router.get("/deadletters/{seq}/proposal", response_model=ProposedInputs)
+    async def propose(seq: int) -> Mapping[str, Any]:
+        """Return the `[[inputs]]` that would read the group whose newest dead letters this is among."""
+        return await services.answers.proposal(seq)
+
+    if services.actions is not None:
+        _add_trial(router, services, permission)
+    return router
+
+
+def _add_trial(router: APIRouter, services: Services, permission: Permission) -> None:
+    @router.post("/inputs/test", dependencies=[Depends(permission)])
+    async def try_inputs(body: WantedInputs) -> dict[str, Any]:
+        """Try `[[inputs]]` on what was heard and not understood; the answer is that of `inputs test -o json`."""
+        return dict(await services.answers.tried(body.inputs))

@@ -1,0 +1,45 @@
+"""What was heard and not understood, over HTTP."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+
+from gateway.consumers.live_state import Live
+from gateway.web.app import create_app
+from gateway.web.inputs import MAX_TEXT
+from gateway.web.ports import PageSettings, Services
+from tests.unit.web.conftest import HEARD, PROPOSED, Journal
+from tests.unit.web.test_actions import PERMIT, TOKEN, Changes
+
+TRY = "/api/v1/inputs/test"
+
+
+@pytest.fixture
+async def client(
+    live: Live, journal: Journal, registry: CollectorRegistry, page: PageSettings
+) -> AsyncIterator[httpx.AsyncClient]:
+    services = Services(live, journal, list, registry, Changes(), TOKEN)
+    transport = httpx.ASGITransport(create_app(services, page), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8080") as client:
+        yield client
+
+
+async def test_the_groups_and_what_would_read_them_are_read_without_a_token(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/api/v1/deadletters/groups")).json() == HEARD
+    assert (await client.get(f"/api/v1/deadletters/{PROPOSED}/proposal")).json() == {"inputs": "[[inputs]]"}
+    assert (await client.get("/api/v1/deadletters/8/proposal")).status_code == 404
+    assert (await client.get("/api/v1/deadletters/x/proposal")).status_code == 422
+
+
+async def test_to_try_inputs_takes_the_token(client: httpx.AsyncClient) -> None:
+    body = {"inputs": "[[inputs]]"}
+    assert (await client.post(TRY, json=body)).status_code == 401
+    assert (await client.post(TRY, json=body, headers={**PERMIT, "Origin": "http://evil.example"})).status_code == 403
+    assert (await client.post(TRY, json=body, headers=PERMIT)).json() == {
+        "messages": [], "readings": [], "statuses": [],
+    }  # fmt: skip
+    refused = await client.post(TRY, json={"inputs": "x"}, headers=PERMIT)
+    assert (refused.status_code, refused.json()["detail"]) == (422, "there is no [[inputs]] in this")
+    assert (await client.post(TRY, json={"inputs": "x" * (MAX_TEXT + 1)}, headers=PERMIT)).status_code == 422
