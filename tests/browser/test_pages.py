@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page, expect
 from gateway.domain.model.timefmt import rfc3339
 from tests.browser.gateway import DESK, PHONE, Gateway, opened
 from tests.plant import SECOND, alert_entry, alert_of, stored
-from tests.unit.web.conftest import CONDITION, silence
+from tests.unit.web.conftest import CONDITION, HEARD, silence
 from tests.unit.web.test_actions import TOKEN
 
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
@@ -302,3 +302,33 @@ async def test_the_page_is_small_and_quick_even_with_a_thousand_sensors(browser:
     assert 20_000 < sum(sizes) < 300_000
     assert seconds < 3
     await page.close()
+
+
+@pytest.mark.parametrize("width", [DESK, PHONE])
+async def test_what_was_heard_and_not_understood_is_said_with_what_would_read_it(
+    browser: Browser, gateway: Gateway, complaints: list[str], *, width: int
+) -> None:
+    group: dict[str, Any] = HEARD["groups"][0]
+    other = {**group, "pattern": "a/" + "long" * 60, "payload": HOSTILE, "detail": HOSTILE, "looksLike": HOSTILE}
+    gateway.journal.heard = {**HEARD, "groups": [group, other]}
+    async with opened(browser, gateway, complaints, width=width) as page:
+        heard = page.locator("#empty .heard")
+        await expect(heard).to_contain_text("67 messages on 40 topics")
+        await expect(heard.locator("pre").first).to_have_text(group["payload"])
+        await heard.locator("summary").nth(1).click()
+        assert await page.locator("img[src=x]").count() == 0
+        await heard.get_by_role("button", name="Propose [[inputs]]").first.click()
+        await expect(heard.locator("pre").nth(1)).to_contain_text('topic = "mill/{sensor}/data"')
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        await page.goto(gateway.url + "#/gateway")
+        await expect(page.locator("#view > .heard")).to_contain_text("mill/+/data")
+        found = await Axe().run(page, context=".heard")
+        assert found.violations_count == 0, found.generate_report()
+
+
+async def test_where_everything_was_understood_nothing_is_said_of_it(
+    browser: Browser, gateway: Gateway, complaints: list[str]
+) -> None:
+    async with opened(browser, gateway, complaints) as page:
+        await expect(page.locator("#empty")).to_be_visible()
+        await expect(page.locator(".heard")).to_be_hidden()

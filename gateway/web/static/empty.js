@@ -1,12 +1,14 @@
 // What to do while there is no sensor yet.
 
 import { element } from "./dom.js";
+import { Heard } from "./heard.js";
 import { present } from "./model.js";
 
 export class Empty {
   constructor() {
     this.topics = element("ul", { id: "topics" });
     this.example = element("pre", { id: "example", tabindex: "0" });
+    this.heard = new Heard();
     this.node = element(
       "div",
       { id: "empty", hidden: "" },
@@ -18,19 +20,26 @@ export class Empty {
       element(
         "p",
         {},
-        "It appears here within a second. If it does not, see what is ",
+        "It appears here within a second. If it does not, it was heard and not understood, which is said here too, or see what is ",
         element("a", { href: "/-/ready" }, "not ready"),
         ". A reading needs these four fields at least; more of them are in the documentation.",
       ),
     );
+    this.node.firstChild.after(this.heard.node);
   }
 
   draw(isEmpty) {
     if (this.node.hidden !== isEmpty) return;
     this.node.hidden = !isEmpty;
+    if (isEmpty) this.heard.open();
+    else this.heard.close();
     const topics = present.about.topics ?? [];
     this.topics.replaceChildren(...topics.map((topic) => element("li", {}, element("code", {}, topic))));
     this.example.textContent = example(topics[0] ?? "");
+  }
+
+  close() {
+    this.heard.close();
   }
 }
 

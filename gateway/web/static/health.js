@@ -2,6 +2,7 @@
 
 import { AlertList } from "./alerts.js";
 import { element, table } from "./dom.js";
+import { Heard } from "./heard.js";
 import { list } from "./silences.js";
 import { bytes, capital, count } from "./words.js";
 
@@ -16,7 +17,9 @@ export function open(root) {
   const alerts = new AlertList({ heading: "Alerts about the gateway", wanted: (alert) => alert.kind === "gateway", more: false, none: "None." });
   const parts = element("div", { class: "tiles" }, element("p", { class: "note" }, "Loading…"));
   const tables = element("div", {});
-  root.append(alerts.node, element("section", {}, element("h2", {}, "Health"), parts), tables);
+  const heard = new Heard();
+  root.append(alerts.node, element("section", {}, element("h2", {}, "Health"), parts), heard.node, tables);
+  heard.open();
   let timer = 0;
   let isOpen = true;
   async function look() {
@@ -35,6 +38,7 @@ export function open(root) {
     draw: ({ fresh }) => alerts.draw(fresh),
     close() {
       isOpen = false;
+      heard.close();
       clearTimeout(timer);
     },
   };

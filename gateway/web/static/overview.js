@@ -51,6 +51,7 @@ export function open(root) {
       setText(more, `${sensors.size} of ${count(present.counts.sensors, "sensor")} shown; every one with an alert is among them.`);
       setText(legend, marks());
     },
+    close: () => empty.close(),
   };
 }
 

@@ -32,7 +32,7 @@ CONDITION = {
 }
 
 
-HEARD = {
+HEARD: dict[str, Any] = {
     "summary": "heard, not understood: 67 messages on 40 topics",
     "messages": 67,
     "topics": 40,
@@ -54,7 +54,9 @@ HEARD = {
         }
     ],
 }
+NOTHING_HEARD = {"summary": "", "messages": 0, "topics": 0, "isWhole": True, "groups": []}
 PROPOSED = 7
+PROPOSAL = '# Tried on what was heard: 20 of the messages gave readings.\n[[inputs]]\ntopic = "mill/{sensor}/data"\n'
 
 
 def silence(state: str, *muted: str) -> dict[str, Any]:
@@ -74,7 +76,7 @@ class Journal:
     known_silences: list[dict[str, Any]] = field(default_factory=lambda: [silence("active"), silence("over")])
     known_baselines: list[dict[str, Any]] = field(default_factory=list)
     traces: dict[str, dict[str, Any]] = field(default_factory=dict)
-    heard: Mapping[str, Any] = field(default_factory=lambda: HEARD)
+    heard: Mapping[str, Any] = field(default_factory=lambda: NOTHING_HEARD)
     condition_now: Mapping[str, Any] = field(default_factory=lambda: CONDITION)
     error: Exception | None = None
     asked: list[tuple[str, int, int, int]] = field(default_factory=list)
@@ -105,7 +107,7 @@ class Journal:
     async def proposal(self, seq: int) -> Mapping[str, Any]:
         if seq != PROPOSED:
             raise NotFoundError(f"{seq} is not among the newest dead letters of a group")
-        return {"inputs": "[[inputs]]"}
+        return {"inputs": PROPOSAL}
 
     async def tried(self, text: str) -> Mapping[str, Any]:
         if "[[inputs]]" not in text:

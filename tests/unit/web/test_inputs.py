@@ -10,7 +10,7 @@ from gateway.consumers.live_state import Live
 from gateway.web.app import create_app
 from gateway.web.inputs import MAX_TEXT
 from gateway.web.ports import PageSettings, Services
-from tests.unit.web.conftest import HEARD, PROPOSED, Journal
+from tests.unit.web.conftest import HEARD, PROPOSAL, PROPOSED, Journal
 from tests.unit.web.test_actions import PERMIT, TOKEN, Changes
 
 TRY = "/api/v1/inputs/test"
@@ -20,6 +20,7 @@ TRY = "/api/v1/inputs/test"
 async def client(
     live: Live, journal: Journal, registry: CollectorRegistry, page: PageSettings
 ) -> AsyncIterator[httpx.AsyncClient]:
+    journal.heard = HEARD
     services = Services(live, journal, list, registry, Changes(), TOKEN)
     transport = httpx.ASGITransport(create_app(services, page), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8080") as client:
@@ -28,7 +29,7 @@ async def client(
 
 async def test_the_groups_and_what_would_read_them_are_read_without_a_token(client: httpx.AsyncClient) -> None:
     assert (await client.get("/api/v1/deadletters/groups")).json() == HEARD
-    assert (await client.get(f"/api/v1/deadletters/{PROPOSED}/proposal")).json() == {"inputs": "[[inputs]]"}
+    assert (await client.get(f"/api/v1/deadletters/{PROPOSED}/proposal")).json() == {"inputs": PROPOSAL}
     assert (await client.get("/api/v1/deadletters/8/proposal")).status_code == 404
     assert (await client.get("/api/v1/deadletters/x/proposal")).status_code == 422
 
