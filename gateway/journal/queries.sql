@@ -401,7 +401,12 @@ SELECT min(seq), max(seq) FROM (
 INSERT INTO originals (seq, last, received, input, topic, packet_id, digest, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: original_of
-SELECT received, input, topic, payload FROM originals WHERE seq <= ?1 AND last >= ?1 ORDER BY seq DESC LIMIT 1;
+SELECT received, input, topic, substr(payload, 1, ?2), length(payload) FROM (
+    SELECT * FROM originals WHERE seq <= ?1 ORDER BY seq DESC LIMIT 1
+) WHERE last >= ?1;
+
+-- name: waveform_of
+SELECT received, topic, about, length(samples) / 4 FROM waveforms WHERE event_id = ?;
 
 -- name: newest_messages
 SELECT packet_id, digest FROM (

@@ -15,6 +15,7 @@ from gateway.domain.inputs.specs import InputSpec
 from gateway.domain.model.events import Message
 from gateway.errors import JournalUnavailableError
 from gateway.ingest.waveforms import measure_waveforms
+from gateway.journal import Reader, life_of
 from gateway.plugins.decoders import load_decoder
 from tests.readings import NOON_NS, SECOND, Plant, reading
 
@@ -100,9 +101,35 @@ def test_a_message_of_three_axes_is_three_readings_of_three_sensors_and_stays_as
     ]  # fmt: skip
     assert all(each.event().data.temperature == 41.5 for each in found)
     for each in found:
-        received_ns, name, topic, payload = here.journal.all("original_of", each.seq)[0]
+        received_ns, name, topic, payload, size = here.journal.all("original_of", each.seq, 1000)[0]
         assert (received_ns, name, topic) == (axes(1).received_ns, "three axes", "maker/pump-7/S-1/data")
-        assert payload == axes(1).payload
+        assert (payload, size) == (axes(1).payload, len(payload))
+
+
+def test_a_trace_shows_the_message_as_it_came_and_none_of_an_event_of_our_own(here: Plant) -> None:
+    here.take(axes(1), reading(2), sent("bare/S-9", b"1" + 500 * b"0" + b"\xff", 3), sent("bare/S-9", b"1.5", 4))
+    with here.reader() as reader:
+        steps = {each.sensor_id: _message(reader, each.event_id) for each in here.contents()["readings"]}
+    assert (steps["S-1-y"]["input"], steps["S-1-y"]["topic"]) == ("three axes", "maker/pump-7/S-1/data")
+    assert steps["S-1-y"]["payload"].encode() == axes(1).payload
+    assert steps["S-1-y"]["what"].startswith("input three axes read it on maker/pump-7/S-1/data, 91 bytes: {")
+    assert steps["VB-1"] == {}
+    assert steps["S-9"]["payload"] == "1.5"
+
+
+async def test_a_trace_of_what_a_waveform_comes_to_says_on_which_topic_it_came(here: Plant) -> None:
+    here.take(block(0), block(1))
+    await measured(here, 1)
+    (found,) = here.contents()["readings"]
+    with here.reader() as reader:
+        step = _message(reader, found.event_id)
+    assert step["what"] == "input blocks read a waveform on blocks/W-1: 200 samples, 1000 a second"
+
+
+def _message(reader: Reader, event_id: str) -> dict[str, Any]:
+    found = life_of(reader, event_id)
+    assert found is not None
+    return next((step for step in found["steps"] if step["step"] == "message"), {})
 
 
 def test_what_an_input_reads_is_judged_as_every_other_reading(here: Plant) -> None:

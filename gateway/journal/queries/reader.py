@@ -23,6 +23,8 @@ READINGS = "VibrationRecorded"
 _TREND_READINGS, _TREND_NEWEST = 1000, 100
 _TREND_SEARCHED, _TREND_SEARCHED_REPLACED = 200_000, 20_000
 """Entries of an index that are looked at for one trend: some 20 ms."""
+_SHOWN_ORIGINAL = 400
+"""Bytes of a message that a trace shows."""
 _LONGEST_TAIL = 100_000
 _FAR = 9_200_000_000
 
@@ -148,6 +150,18 @@ class Reader(LogReader):
         names = ("seq", "received", "topic", "reason", "detail", "element", "payload")
         row = self._db.execute(self._sql["dead_letter"], (seq,)).fetchone()
         return row and dict(zip(names, row, strict=True))
+
+    def original_of(self, seq: int) -> tuple[int, str, str, bytes, int] | None:
+        """Return what an input made a reading of: when it came, input, topic, payload's beginning, and its bytes."""
+        found: tuple[int, str, str, bytes, int] | None = self._db.execute(
+            self._sql["original_of"], (seq, _SHOWN_ORIGINAL)
+        ).fetchone()
+        return found
+
+    def waveform_of(self, event_id: str) -> tuple[int, str, dict[str, Any], int] | None:
+        """Return the waveform that a reading has its features of: when it came, topic, what is known, its samples."""
+        row = self._db.execute(self._sql["waveform_of"], (event_id,)).fetchone()
+        return row and (row[0], row[1], msgspec.json.decode(row[2]), row[3])
 
     def summaries(self, step: int, after: int, until: int) -> list[tuple[int, int, float, float, float, int]]:
         """Return the rollup rows, of `step` seconds each, that the readings after < seq <= until come to."""

@@ -85,12 +85,27 @@ def _of_reading(reader: Reader, reading: StoredReading) -> Iterator[Line]:
     yield _line("published", rfc3339(int(event.timestamp.timestamp() * 1e6) * 1000), f"{reading.sensor_id}: {level}")
     delay = (reading.received_ns - reading.time_ns) / 1e9
     yield _line("received", rfc3339(reading.received_ns), f"{delay:.3f} s after it was measured", delaySeconds=delay)
+    yield from _original(reader, reading)
     yield _stored(reading)
     caused = reader.entries_caused_by(reading.event_id, _MOST)
     yield _evaluated(reader, reading, caused)
     for entry in caused:
         yield from _of_fact(reader, entry)
     yield _influx(reader, reading)
+
+
+def _original(reader: Reader, reading: StoredReading) -> Iterator[Line]:
+    """Yield the message that an input made a reading of, as it came; nothing for an event of our own."""
+    found = reader.original_of(reading.seq)
+    if found is not None:
+        received_ns, name, topic, payload, size = found
+        text = payload.decode(errors="backslashreplace")
+        what = f"input {name} read it on {topic}, {size} bytes{' that begin' if size > len(payload) else ''}: {text}"
+        yield _line("message", rfc3339(received_ns), what, input=name, topic=topic, payload=text, bytes=size)
+    elif (wave := reader.waveform_of(reading.event_id)) is not None:
+        received_ns, topic, about, samples = wave
+        what = f"input {about['input']} read a waveform on {topic}: {samples} samples, {about['rate']:g} a second"
+        yield _line("message", rfc3339(received_ns), what, input=about["input"], topic=topic)
 
 
 def _stored(reading: StoredReading) -> Line:
