@@ -150,7 +150,7 @@ def forget_baselines(state: SensorState, name: str | None) -> None:
     if name is None or name == state.operating_state:
         state.learned, state.learning, state.limits = None, None, None
     if name is None:
-        state.alert_state = ""
+        state.alert_state, state.units = "", None
     if state.others:
         kept = {other: known for other, known in state.others.items() if name is not None and other != name}
         state.others = kept or None

@@ -13,11 +13,12 @@ from typing import Final
 
 from gateway.domain.detection import plausibility
 from gateway.domain.detection.comparison import level_in_words
-from gateway.domain.detection.detector import OWN_CONSTANT, SETTLED, choose_baseline, current_limits
-from gateway.domain.detection.operating_state import STANDSTILL_RPM, ZERO, forget_baselines, word_of
+from gateway.domain.detection.detector import OWN_CONSTANT, current_limits
+from gateway.domain.detection.operating_state import STANDSTILL_RPM, ZERO, forget_baselines, known_baselines, word_of
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.sample import Sample
 from gateway.domain.detection.state import Doubt, SensorState
+from gateway.domain.detection.units import change_unit, is_settled
 from gateway.domain.model.timefmt import in_words
 
 STUCK: Final = 1
@@ -31,7 +32,6 @@ NAMES = {STUCK: "stuck", FLOOR: "floor", CLOCK: "clock", UNIT: "unit", UNJUDGED:
 BLINDING = frozenset({"silent", "stuck", "floor", "unit"})
 """With one of these a sensor says nothing of its machine: an alert about that is stale."""
 
-NOT_JUDGED = STUCK | UNIT
 
 LEAST_RUN = 30
 LONGEST_RUNS = 4
@@ -74,7 +74,14 @@ def examine(state: SensorState, sample: Sample, rules: Rules, *, replaced: bool)
     faults = _low(state, sample, rules, faults, low=limit is not None and level < limit.stopped)
     faults = _clock(state, sample.time_ns, faults, replaced=replaced)
     faults = _unit(state, sample, rules, faults)
-    counts = state.run or state.floor or state.clock or state.other_unit or _own_baseline_is_new(state, sample)
+    counts = (
+        state.run
+        or state.floor
+        or state.clock
+        or state.other_unit
+        or faults & UNIT
+        or _own_baseline_is_new(state, sample)
+    )
     state.odd = bool(counts or state.changes < FEWEST_CHANGES)
     if faults == state.faults:
         return None
@@ -98,7 +105,7 @@ def pass_over(
 
     Returns as `examine`; `found` is what that returned for the reading.
     """
-    level = None if state.faults & NOT_JUDGED else sample.level  # that is told already
+    level = None if state.faults & STUCK else sample.level  # that is told already
     plausibility.pass_over(state, reason, level, rules, received_ns)
     return _doubtful(state, sample, rules, found)
 
@@ -203,21 +210,32 @@ def _clock(state: SensorState, time_ns: int, faults: int, *, replaced: bool) -> 
 def _unit(state: SensorState, sample: Sample, rules: Rules, faults: int) -> int:
     """Follow the unit. What is known of a sensor in one unit says nothing about a level in another.
 
-    Where nothing is known yet that somebody would miss, it is learned in the new one.
+    Some readings in a row are a change: what is normal is learned in the new unit, beside what is known in the others.
+    Where that was more than a first look, it is told until as much is known in the new one. A configured baseline is in
+    one unit only.
     """
     if sample.unit == state.unit:
         state.other_unit = 0
-        return faults & ~UNIT
-    baseline = choose_baseline(state, rules)
-    settled = baseline is not None and (baseline.source in SETTLED or baseline.source == "configured")
-    if state.unit == "" or not settled or state.unit_of != rules.baseline:
+        return faults if faults & UNIT and not (rules.baseline or is_settled(state)) else faults & ~UNIT
+    if state.unit == "" or not _is_missed(state, rules):
         if state.unit:
             forget_baselines(state, None)
             state.event_baseline = None
         state.unit, state.unit_of, state.other_unit = intern(sample.unit), rules.baseline, 0
         return faults & ~UNIT
     state.other_unit += 1
-    return faults | UNIT if state.other_unit >= FEWEST_OTHER_UNIT else faults
+    if state.other_unit < FEWEST_OTHER_UNIT:
+        return faults
+    is_told = bool(rules.baseline is not None or is_settled(state) or faults & UNIT)
+    is_changed = rules.baseline is None and change_unit(state, sample.unit)
+    return faults | UNIT if is_told and not (is_changed and is_settled(state)) else faults & ~UNIT
+
+
+def _is_missed(state: SensorState, rules: Rules) -> bool:
+    """Tell whether anybody would miss what is known in the unit so far."""
+    if rules.baseline is not None or state.unit_of is not None:
+        return state.unit_of == rules.baseline
+    return bool(known_baselines(state) or state.units)
 
 
 def _own_baseline_is_new(state: SensorState, sample: Sample) -> bool:
@@ -241,6 +259,7 @@ def _runs(sample: Sample, rules: Rules) -> bool | None:
 def _in_words(state: SensorState, sample: Sample) -> dict[str, str]:
     level = level_in_words(state.last_level or 0.0, state.unit, sample.sensor_unit)
     other = "another unit" if sample.level is None else sample.unit
+    before = next(reversed(state.units)) if state.units and state.unit == sample.unit else state.unit
     equal, low, wrong = (in_words(sample.time_ns - since) for since in (state.run_ns, state.floor_ns, state.clock_ns))
     words = {
         STUCK: f"Stuck at {level}: {state.run + 1} equal readings in {equal}, more than its resolution explains."
@@ -250,8 +269,9 @@ def _in_words(state: SensorState, sample: Sample) -> dict[str, str]:
         " Check whether the sensor has come off, and its cable.",
         CLOCK: f"Its clock cannot be believed: {state.clock} readings in {wrong} count at the time of receipt."
         " Set the sensor's clock.",
-        UNIT: f"It measures in {other} instead of {state.unit}, and its readings are not judged."
-        " Set it back, or have its baseline learned anew (baselines relearn).",
+        UNIT: f"It measures in {other} instead of {before}, and its readings are not judged"
+        f"{'' if before == state.unit else ' until what is normal has been learned in that, too'}."
+        " Set it back, or say what is normal now (baselines set, baselines relearn).",
         UNJUDGED: plausibility.doubt_in_words(state.doubt, sample.unit) if state.doubt else "",
     }
     return {NAMES[bit]: text for bit, text in words.items() if state.faults & bit}

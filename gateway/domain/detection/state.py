@@ -104,7 +104,8 @@ class SensorState(Struct, gc=False, omit_defaults=True):
     repetitions of `last_level`, `longest` is the longest run before, `changes` how often it has changed. `floor` counts
     readings near zero of a machine that runs, `clock` times that could not be believed, each since the time beside it.
     `unit` is that of what is known (of the configured baseline `unit_of`, if there is one), and `other_unit` counts the
-    readings in another. `gives_level` says that there was ever a level in its readings.
+    readings in another; `units` keeps what is known in those, by the operating state. `gives_level` says that there was
+    ever a level in its readings.
 
     `not_judged` counts the readings that were not judged, by the reason; `doubt` are those of them that cannot be so.
     `late` are its last readings, if they are late; `ids_again_ns` is when it was said last that its ids begin again.
@@ -159,6 +160,7 @@ class SensorState(Struct, gc=False, omit_defaults=True):
     unit: str = ""
     unit_of: float | None = None
     other_unit: int = 0
+    units: dict[str, dict[str, Known]] | None = None
     gives_level: bool = False
     not_judged: dict[str, int] | None = None
     doubt: Doubt | None = None

@@ -201,8 +201,8 @@ class Engine:
             or (sample.unit is not state.unit and sample.unit != state.unit)
         ):
             faults = health.examine(state, sample, rules, replaced=replaced)
-            if state.faults & health.NOT_JUDGED or state.other_unit or health.is_repeating(state, rules):
-                reason = UNIT if state.other_unit or state.faults & health.UNIT else STUCK
+            if state.faults & health.STUCK or state.other_unit or health.is_repeating(state, rules):
+                reason = UNIT if state.other_unit else STUCK
                 return self._passed_over(sensor, sample, reason, state.heard_ns, faults)
         else:
             state.last_level = sample.level

@@ -7,9 +7,11 @@ from msgspec.structs import replace
 
 from gateway.domain.alerting.alert import CLEARED, RAISED
 from gateway.domain.alerting.open_alerts import Change
+from gateway.domain.detection.baseline_events import BASELINE_LEARNED
 from gateway.domain.detection.plausibility import LATE, LEARNING, SETTLING, STOPPED, UNIT
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.state import Sensor
+from gateway.domain.detection.units import MAX_UNITS
 from gateway.domain.engine.engine import NOT_JUDGED, Engine
 from gateway.domain.model.reading import Flag
 from gateway.domain.model.timefmt import microseconds
@@ -161,11 +163,47 @@ def test_late_readings_that_are_beyond_everything_are_told_of() -> None:
     assert (one.state.not_judged or {})[LATE] == 70
 
 
-def test_readings_in_another_unit_are_counted_and_told_of_as_that() -> None:
-    made, one = learned()
-    ((_, reason),) = alerts(told(made, one, 600, 40.0, unit="mm/s"))
-    assert "measures in mm/s" in reason
-    assert (one.state.not_judged or {})[UNIT] == 120
+class TestAnotherUnit:
+    def test_it_is_learned_beside_the_first_and_told_of_until_it_is(self) -> None:
+        made, one = learned()
+        changes = told(made, one, 600, 40.0, unit="mm/s")
+        ((_, reason),) = alerts(changes)
+        assert "measures in mm/s instead of m/s², and its readings are not judged until" in reason
+        assert [change.fact.type for change in changes] == [RAISED, BASELINE_LEARNED, CLEARED]
+        assert (one.state.not_judged or {})[UNIT] == 2
+        assert [kind for kind, _ in alerts(told(made, one, 1800, 130.0, count=3, unit="mm/s"))] == ["machine"]
+
+    def test_what_is_known_in_the_first_is_there_when_it_is_back(self) -> None:
+        made, one = learned()
+        first = one.state.learned
+        told(made, one, 600, 40.0, count=5, unit="mm/s")
+        again = sensor()
+        again.state = decode_state(encode_state(one.state))
+        made = engine(again, rules=LEARNED)
+        healthy(made, again, 700, count=3)
+        assert again.state.learned == first
+        assert alerts(told(made, again, 800, 12.0, count=3))
+
+    def test_one_reading_restarts_nothing(self) -> None:
+        one = sensor()
+        made = engine(one, rules=replace(LEARNED, learning_ns=86_400 * SECOND))
+        healthy(made, one, 0)
+        first = one.state.learned
+        assert not told(made, one, 600, 40.0, count=1, unit="mm/s")
+        healthy(made, one, 610, count=1)
+        assert one.state.learned == first is not None
+
+    def test_a_third_one_ends_nothing(self) -> None:
+        made, one = learned()
+        assert alerts(told(made, one, 600, 40.0, count=5, unit="mm/s"))
+        assert not told(made, one, 700, 40.0, count=5, unit="g")
+
+    def test_units_that_are_made_up_are_not_kept(self) -> None:
+        made, one = learned()
+        for number in range(10):
+            told(made, one, 600 + 500 * number, 4.0, count=40, unit=f"unit-{number}")
+        assert len(one.state.units or {}) == MAX_UNITS
+        assert (one.state.not_judged or {})[UNIT] > 40
 
 
 def test_the_doubt_is_kept_over_a_restart() -> None:
