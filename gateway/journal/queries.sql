@@ -194,6 +194,9 @@ SELECT sensor, event_us, received, flags, event_id, body FROM (
                  'SensorForgotten', 'EventIdsBeganAgain')
 ) ORDER BY seq;
 
+-- name: newest_times
+SELECT time, received, flags FROM readings ORDER BY seq DESC LIMIT ?;
+
 -- name: recent
 SELECT sensor, event_us, received, flags, event_id FROM (
     SELECT * FROM readings WHERE seq <= ? ORDER BY seq DESC LIMIT ?

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from statistics import median
 from typing import Protocol
 
 import structlog
@@ -19,6 +21,7 @@ from gateway.domain.model.events import Severity
 from gateway.errors import JournalError, JournalUnavailableError
 from gateway.journal.log.stream import Stream
 from gateway.journal.maintenance import rollups
+from gateway.journal.maintenance.our_clock import LOOK_BACK, clock_problem, latest_believable
 from gateway.journal.queries.reader import Reader
 from gateway.journal.sqlite.recovery import BIG_TABLES
 from gateway.journal.sqlite.writer import Journal
@@ -91,6 +94,7 @@ class Upkeep:
         self._ballast = Ballast(state_dir / "ballast", section.reserve)
         self._displaced: str | None = None
         self._full: str | None = None
+        self._begun: tuple[int, int] | None = None
         self._room = asyncio.Event()
         self._room.set()
 
@@ -113,7 +117,7 @@ class Upkeep:
             if self.problem is None:
                 with suppress(JournalUnavailableError):
                     if rounds % _TRIM_EVERY == 0:
-                        await self.trim(consumers, now_ns())
+                        await self.trim(consumers, await self.believable(now_ns(), report))
                     await self.limit_size(consumers, report)
             rounds += 1
             await asyncio.sleep(_EVERY)
@@ -184,6 +188,18 @@ class Upkeep:
         if not self._ballast.is_there and left > 3 * reserve:
             with suppress(OSError):
                 self._ballast.take()
+
+    async def believable(self, now_ns: int, report: Report) -> int:
+        """Return the time by which what is too old may go: our clock, as far as the journal does not contradict it."""
+        rows = await self._journal.call(self._journal.newest_times, LOOK_BACK)
+        if not rows:
+            return now_ns
+        if self._begun is None:
+            self._begun = round(median(time_ns for time_ns, _, _ in rows)), time.monotonic_ns()
+        before_ns, started_ns = self._begun
+        uptime_ns = time.monotonic_ns() - started_ns
+        await report("clock", clock_problem(rows))
+        return latest_believable(now_ns, rows, before_ns + uptime_ns)
 
     async def trim(self, consumers: Sequence[str], now_ns: int) -> None:
         """Delete what is older than it is kept and what every consumer has had."""

@@ -282,6 +282,11 @@ class Journal:
         with passing_trouble():
             return min([self._snapshot_seq(), *(self.cursor(consumer) for consumer in consumers)])
 
+    def newest_times(self, count: int) -> list[tuple[int, int, int]]:
+        """Return the time that counts, that of receipt, and the flags of so many of the newest readings."""
+        with passing_trouble():
+            return self._db.execute(self._sql["newest_times"], (count,)).fetchall()
+
     def trim(self, query: str, seq: int, limit: int, before_ns: int) -> int:
         """Delete the oldest rows up to `seq` and older than a time, `limit` at most; return how many went."""
         with self.transaction():
