@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from gateway.config.section import Section
 from gateway.config.values import Timezone
 from gateway.domain.inputs import paths
-from gateway.domain.inputs.layout import Layout
+from gateway.domain.inputs.layout import Encoding, Endian, Layout
 from gateway.domain.inputs.topic_index import levels_of
 from gateway.domain.inputs.waveforms import encoding_of
 from gateway.domain.inputs.wording import Template
@@ -123,14 +123,17 @@ class BinarySection(Section):
     """Bytes with a layout: the payload, or what is under the path `from`."""
 
     source: Annotated[PathText | None, Field(alias="from")] = None
-    encoding: Literal["raw", "base64", "hex"] = "raw"
-    endian: Literal["big", "little"] = "big"
-    repeat: bool = False
+    encoding: Encoding = "raw"
+    endian: Endian = "big"
+    header: tuple[str, ...] = ()
+    repeat: bool | Text = False
     layout: Annotated[tuple[str, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _fields(self) -> Self:
         Layout(self.layout, self.endian)
+        if self.header:
+            Layout(self.header, self.endian)
         return self
 
 

@@ -236,8 +236,15 @@ class _Compiler:
             if self._section.format == "binary":
                 self.problems.append('binary: is required with format = "binary": it has the layout')
             return None
-        layout = Layout(section.layout, section.endian)
-        return Binary(layout, _path(section.source), section.encoding, section.repeat)
+        return Binary(
+            layout=Layout(section.layout, section.endian),
+            source=_path(section.source),
+            encoding=section.encoding,
+            endian=section.endian,
+            repeat=bool(section.repeat),
+            records=section.repeat if isinstance(section.repeat, str) else "",
+            header=Layout(section.header, section.endian) if section.header else None,
+        )
 
     def _waveform(self, section: WaveformSection) -> WaveformSpec:
         packing, sample = encoding_of(section.encoding) if section.encoding else ("", "")

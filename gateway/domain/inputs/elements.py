@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from gateway.domain.inputs.layout import bytes_of
 from gateway.domain.inputs.paths import ABSENT, find
-from gateway.domain.inputs.specs import Binary, Each
+from gateway.domain.inputs.specs import Binary, Each, InputSpec
 
 MAX_ELEMENTS: Final = 10_000
 
@@ -61,8 +61,21 @@ def overlaid(binary: Binary | None, element: Any) -> Any:
     if binary is None:
         return element
     raw = element if binary.source is None else find(element, binary.source)
-    block = bytes_of(raw, binary.encoding)
+    block = bytes_of(raw, binary.encoding, binary.endian)
     if block is None:
         return element
-    found = binary.layout.columns(block) if binary.repeat else binary.layout.record(block)
+    found = _unpacked(binary, block)
     return {**element, **found} if type(element) is dict else found
+
+
+def _unpacked(binary: Binary, block: bytes) -> dict[str, Any]:
+    found = binary.header.record(block) if binary.header else {}
+    start = binary.header.size if binary.header else 0
+    if binary.records:
+        return {**found, binary.records: binary.layout.records(block, start)}
+    return found | (binary.layout.columns(block, start) if binary.repeat else binary.layout.record(block, start))
+
+
+def is_of_elements(spec: InputSpec) -> bool:
+    """Tell whether each element has bytes of its own; else it is the message that has them."""
+    return spec.each is not None and not (spec.binary and spec.binary.records)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from gateway.domain.inputs.elements import elements_of, overlaid
+from gateway.domain.inputs.elements import elements_of, is_of_elements, overlaid
 from gateway.domain.inputs.fields import Found, take
 from gateway.domain.inputs.numbers import LEVEL, Field, part
 from gateway.domain.inputs.paths import ABSENT, find, shown
@@ -37,7 +37,7 @@ def steps(route: Route, message: Any) -> Iterator[Step]:
         yield from (_row_step(row) for row in route.rows.rows(message, route.captured) if isinstance(row, Row))
         return
     for element, _ in (elements_of(route.spec.each, message, route.wanted) or [])[:ELEMENTS]:
-        whole = overlaid(route.spec.binary, element) if route.spec.each else element
+        whole = overlaid(route.spec.binary, element) if is_of_elements(route.spec) else element
         yield from _field_steps(route, whole)
         yield from _waveform_steps(route, whole)
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from gateway.domain.inputs.conditions import Conditions
 from gateway.domain.inputs.decoded import read_decoded
 from gateway.domain.inputs.edge_nodes import PREFIX, EdgeNodes
-from gateway.domain.inputs.elements import overlaid
+from gateway.domain.inputs.elements import is_of_elements, overlaid
 from gateway.domain.inputs.explain import Step, steps
 from gateway.domain.inputs.formats import LINEWISE, UnreadableError, read, unzipped
 from gateway.domain.inputs.memory import Memory
@@ -97,7 +97,9 @@ class Family:
         key = spec.format, spec.columns
         if key not in opened:
             opened[key] = read(spec.format, unzipped(message.payload), spec.columns)
-        content = overlaid(spec.binary, opened[key]) if spec.binary and not spec.each else opened[key]
+        content = opened[key]
+        if spec.binary and not is_of_elements(spec):
+            content = overlaid(spec.binary, content)
         if spec.where and (why := _why_not(route, spec.where, content)):
             return why
         found = MessageReader(route, content, message, memory).read()
@@ -139,7 +141,7 @@ class Family:
 def scope_of(spec: InputSpec, payload: bytes) -> Any:
     """Return what paths are looked up in. Raises UnreadableError."""
     found = read(spec.format, payload, spec.columns)
-    return found if spec.each else overlaid(spec.binary, found)
+    return found if is_of_elements(spec) else overlaid(spec.binary, found)
 
 
 def _not_understood(message: Message, why: str, reason: str = "not_understood") -> Rejected:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from gateway.domain.inputs.elements import MAX_ELEMENTS, elements_of, overlaid
+from gateway.domain.inputs.elements import MAX_ELEMENTS, elements_of, is_of_elements, overlaid
 from gateway.domain.inputs.emitter import Emitter, Subject, When
 from gateway.domain.inputs.fields import Found
 from gateway.domain.inputs.memory import Memory
@@ -103,7 +103,8 @@ class MessageReader:
             if self.spec.where_each and self.spec.where_each.failing(element, captured):
                 self.out.filtered += 1
             else:
-                self._element(overlaid(self.spec.binary, element), captured)
+                whole = overlaid(self.spec.binary, element) if is_of_elements(self.spec) else element
+                self._element(whole, captured)
 
     def _element(self, element: Any, captured: Mapping[str, str]) -> None:
         if self.spec.status is not None and self._status(element, captured):

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from gateway.domain.inputs.conditions import Conditions
-from gateway.domain.inputs.layout import Layout
+from gateway.domain.inputs.layout import Endian, Layout
 from gateway.domain.inputs.numbers import Field
 from gateway.domain.inputs.paths import Path
 from gateway.domain.inputs.rows import RowsSpec
@@ -36,12 +36,18 @@ class Batch(Struct, frozen=True):
 
 
 class Binary(Struct, frozen=True):
-    """Bytes with a layout: the payload itself, or what is under a path of it. `repeat`: record after record."""
+    """Bytes with a layout: the payload itself, or what is under a path of it. `repeat`: record after record.
+
+    `records` is the name under which the records stand as an array; without it each of their fields is a column.
+    """
 
     layout: Layout
     source: Path | None = None
     encoding: str = "raw"
+    endian: Endian = "big"
     repeat: bool = False
+    records: str = ""
+    header: Layout | None = None
 
 
 class StatusSpec(Struct, frozen=True):

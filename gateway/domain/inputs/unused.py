@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
 
-from gateway.domain.inputs.elements import elements_of, overlaid
+from gateway.domain.inputs.elements import elements_of, is_of_elements, overlaid
 from gateway.domain.inputs.paths import Path, shown
 from gateway.domain.inputs.route import Route
 from gateway.domain.inputs.waveforms import part_paths
@@ -40,7 +40,7 @@ def _elements(route: Route, message: Any) -> Iterator[Any]:
         if spec.format == "line" and type(element) is dict:
             yield {"fields": element["fields"]}
         else:
-            yield overlaid(spec.binary, element) if spec.each else element
+            yield overlaid(spec.binary, element) if is_of_elements(spec) else element
 
 
 def used_paths(route: Route) -> set[Path]:

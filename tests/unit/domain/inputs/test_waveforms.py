@@ -9,7 +9,7 @@ import pytest
 from gateway.domain.inputs import waveforms
 from gateway.domain.inputs.memory import Memory
 from gateway.domain.inputs.waveform_reading import reading_of, with_features
-from tests.unit.domain.inputs.trying import G, brief, family, message, outcome, reading, readings
+from tests.unit.domain.inputs.trying import G, family, message, outcome, reading, readings
 
 SINE = [3 + sin(2 * pi * at / 16) for at in range(160)]
 JSON = """
@@ -147,71 +147,3 @@ def test_captures_that_are_never_complete_are_given_up(monkeypatch: pytest.Monke
 def test_a_part_that_does_not_say_which_it_is_is_said(bad: dict[str, Any]) -> None:
     out = outcome(PARTS, "vb", part(0) | bad)
     assert "which part" in out.rejected[0].detail
-
-
-BINARY = """
-topic = "{sensor}"
-format = "binary"
-axes = ["x", "y"]
-binary = { endian = "little", layout = ["n:u8", "_:1", "ax:i24", "ay:i24be", "t:i8"] }
-fields = { level = { path = "a{axis}", scale = 0.001, unit = "g" }, temperature = "t" }
-"""
-
-
-def test_bytes_have_a_layout() -> None:
-    block = b"\x01\xff" + (-500).to_bytes(3, "little", signed=True) + (250).to_bytes(3, "big") + b"\x14rest"
-    assert brief(readings(BINARY, "vb", block)) == [
-        ("vb-x", pytest.approx(-0.5 * G), {"temperature": 20}),
-        ("vb-y", pytest.approx(0.25 * G), {"temperature": 20}),
-    ]
-
-
-def test_what_a_layout_has_beyond_the_end_is_absent() -> None:
-    block = b"\x01\xff" + (500).to_bytes(3, "little")
-    assert brief(readings(BINARY, "vb", block)) == [("vb-x", pytest.approx(0.5 * G), {})]
-    assert outcome(BINARY, "vb", b"\x01").rejected
-
-
-@pytest.mark.parametrize(
-    ("encoding", "data"),
-    [
-        ("base64", "ASw="),
-        ("base64", "ASw"),
-        ("hex", "01 2C"),
-        ("hex", "0x012c"),
-        ("raw", [1, 44]),
-        ("raw", {"type": "Buffer", "data": [1, 44]}),
-    ],
-)
-def test_bytes_come_in_a_message_too(encoding: str, data: Any) -> None:
-    toml = f"""
-        topic = "{{sensor}}"
-        where = {{ port = 2 }}
-        binary = {{ from = "up.data", encoding = "{encoding}", layout = ["v:u16"] }}
-        fields = {{ velocity_rms = {{ path = "v", scale = 0.01 }} }}
-        """
-    assert reading(toml, "vb", {"port": 2, "up": {"data": data}}).level == 3
-
-
-@pytest.mark.parametrize("data", ["!", None, 5, [300], "z", {}])
-def test_what_is_no_bytes_is_a_dead_letter(data: Any) -> None:
-    toml = """
-        topic = "{sensor}"
-        binary = { from = "d", encoding = "base64", layout = ["v:u8"] }
-        fields = { level = "v" }
-        """
-    assert outcome(toml, "vb", {"d": data}).rejected
-
-
-def test_records_are_columns() -> None:
-    toml = """
-        topic = "{sensor}"
-        format = "binary"
-        binary = { repeat = true, layout = ["a:i16", "t:u8"] }
-        waveform = { samples = "a", rate = 100, unit = "mg" }
-        fields = { temperature = "t.0" }
-        """
-    block = b"".join(struct.pack(">hB", value, 20) for value in (1000, -1000, 1000, -1000)) + b"\x01"
-    found = reading(toml, "vb", block)
-    assert found.level == pytest.approx(G)
-    assert found.quantities["temperature"] == 20
