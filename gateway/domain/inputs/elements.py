@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from gateway.domain.inputs.layout import bytes_of
-from gateway.domain.inputs.paths import ABSENT, find
+from gateway.domain.inputs.paths import ABSENT, find, opened
 from gateway.domain.inputs.specs import Binary, Each, InputSpec
 
 MAX_ELEMENTS: Final = 10_000
@@ -21,7 +21,7 @@ def elements_of(each: Each | None, message: Any, wanted: frozenset[str] = frozen
     """
     if each is None:
         return [(message, None)]
-    found = find(message, each.path)
+    found = opened(find(message, each.path))
     if found is ABSENT or found is None:
         return None
     elements = _split(each, found)

@@ -18,7 +18,7 @@ from gateway.domain.inputs.numbers import (
     part,
     unit_said,
 )
-from gateway.domain.inputs.paths import ABSENT, Path, find, is_index, step
+from gateway.domain.inputs.paths import ABSENT, Path, find, is_index, opened, step
 
 UNIT: Final = "\0unit"
 """Under this name stands the unit of a level that the message itself says: (canonical, its own)."""
@@ -104,6 +104,8 @@ class Extraction:
             node = element
             for name in path:
                 node = node.get(name, ABSENT) if type(node) is dict and not is_indexed else step(node, name)
+            if type(node) is str:
+                node = opened(node)
             if plain and type(node) is dict:
                 _read_plain(plain, node, found, note)
             for leaf in special:

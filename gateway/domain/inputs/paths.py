@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, Final
+
+import msgspec
 
 Path = tuple[str, ...]
 
@@ -13,7 +16,13 @@ ABSENT: Final = object()
 DEEPEST: Final = 32
 """Names in a path."""
 
+LONGEST_JSON: Final = 64 * 1024
+"""Characters of a text that is read as the JSON in it."""
+REMEMBERED: Final = 16
+"""Texts that are not read again for each path and each element."""
+
 _NAME = re.compile(r"""(?:"([^"]+)"|'([^']+)'|([^."']+))(\.|$)""")
+_any_json = msgspec.json.Decoder().decode
 _INDEX = re.compile(r"-?[0-9]{1,9}")
 
 
@@ -47,6 +56,21 @@ def find(value: Any, path: Path) -> Any:
     return value
 
 
+def opened(value: Any) -> Any:
+    """Return the object or array whose text a value is, as those have it who pass messages on; else the value."""
+    if type(value) is not str or len(value) > LONGEST_JSON or not value.lstrip().startswith(("{", "[")):
+        return value
+    return _from_json(value)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _from_json(text: str) -> Any:
+    try:
+        return _any_json(text)
+    except (msgspec.DecodeError, RecursionError):
+        return text
+
+
 def is_index(name: str) -> bool:
     """Tell whether a name may be a place in an array, or a number that is a name."""
     return _INDEX.fullmatch(name) is not None
@@ -54,6 +78,8 @@ def is_index(name: str) -> bool:
 
 def step(value: Any, name: str) -> Any:
     """Return the member of an object or array, or ABSENT. MessagePack and CBOR have numbers as names too."""
+    if type(value) is str:
+        value = opened(value)
     if type(value) is dict:
         found = value.get(name, ABSENT)
         return value.get(int(name), ABSENT) if found is ABSENT and _INDEX.fullmatch(name) else found

@@ -14,7 +14,7 @@ from msgspec import Struct
 from gateway.domain.inputs.conditions import Conditions
 from gateway.domain.inputs.fields import Found, Note, take
 from gateway.domain.inputs.numbers import Field, number
-from gateway.domain.inputs.paths import ABSENT, Path, find
+from gateway.domain.inputs.paths import ABSENT, Path, find, opened
 from gateway.domain.inputs.wording import Template
 
 MAX_ROWS: Final = 10_000
@@ -106,7 +106,7 @@ class Rows:
 
     def _listed(self, message: Any) -> list[Any] | None:
         """Return the rows: an array, or an object whose names are the tags'."""
-        found = find(message, self.spec.each) if self.spec.each else message
+        found = self._at(message)
         if type(found) is dict:
             found = [
                 {**row, "key": name} if type(row) is dict else {"key": name, "value": row}
@@ -114,9 +114,12 @@ class Rows:
             ]
         return found if type(found) is list else None
 
+    def _at(self, message: Any) -> Any:
+        return opened(find(message, self.spec.each)) if self.spec.each else message
+
     def length(self, message: Any) -> int | None:
         """Return how many rows a message has, or None where it has no place for any."""
-        found = find(message, self.spec.each) if self.spec.each else message
+        found = self._at(message)
         return len(found) if type(found) in (list, dict) else None
 
     def _name(self, row: Any, captured: Mapping[str, str], message: Any) -> str:

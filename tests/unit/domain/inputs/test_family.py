@@ -133,6 +133,13 @@ def test_what_one_element_has_is_not_made_up_for_the_others() -> None:
     ]
 
 
+def test_elements_may_be_within_a_text_or_texts_themselves() -> None:
+    toml = 'topic = "gw"\neach = "body"\nsensor = "{id}"\nfields = { velocity_rms = "v" }'
+    for body in ('[{"id": 1, "v": 1}, {"id": 2, "v": 2}]', ['{"id": 1, "v": 1}', '{"id": 2, "v": 2}']):
+        out = outcome(toml, "gw", {"body": body})
+        assert [(each.sensor, each.level) for each in out.readings] == [("1", 1), ("2", 2)]
+
+
 def test_an_element_without_a_sensor_makes_a_dead_letter_and_the_others_are_used() -> None:
     devices = [{"name": "a", "v": 1, "status": "ok"}, *[{"v": 2, "status": "ok"}] * 5]
     out = outcome(EACH, "gw", {"devices": devices})

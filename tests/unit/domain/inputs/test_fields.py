@@ -52,6 +52,9 @@ def test_what_belongs_to_no_axis_is_a_reading_of_the_sensor_when_it_comes_alone(
         ('["v", "@u"]', {"v": "2.5 mm/s", "u": "in/s"}, 2.5),
         ('{ path = "v", scale = 0.5, split = ";", item = 1 }', {"v": "1.5 m/s; 5e0 mm/s"}, 2.5),
         ('"list.1"', {"list": [1, 2]}, 2),
+        ('"body.a.v"', {"body": ' {"a": {"v": 2.5}}'}, 2.5),
+        ('"body.1"', {"body": "[1, 2.5]"}, 2.5),
+        ('"v"', '"{\\"v\\": 2.5}"', 2.5),
         ('"list.-1"', {"list": [1, 2, 3]}, 3),
         ("'\"a.b/c\".v'", {"a.b/c": {"v": 4}}, 4),
         ('"Device status.v-Rms"', {"Device status": {"v-Rms": 4}}, 4),
@@ -99,6 +102,11 @@ def test_a_unit_in_a_text_that_nobody_knows_is_said_and_not_guessed() -> None:
     out = outcome('topic = "{sensor}"\nfields = { velocity_rms = "v", rpm = "n" }', "vb", {"v": "2.5 dB", "n": 1480})
     assert brief(out.readings) == [("vb", None, {"rpm": 1480})]
     assert "'dB'" in out.notes[0]
+
+
+@pytest.mark.parametrize("body", ["{", "{]", "[" * 50_000, '{"v": ' + " " * 70_000 + "1}", "v", ""])
+def test_a_text_that_is_no_json_has_nothing_in_it(body: str) -> None:
+    assert outcome('topic = "{sensor}"\nfields = { velocity_rms = "body.v" }', "vb", {"body": body}).rejected
 
 
 def test_an_unknown_unit_is_said_and_not_guessed() -> None:
