@@ -42,6 +42,7 @@ def _one_or_more(value: object) -> object:
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 PathText = Annotated[str, _checked(paths.parse)]
 EachText = Annotated[str, _checked(_each)]
+TimeText = Annotated[str, _checked(lambda text: Template(text) if "{" in text else paths.parse(text))]
 TemplateText = Annotated[str, Field(min_length=1), _checked(Template)]
 TopicText = Annotated[str, Field(min_length=1), _checked(levels_of)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -194,7 +195,7 @@ class InputSection(Section):
     axes: tuple[Text, ...] = ()
     sensor: TemplateText | None = None
     place: Mapping[Text, TemplateText] = Field(default_factory=dict)
-    time: PathText | None = None
+    time: TimeText | None = None
     time_format: Text | None = None
     timezone: Timezone | None = None
     columns: tuple[Text, ...] = ()

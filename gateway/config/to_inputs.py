@@ -134,6 +134,7 @@ class _Compiler:
             sensor=_template(section.sensor),
             place={name: Template(text) for name, text in section.place.items()},
             time=self._time(),
+            time_parts=_template(section.time) if "{" in (section.time or "") else None,
             columns=section.columns,
             batch=self._batch(),
             fields=self._fields(section.fields, "fields"),
@@ -155,6 +156,7 @@ class _Compiler:
             for key in ("time_format", "timezone"):
                 if getattr(section, key) is not None and section.preset is None:
                     self.problems.append(f"{key}: without time there is nothing it says anything of")
+        path = None if path and "{" in path else path
         return TimeSpec(_path(path), section.time_format or "", section.timezone or UTC, may_lack=section.time is None)
 
     def _batch(self) -> Batch | None:

@@ -59,6 +59,9 @@ class Emitter:
     def when(self, scopes: Sequence[Any]) -> When:
         """Return the time of a reading."""
         path = self.route.spec.time.path
+        if self.route.spec.time_parts is not None:
+            said = self.route.spec.time_parts.filled(self.route.captured, scopes)
+            return self.moment(ABSENT if said is None else said)
         if path is None:
             return self._received
         for scope in scopes:

@@ -59,7 +59,10 @@ class StatusSpec(Struct, frozen=True):
 
 
 class InputSpec(Struct, frozen=True):
-    """One input. `velocity_is_level`: where no level is given, velocity RMS is what a baseline is learned of."""
+    """One input. `velocity_is_level`: where no level is given, velocity RMS is what a baseline is learned of.
+
+    `time_parts`: the time is said in several places, such as date and time of day.
+    """
 
     name: str
     topics: tuple[tuple[Level, ...], ...]
@@ -71,6 +74,7 @@ class InputSpec(Struct, frozen=True):
     sensor: Template | None = None
     place: Mapping[str, Template] = {}
     time: TimeSpec = TimeSpec()
+    time_parts: Template | None = None
     columns: tuple[str, ...] = ()
     batch: Batch | None = None
     fields: tuple[Field, ...] = ()

@@ -48,7 +48,9 @@ def used_paths(route: Route) -> set[Path]:
     spec = route.spec
     used = {path for path in route.extraction.paths() if path}
     used |= {field.exponent for field in spec.fields if field.exponent}
-    used |= {path for template in (spec.sensor, *spec.place.values()) if template for path in template.paths}
+    used |= {
+        path for template in (spec.sensor, spec.time_parts, *spec.place.values()) if template for path in template.paths
+    }
     used |= {path for where in (spec.where, spec.where_each) if where for path in where.paths}
     used |= {path for path in (spec.time.path, spec.event_id, spec.status and spec.status.path) if path}
     if spec.batch is not None:

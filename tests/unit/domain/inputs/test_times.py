@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.domain.inputs.results import timestamp
 from gateway.domain.inputs.times import EARLIEST_US, LATEST_US, TimeSpec, epoch_us, microseconds_of
 from tests.unit.domain.inputs.trying import RECEIVED_US, outcome
 
@@ -68,3 +69,21 @@ def test_where_a_message_has_no_time_the_receive_time_counts_and_that_is_said(pa
     out = outcome('topic = "{sensor}"\ntime = "t"\nfields = { velocity_rms = "v" }', "vb", payload)
     assert (out.readings[0].time_us, out.readings[0].time_from) == (RECEIVED_US, "received")
     assert "receive time" in out.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("payload", "time_from"),
+    [({"date": "29.11.2026", "at": {"clock": "08:59:00"}}, "message"), ({"date": "29.11.2026"}, "received")],
+)
+def test_date_and_time_of_day_may_stand_apart(payload: dict[str, Any], time_from: str) -> None:
+    toml = """
+        topic = "{sensor}"
+        time = "{date} {at.clock}"
+        time_format = "%d.%m.%Y %H:%M:%S"
+        timezone = "Europe/Stockholm"
+        fields = { velocity_rms = "v" }
+        """
+    out = outcome(toml, "vb", payload | {"v": 2.5})
+    assert [each.time_from for each in out.readings] == [time_from]
+    if time_from == "message":
+        assert timestamp(out.readings[0].time_us) == "2026-11-29T07:59:00Z"
