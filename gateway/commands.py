@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
+from msgspec.structs import asdict
 
 from gateway.consumers.dead_letters import ConsumerLetters
 from gateway.consumers.runner import Runner
@@ -18,6 +19,7 @@ from gateway.domain.engine.commands import (
     CurrentLimits,
     ExpireSilence,
     Forget,
+    InputsHeard,
     Relearn,
     ReplayDeadLetters,
     SetBaseline,
@@ -87,6 +89,10 @@ class Commands:
         baseline, level = found.baseline, found.level
         known = {"baseline": baseline.level, "source": baseline.source, "version": baseline.version}
         return {**known, "warning": level.warning, "critical": level.critical, "clear": level.clear}
+
+    async def inputs(self) -> Sequence[Mapping[str, Any]]:
+        """Return what each input has done since the gateway was started."""
+        return [asdict(each) for each in await self._writer.ask(InputsHeard())]
 
     async def add_silence(self, parts: Mapping[str, Any], by: str, reason: str) -> Mapping[str, Any]:
         """Add a silence and return it. Raises ValueError for one that cannot be."""

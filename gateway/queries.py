@@ -93,6 +93,10 @@ class Queries:
             for silence in found
         ]
 
+    async def inputs(self) -> Sequence[Mapping[str, Any]]:
+        """Return what each input has done since the gateway was started."""
+        return await self._operations.inputs()
+
     async def not_understood(self) -> Mapping[str, Any]:
         """Return what was heard and not understood, by the kind of topic and the reason."""
         return await self._questions.ask(not_understood)

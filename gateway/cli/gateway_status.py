@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from threading import Thread
+from typing import TypeVar
 
 import click
 import msgspec
 
 from gateway.cli.tables import shown
 from gateway.config import load_http
+from gateway.config.sections import HttpSection
 from gateway.config.values import local_url, reached_at
+from gateway.domain.inputs.heard import InputHeard
+
+T = TypeVar("T")
 
 PATIENCE = 1.0
 """Seconds for the whole answer. One that comes by the byte is none."""
@@ -45,12 +51,30 @@ def condition(config_path: Path) -> GatewayStatus | None:
     section = load_http(config_path)
     if section is None or section.port == 0:
         return None
-    found: list[list[str]] = []
-    asking = Thread(target=_ask, args=(reached_at(section.host), section.port, found), daemon=True)
-    asking.start()
-    asking.join(PATIENCE)
+    found = _answer(section, "/-/ready", reasons_in)
     url = shown(local_url(section.host, section.port))
     return GatewayStatus(url, answers=bool(found), reasons=found[0] if found else [])
+
+
+def inputs_heard(config_path: Path) -> dict[str, InputHeard]:
+    """Ask a running gateway what its inputs have done; nothing if none answers."""
+    section = load_http(config_path)
+    found = [] if section is None or section.port == 0 else _answer(section, "/api/v1/inputs", _inputs_in)
+    return {each.name: each for each in (found[0] if found else [])}
+
+
+def _inputs_in(_status: int, body: bytes) -> list[InputHeard]:
+    return msgspec.json.decode(body, type=list[InputHeard])
+
+
+def _answer(section: HttpSection, path: str, read: Callable[[int, bytes], T]) -> list[T]:
+    """Return what `read` makes of the answer, or nothing if none comes in time."""
+    found: list[T] = []
+    where = reached_at(section.host), section.port
+    asking = Thread(target=_ask, args=(*where, path, read, found), daemon=True)
+    asking.start()
+    asking.join(PATIENCE)
+    return found
 
 
 def warn(config_path: Path) -> None:
@@ -62,13 +86,13 @@ def warn(config_path: Path) -> None:
         click.echo(f"The gateway is {found}", err=True)
 
 
-def _ask(host: str, port: int, found: list[list[str]]) -> None:
-    """Add the reasons for not being ready to `found`, or nothing if no gateway answers. No token is sent."""
+def _ask(host: str, port: int, path: str, read: Callable[[int, bytes], T], found: list[T]) -> None:
+    """Add what `read` makes of the answer to `found`, or nothing if no gateway answers. No token is sent."""
     connection = HTTPConnection(host, port, timeout=PATIENCE)
     try:
-        connection.request("GET", "/-/ready", headers={"Connection": "close"})
+        connection.request("GET", path, headers={"Connection": "close"})
         answer = connection.getresponse()
-        found.append(reasons_in(answer.status, answer.read(_LARGEST + 1)))
+        found.append(read(answer.status, answer.read(_LARGEST + 1)))
     except (OSError, ValueError, HTTPException, msgspec.MsgspecError, RecursionError):
         pass
     finally:

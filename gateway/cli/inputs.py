@@ -14,6 +14,7 @@ import click
 from msgspec.structs import asdict
 
 from gateway.cli import PROBLEMS
+from gateway.cli.gateway_status import inputs_heard
 from gateway.cli.learn import NS, Duration, learn, of_files
 from gateway.cli.output import Moment, config_option, output_option, print_json, print_table
 from gateway.cli.tables import inert
@@ -22,6 +23,7 @@ from gateway.config.presets import preset, preset_names
 from gateway.config.to_inputs import load_inputs
 from gateway.domain.inputs.explain import Step
 from gateway.domain.inputs.family import Family
+from gateway.domain.inputs.heard import InputHeard
 from gateway.domain.inputs.results import Outcome, Reading
 from gateway.domain.inputs.specs import InputSpec
 from gateway.domain.inputs.topic_index import Level
@@ -32,6 +34,7 @@ from gateway.mqtt.listening import listen
 from gateway.plugins.decoders import load_decoder
 
 READING = ("sensor", "axis", "time", "time from", "level", "unit", "quantities")
+INPUT = ("name", "topics", "format", "sensor", "quantities", "messages", "ignored", "unused")
 PRESET = ("preset", "what it is for", "gives", "add")
 STEP = ("path", "raw", "quantity", "value", "remark")
 
@@ -48,13 +51,21 @@ inputs.add_command(learn)
 @config_option
 @output_option
 def list_(config_path: Path, output: str) -> None:
-    """List the inputs, in the order in which they are asked."""
-    found = [_described(spec) for spec in load_inputs(config_path, load_decoder)]
+    """List the inputs, in the order in which they are asked, and what they have done in a gateway that runs."""
+    known = inputs_heard(config_path)
+    found = [_described(spec) | _done(known.get(spec.name)) for spec in load_inputs(config_path, load_decoder)]
     if output == "json":
         print_json(found)
     else:
-        rows = [[_joined(value) for value in each.values()] for each in found]
-        print_table(("name", "topics", "format", "sensor", "quantities"), rows, empty="There are no [[inputs]].")
+        rows = [[_joined(each.get(name)) for name in INPUT] for each in found]
+        print_table(INPUT, rows, empty="There are no [[inputs]].", spare=["messages", "ignored"], below=["unused"])
+
+
+def _done(heard: InputHeard | None) -> dict[str, object]:
+    """Return what an input has done; nothing is known of it if no gateway runs."""
+    if heard is None:
+        return {}
+    return {"messages": heard.messages, "ignored": heard.ignored, "unused": heard.unused}
 
 
 def _joined(value: object) -> object:

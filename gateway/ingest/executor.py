@@ -39,6 +39,7 @@ class Executor:
             commands.Relearn: pipeline.relearn,
             commands.Forget: pipeline.forget,
             commands.CurrentLimits: pipeline.limits,
+            commands.InputsHeard: pipeline.inputs_heard,
             commands.Report: pipeline.report,
             commands.ReplayDeadLetters: self._replay,
             commands.KeepRefused: self._keep_refused,

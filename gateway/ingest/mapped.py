@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from gateway.domain.engine.unit_of_work import Original, UnitOfWork, WaveformRow
 from gateway.domain.inputs.family import Family
+from gateway.domain.inputs.heard import InputHeard
 from gateway.domain.inputs.memory import Memory
 from gateway.domain.inputs.redelivery import RedeliveryWindow, digest_of
 from gateway.domain.inputs.results import Outcome, Waveform
@@ -24,6 +26,7 @@ class MappedInputs:
     def __init__(self, specs: Iterable[InputSpec], window: int) -> None:
         self.family = Family(specs)
         self._window = window
+        self._read, self._ignored = Counter[str](), Counter[str]()
         self.restore({}, ())
 
     def restore(self, memory: Mapping[str, bytes], messages: Iterable[tuple[int, bytes]]) -> None:
@@ -58,8 +61,19 @@ class MappedInputs:
         if seqs or outcome.waveforms:
             self._stored.add(message.packet_id, digest)
         batch.publications += outcome.publications
+        if outcome.is_understood and outcome.input is not None:
+            self._read[outcome.input] += 1
         for each in outcome.ignored:
+            self._ignored[each.input] += 1
             batch.ignored[each.input] = batch.ignored.get(each.input, 0) + 1
+
+    def heard(self) -> list[InputHeard]:
+        """Return what each input has done since the start; it does not survive a restart."""
+        unused = self.family.unused
+        return [
+            InputHeard(name, self._read[name], self._ignored[name], list(unused[name]))
+            for name in (spec.name for spec in self.family.specs)
+        ]
 
     def remember(self, batch: UnitOfWork) -> None:
         """Add to the batch what has to be remembered from now on, since the last one was written."""

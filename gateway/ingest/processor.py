@@ -22,6 +22,7 @@ from gateway.domain.engine.baselines import relearn, set_baseline
 from gateway.domain.engine.checkpoint import FACT_ROW, Checkpoint, Store, TailRow
 from gateway.domain.engine.engine import NOT_JUDGED, Engine
 from gateway.domain.engine.unit_of_work import UnitOfWork
+from gateway.domain.inputs.heard import InputHeard
 from gateway.domain.inputs.native import decode_event
 from gateway.domain.inputs.results import Reading
 from gateway.domain.inputs.status import Signals
@@ -282,6 +283,10 @@ class Pipeline:
         self._unwritten.append(batch)
         self._flush()
         return batch
+
+    def inputs_heard(self) -> list[InputHeard]:
+        """Return what each input has done since the start."""
+        return self._recorder.inputs_heard()
 
     def snapshot(self) -> None:
         """Save the state of every sensor that has changed since the last time.

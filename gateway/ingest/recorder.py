@@ -15,6 +15,7 @@ from gateway.domain.engine.checkpoint import Checkpoint, Store
 from gateway.domain.engine.engine import NOT_JUDGED, Engine, Judged
 from gateway.domain.engine.id_window import DedupWindow, ids_again
 from gateway.domain.engine.unit_of_work import DeadLetter, UnitOfWork
+from gateway.domain.inputs.heard import InputHeard
 from gateway.domain.inputs.native import Decoded, beginning_of, decode, decode_event
 from gateway.domain.inputs.results import Reading
 from gateway.domain.inputs.status import MAX_MACHINES, Signals
@@ -78,6 +79,10 @@ class Recorder:
             self._inputs.restore(saved.memory, saved.messages)
             for sensor in saved.sensors:
                 self._note_source(sensor.id)
+
+    def inputs_heard(self) -> list[InputHeard]:
+        """Return what each input has done since the start."""
+        return [] if self._inputs is None else self._inputs.heard()
 
     def remember(self, batch: UnitOfWork) -> None:
         """Add to a batch what the inputs have to remember from now on."""

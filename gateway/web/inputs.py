@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.web.commands import Permission
 from gateway.web.ports import Services
-from gateway.web.schema import NotUnderstood, Problem, ProposedInputs
+from gateway.web.schema import InputState, NotUnderstood, Problem, ProposedInputs
 
 MAX_TEXT = 32 * 1024
 """Characters of a configuration that is tried."""
@@ -27,6 +27,11 @@ class WantedInputs(BaseModel):
 def create_inputs(services: Services, permission: Permission) -> APIRouter:
     """Return the routes. To try inputs takes the token: it loads the decoders that they name."""
     router = APIRouter(prefix="/api/v1", responses={code: {"model": Problem} for code in (401, 403, 404, 422, 503)})
+
+    @router.get("/inputs", response_model=list[InputState])
+    async def list_inputs() -> Sequence[Mapping[str, Any]]:
+        """Return what each of the `[[inputs]]` has done since the gateway was started, in their order."""
+        return await services.answers.inputs()
 
     @router.get("/deadletters/groups", response_model=NotUnderstood)
     async def list_groups() -> Mapping[str, Any]:

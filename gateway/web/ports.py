@@ -83,6 +83,10 @@ class Answers(Protocol):
         """
         ...
 
+    async def inputs(self) -> Sequence[Mapping[str, Any]]:
+        """Return what each input has done since the gateway was started, as `web.schema` has it."""
+        ...
+
     async def not_understood(self) -> Mapping[str, Any]:
         """Return what was heard and not understood, as `web.schema` has it."""
         ...

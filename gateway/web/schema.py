@@ -191,6 +191,15 @@ class Condition(BaseModel):
     disk: Disk
 
 
+class InputState(BaseModel):
+    """What an input has done since the gateway was started."""
+
+    name: str
+    messages: int = Field(description="that it read")
+    ignored: int = Field(description="that it left out on purpose, or in which it found no value")
+    unused: list[str] = Field(description="paths of numbers that no field uses")
+
+
 class HeardGroup(BaseModel):
     """Messages that were not understood for one reason, on topics of one kind; topic and payload are of the newest."""
 

@@ -117,6 +117,14 @@ def test_a_trace_shows_the_message_as_it_came_and_none_of_an_event_of_our_own(he
     assert steps["S-9"]["payload"] == "1.5"
 
 
+def test_what_each_input_has_done_is_counted(here: Plant) -> None:
+    quiet = sent("maker/pump-7/S-1/data", {"kind": "status"}, 2)
+    here.take(axes(1), axes(2), quiet, sent("bare/S-9", b"1.5", 4))
+    three, bare, *_ = here.pipeline.inputs_heard()
+    assert (three.name, three.messages, three.ignored) == ("three axes", 2, 1)
+    assert (bare.messages, bare.ignored, bare.unused) == (1, 0, [])
+
+
 async def test_a_trace_of_what_a_waveform_comes_to_says_on_which_topic_it_came(here: Plant) -> None:
     here.take(block(0), block(1))
     await measured(here, 1)

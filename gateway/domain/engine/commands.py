@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from gateway.domain.alerting.alert import Alert
 from gateway.domain.detection.limits import Limits
+from gateway.domain.inputs.heard import InputHeard
 from gateway.domain.model.alert_kinds import AlertKind
 from gateway.domain.model.events import DomainEvent, Severity
 from gateway.domain.notification.outbox import OutboxItem, Outcome, Planning
@@ -95,6 +96,10 @@ class CurrentLimits(Command[Limits | None], frozen=True):
     """What the next reading of a sensor will be compared with; None for an unknown one."""
 
     sensor_id: str
+
+
+class InputsHeard(Command[list[InputHeard]], frozen=True):
+    """What each input has done since the gateway was started, in the order in which they are asked."""
 
 
 class Report(Command[None], frozen=True):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.domain.inputs.heard import InputHeard
 from tests.unit.cli.conftest import Run
 
 INPUTS = """
@@ -161,6 +162,17 @@ def test_inputs_are_listed_in_their_order(run: Run, inputs: Path) -> None:
         },
     ]
     assert "plant/{sensor}/status" in run("inputs", "list", "-c", inputs).out
+
+
+def test_what_the_inputs_have_done_is_shown_of_a_gateway_that_runs(
+    run: Run, inputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = {"pumps": InputHeard("pumps", 67, 3, ["acc.z", "rssi"])}
+    monkeypatch.setattr("gateway.cli.inputs.inputs_heard", lambda _: done)
+    first, second = json.loads(run("inputs", "list", "-c", inputs, "-o", "json").out)
+    assert (first["messages"], first["ignored"], first["unused"]) == (67, 3, ["acc.z", "rssi"])
+    assert "messages" not in second
+    assert "acc.z, rssi" in run("inputs", "list", "-c", inputs).out
 
 
 def test_files_or_what_comes_now(run: Run, tmp_path: Path) -> None:

@@ -101,6 +101,9 @@ class Journal:
     async def silences(self, everything: bool) -> Sequence[Mapping[str, Any]]:  # noqa: FBT001 - as `Answers` has it
         return [silence for silence in self.known_silences if everything or silence["state"] == "active"]
 
+    async def inputs(self) -> Sequence[Mapping[str, Any]]:
+        return [{"name": "pumps", "messages": 7, "ignored": 2, "unused": ["rms.z"]}]
+
     async def not_understood(self) -> Mapping[str, Any]:
         return self.heard
 

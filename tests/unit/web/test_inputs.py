@@ -34,6 +34,12 @@ async def test_the_groups_and_what_would_read_them_are_read_without_a_token(clie
     assert (await client.get("/api/v1/deadletters/x/proposal")).status_code == 422
 
 
+async def test_what_the_inputs_have_done_is_read(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/api/v1/inputs")).json() == [
+        {"name": "pumps", "messages": 7, "ignored": 2, "unused": ["rms.z"]}
+    ]
+
+
 async def test_to_try_inputs_takes_the_token(client: httpx.AsyncClient) -> None:
     body = {"inputs": "[[inputs]]"}
     assert (await client.post(TRY, json=body)).status_code == 401
