@@ -11,6 +11,7 @@ import click
 from bench import report
 from bench.figures import Figure, known_parts, machine, save_part, show
 from bench.growth import growth
+from bench.mapped import mapped
 from bench.online import latency, sustained
 from bench.plant import CONSOLE, RESULTS
 from bench.stages import stages
@@ -19,6 +20,7 @@ from tests.servers.processes import ServerMissingError
 
 PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "stages": stages,
+    "mapped": mapped,
     "throughput": throughput,
     "sustained": sustained,
     "latency": latency,
