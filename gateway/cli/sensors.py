@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import click
+import msgspec
 
 from gateway.cli.commands import change, said
 from gateway.cli.gateway_status import warn
@@ -17,10 +18,13 @@ from gateway.config import load
 from gateway.domain.alerting.alert import describe
 from gateway.domain.alerting.liveness import SENSOR_FORGOTTEN
 from gateway.domain.engine.event_log import StoredReading, ratio_of
+from gateway.domain.model.assets import asset_of
 from gateway.domain.model.reading import in_words, quantities_of
 from gateway.domain.model.timefmt import rfc3339
 from gateway.errors import GatewayError
 from gateway.journal import Reader
+from gateway.journal.queries.machine_states import in_words as in_state
+from gateway.journal.queries.machine_states import said_state
 from gateway.journal.sqlite.codec import KnownSensor
 
 _COLUMNS = (
@@ -73,11 +77,18 @@ def show(config_path: Path, output: str, sensor_id: str) -> None:
         raise GatewayError(f"no sensor {sensor_id!r} has published yet{unused and f', but {unused}'}")
     alerts = [describe(alert) for alert in reader.alerts(everything=True) if alert.sensor_id == sensor_id]
     (facts,) = _described(reader, [sensor])
+    newest = reader.last_readings(sensor.key - 1, sensor.key).get(sensor.key)
+    said = said_state(reader, asset_of(sensor.tags), newest)
+    facts |= {"machineState": msgspec.to_builtins(said), "notJudged": reader.not_judged(sensor.key)}
     baselines = [entry.fact.data for entry in reader.entries(sensor_id, "BaselineLearned", None, None, 5)]
     if output == "json":
         print_json({**facts, "baselines": baselines, "alerts": alerts})
         return
     facts["quantities"] = in_words(facts["quantities"])
+    counts = facts.pop("notJudged")
+    facts["not judged"] = ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
+    facts["machine state"] = in_state(said)
+    del facts["machineState"]
     times = {"last reading": at(facts["lastReading"]), "first seen": at(facts["firstSeen"])}
     print_facts({name: value for name, value in facts.items() if value and name not in _TIMES} | times)
     if unused:

@@ -215,6 +215,11 @@ class Reader(LogReader):
         _, tags = self._sensors.get(self._key(sensor_id), ("", {}))
         return asset_of(tags)
 
+    def not_judged(self, sensor: int) -> dict[str, int]:
+        """Return how many readings of a sensor were not judged, by the reason, up to the last snapshot."""
+        row = self._db.execute("SELECT state FROM detector WHERE sensor = ?", (sensor,)).fetchone()
+        return (decode_state(row[0]).not_judged or {}) if row else {}
+
     def size(self) -> int:
         """Return the bytes of the file, without its write-ahead log."""
         pages: int = self._db.execute("PRAGMA page_count").fetchone()[0]

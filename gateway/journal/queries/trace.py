@@ -10,10 +10,13 @@ from gateway.domain.alerting.alert import ALERT_FACTS, RAISED
 from gateway.domain.detection.baseline_events import BASELINE_LEARNED
 from gateway.domain.engine.event_log import EventRecord, StoredReading
 from gateway.domain.inputs.traceparent import is_valid
+from gateway.domain.model.assets import asset_of
 from gateway.domain.model.events import DomainEvent
 from gateway.domain.model.reading import FLAG_NAMES, Flag, in_words, quantities_of
 from gateway.domain.model.timefmt import rfc3339
 from gateway.domain.notification.model import DEFERRED, FAILED, SENT, SUPPRESSED
+from gateway.journal.queries.machine_states import in_words as in_state
+from gateway.journal.queries.machine_states import said_state
 from gateway.journal.queries.reader import Reader
 
 INFLUX = "influx"
@@ -123,15 +126,19 @@ def _evaluated(reader: Reader, reading: StoredReading, caused: list[EventRecord]
         if reading.flags & flag:
             return _line("not evaluated", None, why, baseline=baseline)
     results = [entry.fact.type for entry in caused]
+    state = in_state(said_state(reader, asset_of(reading.tags), reading))
+    said = f"; its machine was said to be {state}" if state else ""
     if reading.level is None:
         what = f"no level: judged by the limits of its quantities alone: {', '.join(results) or 'nothing changed'}"
         return _line("evaluated", None, what, baseline=None, led_to=results)
     if baseline is None:
-        return _line("evaluated", None, "there was no baseline yet: learned from", baseline=None)
+        what = "there was no baseline yet: learned from, unless its machine stood still"
+        return _line("evaluated", None, what + said, baseline=None)
     ratio = f"{reading.level / baseline['level']:.2f} × " if baseline["level"] else ""
     version = f", version {baseline['version']}" if baseline["version"] else ""
     what = f"{ratio}the {baseline['source']} baseline {baseline['level']:g}{version}: "
-    return _line("evaluated", None, what + (", ".join(results) or "nothing changed"), baseline=baseline, led_to=results)
+    what += (", ".join(results) or "nothing changed") + said
+    return _line("evaluated", None, what, baseline=baseline, led_to=results)
 
 
 def _baseline(reader: Reader, reading: StoredReading) -> dict[str, Any] | None:

@@ -20,8 +20,8 @@ RULES = Rules(learning_readings=12, learning_ns=0)
 HEARD = 10
 """Readings are received so many seconds apart; that they are is known no finer."""
 
-TOLD_READINGS = RULES.told_within_ns // (HEARD * SECOND) + 2
-"""The last one comes at most so many readings after the first that was critical."""
+TOLD_READINGS = RULES.told_within_ns // (HEARD * SECOND) + RULES.on_readings + 2
+"""So many readings after the first that was critical somebody is told: some are judged before the first that is not."""
 
 words = st.sampled_from([None, "running", "stopped", "off", "0", "unknown", "", "normal-2", "fast", "x"])
 """What a message says of the state of its machine."""
