@@ -53,6 +53,8 @@ def used_paths(route: Route) -> set[Path]:
     }
     used |= {path for where in (spec.where, spec.where_each) if where for path in where.paths}
     used |= {path for path in (spec.time.path, spec.event_id, spec.status and spec.status.path) if path}
+    if spec.rows is not None:  # its names that nothing uses are told by the reading itself
+        used.add(spec.rows.each or ())
     if spec.batch is not None:
         used |= {spec.batch.start} | ({spec.batch.step} if isinstance(spec.batch.step, tuple) else set())
     if spec.waveform is not None:

@@ -175,3 +175,10 @@ def test_a_row_without_a_sensor_is_said_and_the_others_are_used() -> None:
     out = outcome(toml, "scada", [{"n": "V", "v": 1, "where": "a"}, {"n": "V", "v": 1}])
     assert brief(out.readings) == [("a", 1, {"velocity_rms": 1})]
     assert "nothing in the message says what sensor" in out.rejected[0].detail
+
+
+def test_values_of_rows_are_used_and_what_stands_beside_them_is_told() -> None:
+    toml = 'topic = "{sensor}"\nrows = { each = "vals", name = "n", value = "v", fields = { a = ["level"] } }'
+    inputs = family(toml)
+    seen = message("vb", {"battery": 3.6, "vals": [{"n": "a", "v": 1}]})
+    assert inputs.unused_in(seen, inputs.read(seen, Memory())) == ["battery"]
