@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import struct
 from statistics import fmean
 from typing import Any, Final
 
+from gateway.domain.inputs.layout import bytes_of
 from gateway.domain.inputs.learning.leaves import Leaves
 from gateway.domain.inputs.learning.names import meaning_of, word_set, words_of
 from gateway.domain.inputs.learning.quantities import Guess, is_unit_name, number_in
@@ -16,6 +18,9 @@ FEWEST_SAMPLES: Final = 16
 FEWEST_CHARACTERS: Final = 64
 """Of samples as base64 or hex."""
 MOST_COLUMNS: Final = 1000
+SMALLEST: Final = 1e-12
+LARGEST: Final = 1e9
+"""Of samples as floats."""
 
 _SPECTRAL: Final = word_set(
     "fft spectrum spectra spectral amps amplitudes freq frequency frequencies bins magnitude psd"
@@ -53,10 +58,11 @@ _CAPTURES: Final = (
     "bid",
     "id",
     "capture",
+    "cap",
     "block",
     "frame",
 )
-_INDEXES: Final = ("chunkindex", "partindex", "chunk", "part", "idx", "index", "segment", "packet", "seq")
+_INDEXES: Final = ("chunkindex", "partindex", "chunk", "part", "idx", "index", "segment", "packet", "seq", "i")
 _COUNTS: Final = (
     "totalchunks",
     "chunks",
@@ -67,6 +73,7 @@ _COUNTS: Final = (
     "segments",
     "numchunks",
     "chunkcount",
+    "n",
 )
 _TYPES: Final = {
     "int16": "i16",
@@ -141,9 +148,16 @@ def _encoding(value: str, leaves: Leaves) -> str:
             for text in said
             if text.removesuffix("_le").removesuffix("le") in _TYPES
         ),
-        "i16",
+        "f32" if _is_floats(value, packing) else "i16",
     )
     return f"{packing}+{sample}" + ("le" if sample != "i8" else "")
+
+
+def _is_floats(value: str, packing: str) -> bool:
+    """Tell whether samples are floats of 32 bits: whole numbers read as such are no numbers, or next to nothing."""
+    block = bytes_of(value, packing) or b""
+    floats = [found for (found,) in struct.iter_unpack("<f", block[: len(block) // 4 * 4])]
+    return bool(floats) and all(found == 0 or SMALLEST < abs(found) < LARGEST for found in floats) and any(floats)
 
 
 def _speed(leaves: Leaves, notes: list[str]) -> dict[str, Any]:

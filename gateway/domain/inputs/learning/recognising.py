@@ -17,7 +17,7 @@ LONGEST_VALUE: Final = 60
 """Characters of a payload that is one value."""
 
 _VALUE = re.compile(
-    r'"?[-+]?\d{0,30}\.?\d{1,30}(?:[eE][-+]?\d{1,3})?"?(?:\s+[^\s\d"]\S{0,15})?'
+    r'"?[-+]?\d{0,30}[.,]?\d{1,30}(?:[eE][-+]?\d{1,3})?"?(?:\s+[^\s\d"]\S{0,15})?'
     r"|nan|unknown|unavailable|online|offline|on|off",
     re.IGNORECASE,
 )
@@ -28,8 +28,12 @@ _CELL = re.compile(r"[,;\t|]")
 _NUMBER = re.compile(r"[-+]?\d{0,30}\.?\d{1,30}(?:[eE][-+]?\d{1,3})?")
 MAX_CELLS: Final = 1000
 """Of a line of CSV."""
-_MSGPACK_MAPS: Final = (*range(0x80, 0x90), 0xDE, 0xDF)
-_CBOR_MAPS: Final = (*range(0xA0, 0xBC), 0xBF)
+_MSGPACK: Final = (*range(0x80, 0xA0), 0xDC, 0xDD, 0xDE, 0xDF)
+_CBOR: Final = (*range(0x81, 0xBC), 0xBF)
+"""How arrays and objects begin; some of CBOR's arrays begin as MessagePack does."""
+DEEPEST: Final = 8
+MOST_MEMBERS: Final = 100
+"""Of binary objects and arrays that are looked into."""
 
 
 class Recognised(NamedTuple):
@@ -61,10 +65,9 @@ def _likely(data: bytes) -> list[str]:
     first = data.lstrip()[:1]
     if first in (b"{", b"["):
         return ["json", "python"]
-    if data[:1] and data[0] in _MSGPACK_MAPS:
-        return ["msgpack"]
-    if data[:1] and data[0] in _CBOR_MAPS:
-        return ["cbor"]
+    packed = {"msgpack": _MSGPACK, "cbor": _CBOR}
+    if found := [name for name, begins in packed.items() if data and data[0] in begins]:
+        return found
     text = data.decode(errors="replace").strip(" \t\r\n\0")
     return [] if "\ufffd" in text or not text else _of_text(text)
 
@@ -96,13 +99,23 @@ def _read(format_: str, data: bytes) -> Recognised | None:
         value = read(format_, data, columns)
     except UnreadableError:
         return None
-    if format_ in ("msgpack", "cbor") and not _has_names(value):
+    if format_ in ("msgpack", "cbor") and not _is_telling(value):
         return None
     return Recognised(format_, value, columns) if isinstance(value, dict | list) else None
 
 
-def _has_names(value: Any) -> bool:
-    return isinstance(value, dict) and bool(value) and all(isinstance(name, str) for name in value)
+def _is_telling(value: Any, depth: int = 0) -> bool:
+    """Tell whether objects and arrays have a name, a text or a float in them: bytes of no format hardly do."""
+    if isinstance(value, dict):
+        if not all(isinstance(name, str | int) for name in value):
+            return False
+        members = [*value, *value.values()]
+    else:
+        members = value if isinstance(value, list) else []
+    nested = members[:MOST_MEMBERS] if depth < DEEPEST else []
+    return any(bool(each) if isinstance(each, str) else isinstance(each, float) for each in members) or any(
+        _is_telling(each, depth + 1) for each in nested
+    )
 
 
 def _columns(data: bytes) -> tuple[str, ...]:

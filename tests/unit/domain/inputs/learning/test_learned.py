@@ -5,6 +5,7 @@ import struct
 import tomllib
 from typing import Any, NamedTuple
 
+import cbor2
 import msgspec
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from gateway.config.to_inputs import compiled
 from gateway.domain.inputs.family import Family
 from gateway.domain.inputs.learning.learned import configuration, learned
 from gateway.domain.inputs.learning.proposal import text
+from gateway.domain.inputs.learning.recognising import recognised
 from gateway.domain.inputs.learning.unexplained import is_modbus
 from gateway.domain.inputs.memory import Memory
 from gateway.domain.inputs.results import Reading, Waveform
@@ -429,3 +431,33 @@ TREES = st.recursive(
 def test_nothing_that_is_heard_raises_and_what_is_written_is_toml(heard: list[tuple[str, bytes]]) -> None:
     found = configuration(learned([Message(topic, content, NOW_S * 10**9) for topic, content in heard]))
     assert set(tomllib.loads(found)) <= {"inputs"}
+
+
+def test_samples_of_floats_are_told_from_whole_numbers_and_parts_by_short_names() -> None:
+    samples = [0.5, -0.5] * 50
+    parts = [
+        ("wf/m3/raw", {"cap": "c17", "i": at, "n": 2, "fs": 1000, "d": base64.b64encode(block).decode()})
+        for at, block in enumerate([struct.pack("<50f", *samples[:50]), struct.pack("<50f", *samples[50:])])
+    ]
+    found = tried(*parts)
+    assert found.tables[0]["waveform"]["encoding"] == "base64+f32le"
+    (block,) = found.waveforms
+    assert list(block.samples) == pytest.approx([each * G for each in samples])
+
+
+@pytest.mark.parametrize(
+    ("content", "format_"),
+    [
+        (cbor2.dumps({0: "pump-9", 2: {0: 0.31}, -1: 2.4}), "cbor"),
+        (cbor2.dumps([{"v": 2.4}]), "cbor"),
+        (cbor2.dumps(["fan", 2.4]), "cbor"),
+        (msgspec.msgpack.encode([["fan-1", 2.4, 1480], ["fan-2", 1.2, 1490]]), "msgpack"),
+        (msgspec.msgpack.encode([{"v": 2.4}]), "msgpack"),
+        (b"\xa1\x01\x02", None),
+        (b"\x92\x01\x02", None),
+        ("41,5 °C".encode(), "value"),
+    ],
+)
+def test_packed_arrays_and_numbers_as_names_are_known_for_what_they_are(content: bytes, format_: str | None) -> None:
+    found = recognised("c/node", content)
+    assert (found.format if found else None) == format_
