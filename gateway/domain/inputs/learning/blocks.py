@@ -18,9 +18,10 @@ FEWEST_SAMPLES: Final = 16
 FEWEST_CHARACTERS: Final = 64
 """Of samples as base64 or hex."""
 MOST_COLUMNS: Final = 1000
-SMALLEST: Final = 1e-12
+SMALLEST: Final = 1e-9
 LARGEST: Final = 1e9
-"""Of samples as floats."""
+MOST: Final = 0.8
+"""Of samples as floats: how small and how large they are, and the share of those that are neither zero nor noise."""
 
 _SPECTRAL: Final = word_set(
     "fft spectrum spectra spectral amps amplitudes freq frequency frequencies bins magnitude psd"
@@ -156,8 +157,9 @@ def _encoding(value: str, leaves: Leaves) -> str:
 def _is_floats(value: str, packing: str) -> bool:
     """Tell whether samples are floats of 32 bits: whole numbers read as such are no numbers, or next to nothing."""
     block = bytes_of(value, packing) or b""
-    floats = [found for (found,) in struct.iter_unpack("<f", block[: len(block) // 4 * 4])]
-    return bool(floats) and all(found == 0 or SMALLEST < abs(found) < LARGEST for found in floats) and any(floats)
+    floats = [abs(found) for (found,) in struct.iter_unpack("<f", block[: len(block) // 4 * 4])]
+    usual = sum(SMALLEST < found < LARGEST for found in floats)
+    return all(found < LARGEST for found in floats) and usual > MOST * len(floats)
 
 
 def _speed(leaves: Leaves, notes: list[str]) -> dict[str, Any]:

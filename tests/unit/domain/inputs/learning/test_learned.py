@@ -434,7 +434,7 @@ def test_nothing_that_is_heard_raises_and_what_is_written_is_toml(heard: list[tu
 
 
 def test_samples_of_floats_are_told_from_whole_numbers_and_parts_by_short_names() -> None:
-    samples = [0.5, -0.5] * 50
+    samples = [0.5, -0.5] * 49 + [0.0, 6e-17]
     parts = [
         ("wf/m3/raw", {"cap": "c17", "i": at, "n": 2, "fs": 1000, "d": base64.b64encode(block).decode()})
         for at, block in enumerate([struct.pack("<50f", *samples[:50]), struct.pack("<50f", *samples[50:])])
