@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 
@@ -17,6 +18,12 @@ LATEST_US: Final = 4_102_444_800_000_000
 LONGEST: Final = 64
 """Characters of a time."""
 
+_DOTNET = re.compile(r"/Date\(([0-9]{1,16})(?:[-+][0-9]{4})?\)/")
+"""How .NET writes milliseconds since 1970 in JSON."""
+_LOOSE = re.compile(
+    r"([0-9]{4})[-/]([0-9]{2})[-/]([0-9]{2}[T ][0-9:.,]{5,18})\s?(Z|[-+][0-9]{2}:?[0-9]{2})?(?: [A-Z]{3,4})?"
+)
+"""RFC 3339, but for slashes in the date, a space before the offset, or the zone's name behind it."""
 _EARLIEST_S = EARLIEST_US // 1_000_000
 _LATEST_S = LATEST_US // 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -77,10 +84,23 @@ def _from_text(text: str, spec: TimeSpec, received_us: int) -> int | None:
         return None
     if "-" not in text[1:] and (found := epoch_us(_whole(text))) is not None:
         return found
+    if dotnet := _DOTNET.fullmatch(text):
+        return epoch_us(int(dotnet[1]))
     try:
-        return _utc_us(datetime.fromisoformat(text.upper().removesuffix(" UTC")), spec.zone, received_us)
+        return _utc_us(_moment(text.upper().removesuffix(" UTC")), spec.zone, received_us)
     except ValueError:
         return None
+
+
+def _moment(text: str) -> datetime:
+    """Return the time of a text. Raises ValueError."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        found = _LOOSE.fullmatch(text)
+        if found is None or (found[4] is None and text[-1:].isalpha()):
+            raise
+        return datetime.fromisoformat(f"{found[1]}-{found[2]}-{found[3]}{found[4] or ''}")
 
 
 def _whole(text: str) -> int | float | None:

@@ -27,6 +27,11 @@ STOCKHOLM = ZoneInfo("Europe/Stockholm")
         "2026-11-30T17:30:00.250000+07:00",
         "2026-11-30 10:30:00.25",
         "2026-11-30 10:30:00.25 UTC",
+        "2026/11/30 10:30:00.25",
+        "2026-11-30 12:30:00.25 +0200",
+        "2026-11-30 11:30:00.25 +0100 CET",
+        "/Date(1796034600250)/",
+        "/Date(1796034600250+0200)/",
         datetime(2026, 11, 30, 10, 30, 0, 250_000, UTC),
     ],
 )
@@ -36,7 +41,26 @@ def test_a_time_is_told_by_its_magnitude_or_its_text(value: Any) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [0, 123_456, 1e300, -1, float("nan"), float("inf"), 10**400, True, None, "", "soon", "123456", [1], {}, "1" * 5000],
+    [
+        0,
+        123_456,
+        1e300,
+        -1,
+        float("nan"),
+        float("inf"),
+        10**400,
+        True,
+        None,
+        "",
+        "soon",
+        "2026-11-30 10:30:00 CET",
+        "2026/30/11 10:30:00",
+        "/Date(5)/",
+        "123456",
+        [1],
+        {},
+        "1" * 5000,
+    ],
 )
 def test_a_number_far_from_any_plausible_epoch_is_no_time(value: Any) -> None:
     assert microseconds_of(value, TimeSpec(), RECEIVED_US) is None
