@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, Final
 
 from gateway.domain.inputs.elements import elements_of, is_of_elements, overlaid
-from gateway.domain.inputs.paths import Path, shown
+from gateway.domain.inputs.paths import Path, opened, shown
 from gateway.domain.inputs.route import Route
 from gateway.domain.inputs.waveforms import part_paths
 
@@ -80,6 +80,7 @@ def _is_column(value: Any) -> bool:
 
 
 def _members(value: Any) -> list[tuple[Any, Any]]:
+    value = opened(value)
     if type(value) is dict:
         return list(islice(value.items(), MAX_PATHS))
     return list(enumerate(value[:ELEMENTS])) if type(value) is list else []

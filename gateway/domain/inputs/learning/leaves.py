@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from gateway.domain.inputs.learning.names import meaning_of
-from gateway.domain.inputs.paths import Path, shown
+from gateway.domain.inputs.paths import Path, opened, shown
 
 MAX_LEAVES: Final = 2000
 """Paths of a message that are looked at, and elements of all messages."""
@@ -47,6 +47,7 @@ def leaves_of(parts: Iterable[Any]) -> Leaves:
 
 
 def _walk(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+    value = opened(value)
     if isinstance(value, dict) and len(path) < MAX_DEPTH:
         for name, below in value.items():
             if is_addressable(name):
@@ -111,6 +112,7 @@ def _keyed(messages: list[Any]) -> dict[str, list[dict[str, Any]]]:
 def _containers(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
     if len(path) > FEW:
         return
+    value = opened(value)
     if isinstance(value, dict):
         yield path, value
         for name, below in value.items():

@@ -241,3 +241,9 @@ def test_what_to_subscribe_to_is_named_once() -> None:
         SEVERAL + '[[inputs]]\nname = "x"\ntopics = ["a/{rest...}"]\nsensor = "s"\nfields = { level = "v" }'
     )
     assert inputs.filters == ["plant/+", "a/#"]
+
+
+def test_numbers_within_a_text_that_no_field_uses_are_told_too() -> None:
+    inputs = family('topic = "{sensor}"\nfields = { velocity_rms = "body.v" }')
+    seen = message("vb", {"body": '{"v": 2.5, "peak": 7}'})
+    assert inputs.unused_in(seen, inputs.read(seen, Memory())) == ["body.peak"]

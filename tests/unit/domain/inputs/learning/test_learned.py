@@ -461,3 +461,12 @@ def test_samples_of_floats_are_told_from_whole_numbers_and_parts_by_short_names(
 def test_packed_arrays_and_numbers_as_names_are_known_for_what_they_are(content: bytes, format_: str | None) -> None:
     found = recognised("c/node", content)
     assert (found.format if found else None) == format_
+
+
+def test_json_within_a_text_is_looked_into() -> None:
+    body = json.dumps({"vib": {"velocity_mm_s": 2.4}, "temperature": 41})
+    found = tried(("hub/press-4", {"body": body}), ("hub/press-5", {"body": body}))
+    assert {sensor: values["velocityRms"] for sensor, values in found.values().items()} == {
+        "press-4": 2.4,
+        "press-5": 2.4,
+    }
