@@ -19,7 +19,7 @@ from gateway.domain.alerting.alert import describe
 from gateway.domain.alerting.liveness import SENSOR_FORGOTTEN
 from gateway.domain.engine.event_log import StoredReading, ratio_of
 from gateway.domain.model.assets import asset_of
-from gateway.domain.model.reading import in_words, quantities_of
+from gateway.domain.model.reading import as_the_sensor_says, in_words, quantities_of
 from gateway.domain.model.timefmt import rfc3339
 from gateway.errors import GatewayError
 from gateway.journal import Reader
@@ -40,7 +40,8 @@ _COLUMNS = (
     "health",
     "last reading",
 )
-_TIMES = {"lastReading", "firstSeen"}
+_OTHERWISE = {"lastReading", "firstSeen", "shownLevel", "shownBaseline", "shownUnit"}
+"""What a program is told; people are told it in other words."""
 
 
 @click.group()
@@ -58,7 +59,7 @@ def list_(config_path: Path, output: str) -> None:
     if output == "json":
         print_json(found)
     else:
-        rows = [[*(sensor[name] for name in _COLUMNS[:-1]), at(sensor["lastReading"])] for sensor in found]
+        rows = [[*_shown(sensor), at(sensor["lastReading"])] for sensor in found]
         print_table(_COLUMNS, rows, empty="No sensor has published yet.", spare=["site", "area", "baseline", "unit"])
         say_what_was_heard(reader)
         warn(config_path)
@@ -90,7 +91,8 @@ def show(config_path: Path, output: str, sensor_id: str) -> None:
     facts["machine state"] = in_state(said)
     del facts["machineState"]
     times = {"last reading": at(facts["lastReading"]), "first seen": at(facts["firstSeen"])}
-    print_facts({name: value for name, value in facts.items() if value and name not in _TIMES} | times)
+    facts |= {"level": facts["shownLevel"], "baseline": facts["shownBaseline"], "unit": facts["shownUnit"]}
+    print_facts({name: value for name, value in facts.items() if value and name not in _OTHERWISE} | times)
     if unused:
         click.echo(inert(f"\nNot everything of it could be used: {unused}"))
     click.echo()
@@ -139,6 +141,12 @@ def forget(config_path: Path, output: str, by: str, reason: str, sensor_id: str)
         )
 
 
+def _shown(sensor: dict[str, Any]) -> list[Any]:
+    """Return the cells of a sensor but the last, its level and baseline in its own unit."""
+    own = {name: sensor[f"shown{name.capitalize()}"] for name in ("level", "baseline", "unit")}
+    return [(sensor | own)[name] for name in _COLUMNS[:-1]]
+
+
 def say_what_was_heard(reader: Reader) -> None:
     """Say below a table what came in and was not understood, if anything was."""
     if summary := reader.heard().in_words():
@@ -174,6 +182,7 @@ def _described(reader: Reader, known: Iterable[KnownSensor]) -> list[dict[str, A
 
 def _row(sensor: KnownSensor, last: StoredReading | None, severity: str | None) -> dict[str, Any]:
     level = last.level if last else None
+    data = last.event().data if last else None
     baseline = last.baseline if last else None
     return {
         "sensor": sensor.id,
@@ -183,7 +192,8 @@ def _row(sensor: KnownSensor, last: StoredReading | None, severity: str | None) 
         "baseline": baseline,
         "ratio": ratio_of(level, baseline),
         "unit": sensor.unit,
-        "quantities": quantities_of(last.event().data) if last else {},
+        **as_the_sensor_says(level, baseline, sensor.unit, data.sensor_unit if data else None),
+        "quantities": quantities_of(data) if data else {},
         "state": severity or ("ok" if baseline or (last and level is None) else "learning"),
         "lastReading": rfc3339(last.time_ns) if last else None,
         "firstSeen": rfc3339(sensor.first_seen_ns),

@@ -21,7 +21,15 @@ from gateway.domain.alerting.alert import ALERT_FACTS
 from gateway.domain.alerting.liveness import SENSOR_FORGOTTEN
 from gateway.domain.engine.event_log import EventRecord, StoredReading, ratio_of
 from gateway.domain.model.events import SEVERITIES
-from gateway.domain.model.reading import Flag, ReadingData, complete, in_sensors_unit, in_words, quantities_of
+from gateway.domain.model.reading import (
+    Flag,
+    ReadingData,
+    as_the_sensor_says,
+    complete,
+    in_sensors_unit,
+    in_words,
+    quantities_of,
+)
 from gateway.domain.model.timefmt import rfc3339
 
 STATES = ("critical", "warning", "learning", "ok", "waiting")
@@ -157,7 +165,8 @@ class _Sensor(Struct, gc=False):
     def whole(self) -> dict[str, Any]:
         """Return everything: where the sensor is, its newest reading, and its trend to four digits."""
         place = {name: self.tags.get(name, "") for name in ("site", "area", "machine")}
-        return {**self.now(), **place, "tags": self.tags, "spark": self.spark()}
+        shown = as_the_sensor_says(self.level, self.baseline, self.unit, self.sensor_unit)
+        return {**self.now(), **shown, **place, "tags": self.tags, "spark": self.spark()}
 
 
 class Live:

@@ -43,6 +43,9 @@ class Sensor(BaseModel):
     baseline: float | None
     ratio: float | None = Field(description="level / baseline")
     unit: str
+    shownLevel: float | None = Field(description="the level in the unit that the sensor itself uses")
+    shownBaseline: float | None
+    shownUnit: str
     time: str | None = Field(description="when it was measured, RFC 3339")
     quantities: dict[str, float] = Field(description="the newest of those that came without a level")
     spark: list[float | None]

@@ -108,6 +108,20 @@ def in_sensors_unit(level: float, unit: str, sensor_unit: str | None) -> tuple[f
     return own[1].own(stored[1].canonical(level)), own[1].symbol
 
 
+def as_the_sensor_says(
+    level: float | None, baseline: float | None, unit: str, sensor_unit: str | None
+) -> dict[str, float | str | None]:
+    """Return a level and its baseline in the sensor's own unit, to four digits, as they are shown to people."""
+    own = in_sensors_unit(0.0, unit, sensor_unit)
+    shown = [value if own is None or value is None else _own(value, unit, own[1]) for value in (level, baseline)]
+    return {"shownLevel": shown[0], "shownBaseline": shown[1], "shownUnit": unit if own is None else own[1]}
+
+
+def _own(value: float, unit: str, symbol: str) -> float | None:
+    found = in_sensors_unit(value, unit, symbol)
+    return None if found is None else float(f"{found[0]:.4g}")
+
+
 def carry_velocity(data: ReadingData) -> None:
     """Let a level that is a velocity be the velocity RMS too: limits of velocity are for whoever carries it."""
     found = vibration_unit(data.unit)

@@ -228,3 +228,14 @@ class TestWhyNothingArrived:
         assert "mill/+/data" in groups
         assert f"H{said}." in groups
         assert json.loads(run("deadletters", "groups", "-o", "json").out)["groups"][0]["topics"] == 40
+
+    def test_a_level_is_shown_in_the_unit_that_its_sensor_uses(self, run: Run, here: Plant) -> None:
+        here.take(reading(1, 2.91257505, "S-1", sensorUnit="g", baselineVibrationLevel=1.96133))
+        (row,) = [line.split() for line in run("sensors", "list").out.splitlines() if line.startswith("S-1")]
+        assert row[row.index("0.297") :][:4] == ["0.297", "0.4079", "0.7281", "g"]
+        shown = run("sensors", "show", "S-1").out
+        assert "0.297" in shown
+        assert "shownLevel" not in shown
+        (known,) = json.loads(run("sensors", "list", "-o", "json").out)
+        assert (known["level"], known["unit"]) == (2.91257505, "m/s²")
+        assert (known["shownLevel"], known["shownUnit"]) == (0.297, "g")
