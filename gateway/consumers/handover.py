@@ -137,7 +137,7 @@ class Handover:
         self._account.failed()
         if is_first:
             tell = log.warning if isinstance(error, GatewayError) else log.exception
-            tell("a consumer cannot deliver; trying again", consumer=self._name, error=str(error))
+            tell("a consumer cannot deliver; trying again", consumer=self._name, error=words(error))
 
     async def _settle(
         self,
@@ -174,13 +174,7 @@ class Handover:
         readings, entries = rows.readings, rows.entries
         if self._is_foreign:
             readings, entries = [replace(one, tags={**one.tags}) for one in readings], [*entries]
-        try:
-            return await self._consumer.consume(readings, entries)
-        except (asyncio.CancelledError, SystemExit) as error:  # what would end the gateway is no consumer's to raise
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            raise RuntimeError(f"it raised {type(error).__name__}") from error
+        return await harmless(partial(self._consumer.consume, readings, entries))
 
     def _refused(self, answer: object, rows: Rows) -> list[Refusal]:
         """Return what a consumer has named; anything but a Taken says that everything is taken."""
@@ -196,7 +190,7 @@ class Handover:
 
     def _without(self, error: DeliveryError, rows: Rows, *, may_search: bool) -> _Answer:
         """Return what a refusal for good costs: the rows that it names; else they are searched for, within reason."""
-        reason = storable(str(error))
+        reason = storable(words(error))
         named = self._named(dict.fromkeys(error.rows, reason), rows)
         if named:
             gone = {row.seq for row, _ in named}
@@ -205,6 +199,27 @@ class Handover:
         if len(rows) > 1 and may_search:
             return _Answer([], rows.halves())
         return _Answer([(row, reason) for row in rows.all()], [])
+
+
+async def harmless(call: Callable[[], Awaitable[T]]) -> T:
+    """Return what a consumer's call returns. What would end the gateway, such as SystemExit, is not its to raise."""
+    try:
+        return await call()
+    except (Exception, GeneratorExit):
+        raise
+    except BaseException as error:
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            raise
+        raise RuntimeError(f"it raised {type(error).__name__}") from error
+
+
+def words(error: Exception) -> str:
+    """Return what an exception says, if it can say it: it may be foreign code, too."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - as above
+        return f"{type(error).__name__}, which does not say why"
 
 
 def _requested(error: Exception) -> float:

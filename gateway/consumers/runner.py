@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from gateway.api import Consumer, ConsumerContext, FullConsumer, Wants
 from gateway.consumers.cursor import STEP_SIZE, Cursor, Source, patiently
-from gateway.consumers.handover import Account, Handover, Rows, storable
+from gateway.consumers.handover import Account, Handover, Rows, harmless, storable, words
 from gateway.domain.engine.event_log import EventRecord, LogSlice
 from gateway.errors import DeliveryError, GatewayError
 
@@ -66,7 +66,7 @@ class Runner:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._watch(), name=f"alert about {self.follower.name}")
                 if full is not None:
-                    await self._handover.insist(partial(full.start, context))
+                    await self._handover.insist(partial(harmless, partial(full.start, context)))
                 await self._follow()
         finally:
             if full is not None:
@@ -135,11 +135,11 @@ class Runner:
     async def _close(self, full: FullConsumer) -> None:
         try:
             async with asyncio.timeout(_CLOSE_WITHIN):
-                await full.close()
+                await harmless(full.close)
         except Exception:  # a consumer may be foreign code
             log.exception("a consumer could not be closed", consumer=self.follower.name)
 
 
 def said(error: Exception) -> str:
     """Return what people may be shown of an error: somebody else's, other than a DeliveryError, may quote secrets."""
-    return storable(str(error)) if isinstance(error, GatewayError) else f"{type(error).__name__}; the log has more"
+    return storable(words(error)) if isinstance(error, GatewayError) else f"{type(error).__name__}; the log has more"

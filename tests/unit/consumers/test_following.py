@@ -40,7 +40,7 @@ class Consumer:
 class Full(Consumer):
     """One that says what it wants, and is started and closed; `failures` of the start come first."""
 
-    def __init__(self, wants: Wants, *failures: Exception, start: Sequence[Exception] = ()) -> None:
+    def __init__(self, wants: Wants, *failures: Exception, start: Sequence[BaseException] = ()) -> None:
         super().__init__(*failures)
         self.wants = wants
         self.start_failures = list(start)
@@ -235,6 +235,41 @@ async def test_what_would_end_the_gateway_ends_nothing(journal: MemoryJournal, e
     async with followed(consumer, journal, told, is_foreign=True) as task:
         await eventually(lambda: journal.cursors == {"influx": 3})
     assert (consumer.seen, told.failures) == ([1, 2, 3, 1, 2, 3], 1)
+    assert task.cancelled()
+
+
+class LastError(BaseException):
+    """Of a library that does not keep to Exception."""
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), SystemExit(1), KeyboardInterrupt(), LastError()], ids=repr)
+async def test_neither_does_what_a_start_and_an_end_raise(journal: MemoryJournal, error: BaseException) -> None:
+    class Leaving(Full):
+        async def close(self) -> None:
+            await super().close()
+            raise error
+
+    consumer, told = Leaving(Wants(), start=[error]), Told()
+    async with followed(consumer, journal, told, is_foreign=True) as task:
+        await eventually(lambda: journal.cursors == {"influx": 3})
+    assert (consumer.life, told.failures) == (["started by edge-1", "closed"], 1)
+    assert task.cancelled()
+
+
+class SilentError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+class SilentRefusalError(DeliveryError):
+    __str__ = SilentError.__str__
+
+
+async def test_neither_does_an_exception_that_cannot_say_what_it_is(journal: MemoryJournal) -> None:
+    consumer, told = Consumer(SilentError(), SilentRefusalError("", retry=False, rows=[1])), Told()
+    async with followed(consumer, journal, told, is_foreign=True) as task:
+        await eventually(lambda: journal.cursors == {"influx": 3})
+    assert [reason for _, reason in told.refused] == ["SilentRefusalError, which does not say why"]
     assert task.cancelled()
 
 
