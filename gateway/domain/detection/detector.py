@@ -25,9 +25,6 @@ SETTLED = frozenset({"learned", "set"})
 FORGETTING = 1 / 256
 """Weight of a new reading in the share of readings that jump beyond the limit and back."""
 
-OWN_CONSTANT = 10
-"""The event's own baseline, the same in so many readings in a row, counts for those too that give none."""
-
 FRESH = 4
 """For so many on-delays after a start a shift of all sensors of a machine is put down to the start."""
 
@@ -97,8 +94,10 @@ def evaluate(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
     level = sample.level
     if level is None:
         return _judge_quantities(state, sample, rules)
-    if sample.event_baseline != state.event_baseline:
-        _take_own_baseline(state, sample.event_baseline)
+    if sample.event_baseline is not None and sample.event_baseline != state.event_baseline:
+        state.event_baseline, state.own_readings = sample.event_baseline, 1
+        state.limits = None
+        state.odd = True  # it has to be the same for some readings to count for more than its own
     limit = state.limits or current_limits(state, rules)
     if level < limit.stopped:
         _stand_still(state, sample, rules)
@@ -118,18 +117,7 @@ def evaluate(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
             return Evaluation(finding=finding)
         if (is_open or state.tallies) and not _lacks_comparison(state, limit):
             return NOTHING
-    evaluation = _learn(state, level, sample, rules)
-    is_blind = limit.baseline is None or limit.is_inherited
-    return PASSED_OVER[LEARNING] if evaluation is NOTHING and is_blind else evaluation
-
-
-def _take_own_baseline(state: SensorState, own: float | None) -> None:
-    """Let the event's own baseline count for its reading, or on and on if its sensor has said the same for long."""
-    if own is None and state.own_readings >= OWN_CONSTANT:
-        return
-    state.event_baseline, state.own_readings = own, 0 if own is None else 1
-    state.limits = None
-    state.odd = True
+    return _learn(state, limit, level, sample, rules)
 
 
 def _outlive(state: SensorState) -> None:
@@ -361,8 +349,11 @@ def _clear(state: SensorState, limit: Limits, sample: Sample, tallies: Mapping[s
     return Finding(Verdict.CLEAR, severity, sample.level, baseline, reason, shown)
 
 
-def _learn(state: SensorState, level: float, sample: Sample, rules: Rules) -> Evaluation:
-    """Learn from a sample that nothing is wrong with, unless there is nothing left to learn."""
+def _learn(state: SensorState, limit: Limits, level: float, sample: Sample, rules: Rules) -> Evaluation:
+    """Learn from a sample that nothing is wrong with, unless there is nothing left to learn.
+
+    Where nothing is known to compare it with, it is not judged.
+    """
     if rules.baseline is not None or (state.learned is not None and state.learned.source in SETTLED):
         return NOTHING
     learning = state.learning
@@ -370,8 +361,9 @@ def _learn(state: SensorState, level: float, sample: Sample, rules: Rules) -> Ev
         learning = state.learning = Learning(first_ns=sample.time_ns)
     learning.add(level, state.smooth, sample.quantities.velocity_rms)
     complete = sample.time_ns - learning.first_ns >= rules.learning_ns
+    nothing = PASSED_OVER[LEARNING] if limit.baseline is None or limit.is_inherited else NOTHING
     if not learning.is_due(rules.learning_readings, complete=complete):
-        return NOTHING
+        return nothing
     learned = learn(
         learning,
         sample.time_ns,
@@ -381,7 +373,7 @@ def _learn(state: SensorState, level: float, sample: Sample, rules: Rules) -> Ev
         state=state.operating_state,
     )
     if learned is None:
-        return NOTHING
+        return nothing
     state.versions = learned.version
     state.learned = learned
     state.limits = None

@@ -44,6 +44,8 @@ def pass_over(state: SensorState, reason: str, level: float | None, rules: Rules
     state.not_judged = counts = state.not_judged or {}
     counts[reason] = counts.get(reason, 0) + 1
     if level is None or reason in {UNIT, STUCK, RETAINED}:  # faults of their own, or the broker's memory
+        if state.doubt is not None and reason in {UNIT, LATE}:  # it is still so, and nobody can compare this one
+            state.doubt.latest_ns = max(state.doubt.latest_ns, now_ns)
         return
     if state.severity is SeverityRank.NONE and _contradicts(state, reason, level, rules):
         _doubt(state, reason, level, now_ns)

@@ -13,7 +13,7 @@ from typing import Final
 
 from gateway.domain.detection import plausibility
 from gateway.domain.detection.comparison import level_in_words
-from gateway.domain.detection.detector import OWN_CONSTANT, current_limits
+from gateway.domain.detection.detector import current_limits
 from gateway.domain.detection.operating_state import STANDSTILL_RPM, ZERO, forget_baselines, known_baselines, word_of
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.sample import Sample
@@ -41,6 +41,9 @@ times that has a probability of 1 / n^4."""
 
 FEWEST_CHANGES = 30
 """So often the value must have changed before anybody can tell that it does not."""
+
+OWN_CONSTANT = 10
+"""The event's own baseline, the same in so many readings in a row, counts for those too that give none."""
 
 UNUSUAL_RUNS = 2
 """A run of so many times the longest one so far is none of chance. It says nothing more of the machine, and it is too
@@ -239,8 +242,11 @@ def _is_missed(state: SensorState, rules: Rules) -> bool:
 
 
 def _own_baseline_is_new(state: SensorState, sample: Sample) -> bool:
-    """Count the readings with the same baseline of their own, until it is constant."""
+    """Count the readings with the same baseline of their own, until it is constant; before, one without it ends it."""
     if state.event_baseline is None or state.own_readings >= OWN_CONSTANT:
+        return False
+    if sample.event_baseline is None:
+        state.event_baseline = state.limits = None
         return False
     state.own_readings += sample.event_baseline == state.event_baseline
     return True

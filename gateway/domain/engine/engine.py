@@ -207,6 +207,8 @@ class Engine:
         else:
             state.last_level = sample.level
         evaluation = evaluate(state, sample, rules)
+        if evaluation is detection.NOTHING and faults is None and state.doubt is None:
+            return evaluation
         if evaluation.not_judged:
             return self._passed_over(sensor, sample, evaluation.not_judged, state.heard_ns, faults)
         if state.doubt is not None:
