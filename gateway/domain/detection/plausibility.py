@@ -6,6 +6,7 @@ None of these reasons can last while the level is beyond everything that is know
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Final
 
 from gateway.domain.detection.baseline import Baseline
@@ -40,11 +41,14 @@ REASONS: Final = {
 
 
 def pass_over(state: SensorState, reason: str, level: float | None, rules: Rules, now_ns: int) -> None:
-    """Count a reading that is not judged, received at `now_ns`, and doubt the reason if its level contradicts it."""
+    """Count a reading that is not judged, received at `now_ns`, and doubt the reason if its level contradicts it.
+
+    One that is in another unit, and late as well, is infinite.
+    """
     state.not_judged = counts = state.not_judged or {}
     counts[reason] = counts.get(reason, 0) + 1
     if level is None or reason in {UNIT, STUCK, RETAINED}:  # faults of their own, or the broker's memory
-        if state.doubt is not None and reason in {UNIT, LATE}:  # it is still so, and nobody can compare this one
+        if state.doubt is not None and reason == UNIT:  # it is still so, and nobody can compare this one
             state.doubt.latest_ns = max(state.doubt.latest_ns, now_ns)
         return
     if state.severity is SeverityRank.NONE and _contradicts(state, reason, level, rules):
@@ -82,8 +86,9 @@ def is_over_due(state: SensorState, rules: Rules) -> bool:
 def doubt_in_words(known: Doubt, unit: str) -> str:
     """Return what is told of readings in doubt."""
     lasted = in_words(known.latest_ns - known.since_ns)
+    level = f"{number(known.level)} {unit}, beyond" if isfinite(known.level) else f"{unit}, and not in the unit of"
     return (
-        f"It measures {number(known.level)} {unit}, beyond all that is known of it, and {known.readings} readings in"
+        f"It measures {level} all that is known of it, and {known.readings} readings in"
         f" {lasted} are not judged: {REASONS.get(known.reason, known.reason)}."
     )
 

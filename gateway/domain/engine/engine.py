@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain
+from math import inf
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -239,8 +240,9 @@ class Engine:
         """Take in a reading that is late, or the broker's memory: it is not judged. Return it if something follows."""
         data, state = event.data, sensor.state
         level = level_without_one(state, data) if data.vibration_level is None else data.vibration_level
-        same = level if data.unit == state.unit else None
-        sample = Sample(same, time_ns, data.unit, quantities=data)
+        if level is not None and data.unit != state.unit:
+            level = inf  # nothing known of it explains a level in another unit
+        sample = Sample(level, time_ns, data.unit, sensor_unit=data.sensor_unit, quantities=data)
         evaluation = self._passed_over(sensor, sample, LATE if flags & Flag.LATE else RETAINED, received_ns)
         if evaluation is detection.NOTHING:
             return []

@@ -163,6 +163,15 @@ def test_late_readings_that_are_beyond_everything_are_told_of() -> None:
     assert (one.state.not_judged or {})[LATE] == 70
 
 
+def test_late_readings_in_another_unit_are_told_of_since_nobody_can_compare_them() -> None:
+    made, one = learned()
+    found = []
+    for at in range(70):
+        found += receive(made, one, 600 + 10 * at, 300 - at, 0.1, unit="mm/s")
+    ((_, reason),) = alerts(found)
+    assert reason.startswith("It measures mm/s, and not in the unit of all that is known of it, and 61 readings")
+
+
 class TestAnotherUnit:
     def test_it_is_learned_beside_the_first_and_told_of_until_it_is(self) -> None:
         made, one = learned()
