@@ -13,7 +13,10 @@ from gateway.domain.inputs.redelivery import RedeliveryWindow, digest_of
 from gateway.domain.inputs.results import Outcome, Waveform
 from gateway.domain.inputs.specs import InputSpec
 from gateway.domain.inputs.stored_waveforms import to_row
-from gateway.domain.model.events import Message
+from gateway.domain.model.events import Message, Rejected
+
+MAX_DETAIL = 300
+"""Characters that are kept of what went wrong."""
 
 
 class MappedInputs:
@@ -43,7 +46,12 @@ class MappedInputs:
         """Return what a message comes to, or None for one that is stored already."""
         if message.duplicate and self._stored.has(message, digest_of(message)):
             return None
-        return self.family.read(message, self._memory)
+        try:
+            return self.family.read(message, self._memory)
+        except Exception as error:  # noqa: BLE001 - no message is worth the gateway: the broker would send it again and again
+            detail = f"a defect of the gateway, please report it: {type(error).__name__}: {error}"[:MAX_DETAIL]
+            rejected = Rejected("not_understood", detail.encode(errors="replace").decode(), message.payload)
+            return Outcome(rejected=[rejected])
 
     def keep(self, message: Message, outcome: Outcome, first_seq: int, batch: UnitOfWork) -> None:
         """Add to the batch what stays beside the readings, which have sequence numbers from `first_seq` on."""

@@ -61,6 +61,6 @@ def _measured(rows: Sequence[Row]) -> list[tuple[int, Message, Reading | None]]:
 def _reading(about: bytes, samples: bytes) -> Reading | None:
     try:
         return reading_of(from_row(about, samples))
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, ArithmeticError) as error:
         log.error("a waveform in the journal cannot be read; it gives no reading", error=str(error))  # noqa: TRY400 - the reason is in the message
         return None

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import sqlite3
 import tomllib
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 
 from gateway.config.to_inputs import compiled
 from gateway.domain.alerting.alert import RAISED
+from gateway.domain.inputs.family import Family
 from gateway.domain.inputs.specs import InputSpec
 from gateway.domain.model.events import Message
 from gateway.errors import JournalUnavailableError
@@ -249,3 +252,29 @@ def test_what_could_not_be_written_is_written_with_what_it_has_to_remember(
     here.crash()
     here.take(block(1))
     assert len(here.journal.waveforms_to_measure(10)) == 1
+
+
+def test_an_input_that_raises_makes_a_dead_letter_and_the_next_message_is_read(
+    here: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def defect(*_: object) -> None:
+        raise RuntimeError("\ud800")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Family, "read", defect)
+        here.take(axes(1))
+    here.take(axes(2))
+    (letter,) = here.journal.dead_letters([], 0, 10**6)
+    assert letter[1].payload == axes(1).payload
+    assert here.contents()["dead letters"] == {"not_understood": 1}
+    assert len(here.contents()["readings"]) == 3
+
+
+def test_a_waveform_that_the_disk_has_damaged_gives_no_reading_and_does_not_stop_the_next(here: Plant) -> None:
+    here.take(block(0), block(1), block(0, second=9), block(1, second=9))
+    with closing(sqlite3.connect(here.path, isolation_level=None)) as connection:
+        connection.execute(
+            "UPDATE waveforms SET samples = x'000000000000c07f' WHERE seq = (SELECT min(seq) FROM waveforms)"
+        )
+    asyncio.run(measured(here, 1))
+    assert len(here.contents()["readings"]) == 1

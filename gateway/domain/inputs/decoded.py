@@ -12,7 +12,7 @@ from gateway.domain.inputs.numbers import LARGEST, LEVEL, Field, UnknownUnitErro
 from gateway.domain.inputs.results import Outcome, Waveform, is_id
 from gateway.domain.inputs.route import Route
 from gateway.domain.inputs.specs import Decode
-from gateway.domain.inputs.waveforms import NoWaveformError, scaled
+from gateway.domain.inputs.waveforms import NoWaveformError, finite, scaled
 from gateway.domain.model.events import Message, Rejected
 from gateway.domain.model.quantities import BY_KEY
 
@@ -75,7 +75,7 @@ def _waveform(emitter: Emitter, each: Decoded, subject: Subject, values: Found) 
         rate=each.rate,
         unit=canonical_symbol(kind),
         sensor_unit=unit.symbol,
-        samples=scaled(array("f", each.samples or ()), unit.factor, unit.offset),
+        samples=scaled(finite(array("f", each.samples or ())), unit.factor, unit.offset),
         values={name: value for name, value in values.items() if name != UNIT},
         event_id=emitter.event_id(subject.when),
     )

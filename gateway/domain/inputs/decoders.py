@@ -16,6 +16,11 @@ from gateway.domain.model.events import Message
 MAX_READINGS: Final = 10_000
 MAX_STATE: Final = 1024 * 1024
 """Bytes that a decoder may keep between messages, in MessagePack."""
+MAX_TEXTS: Final = 33
+MAX_TEXT: Final = 128
+"""Texts that say where a sensor is and which axis, and the characters of each."""
+
+_STATE: Final = msgspec.msgpack.Decoder(dict[str, Any])
 
 
 class Decoded(Struct, forbid_unknown_fields=True):
@@ -43,12 +48,14 @@ class DecoderError(Exception):
 def decoded(name: str, decode: Decode, message: Message, memory: Memory) -> list[Decoded]:
     """Return what a decoder makes of a message, and keep its state. Raises DecoderError."""
     key = f"decoder\x1f{name}"
-    state = _state(memory.get(key))
+    state = memory.read(key, _STATE) or {}
     try:
         found = list(islice(decode(message.topic, message.payload, message.received_ns, state), MAX_READINGS + 1))
         blob = msgspec.msgpack.encode(state)
-    except Exception as error:
-        raise DecoderError(f"the decoder failed: {type(error).__name__}: {error}"[:300]) from error
+    except (Exception, SystemExit, KeyboardInterrupt) as error:  # the last two would end the journal's thread
+        raise DecoderError(f"the decoder failed: {type(error).__name__}: {_words(error)}"[:300]) from error
+    if not all(type(name) is str for name in state):
+        raise DecoderError("the decoder keeps something under a name that is no text")
     if len(found) > MAX_READINGS:
         raise DecoderError(f"the decoder returned more than {MAX_READINGS} readings")
     if len(blob) > MAX_STATE:
@@ -58,12 +65,20 @@ def decoded(name: str, decode: Decode, message: Message, memory: Memory) -> list
     return readings
 
 
-def _state(blob: bytes | None) -> dict[str, Any]:
-    return {} if blob is None else msgspec.msgpack.decode(blob, type=dict[str, Any])
+def _words(error: BaseException) -> str:
+    """Return what an exception says, as far as it can be said and stored."""
+    try:
+        return str(error).encode(errors="replace").decode()
+    except Exception:  # noqa: BLE001 - the boundary: the exception is a third party's too
+        return "it does not say why"
 
 
 def _checked(each: Mapping[str, Any]) -> Decoded:
     try:
-        return msgspec.convert(each, Decoded)
-    except msgspec.ValidationError as error:
-        raise DecoderError(f"the decoder returned what is no reading: {error}") from error
+        reading = msgspec.convert(each, Decoded)
+    except Exception as error:  # a mapping of a third party's may raise anything
+        raise DecoderError(f"the decoder returned what is no reading: {_words(error)}") from error
+    texts = [reading.axis or "", *reading.place, *reading.place.values()]
+    if len(texts) > MAX_TEXTS or not all(len(text) <= MAX_TEXT and text.isprintable() for text in texts):
+        raise DecoderError(f"axis and place are at most {MAX_TEXTS} printable texts of {MAX_TEXT} characters")
+    return reading

@@ -10,7 +10,7 @@ from gateway.domain.inputs.paths import ABSENT, find
 from gateway.domain.inputs.redelivery import digest_of
 from gateway.domain.inputs.results import Outcome, Reading, TimeFrom, body_from, head_of, timestamp
 from gateway.domain.inputs.route import Route
-from gateway.domain.inputs.times import microseconds_of
+from gateway.domain.inputs.times import EARLIEST_US, LATEST_US, microseconds_of
 from gateway.domain.inputs.wording import text_of
 from gateway.domain.model.events import Message
 
@@ -72,7 +72,16 @@ class Emitter:
 
     def ago(self, seconds: float) -> When:
         """Return the time of what happened before the message came."""
-        return self._received[0] - round(seconds * 1e6), "received"
+        return self.later(self._received, -seconds)
+
+    def later(self, when: When, seconds: float) -> When:
+        """Return the time so many seconds after another one, or the receive time where that cannot be one."""
+        if not seconds:
+            return when
+        if EARLIEST_US <= when[0] + seconds * 1e6 < LATEST_US:
+            return when[0] + round(seconds * 1e6), when[1]
+        self.out.note(f"the receive time counts, since {seconds:.6g} s from a time of the message are no time")
+        return self._received
 
     def moment(self, value: Any) -> When:
         """Return what a message says as its time, or the receive time where that is none."""

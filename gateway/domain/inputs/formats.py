@@ -25,6 +25,7 @@ _GZIP = b"\x1f\x8b"
 _GZIP_WINDOW = 31  # zlib's number for gzip with its largest window
 _PADDING = b" \t\r\n\0"
 _BOM = b"\xef\xbb\xbf"
+_SURROGATE = "\\ud"  # what the escape of one begins with
 
 
 class UnreadableError(Exception):
@@ -95,13 +96,21 @@ def _lenient_json(payload: bytes, error: Exception) -> Any:
     if not text.startswith(("{", "[", '"')):
         raise UnreadableError("not_json", f"the payload is not JSON in UTF-8: {_brief(error)}")
     try:
-        return json.loads(text)
+        return _loaded(text)
     except ValueError:
         pass
     try:
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
+        return [_loaded(line) for line in text.splitlines() if line.strip()]
     except ValueError:
         raise UnreadableError("not_json", f"the payload is not JSON in UTF-8: {_brief(error)}") from None
+
+
+def _loaded(text: str) -> Any:
+    """Return what a text holds, with "?" for halves of surrogate pairs, which nothing that stores texts can encode."""
+    found = json.loads(text)
+    if _SURROGATE not in text.lower():
+        return found
+    return json.loads(json.dumps(found, ensure_ascii=False).encode(errors="replace"))
 
 
 def _msgpack(payload: bytes) -> Any:

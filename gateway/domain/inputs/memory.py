@@ -6,9 +6,13 @@ The messages it came from have been acknowledged and do not come again, so it be
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeVar
+
+import msgspec
 
 from gateway.domain.inputs import sparkplug_memory
+
+T = TypeVar("T")
 
 MAX_ENTRIES: Final = 20_000
 MAX_BYTES: Final = 32 * 1024 * 1024
@@ -41,6 +45,16 @@ class Memory:
     def get(self, key: str) -> bytes | None:
         """Return a blob."""
         return self._blobs.get(key)
+
+    def read(self, key: str, decoder: msgspec.msgpack.Decoder[T]) -> T | None:
+        """Return what a blob holds; None where there is none, or one that the disk or another version has changed."""
+        blob = self._blobs.get(key)
+        try:
+            return None if blob is None else decoder.decode(blob)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self.drop(key)
+            self.forgotten += 1
+            return None
 
     def keep(self, key: str, blob: bytes) -> bool:
         """Remember a blob as the newest one; return False for one that is too large to be kept."""

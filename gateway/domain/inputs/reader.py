@@ -9,6 +9,7 @@ from gateway.domain.inputs.elements import MAX_ELEMENTS, elements_of, is_of_elem
 from gateway.domain.inputs.emitter import Emitter, Subject, When
 from gateway.domain.inputs.fields import Found
 from gateway.domain.inputs.memory import Memory
+from gateway.domain.inputs.numbers import number
 from gateway.domain.inputs.paths import ABSENT, find
 from gateway.domain.inputs.results import Outcome, Presence, Status, is_id
 from gateway.domain.inputs.route import Route
@@ -24,7 +25,6 @@ SHOWN_PROBLEMS: Final = 3
 
 LONGEST_EVENT_ID: Final = 100
 """Characters of an id that a message gives its event; an axis comes behind it."""
-SECOND_US: Final = 1_000_000
 
 
 class MessageReader:
@@ -130,7 +130,7 @@ class MessageReader:
         """Return whose readings an element has, or None, remembering why."""
         scopes = (element,) if element is self.message else (element, self.message)
         source = self.route.source(captured, scopes)
-        if source is None or not is_id(source):
+        if source is None or not is_id(source) or not self.route.is_named:
             self._bad_source(source)
             return None
         place, when = self.route.place(captured, scopes), when or self.emitter.when(scopes)
@@ -145,7 +145,8 @@ class MessageReader:
             template = self.spec.sensor.text if self.spec.sensor else "{sensor}"
             self.problems.append(f"nothing in the message says what sensor = {template!r} is")
         else:
-            self.problems.append(f"{source[:40]!r} cannot be a sensor's id")
+            axis = "" if self.route.is_named else f" with the axis {self.route.captured['axis'][:40]!r}"
+            self.problems.append(f"{source[:40]!r}{axis} cannot be a sensor's id")
 
     def _status(self, element: Any, captured: Mapping[str, str]) -> bool:
         status = self.spec.status
@@ -182,7 +183,6 @@ class MessageReader:
         if type(start) is list:
             return self.emitter.moment(start[at] if at < len(start) else ABSENT)
         step = (setting(batch.step, element) if batch else None) or 0.0
-        if batch and isinstance(batch.step, tuple) and type(start) in {int, float}:
+        if batch and isinstance(batch.step, tuple) and type(start) in {int, float} and number(start) is not None:
             return self.emitter.moment(start + at * (int(step) if step.is_integer() else step))
-        time_us, time_from = self.emitter.moment(start)
-        return time_us + round(at * step * SECOND_US), time_from
+        return self.emitter.later(self.emitter.moment(start), at * step)

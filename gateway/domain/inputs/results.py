@@ -14,6 +14,7 @@ from gateway.domain.model.events import Rejected
 from gateway.domain.model.quantities import BY_WIRE
 
 MAX_ID: Final = 128
+MAX_AXIS: Final = 32
 MAX_NOTES: Final = 20
 """Remarks that one message leaves; more are all alike."""
 MAX_UNUSED: Final = 200
@@ -161,6 +162,11 @@ def head_of(time: str) -> bytes:
 def body_from(head: bytes, event_id: str, data: dict[str, Any]) -> bytes:
     """Return an event in JSON that begins with `head`."""
     return b'%b%b,"data":%b}' % (head, _encode(event_id), _encode(data))
+
+
+def is_axis(text: str) -> bool:
+    """Tell whether a text may be the name of an axis, which sensors' ids end with."""
+    return len(text) <= MAX_AXIS and text.isprintable()
 
 
 def is_id(text: str | None) -> bool:

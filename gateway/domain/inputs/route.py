@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from gateway.domain.inputs.fields import UNIT, Extraction, Found
 from gateway.domain.inputs.numbers import LEVEL_WIRE
+from gateway.domain.inputs.results import is_axis
 from gateway.domain.inputs.rows import Rows
 from gateway.domain.inputs.specs import InputSpec
 from gateway.domain.inputs.waveforms import part_paths
@@ -55,16 +56,21 @@ def _wanted(spec: InputSpec, extraction: Extraction) -> frozenset[str]:
 
 
 class Route:
-    """An input, what the topic's placeholders stand for, and the fields for the axes there."""
+    """An input, what the topic's placeholders stand for, and the fields for the axes there.
 
-    __slots__ = ("_place", "_source", "captured", "extraction", "plan", "rows", "spec", "wanted")
+    `is_named` unless the topic names an axis that is none.
+    """
+
+    __slots__ = ("_place", "_source", "captured", "extraction", "is_named", "plan", "rows", "spec", "wanted")
 
     def __init__(self, plan: Plan, captured: dict[str, str]) -> None:
         self.plan = plan
         self.spec = spec = plan.spec
         self.rows = plan.rows
         self.captured = captured
-        self.extraction = plan.extraction(captured.get("axis", ""))
+        axis = captured.get("axis", "")
+        self.is_named = not axis or is_axis(axis)
+        self.extraction = plan.extraction(axis if self.is_named else "")
         self.wanted = _wanted(spec, self.extraction) if spec.each else frozenset()
         known = spec.sensor is not None and spec.sensor.is_known(captured)
         self._source = spec.sensor.filled(captured, ()) if known and spec.sensor else None

@@ -94,8 +94,7 @@ def _when(reader: MessageReader, rows: Rows, row: Row) -> When:
 
 def _fill(memory: Memory, key: str, group: Group) -> None:
     """Let values that have not changed since an earlier message count again, and remember the new ones."""
-    blob = memory.get(key)
-    last = Last() if blob is None else _LAST.decode(blob)
+    last = memory.read(key, _LAST) or Last()
     if group.subject.when[0] < last.time_us:
         return
     kept = {axis: {**last.axes.get(axis, {}), **found} for axis, found in group.axes.items()}

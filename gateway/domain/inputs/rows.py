@@ -15,6 +15,7 @@ from gateway.domain.inputs.conditions import Conditions
 from gateway.domain.inputs.fields import Found, Note, take
 from gateway.domain.inputs.numbers import Field, number
 from gateway.domain.inputs.paths import ABSENT, Path, find, opened
+from gateway.domain.inputs.results import is_axis
 from gateway.domain.inputs.wording import Template
 
 MAX_ROWS: Final = 10_000
@@ -85,7 +86,8 @@ class Rows:
             return None
         captured = found.groupdict()
         axis, field = self.spec.tags[captured.pop("field")]
-        return Tag(captured, (axis or captured.get("axis", "")).lower(), field)
+        axis = axis or captured.get("axis", "")
+        return Tag(captured, axis.lower(), field) if is_axis(axis) else None
 
     def rows(self, message: Any, captured: Mapping[str, str]) -> Iterator[Row | str]:
         """Iterate over the rows that mean something, and the names of those that do not ("" where none is)."""

@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from gateway.domain.inputs.results import TimeFrom, Waveform
+from gateway.domain.inputs.waveforms import finite
 
 
 class _About(Struct):
@@ -43,7 +44,7 @@ def from_row(about: bytes, samples: bytes) -> Waveform:
     """Return the waveform of a row. Raises msgspec.DecodeError or ValueError for one that the disk has damaged."""
     block = array("f")
     block.frombytes(samples)
-    return Waveform(**asdict(_DECODER.decode(about)), samples=_little(block))
+    return Waveform(**asdict(_DECODER.decode(about)), samples=finite(_little(block)))
 
 
 def _little(samples: array[float]) -> array[float]:

@@ -87,7 +87,7 @@ def samples_of(spec: WaveformSpec, value: Any) -> array[float]:
     unpacked = array(kind, block)
     if (sys.byteorder == "little") != spec.sample.endswith("le"):
         unpacked.byteswap()
-    return _finite(array("f", unpacked))
+    return finite(array("f", unpacked))
 
 
 def _numbers(value: Any) -> array[float]:
@@ -98,10 +98,11 @@ def _numbers(value: Any) -> array[float]:
     numbers = [number(each) for each in value]
     if None in numbers:
         raise NoWaveformError(f"sample {numbers.index(None)} is no number")
-    return _finite(array("f", [each for each in numbers if each is not None]))
+    return finite(array("f", [each for each in numbers if each is not None]))
 
 
-def _finite(samples: array[float]) -> array[float]:
+def finite(samples: array[float]) -> array[float]:
+    """Return samples all of which are finite. Raises NoWaveformError."""
     try:
         is_finite = isfinite(fsum(samples))
     except (ValueError, OverflowError):  # infinite ones of either sign
@@ -139,7 +140,7 @@ def scaled(samples: array[float], factor: float, offset: float = 0.0) -> array[f
     if factor == 1 and not offset:
         return samples
     try:
-        return _finite(array("f", [sample * factor + offset for sample in samples]))
+        return finite(array("f", [sample * factor + offset for sample in samples]))
     except OverflowError:
         raise NoWaveformError("a sample is no finite number") from None
 
@@ -169,8 +170,7 @@ class Assembly:
     def __init__(self, memory: Memory, key: str) -> None:
         self._memory = memory
         self._key = key
-        blob = memory.get(key)
-        self._waiting: dict[str, dict[int, int]] = {} if blob is None else _WAITING.decode(blob)
+        self._waiting: dict[str, dict[int, int]] = memory.read(key, _WAITING) or {}
 
     def add(self, part: Part) -> tuple[array[float], int] | None:
         """Keep a part; return the block and its newest time when none is missing. Raises NoWaveformError."""
@@ -178,13 +178,13 @@ class Assembly:
         sizes[part.index] = len(part.samples)
         self._memory.keep(self._name(part.capture, part.index), _encode((part.time_us, part.samples.tobytes())))
         complete = any(all(at in sizes for at in range(first, part.count + first)) for first in (0, 1))
-        blobs = [self._memory.get(self._name(part.capture, at)) for at in sorted(sizes)] if complete else []
+        parts = [self._memory.read(self._name(part.capture, at), _PART) for at in sorted(sizes)] if complete else []
         if complete:
             self._forget(part.capture)
         elif sum(sizes.values()) > MAX_SAMPLES or len(self._waiting) > MAX_CAPTURES:
             self._forget(next(iter(self._waiting)))
         self._memory.keep(self._key, _encode(self._waiting))
-        return _joined(blobs) if complete else None
+        return _joined(parts) if complete else None
 
     def _name(self, capture: str, index: int) -> str:
         return f"{self._key}\x1f{capture}\x1f{index}"
@@ -194,14 +194,14 @@ class Assembly:
             self._memory.drop(self._name(capture, index))
 
 
-def _joined(blobs: list[bytes | None]) -> tuple[array[float], int]:
-    parts = [_PART.decode(blob) for blob in blobs if blob is not None]
-    if len(parts) < len(blobs):
-        raise NoWaveformError("a part was given up for newer ones before the last one came")
+def _joined(parts: list[tuple[int, bytes] | None]) -> tuple[array[float], int]:
+    kept = [part for part in parts if part is not None]
+    block = b"".join(samples for _, samples in kept)
     whole: array[float] = array("f")
-    for _, block in parts:
-        whole.frombytes(block)
-    return whole, max(time for time, _ in parts)
+    if len(kept) < len(parts) or len(block) % whole.itemsize:
+        raise NoWaveformError("a part was given up for newer ones, or damaged, before the last one came")
+    whole.frombytes(block)
+    return finite(whole), max(time for time, _ in kept)
 
 
 def features(samples: array[float]) -> dict[str, float]:
