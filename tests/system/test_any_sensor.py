@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import groupby
 from math import pi, sin, sqrt
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from tests.conftest import required
 from tests.faults.gateways import MortalGateway
 from tests.servers.edge_node import DEVICE, GROUP, NODE, edge_node
 from tests.servers.influxdb import Influx
-from tests.servers.mosquitto import Mosquitto, Recording
+from tests.servers.mosquitto import Message, Mosquitto, Recording
 from tests.servers.waiting import until
 
 SAMPLES = Path(__file__).parents[1] / "presets"
@@ -259,18 +260,23 @@ def test_an_edge_node_is_heard_through_a_restart_asked_for_its_birth_and_known_t
     assert {event["event"]["data"]["velocityRms"] for event in finish(gateway, mosquitto)} >= {2.5, 0.5, 0.75}
 
 
+def states(messages: list[Message]) -> list[bytes]:
+    """Return what the host has said of itself; what it has only repeated, to put others right, counts once."""
+    return [payload for payload, _ in groupby(message.payload for message in messages)]
+
+
 def test_edge_nodes_are_told_that_their_host_is_there_and_when_it_is_gone(make: Make, mosquitto: Mosquitto) -> None:
     gateway = make(SPARKPLUG)
     with mosquitto.record("spBv1.0/STATE/edge-1") as recording:
         gateway.start()
-        recording.wait_for(lambda messages: len(messages) == 1)
+        recording.wait_for(lambda messages: len(states(messages)) == 1)
         gateway.kill()
-        recording.wait_for(lambda messages: len(messages) == 2)
+        recording.wait_for(lambda messages: len(states(messages)) == 2)
         gateway.start()
-        recording.wait_for(lambda messages: len(messages) == 3)
+        recording.wait_for(lambda messages: len(states(messages)) == 3)
         gateway.stop()
-        recording.wait_for(lambda messages: len(messages) == 4)
-    said = [json.loads(message.payload) for message in recording.messages]
+        recording.wait_for(lambda messages: len(states(messages)) == 4)
+    said = [json.loads(payload) for payload in states(recording.messages)]
     assert [each["online"] for each in said] == [True, False, True, False]
     assert said[0]["timestamp"] == said[1]["timestamp"] < said[2]["timestamp"] == said[3]["timestamp"]
     with mosquitto.record("spBv1.0/STATE/edge-1") as late:
@@ -322,3 +328,21 @@ def test_a_shared_subscription_is_refused_with_the_reason(make: Make) -> None:
     refused = gateway.run("check")
     assert refused.returncode != 0
     assert "shared" in refused.stderr
+
+
+def test_what_was_not_understood_is_said_and_what_would_read_it_is_proposed(make: Make, mosquitto: Mosquitto) -> None:
+    gateway = make('[[inputs]]\nname = "mill"\ntopic = "mill/{sensor}/features"\nfields = { level = "rms" }\n')
+    gateway.start()
+    features = json.dumps({"acc_rms_g": 0.25, "velocity_rms": 2.5})
+    mosquitto.publish_all((f"mill/dev-{number}/features", features) for number in range(40))
+    mosquitto.publish("mill/dev-0/features", json.dumps({"rms": 1.5, "rssi": -60}))
+    finish(gateway, mosquitto)
+    found = gateway.get("/api/v1/deadletters/groups")
+    assert found["summary"] == "heard, not understood: 40 messages on 40 topics"
+    (group,) = found["groups"]
+    assert (group["pattern"], group["payload"]) == ("mill/+/features", features)
+    proposed = gateway.get(f"/api/v1/deadletters/{group['seq']}/proposal")["inputs"]
+    assert 'topic = "mill/{sensor}/features"' in proposed
+    assert "Heard, not understood: 40 messages on 40 topics." in gateway.command("sensors", "list")
+    _, mill = gateway.ask("inputs", "list")
+    assert (mill["name"], mill["messages"], mill["unused"]) == ("mill", 1, ["acc_rms_g", "velocity_rms"])
