@@ -157,3 +157,12 @@ def _migrate(connection: sqlite3.Connection, path: Path, scripts: list[str]) -> 
             connection.backup(destination)
     for number, script in enumerate(scripts[version:], start=version + 1):
         connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells this file from every other one that may get its name; None if there is none to be reached."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

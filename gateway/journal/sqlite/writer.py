@@ -35,7 +35,7 @@ from gateway.journal.sqlite.codec import (
     encode_machines,
     encode_state,
 )
-from gateway.journal.sqlite.connection import load_queries
+from gateway.journal.sqlite.connection import identity, load_queries
 from gateway.journal.sqlite.executor import ask
 from gateway.journal.sqlite.recovery import RUNNING, is_damage, open_or_salvage, passing_trouble, suspicion
 
@@ -69,7 +69,7 @@ class Journal:
         self._sql = load_queries()
         self._path = path
         self._db, self.salvaged = open_or_salvage(path)
-        self._file = _identity(path)
+        self._file = identity(path)
         one = self._sql["insert_reading"].removesuffix(";")
         self._insert_many = one + ("," + one.partition("VALUES")[2]) * (_ROWS - 1)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
@@ -81,7 +81,7 @@ class Journal:
     @property
     def is_in_place(self) -> bool:
         """Tell whether the path still leads to the file that was opened: what is written to another one is lost."""
-        return _identity(self._path) == self._file
+        return identity(self._path) == self._file
 
     async def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function` in the journal's thread, after everything asked for before."""
@@ -393,12 +393,3 @@ def _nobody_executes(command: Command[Any]) -> Any:
 def _sensor_row(sensor: Sensor) -> tuple[object, ...]:
     tags = JSON.encode(sensor.tags).decode()
     return sensor.key, sensor.id, tags, sensor.unit, sensor.location, sensor.first_seen_ns
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells this file from every other one that may get its name; None if there is none to be reached."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
