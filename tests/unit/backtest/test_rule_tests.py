@@ -83,7 +83,12 @@ def test_readings_that_are_missing_count_as_rows() -> None:
 
 
 def test_states_and_features_belong_to_their_rows() -> None:
-    series = {**STEP, "states": [["running", 100], ["Stopped", 30]], "features": {"kurtosis": "3x130"}}
+    series = {
+        **STEP,
+        "values": "4~0.1x100 12.5~0.1x3 4~0.1x27",
+        "states": [["running", 100], ["Stopped", 3], ["running", 27]],
+        "features": {"kurtosis": "3x130"},
+    }
     assert result(series=series).met
 
 
