@@ -14,7 +14,7 @@ from bench.stages import BATCHES, SIZE, TEMPLATES, cost, received, streams
 from gateway.config.to_inputs import compiled
 from gateway.domain.inputs.family import Family
 from gateway.domain.inputs.memory import Memory
-from gateway.domain.inputs.native import decode, decode_event
+from gateway.domain.inputs.native import decode
 from gateway.domain.model.events import Message
 from gateway.plugins.decoders import load_decoder
 
@@ -82,5 +82,5 @@ def _reading_cost(fields: dict[str, Any]) -> float:
 
 
 def _read(family: Family, memory: Memory, message: Message) -> object:
-    """Return the checked events, as the recorder takes them up."""
-    return [decode_event(reading.body) for reading in family.read(message, memory).readings]
+    """Return the events and their bodies, as the recorder takes them up."""
+    return [(reading.event, reading.body) for reading in family.read(message, memory).readings]

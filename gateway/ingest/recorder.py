@@ -23,7 +23,7 @@ from gateway.domain.inputs.topics import TopicTemplates
 from gateway.domain.inputs.traceparent import carried_by
 from gateway.domain.model.assets import MachineState, SensorStatus
 from gateway.domain.model.events import Message, Rejected
-from gateway.domain.model.reading import Flag, VibrationRecorded
+from gateway.domain.model.reading import Flag, VibrationRecorded, complete
 from gateway.domain.model.timefmt import microseconds
 from gateway.ingest.mapped import MappedInputs
 
@@ -108,12 +108,12 @@ class Recorder:
     def record_mapped(self, message: Message, reading: Reading, batch: UnitOfWork) -> None:
         """Add to a batch a reading that an input made, and what follows from it."""
         known = self._engine.sensors.get(reading.sensor)
-        tags = dict(reading.place)
         if known is None:
             self._note_source(reading.sensor)
-        elif known.tags == tags:
-            tags = known.tags
-        event = decode_event(reading.body)
+        tags = known.tags if known is not None and known.tags == reading.place else dict(reading.place)
+        event = reading.event
+        if event.data.vibration_level is None:
+            complete(event.data)
         if message.traceparent:
             event.traceparent = event.traceparent or message.traceparent
         self._record(message, (event, reading.body), tags, batch)

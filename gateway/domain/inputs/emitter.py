@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
 
 from gateway.domain.inputs.fields import Found
 from gateway.domain.inputs.paths import ABSENT, find
 from gateway.domain.inputs.redelivery import digest_of
-from gateway.domain.inputs.results import Outcome, Reading, TimeFrom, body_from, head_of, timestamp
+from gateway.domain.inputs.results import Outcome, Reading, TimeFrom, event_of, moment_of
 from gateway.domain.inputs.route import Route
 from gateway.domain.inputs.times import EARLIEST_US, LATEST_US, microseconds_of
 from gateway.domain.inputs.wording import text_of
@@ -18,7 +21,7 @@ When = tuple[int, TimeFrom]
 """A time in µs, and where it is from."""
 
 
-class Subject(NamedTuple):
+class Subject(Struct, frozen=True, gc=False):
     """What a reading is of: a sensor without its axis, where it is, and when; and the id that its sender gave it."""
 
     source: str
@@ -34,7 +37,7 @@ class Subject(NamedTuple):
 class Emitter:
     """Adds readings to what comes of a message."""
 
-    __slots__ = ("_count", "_digest", "_head", "_received", "_time", "out", "route")
+    __slots__ = ("_count", "_digest", "_moment", "_received", "out", "route")
 
     def __init__(self, route: Route, message: Message) -> None:
         self.route = route
@@ -43,7 +46,7 @@ class Emitter:
         self._received: When = (message.received_ns // 1000, "received")
         self._digest = digest.hex()
         self._count = 0
-        self._time, self._head = -1, b""
+        self._moment: tuple[int, datetime] | None = None
 
     def event_id(self, when: When) -> str:
         """Return the id of the next event of this message.
@@ -53,8 +56,7 @@ class Emitter:
         that is delivered again is known by DUP, packet id and content there.
         """
         self._count += 1
-        time_us, time_from = when
-        return f"{self._digest}-{self._count}" + (f"-{time_us:x}" if time_from == "received" else "")
+        return f"{self._digest}-{self._count}-{when[0]:x}" if when[1] == "received" else f"{self._digest}-{self._count}"
 
     def when(self, scopes: Sequence[Any]) -> When:
         """Return the time of a reading."""
@@ -107,15 +109,11 @@ class Emitter:
 
     def emit_one(self, axis: str | None, data: Found, subject: Subject) -> None:
         """Add a reading of an axis; what was measured becomes the event's data."""
-        source, place, when, said = subject
-        sensor = f"{source}-{axis}" if axis else source
-        level, unit, sensor_unit = self.route.level(data)
-        data["sensorId"], data["unit"], data["sensorUnit"] = sensor, unit, sensor_unit
+        source, when, said = subject.source, subject.when, subject.event_id
+        self.route.complete(data)
+        data["sensorId"] = f"{source}-{axis}" if axis else source
         event_id = self.event_id(when) if not said else f"{said}-{axis}" if axis else said
-        if when[0] != self._time:  # the axes of a message have the same
-            self._time, self._head = when[0], head_of(timestamp(when[0]))
-        body = body_from(self._head, event_id, data)
-        name = self.route.spec.name
-        self.out.readings.append(
-            Reading(name, sensor, source, axis, place, *when, level, unit, sensor_unit, data, event_id, body)
-        )
+        if self._moment is None or self._moment[0] != when[0]:  # the axes of a message have the same
+            self._moment = when[0], moment_of(when[0])
+        event, body = event_of(self._moment[1], event_id, data)
+        self.out.readings.append(Reading(self.route.spec.name, source, axis, subject.place, when[1], event, body))

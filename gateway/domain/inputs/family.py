@@ -80,7 +80,8 @@ class Family:
                 failed = failed or error
                 continue
             if not isinstance(found, str):
-                found.ignored = ignored + found.ignored
+                if ignored:
+                    found.ignored = ignored + found.ignored
                 return found
             ignored.append(Ignored(route.spec.name, found))
         if failed is None or ignored:

@@ -29,13 +29,8 @@ Found = dict[str, Any]
 Note = Callable[[str], None]
 
 
-class _Plain(NamedTuple):
-    key: str
-    slot: int
-    wire: str
-    factor: float
-    offset: float
-    field: Field
+_Plain = tuple[str, int, str, float, float, Field]
+"""Key, slot, name on the wire, factor, offset, and the field. To unpack a NamedTuple takes several times as long."""
 
 
 class _Special(NamedTuple):
@@ -45,11 +40,8 @@ class _Special(NamedTuple):
     field: Field
 
 
-class _Parent(NamedTuple):
-    path: Path
-    is_indexed: bool
-    plain: list[_Plain]
-    special: list[_Special]
+_Parent = tuple[Path, bool, list[_Plain], list[_Special]]
+"""A path, whether a name of it may be a place in an array, and what is below it."""
 
 
 def axis_names(axes: Sequence[str]) -> list[str]:
@@ -83,18 +75,18 @@ class Extraction:
     def _add(self, field: Field, slot: int, axis: str) -> None:
         *parent, key = field.of_axis(axis)
         path = tuple(parent)
-        entry = self._parents.setdefault(path, _Parent(path, any(map(is_index, path)), [], []))
+        _, _, plain, special = self._parents.setdefault(path, (path, any(map(is_index, path)), [], []))
         if self._columns or not field.is_plain or is_index(key):
-            entry.special.append(_Special(key, slot, axis, field))
+            special.append(_Special(key, slot, axis, field))
             return
         _, unit = measured_in(field.quantity, field.unit)
         offset = field.offset * unit.factor + unit.offset
-        entry.plain.append(_Plain(key, slot, field.wire, field.scale * unit.factor, offset, field))
+        plain.append((key, slot, field.wire, field.scale * unit.factor, offset, field))
 
     def paths(self) -> list[Path]:
         """Return every path, as it is looked up."""
-        keys = [(entry.path, leaf.key) for entry in self._plan for leaf in entry.plain]
-        keys += [(entry.path, leaf.key) for entry in self._plan for leaf in entry.special]
+        keys = [(path, leaf[0]) for path, _, plain, _ in self._plan for leaf in plain]
+        keys += [(path, leaf.key) for path, _, _, special in self._plan for leaf in special]
         return [(*path, key) for path, key in keys]
 
     def read(self, element: Any, note: Note, at: int = 0) -> list[Found]:

@@ -58,7 +58,7 @@ class MessageReader:
         out = self.out
         if self.problems:
             self._reject("bad_id", self._described())
-        elif not out.is_understood and not out.rejected:
+        elif not out.readings and not out.is_understood and not out.rejected:
             self._nothing()
         return out
 
@@ -129,11 +129,12 @@ class MessageReader:
     def subject(self, element: Any, captured: Mapping[str, str], when: When | None = None) -> Subject | None:
         """Return whose readings an element has, or None, remembering why."""
         scopes = (element,) if element is self.message else (element, self.message)
-        source = self.route.source(captured, scopes)
-        if source is None or not is_id(source) or not self.route.is_named:
+        found = self.route.fixed if captured is self.route.captured else None
+        source, place = found or (self.route.source(captured, scopes), self.route.place(captured, scopes))
+        if source is None or (found is None and not (is_id(source) and self.route.is_named)):
             self._bad_source(source)
             return None
-        place, when = self.route.place(captured, scopes), when or self.emitter.when(scopes)
+        when = when or self.emitter.when(scopes)
         return Subject(source, place, when, self._event_id(element) if self.spec.event_id else "")
 
     def _event_id(self, element: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from gateway.domain.inputs.fields import UNIT, Extraction, Found
 from gateway.domain.inputs.numbers import LEVEL_WIRE
-from gateway.domain.inputs.results import is_axis
+from gateway.domain.inputs.results import is_axis, is_id
 from gateway.domain.inputs.rows import Rows
 from gateway.domain.inputs.specs import InputSpec
 from gateway.domain.inputs.waveforms import part_paths
@@ -58,10 +58,13 @@ def _wanted(spec: InputSpec, extraction: Extraction) -> frozenset[str]:
 class Route:
     """An input, what the topic's placeholders stand for, and the fields for the axes there.
 
-    `is_named` unless the topic names an axis that is none.
+    `is_named` unless the topic names an axis that is none. `fixed` is the sensor's id without its axis, and where it
+    is, if no message has to say them.
     """
 
-    __slots__ = ("_place", "_source", "captured", "extraction", "is_named", "plan", "rows", "spec", "wanted")
+    __slots__ = (
+        "_place", "_source", "captured", "extraction", "fixed", "is_named", "plan", "rows", "spec", "wanted",
+    )  # fmt: skip
 
     def __init__(self, plan: Plan, captured: dict[str, str]) -> None:
         self.plan = plan
@@ -76,6 +79,10 @@ class Route:
         self._source = spec.sensor.filled(captured, ()) if known and spec.sensor else None
         fixed = all(template.is_known(captured) for template in spec.place.values())
         self._place = self._filled(captured, ()) if fixed else None
+        source = captured.get("sensor") if spec.sensor is None else self._source
+        self.fixed: tuple[str, dict[str, str]] | None = None
+        if source and is_id(source) and self.is_named and self._place is not None:
+            self.fixed = source, self._place
 
     def source(self, captured: Mapping[str, str], scopes: Sequence[Any]) -> str | None:
         """Return the sensor's id without its axis, or None where the message does not say it."""
@@ -92,13 +99,12 @@ class Route:
         tags = {name: captured[name] for name in PLACES if name in captured}
         return tags | {name: text for name, text in said.items() if text}
 
-    def level(self, values: Found) -> tuple[float | None, str, str]:
-        """Return the level of what was measured, with its unit and the sensor's."""
-        level = values.get(LEVEL_WIRE)
-        if UNIT in values:
-            unit, sensor_unit = values.pop(UNIT)
-            return level, unit, sensor_unit
-        if level is None and self.spec.velocity_is_level and VELOCITY in values:
-            level = values[LEVEL_WIRE] = values[VELOCITY]
-            return level, VELOCITY_UNIT, VELOCITY_UNIT
-        return level, self.extraction.unit, self.extraction.sensor_unit
+    def complete(self, data: Found) -> None:
+        """Add to what was measured the unit of the level, the sensor's own, and the level that is no field's."""
+        if UNIT in data:
+            data["unit"], data["sensorUnit"] = data.pop(UNIT)
+        elif self.spec.velocity_is_level and LEVEL_WIRE not in data and VELOCITY in data:
+            data[LEVEL_WIRE] = data[VELOCITY]
+            data["unit"] = data["sensorUnit"] = VELOCITY_UNIT
+        else:
+            data["unit"], data["sensorUnit"] = self.extraction.unit, self.extraction.sensor_unit

@@ -9,7 +9,7 @@ from gateway.domain.inputs.emitter import Subject
 from gateway.domain.inputs.fields import UNIT, Found
 from gateway.domain.inputs.numbers import LEVEL, LEVEL_WIRE, UnknownUnitError, canonical_symbol, measured_in
 from gateway.domain.inputs.paths import ABSENT, find
-from gateway.domain.inputs.results import Outcome, Reading, Waveform, body_of, timestamp
+from gateway.domain.inputs.results import Outcome, Reading, Waveform, event_of, moment_of
 from gateway.domain.inputs.route import VELOCITY, VELOCITY_UNIT
 from gateway.domain.inputs.waveforms import (
     Assembly,
@@ -38,7 +38,7 @@ def take_waveforms(reader: MessageReader, element: Any, captured: Mapping[str, s
     subject = reader.subject(element, captured) if blocks else None
     shared = dict(found[-1])
     for slot, block in blocks:
-        wave = subject and _waveform(reader, element, subject, extraction.names[slot], block)
+        wave = _waveform(reader, element, subject, extraction.names[slot], block) if subject else None
         if wave is not None:
             wave.values = {name: value for name, value in {**shared, **found[slot]}.items() if name != UNIT}
             found[slot].clear()
@@ -111,10 +111,8 @@ def reading_of(wave: Waveform) -> Reading | None:
         data[VELOCITY] = found["rms"]
     data |= wave.values
     data |= {"sensorId": wave.sensor, "unit": wave.unit, "sensorUnit": wave.sensor_unit}
-    return Reading(
-        wave.input, wave.sensor, wave.source, wave.axis, wave.place, wave.time_us, wave.time_from, data[LEVEL_WIRE],
-        wave.unit, wave.sensor_unit, data, wave.event_id, body_of(timestamp(wave.time_us), wave.event_id, data),
-    )  # fmt: skip
+    event, body = event_of(moment_of(wave.time_us), wave.event_id, data)
+    return Reading(wave.input, wave.source, wave.axis, wave.place, wave.time_from, event, body)
 
 
 def with_features(out: Outcome) -> list[Reading]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gateway.domain.inputs.family import Family
 from gateway.domain.inputs.formats import FORMATS
 from gateway.domain.inputs.memory import Memory
+from gateway.domain.inputs.native import EVENT
 from gateway.domain.inputs.results import MAX_ID, Outcome
 from gateway.domain.inputs.waveform_reading import with_features
 from gateway.domain.model.events import Message
@@ -88,6 +89,7 @@ def checked(out: Outcome, sent: Message) -> None:
         event = json.loads(reading.body, parse_constant=pytest.fail)
         assert event["data"].get("vibrationLevel") == reading.level
         assert event["eventId"] == reading.event_id
+        assert EVENT.decode(reading.body) == reading.event
     for rejected in out.rejected:
         assert rejected.payload == sent.payload
         assert rejected.detail
