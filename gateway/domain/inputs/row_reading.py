@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from gateway.domain.inputs.reader import MessageReader
 
 EARLIEST: Final = -1
+MAX_KEPT: Final = 64
+"""Axes of a sensor whose last values are remembered; of more, those that have been unheard for longest are not."""
 
 
 class Group(Struct):
@@ -98,7 +100,9 @@ def _fill(memory: Memory, key: str, group: Group) -> None:
     if group.subject.when[0] < last.time_us:
         return
     kept = {axis: {**last.axes.get(axis, {}), **found} for axis, found in group.axes.items()}
-    newest = {**last.axes, **kept}
+    newest = {axis: found for axis, found in last.axes.items() if axis not in kept} | kept
+    for axis in list(newest)[:-MAX_KEPT]:
+        del newest[axis]
     memory.keep(key, msgpack.encode(Last(group.subject.when[0], newest)))
     group.axes = dict(kept)
     if "" in newest:

@@ -161,3 +161,19 @@ def test_numbers_of_thousands_of_bits_are_no_times() -> None:
     payload = cbor2.dumps({**CONTENT, "t": 2**9000, "e": 0.5, "a": [1, 2]})
     assert len(outcome('format = "cbor"\n' + BATCH, "t/S", payload).readings) == 2
     assert json.loads(outcome(BATCH, "t/S", {"a": [1]}).readings[0].body)["data"]["vibrationLevel"] == 1
+
+
+def test_invented_axes_of_a_sensor_are_remembered_up_to_a_bound() -> None:
+    inputs, memory = (
+        family(
+            'topic = "t"\nrows = { name = "{key}", names = "{sensor}/{axis}/{field}", keep_last = true,'
+            ' fields = { a = "level", b = "peak" } }'
+        ),
+        Memory(),
+    )
+    for number in range(200):
+        inputs.read(message("t", {f"S/n{number}/a": 1}), memory)
+    assert max(map(len, memory.blobs.values())) < 64 * 60
+    (newest,) = inputs.read(message("t", {"S/n199/b": 2}), memory).readings
+    (oldest,) = inputs.read(message("t", {"S/n0/b": 2}), memory).readings
+    assert (newest.level, oldest.level) == (1, None)
