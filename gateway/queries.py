@@ -14,7 +14,6 @@ from gateway.domain.engine.event_log import StoredReading
 from gateway.domain.model.events import DomainEvent
 from gateway.domain.notification.model import Item, item_of
 from gateway.domain.notification.silences import describe_now
-from gateway.heard import not_understood, proposal, tried
 from gateway.journal import QueryPool, Reader, account_of, level_history, life_of, newest_readings
 from gateway.journal.maintenance import rollups
 from gateway.journal.maintenance.retention import disk_free
@@ -99,14 +98,20 @@ class Queries:
 
     async def not_understood(self) -> Mapping[str, Any]:
         """Return what was heard and not understood, by the kind of topic and the reason."""
+        from gateway.heard import not_understood  # noqa: PLC0415 - only for who asks
+
         return await self._questions.ask(not_understood)
 
     async def proposal(self, seq: int) -> Mapping[str, Any]:
         """Return the `[[inputs]]` that would read the group of a dead letter. Raises NotFoundError."""
+        from gateway.heard import proposal  # noqa: PLC0415 - only for who asks
+
         return await self._questions.ask(proposal, seq)
 
     async def tried(self, text: str) -> Mapping[str, Any]:
         """Return what inputs would make of what was heard. Raises RefusedError for what are none."""
+        from gateway.heard import tried  # noqa: PLC0415 - only for who asks
+
         return await self._questions.ask(tried, text)
 
     async def condition(self) -> Mapping[str, Any]:

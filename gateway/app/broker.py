@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -12,9 +13,12 @@ from gateway.journal import Journal
 from gateway.mqtt.incidents import Incidents
 from gateway.mqtt.losses import Dropped, Session, recall
 from gateway.mqtt.publisher import Publisher
-from gateway.mqtt.sparkplug_host import SparkplugHost
 from gateway.mqtt.subscriber import Subscriber, make_subscriber
 from gateway.mqtt.twins import Twins
+from gateway.plugins.registry import Plugins
+
+if TYPE_CHECKING:
+    from gateway.mqtt.sparkplug_host import SparkplugHost
 
 
 class BrokerSide(Struct, frozen=True):
@@ -29,10 +33,10 @@ class BrokerSide(Struct, frozen=True):
     dropped: Dropped
     subscriber: Subscriber
     publisher: Publisher
-    edge_nodes: SparkplugHost
+    edge_nodes: SparkplugHost | None
 
 
-def broker_side(config: Config, journal: Journal, wanted: Sequence[str]) -> BrokerSide:
+def broker_side(config: Config, journal: Journal, wanted: Sequence[str], plugins: Plugins) -> BrokerSide:
     """Build it; nothing is connected yet. Three client ids: the gateway's, and two that follow from it."""
     mqtt, gateway_id = config.mqtt, config.gateway.id
     client_id = mqtt.client_id or f"vibration-gateway-{gateway_id}"
@@ -56,5 +60,13 @@ def broker_side(config: Config, journal: Journal, wanted: Sequence[str]) -> Brok
         dropped=dropped,
         subscriber=make_subscriber(mqtt, client_id, filters, obsolete, session),
         publisher=Publisher(out, f"{client_id}-out", gateway_id, incidents, dropped=dropped, twins=twins),
-        edge_nodes=SparkplugHost(out, f"{client_id}-host", gateway_id),
+        edge_nodes=_host(config, f"{client_id}-host", plugins),
     )
+
+
+def _host(config: Config, client_id: str, plugins: Plugins) -> SparkplugHost | None:
+    if not any(each.format == "sparkplug" for each in plugins.inputs):
+        return None
+    from gateway.mqtt.sparkplug_host import SparkplugHost  # noqa: PLC0415 - only where there are edge nodes
+
+    return SparkplugHost(config.mqtt.for_publishing(), client_id, config.gateway.id)

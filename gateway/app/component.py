@@ -48,7 +48,8 @@ class Built(Struct, frozen=True):
 
     def act_on(self, batch: UnitOfWork) -> None:
         """Do what a stored batch asks for beside the journal."""
-        self.broker.edge_nodes.send(batch.publications)
+        if self.broker.edge_nodes is not None:
+            self.broker.edge_nodes.send(batch.publications)
         if batch.waveforms:
             self.to_measure.set()
 

@@ -13,7 +13,6 @@ from gateway.config import Config
 from gateway.consumers.notification_planning import NAME as NOTIFIER
 from gateway.ingest.subscriptions import remember_broker
 from gateway.ingest.ticker import pass_time
-from gateway.ingest.waveforms import measure_waveforms
 from gateway.journal import Reader
 from gateway.journal.maintenance import rollups
 from gateway.journal.queries.resolutions import RESOLUTIONS
@@ -41,13 +40,15 @@ def _has_inputs(config: Config) -> bool:
 
 
 async def _measure(built: Built) -> None:
+    from gateway.ingest.waveforms import measure_waveforms  # noqa: PLC0415 - only where there are inputs
+
     most = built.config.retention.waveforms
     await measure_waveforms(built.journal, built.pipeline, built.stream.announce, built.to_measure, most)
 
 
 async def _host(built: Built) -> None:
     """Be there for the edge nodes, if an input reads Sparkplug."""
-    if any(each.format == "sparkplug" for each in built.plugins.inputs):
+    if built.broker.edge_nodes is not None:
         await built.broker.edge_nodes.run()
     await asyncio.Event().wait()
 

@@ -22,9 +22,8 @@ from gateway.consumers.runner import Follower, Runner
 from gateway.domain.inputs.topics import TopicTemplates
 from gateway.errors import JournalUnavailableError
 from gateway.ingest.loop import ingest
-from gateway.ingest.mapped import MappedInputs
 from gateway.ingest.processor import Pipeline
-from gateway.ingest.restore import restored_pipeline, signals_of
+from gateway.ingest.restore import mapped_inputs, restored_pipeline, signals_of
 from gateway.ingest.subscriptions import remember_subscriptions
 from gateway.journal import FILE_NAME, Journal, Outbox, QueryPool, StateLock, Stream, Upkeep, traceparent_behind
 from gateway.journal.maintenance.retention import Report
@@ -58,13 +57,13 @@ async def run(
         stack.callback(stream.close)
         metrics = Metrics()
         templates = TopicTemplates(list(config.mqtt.topics))
-        inputs = MappedInputs(plugins.inputs, 2 * config.mqtt.receive_maximum) if plugins.inputs else None
+        inputs = mapped_inputs(plugins.inputs, config.mqtt.receive_maximum)
         pipeline = restored_pipeline(config, journal, templates, inputs)
         stream.know(pipeline.sensors)
         stack.push_async_callback(_last_snapshot, journal, pipeline)
 
         wanted = [*templates.filters, *signals_of(config).filters, *(inputs.filters if inputs else [])]
-        broker = broker_side(config, journal, wanted)
+        broker = broker_side(config, journal, wanted, plugins)
         subscriber = broker.subscriber
         listener, page_url = open_listener(config, stack)
         own_alerts = OwnAlerts(journal, stream)

@@ -15,7 +15,7 @@ from gateway.cli.tables import shown
 from gateway.config import load_http
 from gateway.config.sections import HttpSection
 from gateway.config.values import local_url, reached_at
-from gateway.domain.inputs.heard import InputHeard
+from gateway.domain.inputs.results import InputHeard
 
 T = TypeVar("T")
 

@@ -23,8 +23,7 @@ from gateway.config.presets import preset, preset_names
 from gateway.config.to_inputs import load_inputs
 from gateway.domain.inputs.explain import Step
 from gateway.domain.inputs.family import Family
-from gateway.domain.inputs.heard import InputHeard
-from gateway.domain.inputs.results import Outcome, Reading
+from gateway.domain.inputs.results import InputHeard, Outcome, Reading
 from gateway.domain.inputs.specs import InputSpec
 from gateway.domain.inputs.topic_index import Level
 from gateway.domain.inputs.trial import Trial, described_reading

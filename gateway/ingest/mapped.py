@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping
 
 from gateway.domain.engine.unit_of_work import Original, UnitOfWork, WaveformRow
 from gateway.domain.inputs.family import Family
-from gateway.domain.inputs.heard import InputHeard
 from gateway.domain.inputs.memory import Memory
 from gateway.domain.inputs.redelivery import RedeliveryWindow, digest_of
-from gateway.domain.inputs.results import Outcome, Waveform
+from gateway.domain.inputs.results import InputHeard, Outcome, Waveform
 from gateway.domain.inputs.specs import InputSpec
 from gateway.domain.inputs.stored_waveforms import to_row
 from gateway.domain.model.events import Message, Rejected

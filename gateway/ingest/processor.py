@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -22,9 +23,8 @@ from gateway.domain.engine.baselines import relearn, set_baseline
 from gateway.domain.engine.checkpoint import FACT_ROW, Checkpoint, Store, TailRow
 from gateway.domain.engine.engine import NOT_JUDGED, Engine
 from gateway.domain.engine.unit_of_work import UnitOfWork
-from gateway.domain.inputs.heard import InputHeard
 from gateway.domain.inputs.native import decode_event
-from gateway.domain.inputs.results import Reading
+from gateway.domain.inputs.results import InputHeard, Reading
 from gateway.domain.inputs.status import Signals
 from gateway.domain.inputs.topics import TopicTemplates
 from gateway.domain.model.alert_kinds import AlertKind
@@ -32,8 +32,10 @@ from gateway.domain.model.assets import asset_of
 from gateway.domain.model.events import DomainEvent, Message, Severity
 from gateway.domain.model.reading import Flag
 from gateway.errors import JournalUnavailableError, NotFoundError
-from gateway.ingest.mapped import MappedInputs
 from gateway.ingest.recorder import Recorder
+
+if TYPE_CHECKING:
+    from gateway.ingest.mapped import MappedInputs
 
 SNAPSHOT_READINGS = 50_000
 """So many readings, or ten for each sensor, are replayed at most after a crash."""

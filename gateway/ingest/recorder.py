@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from sys import intern
+from typing import TYPE_CHECKING
 
 from gateway.domain.alerting.open_alerts import Change
 from gateway.domain.detection.state import Sensor, SensorState, level_without_one
@@ -15,9 +16,8 @@ from gateway.domain.engine.checkpoint import Checkpoint, Store
 from gateway.domain.engine.engine import NOT_JUDGED, Engine, Judged
 from gateway.domain.engine.id_window import DedupWindow, ids_again
 from gateway.domain.engine.unit_of_work import DeadLetter, UnitOfWork
-from gateway.domain.inputs.heard import InputHeard
 from gateway.domain.inputs.native import Decoded, beginning_of, decode, decode_event
-from gateway.domain.inputs.results import Reading
+from gateway.domain.inputs.results import InputHeard, Reading
 from gateway.domain.inputs.status import MAX_MACHINES, Signals
 from gateway.domain.inputs.topics import TopicTemplates
 from gateway.domain.inputs.traceparent import carried_by
@@ -25,7 +25,9 @@ from gateway.domain.model.assets import MachineState, SensorStatus
 from gateway.domain.model.events import Message, Rejected
 from gateway.domain.model.reading import Flag, VibrationRecorded, complete
 from gateway.domain.model.timefmt import microseconds
-from gateway.ingest.mapped import MappedInputs
+
+if TYPE_CHECKING:
+    from gateway.ingest.mapped import MappedInputs
 
 MAX_LOCATION = 200
 """Characters of `sensorLocation` that are shown; the event itself is kept whole."""

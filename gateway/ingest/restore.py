@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -11,9 +13,12 @@ from gateway.domain.engine.id_window import LOOK_BACK
 from gateway.domain.inputs.status import Signals, state_topics, status_topics
 from gateway.domain.inputs.topics import TopicTemplates
 from gateway.ingest.executor import Executor
-from gateway.ingest.mapped import MappedInputs
 from gateway.ingest.processor import Pipeline
 from gateway.journal import Journal
+
+if TYPE_CHECKING:
+    from gateway.domain.inputs.specs import InputSpec
+    from gateway.ingest.mapped import MappedInputs
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +29,15 @@ def signals_of(config: Config) -> Signals:
     states = state_topics(mqtt.topics) if mqtt.state_topic is None else [mqtt.state_topic]
     statuses = status_topics(mqtt.topics) if mqtt.status_topic is None else [mqtt.status_topic]
     return Signals([topic for topic in states if topic], [topic for topic in statuses if topic])
+
+
+def mapped_inputs(specs: Sequence[InputSpec], receive_maximum: int) -> MappedInputs | None:
+    """Return the inputs, if there are any: to import what reads them takes 3 MB."""
+    if not specs:
+        return None
+    from gateway.ingest.mapped import MappedInputs  # noqa: PLC0415 - as above
+
+    return MappedInputs(specs, 2 * receive_maximum)
 
 
 def restored_pipeline(

@@ -5,22 +5,23 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from gateway.api import Consumer, Context, Handler, Wants
 from gateway.config import Config, PluginSection, masked
-from gateway.config.to_inputs import compiled
 from gateway.consumers import BUILT_IN as CONSUMERS
 from gateway.consumers import EXTRAS, SECTIONS
 from gateway.consumers.runner import Follower
-from gateway.domain.inputs.specs import InputSpec
+from gateway.domain.inputs.topics import TopicTemplates
 from gateway.errors import ConfigError
 from gateway.handlers import BUILT_IN, FOREIGN
-from gateway.plugins.decoders import load_decoder
 from gateway.plugins.isolation import Isolated
 from gateway.plugins.loader import build_foreign
+
+if TYPE_CHECKING:
+    from gateway.domain.inputs.specs import InputSpec
 
 HANDLER_GROUP = "vibration_gateway.handlers"
 CONSUMER_GROUP = "vibration_gateway.consumers"
@@ -39,13 +40,31 @@ def build_plugins(config: Config) -> Plugins:
     problems: list[str] = []
     handlers = _build_each(config.handlers, build_handler, problems)
     consumers = _build_each(config.consumers, build_consumer, problems)
-    inputs = compiled(list(config.inputs), load_decoder, problems)
+    inputs = _inputs(config, problems) if config.inputs else []
     problems += [
         problem for type_ in SECTIONS if getattr(config, type_) is not None for problem in _lacking(type_, type_)
     ]
     if problems:
         raise ConfigError([masked(problem, config.secrets) for problem in problems])
     return Plugins(handlers, consumers, inputs)
+
+
+def _inputs(config: Config, problems: list[str]) -> list[InputSpec]:
+    """Compile `[[inputs]]`; one whose messages would all be read as the event is refused."""
+    from gateway.config.to_inputs import compiled  # noqa: PLC0415 - only where there are inputs
+    from gateway.plugins.decoders import load_decoder  # noqa: PLC0415 - as above
+
+    inputs = compiled(list(config.inputs), load_decoder, problems)
+    events = TopicTemplates(list(config.mqtt.topics))
+    for spec in inputs:
+        taken = ["/".join(literal or name for literal, name in levels) for levels in spec.topics]
+        problems += [
+            f"inputs.{spec.name}.topic: mqtt.topics fits all of {topic} and comes first, so this input would never"
+            " read anything; take one of them out"
+            for topic in taken
+            if events.match(topic) is not None
+        ]
+    return inputs
 
 
 def _lacking(where: str, type_: str) -> list[str]:

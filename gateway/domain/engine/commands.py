@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from gateway.domain.alerting.alert import Alert
 from gateway.domain.detection.limits import Limits
-from gateway.domain.inputs.heard import InputHeard
+from gateway.domain.inputs.results import InputHeard
 from gateway.domain.model.alert_kinds import AlertKind
 from gateway.domain.model.events import DomainEvent, Severity
 from gateway.domain.notification.outbox import OutboxItem, Outcome, Planning

@@ -50,18 +50,6 @@ class Group(Struct):
     samples: list[int]
 
 
-class InputHeard(Struct, frozen=True):
-    """What an input has done since the gateway was started: messages that it read, and that it left out on purpose.
-
-    `unused` has the paths of numbers that no field of it uses.
-    """
-
-    name: str
-    messages: int
-    ignored: int
-    unused: list[str]
-
-
 class Heard(Struct):
     """The largest groups, and how much all of them come to; `is_whole`: no dead letter was left out."""
 

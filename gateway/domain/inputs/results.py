@@ -210,3 +210,15 @@ def is_axis(text: str) -> bool:
 def is_id(text: str | None) -> bool:
     """Tell whether a text may be the id of a sensor."""
     return text is not None and 0 < len(text) <= MAX_ID and text.isprintable()
+
+
+class InputHeard(Struct, frozen=True):
+    """What an input has done since the gateway was started: messages that it read, and that it left out on purpose.
+
+    `unused` has the paths of numbers that no field of it uses.
+    """
+
+    name: str
+    messages: int
+    ignored: int
+    unused: list[str]

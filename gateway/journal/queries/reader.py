@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -12,12 +12,14 @@ from gateway.domain.alerting.alert import Alert
 from gateway.domain.detection.baseline_events import CHANGES
 from gateway.domain.detection.limits import Limits
 from gateway.domain.engine.event_log import EventRecord, StoredReading
-from gateway.domain.inputs.heard import MOST_LETTERS, Heard, Letter, heard
 from gateway.domain.model.assets import AssetPath, asset_of
 from gateway.domain.model.events import DomainEvent, Message
 from gateway.errors import GatewayError
 from gateway.journal.queries.log_reader import LogReader, entry_of
 from gateway.journal.sqlite.codec import decode_state
+
+if TYPE_CHECKING:
+    from gateway.domain.inputs.heard import Heard
 
 READINGS = "VibrationRecorded"
 _TREND_READINGS, _TREND_NEWEST = 1000, 100
@@ -133,6 +135,8 @@ class Reader(LogReader):
 
     def heard(self) -> Heard:
         """Return what was heard and not understood, of the newest dead letters."""
+        from gateway.domain.inputs.heard import MOST_LETTERS, Letter, heard  # noqa: PLC0415 - only for who asks
+
         return heard(map(Letter._make, self._db.execute(self._sql["newest_dead_letters"], (MOST_LETTERS,))))
 
     def dead_letter_begins(self, seq: int, size: int) -> tuple[bytes, int]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.domain.inputs.heard import InputHeard
+from gateway.domain.inputs.results import InputHeard
 from tests.unit.cli.conftest import Run
 
 INPUTS = """
