@@ -159,3 +159,21 @@ type = "memory"
         ("consumer.kept", "consumer.kept", False, True),
     ]
     assert [one.wants.waits for one in found] == [True, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("topic", "problems"), [("p/{sensor}/reading", 1), ("p/{sensor}/other", 0), ("q/{sensor}/reading", 0)]
+)
+def test_an_input_whose_topics_are_all_those_of_events_would_read_nothing(
+    tmp_path: Path, topic: str, problems: int
+) -> None:
+    path = tmp_path / "gateway.toml"
+    events = LEAST.replace('topics = ["', 'topics = ["p/{sensor}/reading", "')
+    path.write_text(events + f'[[inputs]]\nname = "mine"\ntopic = "{topic}"\nfields = {{ level = "a" }}\n')
+    try:
+        made = build_plugins(load(path, {}))
+    except ConfigError as error:
+        assert [problem.partition(":")[0] for problem in error.problems] == ["inputs.mine.topic"]
+        assert problems == 1
+    else:
+        assert (len(made.inputs), problems) == (1, 0)
