@@ -21,17 +21,13 @@ from gateway.config.values import is_loopback
 from gateway.consumers.influx.client import SYNCHRONOUS, ApiException, InfluxDBClient
 from gateway.domain.alerting.alert import ALERT_FACTS
 from gateway.domain.engine.event_log import EventRecord, StoredReading
+from gateway.domain.inputs.native import quantities_in
 from gateway.domain.model.quantities import BY_KEY
 from gateway.domain.model.reading import Quantities
 
 T = TypeVar("T")
 
 
-class _Body(msgspec.Struct, gc=False):
-    data: Quantities
-
-
-_BODY = msgspec.json.Decoder(_Body)
 _NO_QUANTITIES = Quantities()
 _KEYS = tuple(BY_KEY)
 _MOST_PREFIXES = 20_000
@@ -207,7 +203,7 @@ def _reading_line(reading: StoredReading, prefixes: Prefixes) -> bytes:
     if baseline and level is not None:
         text += _compared(level, baseline)
     try:
-        data = _BODY.decode(reading.body).data
+        data = quantities_in(reading.body)
     except msgspec.MsgspecError:  # the disk has damaged it; the level stands beside it
         data = _NO_QUANTITIES
     if data != _NO_QUANTITIES:
