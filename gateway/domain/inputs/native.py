@@ -77,7 +77,7 @@ Decoded = tuple[VibrationRecorded, bytes]
 
 
 def data_in(body: bytes) -> ReadingData:
-    """Return what a stored event says was measured: half of the time of the whole event. Raises msgspec.MsgspecError."""
+    """Return what a stored event says was measured, in half of the time that it takes whole. Raises MsgspecError."""
     return _MEASURED.decode(body).data
 
 
