@@ -150,7 +150,8 @@ class MortalGateway(Gateway):
     def conclusions(self) -> dict[str, list[tuple[Any, ...]]]:
         """Return everything in the journal, in order, but for what no two runs have in common.
 
-        That is: sequence numbers, receive stamps, record stamps and delivery events.
+        That is: sequence numbers, receive stamps, record stamps and delivery events; nor that another gateway announces
+        alerts of the same sensors, which is told at one of them.
         """
         names, received = (", ".join(f"'{name}'" for name in group) for group in (DELIVERY_FACTS, RECEIVED_FACTS))
         stamped = ", ".join(
@@ -163,8 +164,12 @@ class MortalGateway(Gateway):
                 "SELECT event_us, sensors.id, event_id, time, level, baseline, flags, body"
                 " FROM readings JOIN sensors ON sensor = key ORDER BY seq"
             ),
-            "facts": self.rows(f"SELECT {columns} FROM events WHERE type NOT IN ({names}) ORDER BY seq"),  # noqa: S608 - made of constants
-            "alerts": self.rows("SELECT id, sensor_id, state, opened, alert FROM alerts ORDER BY id"),
+            "facts": self.rows(
+                f"SELECT {columns} FROM events WHERE type NOT IN ({names}) AND subject <> 'broker topics' ORDER BY seq"
+            ),  # noqa: S608 - made of constants
+            "alerts": self.rows(
+                "SELECT id, sensor_id, state, opened, alert FROM alerts WHERE sensor_id <> 'broker topics' ORDER BY id"
+            ),
             "dead letters": self.rows("SELECT topic, reason, detail, element, payload FROM dead_letters ORDER BY seq"),
             "sensors": self.rows("SELECT id, tags, unit, location FROM sensors ORDER BY key"),
         }

@@ -73,8 +73,8 @@ def problems(toml: str) -> list[str]:
             "inputs #1.binary.form: unknown key; did you mean from?",
         ),
         (
-            f'topic = "{{sensor}}"\n{READS}\nbinary = {{ layout = ["a:u7"] }}',
-            "inputs #1.binary: 'a:u7' is no field of a layout",
+            f'topic = "{{sensor}}"\n{READS}\nbinary = {{ layout = ["a:q7"] }}',
+            "inputs #1.binary: 'a:q7' is no field of a layout",
         ),
         (
             f'topic = "{{sensor}}"\n{READS}\nbinary = {{ layout = ["_:7"] }}',

@@ -13,6 +13,9 @@ LOOK_BACK = 200
 TOLERANCE_NS = 86_400 * 10**9
 """Our clock may be so far ahead of what the sensors' own clocks say."""
 
+ENOUGH = 100
+"""Of the newest readings so many have to bear a time of their own before people are told that our clock is ahead."""
+
 PAUSE_NS = 30 * TOLERANCE_NS
 """The gateway may have been off for so long. After a longer time nothing goes by its age before the next start."""
 
@@ -35,7 +38,7 @@ def latest_believable(now_ns: int, newest: Times, begun_ns: int) -> int:
 def clock_problem(newest: Times) -> str | None:
     """Say that our clock is ahead, if most of the newest readings that bear a time of their own say so."""
     behind = [received_ns - time_ns for time_ns, received_ns, flags in newest if not flags]
-    behind_ns = round(median(behind)) if behind else 0
+    behind_ns = round(median(behind)) if len(behind) >= ENOUGH else 0
     if behind_ns <= TOLERANCE_NS:
         return None
     return (
