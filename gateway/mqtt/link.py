@@ -89,8 +89,8 @@ class Link:
         return (await self._answer_to(sent.mid))[0]
 
     async def subscribe(self, topic: str) -> ReasonCode:
-        """Subscribe at QoS 0, enough to see what is there, and return the broker's answer. Raises LinkEndedError."""
-        _, mid = self._client.subscribe(topic, 0)
+        """Subscribe at QoS 1 and return the broker's answer. Raises LinkEndedError."""
+        _, mid = self._client.subscribe(topic, 1)
         if mid is None:
             raise LinkEndedError("the connection has just ended")
         return (await self._answer_to(mid))[0]

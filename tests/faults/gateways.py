@@ -165,8 +165,9 @@ class MortalGateway(Gateway):
                 " FROM readings JOIN sensors ON sensor = key ORDER BY seq"
             ),
             "facts": self.rows(
-                f"SELECT {columns} FROM events WHERE type NOT IN ({names}) AND subject <> 'broker topics' ORDER BY seq"
-            ),  # noqa: S608 - made of constants
+                f"SELECT {columns} FROM events"  # noqa: S608 - made of constants
+                f" WHERE type NOT IN ({names}) AND subject <> 'broker topics' ORDER BY seq"
+            ),
             "alerts": self.rows(
                 "SELECT id, sensor_id, state, opened, alert FROM alerts WHERE sensor_id <> 'broker topics' ORDER BY id"
             ),
