@@ -95,7 +95,7 @@ class Plant:
         self.journal.close()
         self.journal = Journal(self.path)
         self.pipeline = self._pipeline()
-        return self.pipeline.restore(self.journal.saved(LOOK_BACK))
+        return self.pipeline.restore(self.journal.saved(LOOK_BACK, WINDOW))
 
     @contextmanager
     def reader(self) -> Iterator[Reader]:

@@ -55,15 +55,15 @@ class Built(Struct, frozen=True):
 
 
 class Component(Struct, frozen=True):
-    """A part of the gateway: its name, whether a configuration wants it, and what it does for as long as we run."""
+    """A part of the gateway: its name, whether it is wanted, and what it does for as long as we run."""
 
     name: str
-    is_wanted: Callable[[Config], bool]
+    is_wanted: Callable[[Built], bool]
     run: Callable[[Built], Awaitable[None]]
 
 
 def start(components: tuple[Component, ...], built: Built, tasks: Tasks) -> None:
-    """Start what the configuration wants of these."""
+    """Start those of these that are wanted."""
     for each in components:
-        if each.is_wanted(built.config):
+        if each.is_wanted(built):
             tasks.start(each.name, each.run(built))

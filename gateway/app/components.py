@@ -1,15 +1,13 @@
-"""The parts that run beside ingest: a row for each, with the configuration that wants it."""
+"""The parts that run beside ingest: a row for each, and whether it is wanted."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 from gateway.api import ConsumerContext
 from gateway.app.component import Built, Component
 from gateway.app.gauges import keep_gauges
 from gateway.app.tasks import Tasks
-from gateway.config import Config
 from gateway.consumers.notification_planning import NAME as NOTIFIER
 from gateway.ingest.subscriptions import remember_broker
 from gateway.ingest.ticker import pass_time
@@ -23,20 +21,8 @@ from gateway.telemetry.readiness import watch_broker
 from gateway.web.component import serve_page
 
 
-def _always(_config: Config) -> bool:
+def _always(_built: Built) -> bool:
     return True
-
-
-def _has_page(config: Config) -> bool:
-    return config.http is not None
-
-
-def _has_heartbeat(config: Config) -> bool:
-    return config.heartbeat is not None
-
-
-def _has_inputs(config: Config) -> bool:
-    return bool(config.inputs)
 
 
 async def _measure(built: Built) -> None:
@@ -47,10 +33,8 @@ async def _measure(built: Built) -> None:
 
 
 async def _host(built: Built) -> None:
-    """Be there for the edge nodes, if an input reads Sparkplug."""
-    if built.broker.edge_nodes is not None:
-        await built.broker.edge_nodes.run()
-    await asyncio.Event().wait()
+    assert built.broker.edge_nodes is not None  # noqa: S101 - else it is not wanted
+    await built.broker.edge_nodes.run()
 
 
 async def _beat(built: Built) -> None:
@@ -72,7 +56,7 @@ COMPONENTS = (
     Component("publisher", _always, lambda built: built.broker.publisher.run()),
     Component(
         "http",
-        _has_page,
+        lambda built: built.listener is not None,
         lambda b: serve_page(b.config, b.listener, b.stream, b.metrics, b.health, b.commands),
     ),
     Component("rollups", _always, lambda built: rollups.follow_journal(built.journal, built.stream)),
@@ -86,9 +70,9 @@ COMPONENTS = (
         _always,
         lambda b: remember_broker(b.journal, b.broker.name, b.broker.session, b.broker.dropped),
     ),
-    Component("waveforms", _has_inputs, _measure),
-    Component("sparkplug host", _has_inputs, _host),
-    Component("heartbeat", _has_heartbeat, _beat),
+    Component("waveforms", lambda built: bool(built.plugins.inputs), _measure),
+    Component("sparkplug host", lambda built: built.broker.edge_nodes is not None, _host),
+    Component("heartbeat", lambda built: built.config.heartbeat is not None, _beat),
     Component("gauges", _always, keep_gauges),
 )
 

@@ -27,14 +27,14 @@ class MappedInputs:
 
     def __init__(self, specs: Iterable[InputSpec], window: int) -> None:
         self.family = Family(specs)
-        self._window = window
+        self.window = window
         self._read, self._ignored = Counter[str](), Counter[str]()
         self.restore({}, ())
 
     def restore(self, memory: Mapping[str, bytes], messages: Iterable[tuple[int, bytes]]) -> None:
         """Take up where the journal ends."""
         self._memory = Memory(memory)
-        self._stored = RedeliveryWindow(messages, self._window)
+        self._stored = RedeliveryWindow(messages, self.window)
 
     @property
     def filters(self) -> list[str]:

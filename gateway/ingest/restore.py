@@ -32,7 +32,7 @@ def signals_of(config: Config) -> Signals:
 
 
 def mapped_inputs(specs: Sequence[InputSpec], receive_maximum: int) -> MappedInputs | None:
-    """Return the inputs, if there are any: to import what reads them takes 3 MB."""
+    """Return the inputs, if there are any: what reads them is imported only then."""
     if not specs:
         return None
     from gateway.ingest.mapped import MappedInputs  # noqa: PLC0415 - as above
@@ -57,7 +57,7 @@ def restored_pipeline(
     )
     journal.execute = Executor(journal, pipeline).execute
     start = time.perf_counter()
-    saved = journal.saved(LOOK_BACK)
+    saved = journal.saved(LOOK_BACK, inputs.window if inputs else 0)
     replayed = pipeline.restore(saved)
     seconds = round(time.perf_counter() - start, 3)
     log.info("state restored from the journal", sensors=len(saved.sensors), readings_replayed=replayed, seconds=seconds)

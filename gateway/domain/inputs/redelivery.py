@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from hashlib import blake2b
-from typing import Final
 
 from gateway.domain.model.events import Message
-
-REMEMBERED: Final = 131_072
-"""Messages. The broker sends again what has not been acknowledged: `receive_maximum` at most, which is 65,535 at most,
-and one batch of them may have been stored without an acknowledgement."""
 
 
 def digest_of(message: Message) -> bytes:
@@ -19,9 +14,13 @@ def digest_of(message: Message) -> bytes:
 
 
 class RedeliveryWindow:
-    """The messages stored last, by packet id. One with the same id and content, marked DUP, is the same one."""
+    """The last `window` messages stored, by packet id. One with the same id and content, marked DUP, is the same one.
 
-    def __init__(self, stored: Iterable[tuple[int, bytes]] = (), window: int = REMEMBERED) -> None:
+    The broker sends again what has not been acknowledged: its receive maximum at most, and one batch of as many may
+    have been stored without an acknowledgement.
+    """
+
+    def __init__(self, stored: Iterable[tuple[int, bytes]], window: int) -> None:
         self._window = window
         self._number = 0
         self._newest: dict[int, tuple[int, bytes]] = {}

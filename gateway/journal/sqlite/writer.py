@@ -21,7 +21,6 @@ from gateway.domain.engine.checkpoint import Checkpoint
 from gateway.domain.engine.commands import Command
 from gateway.domain.engine.event_log import ReadingRow
 from gateway.domain.engine.unit_of_work import UnitOfWork
-from gateway.domain.inputs.redelivery import REMEMBERED
 from gateway.domain.model.assets import AssetPath
 from gateway.domain.model.events import DomainEvent, Message
 from gateway.errors import JournalError, JournalUnavailableError
@@ -203,8 +202,8 @@ class Journal:
         """Return every alert that has cleared and is still shelved."""
         return [msgspec.json.decode(alert, type=Alert) for (alert,) in self._db.execute(self._sql["shelved_alerts"])]
 
-    def saved(self, look_back: int) -> Checkpoint:
-        """Return what a start takes up: the last snapshot, what came since, and so many readings before it."""
+    def saved(self, look_back: int, messages: int = 0) -> Checkpoint:
+        """Return what a start takes up: the last snapshot, what came since, so many readings and messages before."""
         seq = self._snapshot_seq()
         return Checkpoint(
             self.sensors(),
@@ -213,7 +212,7 @@ class Journal:
             self._db.execute(self._sql["recent"], (seq, look_back)),
             decode_machines(self.note(MACHINES)),
             {key: bytes(value) for key, value in self.all("input_memory")},
-            [(packet_id, bytes(digest)) for packet_id, digest in reversed(self.all("newest_messages", REMEMBERED))],
+            [(packet_id, bytes(digest)) for packet_id, digest in reversed(self.all("newest_messages", messages))],
         )
 
     def _snapshot_seq(self) -> int:

@@ -11,7 +11,7 @@ def has(window: RedeliveryWindow, of: Message) -> bool:
 
 
 def test_only_the_same_content_under_the_same_packet_id_marked_as_sent_again_is_the_same_message() -> None:
-    window = RedeliveryWindow([(7, digest_of(message()))])
+    window = RedeliveryWindow([(7, digest_of(message()))], 100)
     assert has(window, message())
     assert not has(window, message(duplicate=False))
     assert not has(window, message(b"2"))
@@ -19,7 +19,7 @@ def test_only_the_same_content_under_the_same_packet_id_marked_as_sent_again_is_
 
 
 def test_what_is_longer_ago_than_the_window_is_another_message_that_happens_to_say_the_same() -> None:
-    window = RedeliveryWindow(window=2)
+    window = RedeliveryWindow((), 2)
     window.add(7, digest_of(message()))
     window.add(8, b"")
     assert has(window, message())
@@ -28,7 +28,7 @@ def test_what_is_longer_ago_than_the_window_is_another_message_that_happens_to_s
 
 
 def test_what_came_without_a_packet_id_does_not_come_again() -> None:
-    window = RedeliveryWindow([(0, digest_of(message(packet_id=0)))])
+    window = RedeliveryWindow([(0, digest_of(message(packet_id=0)))], 100)
     assert not has(window, message(packet_id=0))
 
 
