@@ -13,7 +13,7 @@ LOOK_BACK = 200
 TOLERANCE_NS = 86_400 * 10**9
 """Our clock may be so far ahead of what the sensors' own clocks say."""
 
-ENOUGH = 5
+ENOUGH = 10
 """Of the newest readings so many have to bear a time of their own before people are told that our clock is ahead."""
 
 PAUSE_NS = 30 * TOLERANCE_NS

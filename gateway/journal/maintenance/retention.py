@@ -34,6 +34,7 @@ SIZE_SLICE = 200
 _EVERY = 2.0
 _TRIM_EVERY = 30
 _BEFORE_IT_BITES = 0.9
+_ORPHANS = "trim_originals_without_readings"
 _ANY_AGE = 2**63 - 1
 _INSPECT_EVERY = 24 * 3600
 _BETWEEN_SLICES = 0.05
@@ -208,7 +209,7 @@ class Upkeep:
         ages = {
             "trim_readings": section.readings,
             "trim_originals": section.readings,
-            "trim_originals_without_readings": section.readings,
+            _ORPHANS: section.readings,
             "trim_events": section.events,
             "trim_dead_letters": section.dead_letters,
             "trim_outbox": section.events,
@@ -250,6 +251,8 @@ class Upkeep:
         while await self._journal.call(self._journal.used_bytes) > self._section.max_size:
             if not await self._journal.call(self._journal.trim, query, seq, SIZE_SLICE, _ANY_AGE):
                 return False
+            while await self._journal.call(self._journal.trim, _ORPHANS, seq, SIZE_SLICE, _ANY_AGE) == SIZE_SLICE:
+                pass  # or readings would go for the room that messages nobody needs any more take up
         return True
 
 

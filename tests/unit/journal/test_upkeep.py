@@ -12,8 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.config import RetentionSection
+from gateway.config.to_inputs import compiled
+from gateway.domain.model.events import Message
 from gateway.journal import Journal, Stream, Upkeep
 from gateway.journal.maintenance import retention as upkeep_module
+from gateway.plugins.decoders import load_decoder
 from tests.readings import NOON_NS, SECOND, Plant, event, message, plant, reading
 from tests.servers.waiting import until_async
 
@@ -173,7 +176,7 @@ class FakeJournal:
         self.saved = self.next_seq - 1
 
     def trim(self, query: str, seq: int, limit: int, _before_ns: int) -> int:
-        if query == "trim_dead_letters":  # they go before all readings; there are none here
+        if query in {"trim_dead_letters", "trim_originals_without_readings"}:  # there are none here
             return 0
         assert query == "trim_readings"
         count = max(0, min(limit, seq + 1 - self.first, self.next_seq - self.first))
@@ -284,6 +287,24 @@ class TestAge:
         rows = here.contents()["readings"]
         assert [row.seq for row in rows] == list(range(2001 - len(rows), 2001))
         assert here.journal.used_bytes() <= CAP
+
+    async def test_a_message_goes_with_the_readings_that_were_made_of_it(self, tmp_path: Path) -> None:
+        """Or readings would go for the room that it takes up."""
+        spec = {"name": "flat", "topic": "flat/{sensor}", "fields": {"level": "a"}}
+        here = Plant(tmp_path / "mapped", inputs=compiled([spec], load_decoder, []))
+        for second in range(0, 2000, 100):
+            here.take(*(self.flat(second + after) for after in range(100)))
+        await self.upkeep(here, max_size="1MB").limit_size([], Reports())
+        numbers = [row.seq for row in here.contents()["readings"]]
+        kept = [len(here.journal.all("original_of", seq, 10)) for seq in (numbers[0] - 1, *numbers)]
+        assert kept == [0, *(1 for _ in numbers)]
+        assert here.journal.used_bytes() > CAP / 2
+        here.journal.close()
+
+    @staticmethod
+    def flat(second: int) -> Message:
+        content = b'{"a": 4.0, "note": "%s"}' % (b"x" * 1000)
+        return Message("flat/S-1", content, NOON_NS + second * SECOND, 1 + second)
 
     async def test_what_was_received_in_1970_is_as_old_as_its_sensor_says(self, here: Plant) -> None:
         """A box without a battery is in 1970 until somebody tells it the time; what it stored until then is new."""
