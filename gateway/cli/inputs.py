@@ -33,7 +33,7 @@ from gateway.mqtt.listening import listen
 from gateway.plugins.decoders import load_decoder
 
 READING = ("sensor", "axis", "time", "time from", "level", "unit", "quantities")
-INPUT = ("name", "topics", "format", "sensor", "quantities", "messages", "ignored", "unused")
+INPUT = ("name", "topics", "format", "sensor", "quantities", "messages", "ignored", "unused", "remarks")
 PRESET = ("preset", "what it is for", "gives", "add")
 STEP = ("path", "raw", "quantity", "value", "remark")
 
@@ -57,17 +57,21 @@ def list_(config_path: Path, output: str) -> None:
         print_json(found)
     else:
         rows = [[_joined(each.get(name)) for name in INPUT] for each in found]
-        print_table(INPUT, rows, empty="There are no [[inputs]].", spare=["messages", "ignored"], below=["unused"])
+        print_table(
+            INPUT, rows, empty="There are no [[inputs]].", spare=["messages", "ignored"], below=["unused", "remarks"]
+        )
 
 
 def _done(heard: InputHeard | None) -> dict[str, object]:
     """Return what an input has done; nothing is known of it if no gateway runs."""
     if heard is None:
         return {}
-    return {"messages": heard.messages, "ignored": heard.ignored, "unused": heard.unused}
+    return {"messages": heard.messages, "ignored": heard.ignored, "unused": heard.unused, "remarks": heard.remarks}
 
 
 def _joined(value: object) -> object:
+    if isinstance(value, dict):
+        return "; ".join(f"{text} ({count} ×)" for text, count in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 

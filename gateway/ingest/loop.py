@@ -50,6 +50,8 @@ async def ingest(
         for _, fact in batch.facts:
             if fact.type in ALERT_FACTS:
                 log.info("alert", change=ALERT_FACTS[fact.type], sensor=fact.subject, reason=fact.data["finding"])
+        for name, remark in batch.news:
+            log.warning("an input makes the best of a message; 'inputs list' says how often", input=name, remark=remark)
         if batch.dead_letters and start - said_at >= _SAY_REJECTED_EVERY:
             said_at = start
             first = batch.dead_letters[0]

@@ -17,6 +17,10 @@ from gateway.domain.model.events import Message, Rejected
 MAX_DETAIL = 300
 """Characters that are kept of what went wrong."""
 
+MAX_REMARKS = 50
+"""Different ones that are kept of an input; of further ones only how many there were."""
+FURTHER = "further remarks, about other sensors or values"
+
 
 class MappedInputs:
     """The inputs with what they remember, and what was stored last of the messages that they read.
@@ -29,11 +33,13 @@ class MappedInputs:
         self.family = Family(specs)
         self.window = window
         self._read, self._ignored = Counter[str](), Counter[str]()
+        self._remarks = {spec.name: dict[str, int]() for spec in self.family.specs}
         self.restore({}, ())
 
     def restore(self, memory: Mapping[str, bytes], messages: Iterable[tuple[int, bytes]]) -> None:
         """Take up where the journal ends."""
         self._memory = Memory(memory)
+        self._forgotten = 0
         self._stored = RedeliveryWindow(messages, self.window)
 
     @property
@@ -73,18 +79,31 @@ class MappedInputs:
         for each in outcome.ignored:
             self._ignored[each.input] += 1
             batch.ignored[each.input] = batch.ignored.get(each.input, 0) + 1
+        if outcome.notes and outcome.input is not None:
+            for note in outcome.notes:
+                self._remark(outcome.input, note, batch)
+
+    def _remark(self, name: str, note: str, batch: UnitOfWork) -> None:
+        """Count what was not as it should be, and have it told the first time."""
+        known = self._remarks[name]
+        text = note if note in known or len(known) < MAX_REMARKS else FURTHER
+        if text not in known:
+            batch.news.append((name, text))
+        known[text] = known.get(text, 0) + 1
+        batch.remarks[name] = batch.remarks.get(name, 0) + 1
 
     def heard(self) -> list[InputHeard]:
         """Return what each input has done since the start; it does not survive a restart."""
         unused = self.family.unused
         return [
-            InputHeard(name, self._read[name], self._ignored[name], list(unused[name]))
+            InputHeard(name, self._read[name], self._ignored[name], list(unused[name]), self._remarks[name].copy())
             for name in (spec.name for spec in self.family.specs)
         ]
 
     def remember(self, batch: UnitOfWork) -> None:
         """Add to the batch what has to be remembered from now on, since the last one was written."""
         batch.memory |= self._memory.changes()
+        batch.forgotten, self._forgotten = self._memory.forgotten - self._forgotten, self._memory.forgotten
 
 
 def _row(message: Message, digest: bytes, wave: Waveform) -> WaveformRow:

@@ -31,6 +31,8 @@ class Metrics:
         self.duplicates = counter("duplicates", "Readings and bad messages that were known already")
         self.rejected = counter("rejected", "Dead letters", "reason")
         self.ignored = counter("ignored", "Messages that an input leaves out on purpose", "input")
+        self.input_remarks = counter("input_remarks", "What an input made the best of in a message", "input")
+        self.input_forgotten = counter("input_forgotten", "What inputs had to forget before it was needed")
         self.waveforms_stored = counter("waveforms_stored", "Blocks of samples written to the journal")
         self.late = counter("late", "Readings behind their sensor's newest one: stored, not judged")
         self.not_judged = counter("not_judged", "Readings that were stored and not judged", "reason")
@@ -95,6 +97,9 @@ class Metrics:
             self.ignored.labels(name).inc(count)
         for reason, count in batch.not_judged.items():
             self.not_judged.labels(reason).inc(count)
+        for name, count in batch.remarks.items():
+            self.input_remarks.labels(name).inc(count)
+        self.input_forgotten.inc(batch.forgotten)
         self.waveforms_stored.inc(len(batch.waveforms))
         self.batch_seconds.observe(seconds)
 

@@ -201,6 +201,7 @@ class InputState(BaseModel):
     messages: int = Field(description="that it read")
     ignored: int = Field(description="that it left out on purpose, or in which it found no value")
     unused: list[str] = Field(description="paths of numbers that no field uses")
+    remarks: dict[str, int] = Field(description="what was not as it should be and was made the best of, and how often")
 
 
 class HeardGroup(BaseModel):

@@ -17,6 +17,7 @@ from gateway.domain.inputs.family import Family
 from gateway.domain.inputs.specs import InputSpec
 from gateway.domain.model.events import Message
 from gateway.errors import JournalUnavailableError
+from gateway.ingest.mapped import MAX_REMARKS
 from gateway.ingest.waveforms import measure_waveforms
 from gateway.journal import Reader, life_of
 from gateway.plugins.decoders import load_decoder
@@ -278,3 +279,22 @@ def test_a_waveform_that_the_disk_has_damaged_gives_no_reading_and_does_not_stop
         )
     asyncio.run(measured(here, 1))
     assert len(here.contents()["readings"]) == 1
+
+
+def test_what_an_input_makes_the_best_of_is_counted_and_told_once(here: Plant) -> None:
+    boot = {"kind": "features", "at": 12_345, "rms": {"x": 1.0}, "t": 41.5}
+    first = here.take(*(sent("maker/pump-7/S-1/data", boot, second) for second in range(3)))
+    again = here.take(sent("maker/pump-7/S-1/data", boot, 4))
+    (remark,) = here.pipeline.inputs_heard()[0].remarks
+    assert "the receive time counts" in remark
+    assert (first.news, again.news) == ([("three axes", remark)], [])
+    assert (first.remarks, again.remarks) == ({"three axes": 3}, {"three axes": 1})
+    assert here.pipeline.inputs_heard()[0].remarks[remark] == 4
+
+
+def test_invented_remarks_are_counted_together(here: Plant) -> None:
+    bad = {"at": NOON_NS // SECOND, "id": "c", "part": 7, "of": 2, "block": [1.0]}
+    here.take(*(sent(f"blocks/W-{number}", bad) for number in range(2 * MAX_REMARKS)))
+    (found,) = (each for each in here.pipeline.inputs_heard() if each.name == "blocks")
+    assert sum(found.remarks.values()) == 2 * MAX_REMARKS
+    assert len(found.remarks) == MAX_REMARKS + 1

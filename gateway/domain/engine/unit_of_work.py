@@ -57,9 +57,10 @@ class UnitOfWork(Struct):
 
     `rejected` finds the dead letters by (digest, packet_id). `replayed` are the numbers of dead letters that are none
     any more, `measured` those of waveforms whose readings are among these. `memory` is what inputs remember from now
-    on, or None for what they have forgotten; `ignored` counts what an input left out on purpose,
-    `not_judged` the readings that were passed over, by the reason; `publications` are to
-    be sent. `size` are the bytes of the messages. The first `indexed` readings are in `bodies`, by (event_us, sensor
+    on, or None for what they have forgotten; `ignored` counts what an input left out on purpose, `remarks`
+    what it made the best of, and `news` are those (input, text) that are new; `forgotten` is what had to go too soon.
+    `not_judged` counts the readings that were passed over, by the reason; `publications` are to be sent. `size` are the
+    bytes of the messages. The first `indexed` readings are in `bodies`, by (event_us, sensor
     key) and event id. `is_move` says that one of the sensors was elsewhere before.
     """
 
@@ -82,6 +83,9 @@ class UnitOfWork(Struct):
     memory: dict[str, bytes | None] = field(default_factory=dict)
     ignored: dict[str, int] = field(default_factory=dict)
     publications: list[Publication] = field(default_factory=list)
+    remarks: dict[str, int] = field(default_factory=dict)
+    news: list[tuple[str, str]] = field(default_factory=list)
+    forgotten: int = 0
     duplicates: int = 0
     late: int = 0
     clock_replaced: int = 0

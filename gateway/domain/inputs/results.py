@@ -215,10 +215,12 @@ def is_id(text: str | None) -> bool:
 class InputHeard(Struct, frozen=True):
     """What an input has done since the gateway was started: messages that it read, and that it left out on purpose.
 
-    `unused` has the paths of numbers that no field of it uses.
+    `unused` has the paths of numbers that no field of it uses. `remarks` say what was not as it should be and was made
+    the best of, and how often: a time that is none, a unit that nobody knows, samples without a rate.
     """
 
     name: str
     messages: int
     ignored: int
     unused: list[str]
+    remarks: dict[str, int] = {}

@@ -24,10 +24,10 @@ export function open(root) {
   let isOpen = true;
   async function look() {
     try {
-      const condition = await (await fetch("/api/v1/gateway")).json();
+      const [condition, inputs] = await Promise.all(["gateway", "inputs"].map(async (name) => (await fetch(`/api/v1/${name}`)).json()));
       if (!isOpen) return;
       parts.replaceChildren(...tiles(condition));
-      tables.replaceChildren(...sections(condition));
+      tables.replaceChildren(...sections(condition), ...inputSection(inputs));
     } catch {
       parts.replaceChildren(element("p", { class: "note" }, "The gateway does not answer."));
     }
@@ -89,6 +89,16 @@ function sections({ handlers, consumers, deadLetters }) {
     section("Consumers of the journal", ["Consumer", "Entries behind"], behind, "None has run yet."),
     section("Dead letters", ["Reason", "Messages"], refused, "None."),
   ];
+}
+
+function inputSection(inputs) {
+  if (!inputs.length) return [];
+  const rows = inputs.map(({ name, messages, ignored, unused, remarks }) => {
+    const told = Object.entries(remarks).map(([text, times]) => `${text} (${times} ×)`);
+    if (unused.length) told.push(`numbers that no field uses: ${unused.join(", ")}`);
+    return element("tr", {}, element("th", { scope: "row" }, name), ...[messages, ignored, told.join("; ")].map((each) => element("td", {}, String(each))));
+  });
+  return [section("Inputs, since the start", ["Input", "Messages read", "Left out on purpose", "To look at"], rows, "")];
 }
 
 function section(name, heads, rows, none) {
