@@ -102,7 +102,7 @@ class Journal:
         return [silence for silence in self.known_silences if everything or silence["state"] == "active"]
 
     async def inputs(self) -> Sequence[Mapping[str, Any]]:
-        return [{"name": "pumps", "messages": 7, "ignored": 2, "unused": ["rms.z"]}]
+        return [{"name": "pumps", "messages": 7, "ignored": 2, "unused": ["rms.z"], "remarks": {"no unit": 4}}]
 
     async def not_understood(self) -> Mapping[str, Any]:
         return self.heard

@@ -36,7 +36,7 @@ async def test_the_groups_and_what_would_read_them_are_read_without_a_token(clie
 
 async def test_what_the_inputs_have_done_is_read(client: httpx.AsyncClient) -> None:
     assert (await client.get("/api/v1/inputs")).json() == [
-        {"name": "pumps", "messages": 7, "ignored": 2, "unused": ["rms.z"]}
+        {"name": "pumps", "messages": 7, "ignored": 2, "unused": ["rms.z"], "remarks": {"no unit": 4}}
     ]
 
 
