@@ -20,7 +20,7 @@ from gateway.journal import Journal
 log = structlog.get_logger(__name__)
 
 _AT_ONCE = 4
-"""Blocks. Each takes some 10 ms of the interpreter for 16,384 samples."""
+"""Blocks, which hold the interpreter while they are computed with."""
 _TRY_AGAIN = 1.0
 _BETWEEN = 0.01
 """Seconds for everybody else, between some blocks and the next."""

@@ -98,8 +98,8 @@ class _Event(Struct, rename="camel", tag_field="eventType", tag=EVENT_TYPE, gc=F
     data: dict[str, Any]
 
 
-class Waveform(Struct, gc=False):
-    """A block of samples in `unit`, `rate` a second; `values` came in the same message. Its features are a reading."""
+class Block(Struct, kw_only=True, gc=False):
+    """What is known of a waveform beside its samples. `values` came in the same message."""
 
     input: str
     sensor: str
@@ -111,9 +111,14 @@ class Waveform(Struct, gc=False):
     rate: float
     unit: str
     sensor_unit: str
-    samples: array[float]
     values: dict[str, float]
     event_id: str
+
+
+class Waveform(Block, kw_only=True, gc=False):
+    """A block of samples in `unit`, `rate` a second; `values` came in the same message. Its features are a reading."""
+
+    samples: array[float]
 
 
 class Status(Struct, frozen=True):

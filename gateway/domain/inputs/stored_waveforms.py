@@ -4,39 +4,19 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Mapping
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import asdict
 
-from gateway.domain.inputs.results import TimeFrom, Waveform
+from gateway.domain.inputs.results import Block, Waveform
 from gateway.domain.inputs.waveforms import finite
 
-
-class _About(Struct):
-    """Everything of a waveform but its samples."""
-
-    input: str
-    sensor: str
-    source: str
-    axis: str | None
-    place: Mapping[str, str]
-    time_us: int
-    time_from: TimeFrom
-    rate: float
-    unit: str
-    sensor_unit: str
-    values: dict[str, float]
-    event_id: str
-
-
-_DECODER = msgspec.json.Decoder(_About)
+_DECODER = msgspec.json.Decoder(Block)
 
 
 def to_row(wave: Waveform) -> tuple[bytes, bytes]:
     """Return what is known of a waveform, and its samples as little-endian 32-bit floats."""
-    about = {name: value for name, value in asdict(wave).items() if name != "samples"}
+    about = {name: getattr(wave, name) for name in Block.__struct_fields__}
     return msgspec.json.encode(about), _little(wave.samples).tobytes()
 
 

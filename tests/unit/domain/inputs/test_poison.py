@@ -113,7 +113,10 @@ def test_a_damaged_part_gives_the_block_up() -> None:
 
 
 def test_a_stored_waveform_whose_samples_the_disk_has_made_infinite_is_refused() -> None:
-    wave = Waveform("i", "S", "S", None, {}, RECEIVED_US, "message", 9.0, "m/s²", "g", array("f", [1, 2]), {}, "e")
+    wave = Waveform(
+        input="i", sensor="S", source="S", axis=None, place={}, time_us=RECEIVED_US, time_from="message", rate=9.0,
+        unit="m/s²", sensor_unit="g", samples=array("f", [1, 2]), values={}, event_id="e",
+    )  # fmt: skip
     about, samples = to_row(wave)
     assert from_row(about, samples) == wave
     with pytest.raises(ValueError, match="finite"):
