@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
 from gateway.domain.engine.unit_of_work import Original, UnitOfWork, WaveformRow
@@ -33,7 +33,7 @@ class MappedInputs:
         self.family = Family(specs)
         self.window = window
         self._read, self._ignored = Counter[str](), Counter[str]()
-        self._remarks = {spec.name: dict[str, int]() for spec in self.family.specs}
+        self._remarks = defaultdict[str, dict[str, int]](dict)
         self.restore({}, ())
 
     def restore(self, memory: Mapping[str, bytes], messages: Iterable[tuple[int, bytes]]) -> None:
@@ -74,14 +74,13 @@ class MappedInputs:
         if seqs or outcome.waveforms:
             self._stored.add(message.packet_id, digest)
         batch.publications += outcome.publications
-        if outcome.is_understood and outcome.input is not None:
+        if outcome.is_understood and outcome.input is not None:  # else a dead letter says what is wrong
             self._read[outcome.input] += 1
+            for note in outcome.notes:
+                self._remark(outcome.input, note, batch)
         for each in outcome.ignored:
             self._ignored[each.input] += 1
             batch.ignored[each.input] = batch.ignored.get(each.input, 0) + 1
-        if outcome.notes and outcome.input is not None:
-            for note in outcome.notes:
-                self._remark(outcome.input, note, batch)
 
     def _remark(self, name: str, note: str, batch: UnitOfWork) -> None:
         """Count what was not as it should be, and have it told the first time."""

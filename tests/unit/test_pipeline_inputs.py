@@ -293,8 +293,15 @@ def test_what_an_input_makes_the_best_of_is_counted_and_told_once(here: Plant) -
 
 
 def test_invented_remarks_are_counted_together(here: Plant) -> None:
-    bad = {"at": NOON_NS // SECOND, "id": "c", "part": 7, "of": 2, "block": [1.0]}
-    here.take(*(sent(f"blocks/W-{number}", bad) for number in range(2 * MAX_REMARKS)))
-    (found,) = (each for each in here.pipeline.inputs_heard() if each.name == "blocks")
-    assert sum(found.remarks.values()) == 2 * MAX_REMARKS
+    told = range(2 * MAX_REMARKS)
+    uptimes = [{"kind": "features", "at": second, "rms": {"x": 1.0}} for second in told]
+    here.take(*(sent("maker/p/S-1/data", uptimes[second], second) for second in told))
+    found = here.pipeline.inputs_heard()[0]
+    assert sum(found.remarks.values()) == len(told)
     assert len(found.remarks) == MAX_REMARKS + 1
+
+
+def test_what_a_dead_letter_says_is_no_remark_beside_it(here: Plant) -> None:
+    here.take(sent("blocks/W-1", {"at": NOON_NS // SECOND, "id": "c", "part": 7, "of": 2, "block": [1.0]}))
+    assert here.contents()["dead letters"] == {"not_understood": 1}
+    assert all(not each.remarks for each in here.pipeline.inputs_heard())

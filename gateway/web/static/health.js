@@ -93,12 +93,14 @@ function sections({ handlers, consumers, deadLetters }) {
 
 function inputSection(inputs) {
   if (!inputs.length) return [];
-  const rows = inputs.map(({ name, messages, ignored, unused, remarks }) => {
-    const told = Object.entries(remarks).map(([text, times]) => `${text} (${times} ×)`);
-    if (unused.length) told.push(`numbers that no field uses: ${unused.join(", ")}`);
-    return element("tr", {}, element("th", { scope: "row" }, name), ...[messages, ignored, told.join("; ")].map((each) => element("td", {}, String(each))));
-  });
-  return [section("Inputs, since the start", ["Input", "Messages read", "Left out on purpose", "To look at"], rows, "")];
+  const row = ({ name, messages, ignored }) => element("tr", {}, element("th", { scope: "row" }, name), ...[messages, ignored].map((each) => element("td", {}, String(each))));
+  const told = inputs.flatMap(({ name, unused, remarks }) => [
+    ...Object.entries(remarks).map(([text, times]) => `${name}: ${text} (${times} ×)`),
+    ...(unused.length ? [`${name}: numbers that no field uses: ${unused.join(", ")}`] : []),
+  ]);
+  const whole = section("Inputs, since the start", ["Input", "Read", "Left out"], inputs.map(row), "");
+  whole.append(...told.map((text) => element("p", { class: "note" }, text)));
+  return [whole];
 }
 
 function section(name, heads, rows, none) {
