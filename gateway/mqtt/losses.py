@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from contextlib import suppress
 
 import msgspec
@@ -13,6 +15,8 @@ from gateway.mqtt.twins import IN, Twins
 DROPPED_TOPIC = "$SYS/broker/publish/messages/dropped"
 """Mosquitto's count, for all of its clients and since its start; retained, brought up to date every ten seconds."""
 _LONGEST = 20  # digits
+_UP_TO_DATE_WITHIN = 15.0
+"""Seconds after which the broker's count has what was dropped before we came: the first that we hear may be older."""
 
 _WHY_GONE = (
     "it restarted without persistence, the session expired (mqtt.session_expiry), or another client with the client id"
@@ -92,23 +96,27 @@ class Session:
 class Dropped:
     """How many messages the broker has dropped: its `count`, at first the one that an earlier process has noted."""
 
-    def __init__(self, incidents: Incidents, count: int | None = None) -> None:
+    def __init__(
+        self, incidents: Incidents, count: int | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._incidents = incidents
         self.count = count
         self._sum = 0
-        self._away = True
+        self._clock = clock
+        self._connected_at = clock()
 
     def connected(self) -> None:
         """Take note that we were away: what has been dropped since the last count may well have been for us."""
-        self._away = True
+        self._connected_at = self._clock()
 
     def hear(self, payload: bytes) -> None:
         """Take the broker's count; what is no number is none."""
         if not payload.isdigit() or len(payload) > _LONGEST:
             return
-        count, last, away = int(payload), self.count, self._away
-        self.count, self._away = count, False
+        count, last = int(payload), self.count
+        self.count = count
         if last is not None and count != last:  # of those before we first listened nobody knows when they were
+            away = self._clock() - self._connected_at < _UP_TO_DATE_WITHIN
             self._tell(count - last if count > last else count, away=away)
 
     def _tell(self, more: int, *, away: bool) -> None:

@@ -70,7 +70,7 @@ def test_a_session_that_is_taken_is_told_though_the_broker_says_it_is_there(inci
 
 
 def test_the_number_of_dropped_messages_is_told_with_the_session(incidents: Incidents, clock: Clock) -> None:
-    dropped = Dropped(incidents, 100)
+    dropped = Dropped(incidents, 100, clock)
     Session("edge-1", incidents, is_known=True).connected(present=False)
     assert incidents.standing().get(SESSION, "held back") == "held back"
     dropped.hear(b"4100")
@@ -96,17 +96,19 @@ def test_the_number_of_dropped_messages_is_told_with_the_session(incidents: Inci
 def test_dropped_messages_are_told_with_their_number(
     incidents: Incidents, clock: Clock, *, known: int | None, heard: list[bytes], severity: Severity | None, number: int
 ) -> None:
-    dropped = Dropped(incidents, known)
+    dropped = Dropped(incidents, known, clock)
     for payload in heard:
         dropped.hear(payload)
+        clock.now += 15
     found = told(incidents, clock, QUEUE)
     assert (found[0] if found else None) == severity
     assert found is None or f"has dropped {number} messages" in found[1]
 
 
 def test_what_is_dropped_while_we_are_away_is_critical_each_time(incidents: Incidents, clock: Clock) -> None:
-    dropped = Dropped(incidents, 0)
+    dropped = Dropped(incidents, 0, clock)
     dropped.hear(b"0")
+    clock.now += 15
     dropped.connected()
     dropped.hear(b"5")
     found = told(incidents, clock, QUEUE)
@@ -115,8 +117,18 @@ def test_what_is_dropped_while_we_are_away_is_critical_each_time(incidents: Inci
     assert dropped.count == 5
 
 
+def test_a_count_from_before_we_came_says_nothing_of_what_was_dropped_since(incidents: Incidents, clock: Clock) -> None:
+    dropped = Dropped(incidents, 0, clock)
+    dropped.hear(b"0")
+    clock.now += 10
+    dropped.hear(b"90")
+    found = told(incidents, clock, QUEUE)
+    assert found is not None
+    assert found[0] == "critical"
+
+
 def test_it_is_over_when_nothing_of_the_kind_has_happened_for_an_hour(incidents: Incidents, clock: Clock) -> None:
-    dropped = Dropped(incidents, 0)
+    dropped = Dropped(incidents, 0, clock)
     dropped.hear(b"1")
     clock.now += 3000
     dropped.hear(b"2")
