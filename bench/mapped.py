@@ -1,16 +1,16 @@
 """What it costs to read messages of any make, beside the event itself in the same run: `[[inputs]]` against none.
 
-Processor time of one thread, in batches; of many batches the median, of each reading.
+Processor time of one thread, in batches which take turns; of many batches the median, of each reading.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from bench.figures import Figure, at_most
-from bench.stages import BATCHES, SIZE, TEMPLATES, cost, received, streams
+from bench.stages import BATCHES, SIZE, TEMPLATES, cost, costs, received, streams
 from gateway.config.to_inputs import compiled
 from gateway.domain.inputs.family import Family
 from gateway.domain.inputs.memory import Memory
@@ -19,6 +19,8 @@ from gateway.domain.model.events import Message
 from gateway.plugins.decoders import load_decoder
 
 AXES = ("x", "y", "z")
+LEVEL = ["rms.{axis}", "g"]
+SENSORS = 1000
 INPUTS = 100
 MOST_TIMES_THE_EVENT = 2.5
 MOST_FOR_A_TOPIC = 1.0
@@ -29,19 +31,20 @@ TABLE: dict[str, Any] = {
     "where": {"type": "features"},
     "axes": list(AXES),
     "time": "at",
-    "fields": {"level": ["rms.{axis}", "g"]},
+    "fields": {"level": LEVEL},
 }
 
 
 def mapped() -> Iterator[Figure]:
     """Measure an input of three axes, and the choice among a hundred inputs."""
-    events = received(streams(1000, BATCHES))
-    event = cost(events, lambda batch: [decode(each.payload, TEMPLATES.match(each.topic)) for each in batch])
+    event, level, more = costs(
+        (received(streams(SENSORS, BATCHES)), _decoded),
+        (messages(), _reading({"level": LEVEL})),
+        (messages(), _reading({"level": LEVEL, "velocity_rms": "velocity.{axis}", "temperature": "t"})),
+    )
     yield Figure("the event itself: topic and JSON to a checked event", event, "µs")
-    level = _reading_cost({"level": ["rms.{axis}", "g"]})
     note = f"{level / event:.2f} × the event; of a message with three axes"
     yield at_most("an input: topic and JSON to checked events", level, MOST_TIMES_THE_EVENT * event, "µs", note)
-    more = _reading_cost({"level": ["rms.{axis}", "g"], "velocity_rms": "velocity.{axis}", "temperature": "t"})
     yield Figure("the same with a velocity and a temperature", more, "µs", note=f"{more / event:.2f} × the event")
     many = family_of([TABLE | {"topic": f"plant-{number}/{{machine}}/{{sensor}}/data"} for number in range(INPUTS)])
     topics = [f"plant-{number % INPUTS}/pump-{number % 7}/S-{number}/data" for number in range(SIZE)]
@@ -72,13 +75,18 @@ def _message(number: int) -> Message:
         "velocity": dict.fromkeys(AXES, 2.5),
         "t": 41.5,
     }
-    return Message(f"plant/pump-{number % 7}/S-{number % SIZE}/data", json.dumps(content).encode(), NOON_MS * 10**6)
+    sensor = number % SENSORS
+    return Message(f"plant/pump-{sensor % 7}/S-{sensor}/data", json.dumps(content).encode(), NOON_MS * 10**6)
 
 
-def _reading_cost(fields: dict[str, Any]) -> float:
-    """Return what a reading of a message of three axes takes."""
+def _decoded(batch: list[Message]) -> object:
+    return [decode(each.payload, TEMPLATES.match(each.topic)) for each in batch]
+
+
+def _reading(fields: dict[str, Any]) -> Callable[[list[Message]], object]:
+    """Return what reads messages of three axes."""
     family, memory = family_of([TABLE | {"fields": fields}]), Memory()
-    return cost(messages(), lambda batch: [_read(family, memory, each) for each in batch])
+    return lambda batch: [_read(family, memory, each) for each in batch]
 
 
 def _read(family: Family, memory: Memory, message: Message) -> object:

@@ -6,7 +6,7 @@ Processor time of one thread, in batches of a thousand readings; of many batches
 import asyncio
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import count, islice
 from pathlib import Path
@@ -96,12 +96,18 @@ def stages() -> Iterator[Figure]:
 
 def cost(batches: Iterable[T], work: Callable[[T], object]) -> float:
     """Return the processor time of `work` in µs for each reading of a batch."""
-    found = []
-    for batch in batches:
-        began = time.thread_time_ns()
-        work(batch)
-        found.append((time.thread_time_ns() - began) / 1000 / SIZE)
-    return median(found)
+    return costs((list(batches), work))[0]
+
+
+def costs(*works: tuple[Sequence[T], Callable[[T], object]]) -> list[float]:
+    """Return the same of several works, whose batches take turns: their ratios hold on any machine."""
+    found: list[list[float]] = [[] for _ in works]
+    for turn in zip(*(batches for batches, _ in works), strict=True):
+        for batch, (_, work), of_work in zip(turn, works, found, strict=True):
+            began = time.thread_time_ns()
+            work(batch)
+            of_work.append((time.thread_time_ns() - began) / 1000 / SIZE)
+    return [median(each) for each in found]
 
 
 def pipeline_cost(store: Store, batches: Iterable[list[Message]]) -> float:

@@ -37,7 +37,7 @@ class Subject(Struct, frozen=True, gc=False):
 class Emitter:
     """Adds readings to what comes of a message."""
 
-    __slots__ = ("_count", "_digest", "_moment", "_received", "out", "route")
+    __slots__ = ("_count", "_digest", "_received", "out", "route")
 
     def __init__(self, route: Route, message: Message) -> None:
         self.route = route
@@ -46,7 +46,6 @@ class Emitter:
         self._received: When = (message.received_ns // 1000, "received")
         self._digest = digest.hex()
         self._count = 0
-        self._moment: tuple[int, datetime] | None = None
 
     def event_id(self, when: When) -> str:
         """Return the id of the next event of this message.
@@ -100,20 +99,22 @@ class Emitter:
         """Add a reading for each axis that measured something, or one for what belongs to no axis."""
         shared = found[-1]
         heard = False
+        moment = moment_of(subject.when[0])
         for axis, values in zip(self.route.extraction.names, found, strict=False):  # what is shared has no name
             if values:
                 heard = True
-                self.emit_one(axis, {**shared, **values} if shared else values, subject)
+                self._add(axis, {**shared, **values} if shared else values, subject, moment)
         if shared and not heard:
-            self.emit_one(None, shared, subject)
+            self._add(None, shared, subject, moment)
 
     def emit_one(self, axis: str | None, data: Found, subject: Subject) -> None:
         """Add a reading of an axis; what was measured becomes the event's data."""
-        source, when, said = subject.source, subject.when, subject.event_id
+        self._add(axis, data, subject, moment_of(subject.when[0]))
+
+    def _add(self, axis: str | None, data: Found, subject: Subject, moment: datetime) -> None:
+        source, said, when = subject.source, subject.event_id, subject.when
         self.route.complete(data)
         data["sensorId"] = f"{source}-{axis}" if axis else source
         event_id = self.event_id(when) if not said else f"{said}-{axis}" if axis else said
-        if self._moment is None or self._moment[0] != when[0]:  # the axes of a message have the same
-            self._moment = when[0], moment_of(when[0])
-        event, body = event_of(self._moment[1], event_id, data)
+        event, body = event_of(moment, event_id, data)
         self.out.readings.append(Reading(self.route.spec.name, source, axis, subject.place, when[1], event, body))

@@ -190,7 +190,7 @@ class Outcome(Struct):
 
 def moment_of(time_us: int) -> datetime:
     """Return a time in µs since 1970 as events have it."""
-    return _EPOCH + timedelta(0, *divmod(time_us, 1_000_000))
+    return _EPOCH + timedelta(0, 0, time_us)
 
 
 def timestamp(time_us: int) -> str:

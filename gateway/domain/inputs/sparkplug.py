@@ -24,6 +24,8 @@ REBIRTH_EVERY_S: Final = 10
 REBIRTH_SELDOM_S: Final = 3600
 REBIRTH: Final = "Node Control/Rebirth"
 SEQUENCE_OF_SESSION: Final = "bdSeq"
+LARGEST_SESSION: Final = 2**63 - 1
+"""Sessions are counted to 255; what is no count of the kind, such as 1e300, could not even be stored."""
 NAMED: Final = 5
 """Aliases that a problem names; more are only counted."""
 
@@ -247,7 +249,7 @@ def session_of(content: Payload) -> int | None:
     for sent in content.metrics:
         if sent.name == SEQUENCE_OF_SESSION:
             value = number_of(sent.kind, sent.value)
-            return int(value) if isinstance(value, int | float) else None
+            return int(value) if isinstance(value, int | float) and 0 <= value <= LARGEST_SESSION else None
     return None
 
 

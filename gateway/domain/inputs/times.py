@@ -47,6 +47,8 @@ def microseconds_of(value: Any, spec: TimeSpec, received_us: int) -> int | None:
     """Return a time in µs since 1970, or None for what is none."""
     if spec.format:
         return _plausible(_formatted(value, spec, received_us))
+    if type(value) is int:
+        return epoch_us(value)
     if type(value) is str:
         return _plausible(_from_text(value.strip(), spec, received_us))
     if isinstance(value, datetime):

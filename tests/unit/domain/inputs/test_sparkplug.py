@@ -314,6 +314,15 @@ def test_blobs_of_another_version_are_counted_and_the_birth_is_asked_for() -> No
     assert hear(memory, "spBv1.0/works/NDATA/edge1", payload(metric(value=1.0, alias=1)), NOW).publications
 
 
+@pytest.mark.parametrize("number", [1e300, -1.0, 2.0**64, float("inf"), float("nan")])
+def test_what_is_no_number_of_a_session_is_none(number: float) -> None:
+    memory = Memory()
+    hear(memory, "spBv1.0/works/NBIRTH/edge1", payload(metric("bdSeq", number, DOUBLE), seq=0), NOW)
+    assert hear(
+        Memory({k: v for k, v in memory.changes().items() if v}), "spBv1.0/works/NDATA/edge1", payload(seq=1), NOW
+    )
+
+
 TOPICS = st.sampled_from(
     [f"spBv1.0/g/{kind}/n{'/d' if kind[0] == 'D' else ''}" for kind in
      ("NBIRTH", "DBIRTH", "NDATA", "DDATA", "NDEATH", "DDEATH")]
