@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from datetime import tzinfo
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import httpx
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr
@@ -16,18 +17,17 @@ from gateway.api import Context, DeliveryError
 from gateway.config import Section
 from gateway.config.values import is_loopback
 from gateway.domain.notification.model import Notification
-from gateway.handlers.http import replies
-from gateway.handlers.http.address_guard import is_bad_certificate
 from gateway.handlers.recipients import Outcome, Receipts, conclude
 from gateway.handlers.text import wording
 from gateway.handlers.text.gsm7 import LONGEST, to_gsm7
 from gateway.handlers.text.templates import Template, TemplateText
 from gateway.handlers.text.wording import answer
+from gateway.outgoing.client import Answer, Client, NoAnswerError, trusted
 
-PATIENCE = 60.0  # seconds for each step; the handler's `timeout`, which the gateway minds, is usually shorter
 LAST_PORT = 65535
 SHORTEST_PIECE = 20  # characters; less of a sentence says nothing
 
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _PHONE_NUMBER = re.compile(r"\+[1-9][0-9]{1,14}")  # E.164
 
 
@@ -71,7 +71,7 @@ class SmsHandler:
     def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
         self.name = name
         self._settings = SmsSettings.model_validate(settings)
-        self._trusted = httpx.create_ssl_context()  # once: it takes 25 ms, in which nothing else would happen
+        self._trust = trusted()  # once: nothing else happens meanwhile
         self._recipients = list(dict.fromkeys(self._settings.to))
         self._receipts = Receipts()
         self._context = Context()
@@ -95,19 +95,17 @@ class SmsHandler:
         """Return the text of the message."""
         return {"text": compose(notification, self._context.timezone, self._settings.text)}
 
-    def _client(self) -> httpx.AsyncClient:
-        settings = self._settings
-        return httpx.AsyncClient(
-            auth=(settings.account_sid, settings.auth_token.get_secret_value()),
-            headers={"Accept": "application/json", "Accept-Encoding": "identity"},  # so that its size is what we count
-            follow_redirects=False,
-            timeout=PATIENCE,
-            verify=self._trusted,
-            # a plant's way out is often a proxy from the environment; plain http must not leave this machine by one
-            trust_env=settings.base_url.startswith("https:"),
-        )
+    def _client(self) -> Client:
+        # a plant's way out is often a proxy from the environment; plain http must not leave this machine by one
+        use_environment = self._settings.base_url.startswith("https:")
+        headers = {"Accept": "application/json", "Authorization": f"Basic {self._credentials()}"}
+        return Client("sms", self._trust, headers=headers | _FORM, use_environment=use_environment)
 
-    async def _tell(self, client: httpx.AsyncClient, notification: Notification, to: str, body: str) -> Outcome:
+    def _credentials(self) -> str:
+        token = self._settings.auth_token.get_secret_value()
+        return base64.b64encode(f"{self._settings.account_sid}:{token}".encode()).decode()
+
+    async def _tell(self, client: Client, notification: Notification, to: str, body: str) -> Outcome:
         known = self._receipts.find(notification.id, to)
         if known is not None:
             return known
@@ -116,31 +114,29 @@ class SmsHandler:
             self._receipts.keep(notification.id, to, outcome)
         return outcome
 
-    async def _post(self, client: httpx.AsyncClient, form: dict[str, str]) -> Outcome:
-        """Return the receipt or what went wrong: returned, not raised, to cut it off from what httpx raised."""
+    async def _post(self, client: Client, form: dict[str, str]) -> Outcome:
+        """Return the receipt or what went wrong: returned, since the other recipients are told as well."""
         url = f"{self._settings.base_url}/2010-04-01/Accounts/{self._settings.account_sid}/Messages.json"
         try:
-            async with client.stream("POST", url, data=form) as response:
-                reply = await replies.read_json(response)
-        except httpx.HTTPError as error:
-            said = self._said(f"{form['To']}: {error or type(error).__name__}")
-            return DeliveryError(
-                said, retry=not is_bad_certificate(error), delivered_maybe=not isinstance(error, replies.NOT_SENT)
-            )
-        if response.is_success:
-            words = [str(reply[key]) for key in ("sid", "status") if reply.get(key)]
-            return self._said(f"{form['To']}: {' '.join(words) or response.status_code}")
-        words = [str(reply[key]) for key in ("code", "message") if reply.get(key)]
-        return DeliveryError(
-            self._said(f"{form['To']}: HTTP {response.status_code} {' '.join(words)}"),
-            retry=replies.may_pass(response.status_code),
-            retry_after=replies.retry_after(response),
-        )
+            reply = await client.ask("POST", url, urlencode(form).encode())
+        except NoAnswerError as error:
+            said = self._said(f"{form['To']}: {error}")
+            return DeliveryError(said, retry=not error.is_untrusted, delivered_maybe=error.sent)
+        return self._outcome(form["To"], reply)
+
+    def _outcome(self, to: str, reply: Answer) -> Outcome:
+        named = ("sid", "status") if reply.is_success else ("code", "message")
+        found = reply.json()
+        words = " ".join(str(found[key]) for key in named if found.get(key))
+        if reply.is_success and reply.is_page:
+            return DeliveryError(f"{to}: a web page answers instead of the API at base_url")
+        if reply.is_success:
+            return self._said(f"{to}: {words or reply.status}")
+        said = self._said(f"{to}: HTTP {reply.status} {words}")
+        return DeliveryError(said, retry=reply.may_pass, retry_after=reply.retry_after)
 
     def _said(self, text: str) -> str:
-        token = self._settings.auth_token.get_secret_value()
-        credentials = base64.b64encode(f"{self._settings.account_sid}:{token}".encode()).decode()
-        return answer(text, [token, credentials])
+        return answer(text, [self._settings.auth_token.get_secret_value(), self._credentials()])
 
 
 def compose(notification: Notification, zone: tzinfo, template: Template | None = None) -> str:

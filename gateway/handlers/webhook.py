@@ -20,12 +20,10 @@ from gateway.api import Context, DeliveryError
 from gateway.config import Section
 from gateway.domain.model.timefmt import rfc3339
 from gateway.domain.notification.model import Notification
-from gateway.handlers.http import replies
-from gateway.handlers.http.address_guard import is_bad_certificate, resolve
 from gateway.handlers.text import wording
 from gateway.handlers.text.wording import answer, one_line
+from gateway.outgoing.client import Answer, Client, NoAnswerError, trusted
 
-PATIENCE = 60.0  # seconds for each step; the handler's `timeout`, which the gateway minds, is usually shorter
 LAST_PORT = 65535
 LONGEST_TEXT = 300  # characters; a digest has up to a thousand items
 SHORTEST_KEY, LONGEST_KEY = 24, 64  # bytes, as the standard has it
@@ -106,7 +104,7 @@ class WebhookHandler:
     def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
         self.name = name
         self._settings = WebhookSettings.model_validate(settings)
-        self._trusted = ssl.create_default_context(cafile=self._settings.ca)
+        self._trust = trusted(self._settings.ca)
         self._context = Context()
 
     def attach(self, context: Context) -> None:
@@ -120,34 +118,20 @@ class WebhookHandler:
         redirection (it is not followed) and for an address that is not allowed; `delivered_maybe` without an answer.
         """
         body = payload(notification, self._context.timezone)
-        url = httpx.URL(self._settings.url)
-        port = url.port or (443 if url.scheme == "https" else 80)
-        addresses = await resolve(url.host, port, allow_private=self._settings.allow_private)
-        outcome: str | DeliveryError | None = None
-        async with self._client() as client:
-            for address in addresses:
-                request = client.build_request(
-                    "POST",
-                    url.copy_with(host=address),  # what was checked, whatever the name stands for a moment later
-                    content=body,
-                    headers={**self._headers(notification, body), "Host": url.netloc.decode("ascii")},
-                    extensions={"sni_hostname": url.host, "timeout": httpx.Timeout(PATIENCE).as_dict()},
-                )
-                outcome = await self._post(client, request)
-                if outcome is not None:
-                    break
-        if isinstance(outcome, str):
-            return outcome
-        raise outcome or DeliveryError(f"no connection to {url.host}, port {port}")
+        url, only_public = self._settings.url, not self._settings.allow_private
+        try:
+            # no proxy from the environment: it would look the name up again, and reach what this device must not
+            async with Client("webhook", self._trust, use_environment=False) as client:
+                reply = await client.ask("POST", url, body, self._headers(notification, body), only_public=only_public)
+        except NoAnswerError as error:
+            final = error.is_untrusted
+            raise DeliveryError(self._said(str(error)), retry=not final, delivered_maybe=error.sent) from None
+        return self._receipt(reply)
 
     async def preview(self, notification: Notification) -> dict[str, str]:
         """Return the body that would be posted."""
         pretty = msgspec.json.format(payload(notification, self._context.timezone), indent=2)
         return {"text": pretty.decode()}
-
-    def _client(self) -> httpx.AsyncClient:
-        # no proxy from the environment: it would look the name up again, and reach what this device must not
-        return httpx.AsyncClient(follow_redirects=False, verify=self._trusted, trust_env=False)
 
     def _headers(self, notification: Notification, body: bytes) -> dict[str, str]:
         id_ = notification.id if _ID.fullmatch(notification.id) else _digest(notification.id)
@@ -155,34 +139,19 @@ class WebhookHandler:
         return {
             **{name: value.get_secret_value() for name, value in self._settings.headers.items()},
             "Content-Type": "application/json",
-            "Accept-Encoding": "identity",  # so that its size is what we count
-            "User-Agent": "vibration-gateway",
             "Webhook-Id": id_,
             "Webhook-Timestamp": now,
             "Webhook-Signature": f"v1,{signature(_decoded(self._settings.secret), id_, now, body)}",
         }
 
-    async def _post(self, client: httpx.AsyncClient, request: httpx.Request) -> str | DeliveryError | None:
-        """Return the receipt or what went wrong, None if the next address may do: returned, not raised, as in sms."""
-        try:
-            response = await client.send(request, stream=True)
-            try:
-                said = (await replies.read_bytes(response)).decode(errors="replace")
-            finally:
-                await response.aclose()
-        except httpx.HTTPError as error:
-            bad = is_bad_certificate(error)
-            if isinstance(error, replies.NOT_SENT) and not bad:
-                return None
-            text = self._said(str(error) or type(error).__name__)
-            return DeliveryError(text, retry=not bad, delivered_maybe=not bad)
-        text = self._said(f"HTTP {response.status_code} {said}".strip())
-        if response.is_success:
+    def _receipt(self, reply: Answer) -> str:
+        """Return what the other side said. Raises DeliveryError."""
+        text = self._said(f"HTTP {reply.status} {reply.text}".strip())
+        if reply.is_success:
             return text
-        if response.is_redirect:
-            text = f"HTTP {response.status_code}: redirections are not followed; put the last address into url"
-        retry = replies.may_pass(response.status_code)
-        return DeliveryError(text, retry=retry, retry_after=replies.retry_after(response))
+        if reply.is_redirect:
+            text = f"HTTP {reply.status}: redirections are not followed; put the last address into url"
+        raise DeliveryError(text, retry=reply.may_pass, retry_after=reply.retry_after)
 
     def _said(self, text: str) -> str:
         settings = self._settings

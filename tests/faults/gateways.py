@@ -20,7 +20,7 @@ STARTING = 20.0  # seconds
 SCALED = {
     "circuit_breaker": "gateway.consumers.delivery:BREAK_SECONDS",
     "longest_follower_pause": "gateway.consumers.handover:_LONGEST_PAUSE",
-    "influxdb_timeout": "gateway.consumers.influx.writer:_TIMEOUT_MS",
+    "influxdb_timeout": "gateway.outgoing.client:SECONDS[influxdb]",
 }
 """Pauses of the gateway that a test may shorten: name -> where it is."""
 

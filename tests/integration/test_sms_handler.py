@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from gateway.api import DeliveryError
-from gateway.handlers import recipients, sms
-from gateway.handlers.http import replies
+from gateway.handlers import recipients
 from gateway.handlers.sms import SmsHandler
+from gateway.outgoing.client import LARGEST_ANSWER, SECONDS
 from tests.notifications import notification
 from tests.servers.ports import free_port
 from tests.servers.twilio import TwilioServer
@@ -135,7 +135,7 @@ async def test_waits_as_long_as_the_most_patient_recipient_needs(twilio: TwilioS
 async def test_a_request_without_an_answer_may_have_delivered(
     mute: TwilioServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sms, "PATIENCE", 0.2)
+    monkeypatch.setitem(SECONDS, "sms", 0.2)
     failure = await failure_of(handler_for(mute))
     assert failure.retry
     assert failure.delivered_maybe
@@ -151,7 +151,7 @@ async def test_a_connection_lost_before_the_answer_may_have_delivered(mute: Twil
 
 
 async def test_a_large_answer_is_not_read_to_its_end(twilio: TwilioServer) -> None:
-    twilio.fail_next(201, {"sid": "SM1", "padding": "x" * 2 * replies.LARGEST_REPLY})
+    twilio.fail_next(201, {"sid": "SM1", "padding": "x" * 2 * LARGEST_ANSWER})
     assert await handler_for(twilio).send(notification()) == f"{ANNA}: 201"
 
 

@@ -19,6 +19,7 @@ from gateway.domain.inputs.native import REASONS
 from gateway.domain.model.quantities import BY_KEY, QUANTITIES
 from gateway.domain.model.reading import ReadingData
 from gateway.handlers import BUILT_IN
+from gateway.outgoing.client import LARGEST_ANSWER, LONGEST_WAIT, SECONDS
 from gateway.telemetry.metrics import Metrics
 from simulator.cli import main as simulator
 
@@ -75,6 +76,15 @@ def test_every_command_is_documented() -> None:
 def test_every_command_takes_the_configuration() -> None:
     found = commands(cli, "vibration-gateway").items()
     assert not [name for name, command in found if not any("-c" in option.opts for option in command.params)]
+
+
+def test_the_limits_of_what_goes_out_are_documented() -> None:
+    text = section("What goes out")
+    found = re.findall(r"^\| `(\w+)` \| ([\d.]+) s \|", text, re.MULTILINE)
+    assert {whom: float(seconds) for whom, seconds in found} == SECONDS
+    assert f"{LARGEST_ANSWER // 1024} KB" in text
+    assert LONGEST_WAIT == 3600
+    assert "`Retry-After` counts for an hour" in text
 
 
 def test_every_key_is_documented() -> None:

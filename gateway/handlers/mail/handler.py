@@ -32,7 +32,6 @@ from gateway.config.values import is_loopback
 from gateway.domain.model.alert_kinds import ALERT_KINDS
 from gateway.domain.notification.model import Notification
 from gateway.errors import GatewayError
-from gateway.handlers.http.address_guard import is_bad_certificate
 from gateway.handlers.mail import chart
 from gateway.handlers.mail.message import compose, header
 from gateway.handlers.mail.page import Page, Picture
@@ -40,6 +39,7 @@ from gateway.handlers.recipients import Outcome, Receipts, conclude
 from gateway.handlers.text import wording
 from gateway.handlers.text.templates import Template, TemplateText
 from gateway.handlers.text.wording import answer
+from gateway.outgoing.addresses import is_bad_certificate
 
 log = structlog.get_logger(__name__)
 

@@ -2,7 +2,7 @@ import ssl
 
 import pytest
 
-from gateway.handlers.http.address_guard import is_bad_certificate, is_public
+from gateway.outgoing.addresses import is_bad_certificate, is_public
 
 
 def chained(code: int) -> Exception:

@@ -1,7 +1,6 @@
-import httpx
 import pytest
 
-from gateway.handlers.http.replies import LONGEST_WAIT, retry_after
+from gateway.outgoing.client import LONGEST_WAIT, Answer
 
 
 @pytest.mark.parametrize(
@@ -18,4 +17,4 @@ from gateway.handlers.http.replies import LONGEST_WAIT, retry_after
     ],
 )
 def test_how_long_to_wait_is_bounded_whatever_a_server_says(text: str, seconds: float | None) -> None:
-    assert retry_after(httpx.Response(503, headers={"Retry-After": text})) == seconds
+    assert Answer(503, {"Retry-After": text}).retry_after == seconds

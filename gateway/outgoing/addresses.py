@@ -1,4 +1,4 @@
-"""What the handlers that talk to a server share: whom to trust, and what may be connected to."""
+"""Which addresses may be connected to, and which certificates stay bad."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import socket
 import ssl
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
-from gateway.api import DeliveryError
+from gateway.errors import DeliveryError
 
 _NAT64 = IPv6Network("64:ff9b::/96")
 _NOT_PUBLIC = [IPv6Network(text) for text in ("::/96", "64:ff9b:1::/48", "3fff::/20", "5f00::/16", "fec0::/10")]
@@ -27,7 +27,7 @@ def is_bad_certificate(error: BaseException | None) -> bool:
     return error is not None and error.verify_code != _NOT_YET_VALID
 
 
-async def resolve(host: str, port: int, *, allow_private: bool) -> list[str]:
+async def allowed_addresses(host: str, port: int, *, allow_private: bool) -> list[str]:
     """Return the addresses of a host that may be connected to, a few at most.
 
     Raises DeliveryError: for good if all are forbidden, with a retry if the name cannot be looked up.

@@ -1,0 +1,99 @@
+"""A peer over HTTP that says what it is told to, right or wrong, in whatever time it is told to take."""
+
+import gzip
+import socket
+import socketserver
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tests.servers.ports import HOST
+
+
+@dataclass(frozen=True)
+class Asked:
+    method: str
+    path: str
+    headers: dict[str, str]  # names in lower case
+    body: bytes
+
+
+Script = Callable[[Asked], Iterable[bytes | float]]
+"""What is asked -> what to answer: bytes to send, and seconds to wait."""
+
+
+class ScriptedHttp:
+    """Answers every request by `script` and ends the connection; `asked` holds all requests so far."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.asked: list[Asked] = []
+        self.is_stopping = threading.Event()
+        self._server = _Server((HOST, 0), _Connection)
+        self._server.peer = self
+        self.port = self._server.server_address[1]
+        self.url = f"http://{HOST}:{self.port}"
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self.is_stopping.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 64
+    peer: ScriptedHttp
+
+
+class _Connection(socketserver.StreamRequestHandler):
+    server: ClassVar[_Server]  # type: ignore[misc] # each connection has it; the base says less of it
+    timeout = 5  # seconds, for a client that connects and sends nothing
+    disable_nagle_algorithm = True
+
+    def handle(self) -> None:
+        with suppress(OSError):  # the client has had enough
+            asked = self._read()
+            if asked is not None:
+                self.server.peer.asked.append(asked)
+                self._answer(asked)
+
+    def _answer(self, asked: Asked) -> None:
+        for part in self.server.peer.script(asked):
+            if self.server.peer.is_stopping.is_set():
+                return
+            if isinstance(part, bytes):
+                self.connection.sendall(part)
+            elif self.server.peer.is_stopping.wait(part):
+                return
+        self.connection.shutdown(socket.SHUT_WR)
+
+    def _read(self) -> Asked | None:
+        line = self.rfile.readline(65536).decode("latin-1").split()
+        if len(line) != 3:  # a health check, or a port scan
+            return None
+        headers: dict[str, str] = {}
+        while (text := self.rfile.readline(65536).decode("latin-1").strip()) != "":
+            name, _, value = text.partition(":")
+            headers[name.lower()] = value.strip()
+        body = self.rfile.read(int(headers.get("content-length", 0)))
+        if headers.get("content-encoding") == "gzip":
+            body = gzip.decompress(body)
+        return Asked(line[0], line[1], headers, body)
+
+
+def answer(status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> bytes:
+    """Return a well-formed answer."""
+    lines = [f"HTTP/1.1 {status} As-told", f"Content-Length: {len(body)}"]
+    if status in {204, 304} or 100 <= status < 200:
+        lines.pop()
+    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
