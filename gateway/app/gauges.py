@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,21 +11,50 @@ from gateway.app.component import Built
 from gateway.domain.model.events import SEVERITIES
 from gateway.errors import JournalUnavailableError
 from gateway.journal import FILE_NAME, Reader, Stream
+from gateway.journal.maintenance.retention import Report
+from gateway.telemetry.log_writer import standard_error
 from gateway.telemetry.metrics import Metrics
 
 _GAUGES_EVERY = 2.0
+_QUIET_ROUNDS = 30
+"""Rounds without a lost line after which the log is well again."""
+
+_LOG = "log"
+_MEND = "is a terminal stopped (Ctrl-Q starts it), its disk full, or the program behind a pipe stuck?"
 
 
 async def keep_gauges(built: Built) -> None:
     """Bring the gauges up to date from time to time."""
     metrics, path = built.metrics, built.config.gateway.state_dir / FILE_NAME
     files = [path, Path(f"{path}-wal")]
+    lost_lines = LostLines(lambda: standard_error().dropped, metrics, built.report)
     while True:
         metrics.broker_connected.set(not built.broker.subscriber.problems)
         metrics.journal_bytes.set(sum(file.stat().st_size for file in files if file.exists()))
         with suppress(JournalUnavailableError):  # said where it is read
             await _count_in_journal(built.stream, metrics, built.runners)
+        await lost_lines.look()
         await asyncio.sleep(_GAUGES_EVERY)
+
+
+class LostLines:
+    """Tells of lines of the log that nobody took, and that all of them get through again."""
+
+    def __init__(self, dropped: Callable[[], int], metrics: Metrics, report: Report) -> None:
+        self._dropped, self._metrics, self._report = dropped, metrics, report
+        self._known = 0
+        self._quiet = _QUIET_ROUNDS
+
+    async def look(self) -> None:
+        """Count what was dropped since the last time; call it from time to time."""
+        now = self._dropped()
+        new, self._known = now - self._known, now
+        if new:
+            self._metrics.log_lines_dropped.inc(new)
+            await self._report(_LOG, f"{now} lines of the log are lost since the start: nobody takes them; {_MEND}")
+        self._quiet = 0 if new else self._quiet + 1
+        if self._quiet == _QUIET_ROUNDS + 1:
+            await self._report(_LOG, None)
 
 
 async def _count_in_journal(stream: Stream, metrics: Metrics, consumers: Iterable[str]) -> None:

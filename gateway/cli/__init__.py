@@ -14,6 +14,9 @@ from gateway import __version__
 from gateway.errors import ConfigError, GatewayError
 
 FAILED, USAGE, PROBLEMS = 1, 2, 3
+_SAY_WITHIN = 10
+"""Seconds that the last words of a program may take."""
+
 JOURNAL = "gateway.journal"
 """Where a command leaves the path of the journal that it reads, in click's `meta`."""
 
@@ -92,7 +95,11 @@ def main() -> None:
             click.echo(problem, err=True)
         sys.exit(PROBLEMS)
     except GatewayError as error:
+        signal.alarm(
+            _SAY_WITHIN
+        )  # a stopped terminal takes nothing, and who starts the gateway again waits for its end
         click.echo(f"Error: {error}", err=True)
+        signal.alarm(0)
         sys.exit(FAILED)
     except BrokenPipeError:
         sys.stderr.close()

@@ -1,9 +1,11 @@
-"""What the daemon logs: one line per event, to the standard error; JSON where that is not a terminal."""
+"""What the daemon logs: one line per event, to the standard error; JSON where that is not a terminal.
+
+Nobody waits until it is written: see `gateway/telemetry/log_writer.py`.
+"""
 
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Callable, MutableMapping
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import structlog
 
 from gateway.cli.tables import inert
+from gateway.telemetry.log_writer import standard_error
 
 _SHORTEST_SECRET = 4
 _MASK = "***"
@@ -29,26 +32,10 @@ def set_up(secrets: frozenset[str], level: str = "info") -> None:
             structlog.dev.ConsoleRenderer() if is_terminal else structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(_Sink()),  # type: ignore[arg-type] # it is all that is asked of a file
+        logger_factory=structlog.WriteLoggerFactory(standard_error()),  # type: ignore[arg-type] # it is all that is asked of a file
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
-
-
-class _Sink:
-    """The standard error, or nothing: a full disk or a closed terminal there must not stop the gateway."""
-
-    def write(self, text: str) -> int:
-        """Write a line; what cannot be written is lost."""
-        try:
-            sys.stderr.write(text)
-            sys.stderr.flush()
-        except OSError:
-            sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for as long as the process lasts
-        return len(text)
-
-    def flush(self) -> None:
-        """Do nothing: every line is written out at once."""
+    logging.basicConfig(level=logging.WARNING, stream=standard_error(), format="%(name)s: %(message)s")
 
 
 def _cleaner(secrets: frozenset[str]) -> Callable[[Any, str, MutableMapping[str, Any]], MutableMapping[str, Any]]:

@@ -59,6 +59,7 @@ class Metrics:
             (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
         )
         self.journal_bytes = gauge("journal_bytes", "Size of the journal on disk, with its write-ahead log")
+        self.log_lines_dropped = counter("log_lines_dropped", "Lines of the log that nobody took in time")
         self.broker_connected = gauge("broker_connected", "1 while connected to the broker and subscribed")
 
     def add_consumer(self, consumer: str) -> None:
