@@ -36,6 +36,8 @@ log = structlog.get_logger(__name__)
 EXPIRY_NS, EXPIRY_ATTEMPTS = 24 * 3600 * 10**9, 20
 """A message is given up when it is so old and has been tried so often: if only our clock was set, it has not."""
 
+_MAYBE = "an earlier attempt may have reached its goal all the same"
+
 _SECOND_NS = 10**9
 _LONGEST_RECEIPT = 1000
 _GRACE = 4.0
@@ -156,6 +158,8 @@ class Notifier:
         now_ns = time.time_ns()
         state, answer, pause = await self._send(item, handler, timeout_ns)
         said = _receipt(answer)
+        if item.is_uncertain and state in {"pending", "failed"}:
+            state, said = ("uncertain" if state == "pending" else "failed"), f"{said}; {_MAYBE}"
         expired = now_ns - item.created_ns > EXPIRY_NS and item.attempts >= EXPIRY_ATTEMPTS
         if state in {"pending", "uncertain"} and expired:
             state, said = "failed", f"given up after a day: {said}"
@@ -182,7 +186,15 @@ class Notifier:
         for handler in self._table.next_after(item.route, item.handler, now_ns):
             id_ = derived_id(item.cause, handler) if change else derived_id(item.id, "instead", handler)
             found.append(
-                replace(item, id=id_, handler=handler, attempts=0, created_ns=now_ns, notification=replace(one, id=id_))
+                replace(
+                    item,
+                    id=id_,
+                    handler=handler,
+                    attempts=0,
+                    created_ns=now_ns,
+                    is_uncertain=False,
+                    notification=replace(one, id=id_),
+                )
             )
         return found
 

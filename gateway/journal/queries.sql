@@ -42,12 +42,12 @@ ON CONFLICT (id) DO NOTHING;
 -- name: insert_told
 INSERT INTO told (change, outbox, alert) VALUES (?, ?, ?) ON CONFLICT DO NOTHING;
 
+-- name: due_outbox
+SELECT id, handler, attempts + 1, created, cause, correlation, notification, route, state = 'uncertain' FROM outbox
+WHERE handler = ? AND due <= ? AND state IN ('pending', 'uncertain') ORDER BY due LIMIT 1;
+
 -- name: take_outbox
-UPDATE outbox SET state = 'sending', attempts = attempts + 1
-WHERE id = (
-    SELECT id FROM outbox WHERE handler = ? AND due <= ? AND state IN ('pending', 'uncertain') ORDER BY due LIMIT 1
-)
-RETURNING id, handler, attempts, created, cause, correlation, notification, route;
+UPDATE outbox SET state = 'sending', attempts = attempts + 1 WHERE id = ?;
 
 -- name: settle_outbox
 UPDATE outbox SET state = ?, due = ?, said = ? WHERE id = ?;

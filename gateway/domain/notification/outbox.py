@@ -27,7 +27,8 @@ class Outcome(Struct, frozen=True):
 class OutboxItem(Struct, frozen=True):
     """A notification on its way out through `handler`, by the choice of `route`.
 
-    `cause` is the id of the first fact it tells of; `changes` are all of them, as (alert, fact).
+    `cause` is the id of the first fact it tells of; `changes` are all of them, as (alert, fact). `is_uncertain` once an
+    earlier attempt may have reached somebody: until there is an answer, nobody knows.
     """
 
     id: str
@@ -39,6 +40,7 @@ class OutboxItem(Struct, frozen=True):
     notification: Notification
     route: str = ""
     changes: tuple[tuple[str, str], ...] = ()
+    is_uncertain: bool = False
 
     def outcome(self, type_: str, said: str, time_ns: int) -> DomainEvent:
         """Return the fact of what became of it."""

@@ -56,8 +56,9 @@ class Messages:
     def take(self, handler: str, now_ns: int) -> OutboxItem | None:
         """Mark the next notification due for a handler as sending and return it."""
         with self._journal.transaction():
-            rows = self._journal.all("take_outbox", handler, now_ns)
-        return _item(rows[0]) if rows else None
+            rows = self._journal.all("due_outbox", handler, now_ns)
+            self._journal.many("take_outbox", ((row[0],) for row in rows))
+        return replace(_item(rows[0][:-1]), is_uncertain=bool(rows[0][-1])) if rows else None
 
     def settle(
         self, item: OutboxItem, outcome: Outcome, facts: Sequence[DomainEvent], instead: Sequence[OutboxItem] = ()

@@ -130,7 +130,8 @@ class MemoryJournal:
         if not waiting:
             return None
         row = min(waiting, key=lambda row: row.due_ns)
-        row.state, row.item = "sending", replace(row.item, attempts=row.item.attempts + 1)
+        was_uncertain = row.state == "uncertain"
+        row.state, row.item = "sending", replace(row.item, attempts=row.item.attempts + 1, is_uncertain=was_uncertain)
         return row.item
 
     async def settle(  # noqa: PLR0917 - the shape that the notifier asks for

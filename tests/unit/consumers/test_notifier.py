@@ -150,6 +150,21 @@ class TestDelivering:
         assert [fact.data["attempts"] for fact in journal.facts] == [3]
         assert [entry["said"] for entry in logs if entry["event"] == "notification"] == [said, said, "ok"]
 
+    @pytest.mark.parametrize(
+        ("second", "state"),
+        [(DeliveryError("refused"), "uncertain"), (DeliveryError("550 no such user", retry=False), "failed")],
+    )
+    async def test_what_may_have_gone_stays_uncertain_until_there_is_an_answer(
+        self, journal: MemoryJournal, second: DeliveryError, state: str
+    ) -> None:
+        mail = Scripted(DeliveryError("closed", delivered_maybe=True), second)
+        with capture_logs() as logs:
+            async with running(journal, mail=mail) as told:
+                journal.add(warning())
+                await eventually(lambda: told[:2] == [("mail", "uncertain"), ("mail", state)])
+        said = [entry["said"] for entry in logs if entry["event"] == "notification"][1]
+        assert said == f"{second}; an earlier attempt may have reached its goal all the same"
+
     @pytest.mark.parametrize("action", [ValueError("a bug"), SystemExit(1), asyncio.CancelledError()])
     async def test_the_error_of_a_handler_is_logged_with_its_name(
         self, journal: MemoryJournal, action: BaseException

@@ -199,6 +199,13 @@ class TestTheOutbox:
         taken = [Messages(journal).take("mail", 10), Messages(journal).take("mail", 10)]
         assert {(one.id, one.attempts) for one in taken if one} == {("n1", 2), ("n2", 1)}
 
+    def test_an_attempt_knows_that_an_earlier_one_may_have_reached_somebody(self, journal: Journal) -> None:
+        Messages(journal).enqueue(Planning(0, [item()]), "notifier", 1)
+        first = Messages(journal).take("mail", 10)
+        Messages(journal).settle(item(), Outcome("uncertain", 11, 11, "no answer"), [])
+        second = Messages(journal).take("mail", 12)
+        assert [one.is_uncertain for one in (first, second) if one] == [False, True]
+
     def test_what_is_for_a_handler_that_is_gone_has_failed(self, here: Plant, journal: Journal) -> None:
         Messages(journal).enqueue(Planning(0, [item(1), item(2, "sms")]), "notifier", 1)
         assert Messages(journal).resume(["mail"], 0) == 0
