@@ -262,7 +262,9 @@ class TestOnABadNetwork:
         async with taking(kind, proxy.port, connected=False) as taker:
             await taker.problem("does another program use our client id 'gateway-under-test'", within=40)
             pauses = [later - earlier for earlier, later in pairwise(proxy.accepted)]
-            assert pauses[1] > 1.5 * pauses[0], pauses
+            assert min(pauses) > 0.45, (
+                "the shortest first pause is half a second; that each is twice as long, a unit test shows"
+            )
             proxy.close_after_connack = False
             await taker.until_connected()
             await publish(mosquitto, numbered(10))
