@@ -30,7 +30,10 @@ _TIMEOUT = 60.0
 
 def asker() -> str:
     """Return who asks: under sudo the person, not the account that the command runs as."""
-    return os.environ.get("SUDO_USER") or getpass.getuser()
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):  # an account that has a number only, as in a container
+        return f"uid {os.getuid()}"
 
 
 by_option = click.option("--by", default=asker, show_default="the user who asks", help="Who says so, or wants it.")

@@ -271,7 +271,7 @@ def _secret_of(path: Path) -> str:
         content = file.read(LARGEST_SECRET_FILE + 1)
     if len(content) > LARGEST_SECRET_FILE:
         raise ValueError("is larger than 1 MB")
-    return content.decode().rstrip("\r\n")
+    return content.decode("utf-8-sig").rstrip("\r\n")  # editors of Windows put a mark at the beginning
 
 
 def _reason(error: Exception) -> str:

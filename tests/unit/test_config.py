@@ -298,8 +298,11 @@ class TestExpansion:
     def test_what_comes_from_outside_is_not_expanded_again(self, write: Write) -> None:
         assert load(write(LEAST + 'host = "${A}"'), {"A": "${B}", "B": "no"}).mqtt.host == "${B}"
 
-    def test_the_end_of_the_line_is_no_part_of_a_secret_in_a_file(self, write: Write, tmp_path: Path) -> None:
-        (tmp_path / "s").write_bytes("  pässword \r\n".encode())
+    @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "byte order mark"])
+    def test_the_end_of_the_line_is_no_part_of_a_secret_in_a_file(
+        self, write: Write, tmp_path: Path, mark: bytes
+    ) -> None:
+        (tmp_path / "s").write_bytes(mark + "  pässword \r\n".encode())
         config = load(write(LEAST + f'username = "u"\npassword = "${{FILE:{tmp_path}/s}}"'), {})
         assert config.mqtt.password is not None
         assert config.mqtt.password.get_secret_value() == "  pässword "

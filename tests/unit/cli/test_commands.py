@@ -10,11 +10,19 @@ from pathlib import Path
 import pytest
 
 from gateway.api import DeliveryError
+from gateway.cli.commands import asker
 from gateway.domain.notification.model import Notification
 from gateway.handlers.memory import MemoryHandler
 from gateway.journal import Reader
 from tests.readings import Plant, plant, reading
 from tests.unit.cli.conftest import Run
+
+
+def test_an_account_without_a_name_is_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SUDO_USER", "LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    assert asker() == f"uid {os.getuid()}"
 
 
 @pytest.mark.parametrize(
