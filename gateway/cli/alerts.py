@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,15 @@ from gateway.cli.output import at, config_option, open_reader, output_option, pr
 from gateway.cli.preview import print_message, render
 from gateway.cli.tables import Id, inert, shown
 from gateway.commands import Commands
-from gateway.config import load, parse_duration
+from gateway.config import load, load_rules, parse_duration, standing_silences
 from gateway.domain.alerting.alert import Alert, describe
+from gateway.domain.model.events import SEVERITIES, Severity
+from gateway.domain.notification.matching import Matchers
+from gateway.domain.notification.model import Item, alert_of
+from gateway.domain.notification.silences import Silence, Silences
+from gateway.errors import ConfigError
 from gateway.journal import account_of, latest_changes
+from gateway.journal.outbox.silences import all_silences
 
 _MESSAGE = ("at", "handler", "route", "kind", "state", "said", "by", "why", "until")
 _WHOLE_ID = re.compile(r" [0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
@@ -35,16 +42,35 @@ def alerts() -> None:
 @config_option
 @output_option
 @click.option("--all", "everything", is_flag=True, help="The cleared ones too.")
-def list_(config_path: Path, output: str, *, everything: bool) -> None:
+@click.option("--machine", "machines", multiple=True, help="Only those of this machine; * stands for any end.")
+@click.option("--sensor", "sensors", multiple=True, help="Only those of this sensor; * stands for any end.")
+@click.option("--severity", type=click.Choice(SEVERITIES), help="Only those of this severity.")
+def list_(
+    config_path: Path,
+    output: str,
+    machines: tuple[str, ...],
+    sensors: tuple[str, ...],
+    severity: Severity | None,
+    *,
+    everything: bool,
+) -> None:
     """List the open alerts."""
-    found = [describe(alert) for alert in open_reader(config_path).alerts(everything=everything)]
+    reader, wanted = open_reader(config_path), Matchers(machines=machines, sensors=sensors)
+    found = {
+        alert.id: alert
+        for alert in reader.alerts(everything=everything)
+        if severity in {None, alert.severity} and wanted.match(_item(alert))
+    }
+    described = [describe(alert) for alert in found.values()]
     if output == "json":
-        print_json(found)
+        print_json(described)
         return
+    now_ns = time.time_ns()
+    silences = Silences((*_standing(config_path), *all_silences(reader, now_ns)))
     rows = [
         (
             alert["severity"],
-            _state(alert),
+            _state(alert, silenced=silences.mute(_item(found[alert["id"]]), now_ns) is not None),
             alert["tags"].get("machine"),
             alert["sensorId"],
             at(alert["openedAt"]),
@@ -52,10 +78,12 @@ def list_(config_path: Path, output: str, *, everything: bool) -> None:
             alert["reason"],
             Id(alert["id"]),
         )
-        for alert in found
+        for alert in described
     ]
     empty = "There are no alerts." if everything else "No alert is open."
-    print_table(_COLUMNS, rows, empty=empty, below=["reason"], spare=["machine"])
+    if machines or sensors or severity:
+        empty = "No alert is of what was asked for."
+    print_table(_COLUMNS, rows, empty=empty, below=["reason"])
     warn(config_path)
 
 
@@ -192,12 +220,26 @@ def _facts(alert: Alert) -> dict[str, object]:
     return known | place | ({"faults": faults} if faults else {})
 
 
-def _state(alert: Mapping[str, Any]) -> str:
-    """Return the state with what people have done: `active, acknowledged, shelved`."""
+def _standing(config_path: Path) -> list[Silence]:
+    """Return the silences of the configuration; one with a mistake, or with secrets of others, hides no alert."""
+    try:
+        return standing_silences(load_rules(config_path))
+    except ConfigError as error:
+        click.echo(f"Warning: silences of the configuration are not marked: {error}", err=True)
+        return []
+
+
+def _item(alert: Alert) -> Item:
+    return alert_of(alert.sensor_id, alert.tags, alert.kind, alert.severity, 0)
+
+
+def _state(alert: Mapping[str, Any], *, silenced: bool = False) -> str:
+    """Return the state with what people have done: `active, acknowledged, shelved, silenced`."""
     marks = {
         "back to normal": alert["returnedAt"],
         "acknowledged": alert["acknowledged"],
         "shelved": alert["shelvedUntil"],
+        "silenced": silenced,
     }
     marked = [] if alert["state"] == "cleared" else [mark for mark, holds in marks.items() if holds]
     return ", ".join([alert["state"], *marked])

@@ -37,6 +37,24 @@ def test_shelving_and_taking_off_the_shelf(run: Run, alert: str) -> None:
     assert changes == ["AlertRaised", "AlertShelved", "AlertUnshelved"]
 
 
+def test_what_is_silenced_says_so_and_lists_are_of_what_was_asked_for(run: Run, alert: str) -> None:
+    assert "silenced" not in run("alerts", "list").out
+    run("silences", "add", "--sensor", "VB-*", "--for", "2h", "--reason", "cleaning", "--by", "Anna")
+    assert "active, silenced" in run("alerts", "list").out
+    for wanted in (["--sensor", "VB-*"], ["--severity", "warning"], ["--machine", "pump-*"], []):
+        assert [each["id"] for each in json.loads(run("alerts", "list", *wanted, "-o", "json").out)] == [alert]
+    for unwanted in (["--sensor", "VB"], ["--severity", "critical"], ["--machine", "pump-4"]):
+        assert run("alerts", "list", *unwanted).out == "No alert is of what was asked for.\n"
+
+
+@pytest.mark.usefixtures("alert")
+def test_a_configuration_with_a_mistake_hides_no_alert(run: Run, config: Path) -> None:
+    config.write_text(config.read_text() + "\n[[silences]]\nnonsense = 1\n")
+    listed = run("alerts", "list")
+    assert "VB-1" in listed.out
+    assert "silences of the configuration are not marked" in listed.err
+
+
 def test_the_first_who_acknowledges_counts(run: Run, alert: str) -> None:
     assert run("alerts", "ack", alert, "--by", "Anna").out == "VB-1: warning acknowledged by Anna\n"
     again = run("alerts", "ack", alert, "--by", "Bert")
