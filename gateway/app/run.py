@@ -24,7 +24,7 @@ from gateway.errors import JournalUnavailableError
 from gateway.ingest.loop import ingest
 from gateway.ingest.processor import Pipeline
 from gateway.ingest.restore import mapped_inputs, restored_pipeline, signals_of
-from gateway.ingest.subscriptions import remember_subscriptions
+from gateway.ingest.subscriptions import is_first_start, remember_subscriptions
 from gateway.journal import FILE_NAME, Journal, Outbox, QueryPool, StateLock, Stream, Upkeep, traceparent_behind
 from gateway.journal.maintenance.retention import Report
 from gateway.plugins.registry import Plugins, build_plugins, followers
@@ -74,7 +74,15 @@ async def run(
             each.name: Runner(each, stream, ConsumerAccount(each, metrics, journal, own_alerts.report))
             for each in consumers
         }
-        upkeep = Upkeep(journal, stream, config.gateway.state_dir, config.retention, pipeline.snapshot)
+        is_first, session = is_first_start(journal), broker.session
+        upkeep = Upkeep(
+            journal,
+            stream,
+            config.gateway.state_dir,
+            config.retention,
+            pipeline.snapshot,
+            is_foreign=lambda: is_first and session.is_older,
+        )
         questions = QueryPool(path)
         stack.callback(questions.close)
         built = Built(

@@ -23,6 +23,7 @@ JOURNAL = "gateway.journal"
 _COMMANDS = {
     "run": "gateway.cli.run:run",
     "check": "gateway.cli.run:check",
+    "init": "gateway.cli.init:init",
     "backup": "gateway.cli.run:backup",
     "demo": "gateway.cli.demo:demo",
     "stats": "gateway.cli.stats:stats",

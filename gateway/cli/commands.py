@@ -65,6 +65,8 @@ def change(
 async def _alone(config: Config, make: Callable[[Commands], Awaitable[Mapping[str, Any]]]) -> Mapping[str, Any]:
     journal = Journal(journal_path(config))
     try:
+        if journal.missing is not None:
+            raise GatewayError(f"{journal.missing}: put it back, or begin a new one with 'vibration-gateway init'")
         pipeline = restored_pipeline(config, journal, TopicTemplates(list(config.mqtt.topics)))
         outcome = await make(Commands(journal))
         await journal.call(pipeline.snapshot)

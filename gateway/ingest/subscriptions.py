@@ -26,6 +26,16 @@ def obsolete_filters(journal: Journal, filters: list[str]) -> list[str]:
     return sorted({*json.loads(journal.note(SUBSCRIPTIONS) or "[]")} - {*filters})
 
 
+def is_first_start(journal: Journal) -> bool:
+    """Tell whether no gateway has ever connected with this journal, and nobody has begun it on purpose."""
+    return journal.next_seq == 1 and journal.salvaged is None and journal.note(SUBSCRIPTIONS) is None
+
+
+def begin_on_purpose(journal: Journal) -> None:
+    """Let a new journal take over what the broker has for the gateway."""
+    journal.write_note(SUBSCRIPTIONS, "[]")
+
+
 async def remember_subscriptions(
     subscriber: Subscriber, writer: Writer, filters: list[str], obsolete: list[str]
 ) -> None:

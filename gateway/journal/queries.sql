@@ -139,7 +139,7 @@ SELECT max(
     coalesce((SELECT max(seq) FROM events), 0),
     coalesce((SELECT max(seq) FROM dead_letters), 0),
     coalesce((SELECT max(seq) FROM cursors), 0),
-    coalesce((SELECT CAST(value AS INTEGER) FROM notes WHERE name = 'snapshot_seq'), 0)
+    coalesce((SELECT max(CAST(value AS INTEGER)) FROM notes WHERE name IN ('snapshot_seq', 'newest_seq')), 0)
 );
 
 -- name: sensors

@@ -43,7 +43,8 @@ def recall(note: str | None, session: str) -> Known:
 class Session:
     """Whether the broker has kept our session. `is_known` once it has one; `lasts` if it is to survive a connection.
 
-    It tells `twins` when the connection comes and goes.
+    `is_older` than the gateway's journal if the broker had one that the journal knows nothing of. It tells `twins` when
+    the connection comes and goes.
     """
 
     def __init__(
@@ -59,12 +60,14 @@ class Session:
         self._incidents = incidents
         self._lasts = lasts
         self.is_known = is_known
+        self.is_older = False
         self._was_taken = False
         self._twins = twins or Twins(incidents)
 
     def connected(self, *, present: bool) -> None:
         """Take note that the broker has accepted the connection, and whether the session was there."""
         self._twins.came(IN)
+        self.is_older |= present and not self.is_known
         if self._lasts and self.is_known and not (present or self._was_taken):
             why = _WHY_GONE.format(client_id=self._client_id)
             self._incidents.happened(

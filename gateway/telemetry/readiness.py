@@ -38,7 +38,8 @@ class Health:
 
     def deafness(self) -> list[str]:
         """Return the reasons for which readings do not come in, or are not stored."""
-        return [*self._subscriber.problems, *filter(None, (self.journal_problem, self._upkeep.problem))]
+        found = (self.journal_problem, self._upkeep.problem, self._upkeep.reading_problem)
+        return [*self._subscriber.problems, *filter(None, found)]
 
 
 async def watch_broker(

@@ -45,6 +45,10 @@ TITLES = {
     36: "configuration: typo, bad unit, missing secret, duplicate name",
     37: "reload with a bad configuration",
     38: "1,000 page viewers that do not read",
+    39: "state folder moved or not mounted, in use and before a start",
+    40: "write-ahead log damaged or cut after a kill",
+    41: "a disk that does not read for a while",
+    42: "a standard error that nobody reads",
 }
 
 DURABILITY, REFUSALS = "tests/system/test_durability.py", "tests/system/test_refusals.py"

@@ -164,6 +164,10 @@ def test_the_service_owns_the_folder_that_the_example_configuration_names() -> N
     assert service["User"] != "root"
 
 
+def test_the_service_does_not_start_before_the_disk_of_its_journal_is_mounted() -> None:
+    assert unit()["Unit"]["RequiresMountsFor"] == f"/var/lib/{unit()['Service']['StateDirectory']}"
+
+
 def test_the_dashboards_are_what_their_generator_makes() -> None:
     made = runpy.run_path(str(ROOT / "config/grafana/generator"))["render"]()
     shipped = {file.stem: file.read_text("utf-8") for file in (ROOT / "config/grafana/dashboards").iterdir()}

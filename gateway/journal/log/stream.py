@@ -21,7 +21,8 @@ from gateway.errors import JournalError, JournalUnavailableError
 from gateway.journal.log.recent_rows import Tail
 from gateway.journal.queries.reader import Reader
 from gateway.journal.sqlite.executor import ask
-from gateway.journal.sqlite.recovery import passing_trouble, suspicion
+from gateway.journal.sqlite.read_errors import suspect
+from gateway.journal.sqlite.recovery import passing_trouble
 from gateway.journal.sqlite.writer import Journal
 
 P = ParamSpec("P")
@@ -74,9 +75,10 @@ class Stream:
 
         Raises JournalUnavailableError if it cannot be read right now; the log says so once.
         """
+        reading = self._journal.reading
         try:
-            with passing_trouble():
-                found = await ask(self._thread, lambda: function(self._reader, *args, **kwargs))
+            with passing_trouble(), reading.unavailable():
+                found = await ask(self._thread, lambda: reading.twice(lambda: function(self._reader, *args, **kwargs)))
         except JournalUnavailableError as error:
             if self._is_readable:
                 log.warning("the journal cannot be read right now; trying again", error=str(error))
@@ -85,11 +87,12 @@ class Stream:
         except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError):  # our mistake, no damage
             raise
         except (sqlite3.DatabaseError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-            suspicion(self._path).touch()
+            suspect(self._path)
             raise JournalError(f"{self._path} is damaged ({error}); the next start sets it aside") from error
         if not self._is_readable:
             log.info("the journal can be read again")
         self._is_readable = True
+        reading.succeeded()
         return found
 
     async def step(self, after: int, limit: int, *, readings: bool) -> LogSlice:

@@ -21,8 +21,10 @@ from gateway.domain.model.events import Severity
 from gateway.errors import JournalError, JournalUnavailableError
 from gateway.journal.log.stream import Stream
 from gateway.journal.maintenance import rollups
+from gateway.journal.maintenance.log_size import LONGEST, folded, log_bytes, too_long
 from gateway.journal.maintenance.our_clock import LOOK_BACK, clock_problem, latest_believable
 from gateway.journal.queries.reader import Reader
+from gateway.journal.sqlite.connection import FILE_NAME
 from gateway.journal.sqlite.recovery import BIG_TABLES
 from gateway.journal.sqlite.writer import Journal
 
@@ -36,6 +38,10 @@ _TRIM_EVERY = 30
 _BEFORE_IT_BITES = 0.9
 _ORPHANS = "trim_originals_without_readings"
 _ANY_AGE = 2**63 - 1
+_PUT_BACK = (
+    "stop the gateway, mount the disk or put the journal back, start it; 'vibration-gateway init' begins a new one"
+)
+_WHY_NEW = "its disk may not be mounted, the folder moved, or the volume left out"
 _INSPECT_EVERY = 24 * 3600
 _BETWEEN_SLICES = 0.05
 
@@ -77,6 +83,7 @@ class Upkeep:
     """Watches over the journal's size and the disk's. `problem` says why nothing should be written, or is None.
 
     `snapshot`, called in the journal's thread, saves the sensors' state, so that a crash replays nothing older.
+    `is_foreign` tells of a new journal whether the broker knows of an earlier one.
     """
 
     def __init__(
@@ -86,14 +93,18 @@ class Upkeep:
         state_dir: Path,
         section: RetentionSection,
         snapshot: Callable[[], None],
+        *,
+        is_foreign: Callable[[], bool] = lambda: False,
     ) -> None:
         self._journal = journal
         self._stream = stream
         self._state_dir = state_dir
+        self._path = state_dir / FILE_NAME
         self._section = section
         self._snapshot = snapshot
         self._ballast = Ballast(state_dir / "ballast", section.reserve)
         self._displaced: str | None = None
+        self._is_foreign = is_foreign
         self._full: str | None = None
         self._begun: tuple[int, int] | None = None
         self._room = asyncio.Event()
@@ -102,19 +113,38 @@ class Upkeep:
     @property
     def problem(self) -> str | None:
         """Why nothing should be written, or None."""
-        return self._displaced or self._full
+        return self._displaced or self._missing or self._full
+
+    @property
+    def reading_problem(self) -> str | None:
+        """Why the disk does not read, or None."""
+        return self._journal.reading.problem
+
+    @property
+    def _missing(self) -> str | None:
+        reason = self._journal.missing
+        return None if reason is None else f"{reason}; nothing is stored or acknowledged: {_PUT_BACK}"
 
     async def room(self) -> None:
-        """Wait until there is room for more, in the file that the next start will open."""
-        self._look_for_the_file()  # before each batch: what is acknowledged into a deleted file is lost
+        """Wait until there is room for more, in the file that the next start will open, and that belongs here."""
+        await self._look_whose_it_is()  # before each batch, as the next: what is acknowledged into a wrong file is lost
+        self._look_for_the_file()
         await self._room.wait()
+
+    async def _look_whose_it_is(self) -> None:
+        if self._journal.missing is None and self._is_foreign():
+            reason = f"the journal in {self._state_dir} is new, but the broker has a session of this gateway"
+            await self._journal.call(self._journal.is_missing, f"{reason}: {_WHY_NEW}")
+            log.error(self._missing)
 
     async def run(self, consumers: Sequence[str], now_ns: Callable[[], int], report: Report) -> None:
         """Look after the journal for ever; what `consumers` have not had yet is kept as long as possible."""
         rounds = 0
         while True:
             await self.check_file(report)
+            await report("journal disk", self.reading_problem, "critical")
             await self.check_disk(report)
+            await self.check_log(report)
             if self.problem is None:
                 with suppress(JournalUnavailableError):
                     if rounds % _TRIM_EVERY == 0:
@@ -145,8 +175,10 @@ class Upkeep:
 
     async def check_file(self, report: Report) -> None:
         """Stop writing when the journal's file has been deleted or replaced, and go on when it is back."""
+        with suppress(JournalUnavailableError):
+            await self._look_whose_it_is()
         self._look_for_the_file()
-        await report("journal file", self._displaced, "critical")
+        await report("journal file", self._displaced or self._missing, "critical")
 
     def _look_for_the_file(self) -> None:
         in_place = self._journal.is_in_place
@@ -173,7 +205,11 @@ class Upkeep:
         What the ballast holds counts as left, so that a restart in between sees the same.
         """
         reserve = self._section.reserve
-        left = disk_free(self._state_dir) + reserve * self._ballast.is_there
+        try:
+            left = disk_free(self._state_dir) + reserve * self._ballast.is_there
+        except OSError as error:  # moved, unmounted, or broken: the file itself is looked after elsewhere
+            log.warning("the disk cannot be asked for its room", folder=str(self._state_dir), error=error.strerror)
+            return
         if self._full is None and left < 2 * reserve:
             self._full = (
                 f"the disk of {self._state_dir} has less than retention.reserve ({reserve / 1e6:g} MB) left;"
@@ -189,6 +225,13 @@ class Upkeep:
         if not self._ballast.is_there and left > 3 * reserve:
             with suppress(OSError):
                 self._ballast.take()
+
+    async def check_log(self, report: Report) -> None:
+        """Fold the write-ahead log once it is long, on a full disk too, and name who keeps it from being folded."""
+        size = log_bytes(self._path)
+        if size > LONGEST:
+            size = await folded(self._journal, self._path)
+        await report("journal log", too_long(self._path, size))
 
     async def believable(self, now_ns: int, report: Report) -> int:
         """Return the time by which what is too old may go: our clock, as far as the journal does not contradict it."""
@@ -228,6 +271,10 @@ class Upkeep:
         """
         largest = self._section.max_size
         used = await self._journal.call(self._journal.used_bytes)
+        if (
+            used <= largest < used + log_bytes(self._path)
+        ):  # what of the log does not go is a reader's, and no reading's fault
+            await folded(self._journal, self._path)
         if used > _BEFORE_IT_BITES * largest:
             days = self._section.readings / 86400e9
             await report(

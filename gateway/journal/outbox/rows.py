@@ -15,7 +15,8 @@ from gateway.domain.model.events import DomainEvent
 from gateway.domain.notification.model import FAILED, Notification, Withdrawal, Withheld, fact_of
 from gateway.domain.notification.outbox import OutboxItem, Outcome, Planning
 from gateway.domain.notification.silences import Silence
-from gateway.journal.sqlite.writer import JSON, Journal
+from gateway.journal.sqlite.rows import JSON
+from gateway.journal.sqlite.writer import Journal
 
 GONE = "the handler is not in the configuration any more"
 

@@ -15,6 +15,9 @@ from gateway.domain.model.quantities import vibration_unit
 SNAPSHOT_SEQ = "snapshot_seq"
 """The note that says up to where the states in the journal go."""
 
+NEWEST_SEQ = "newest_seq"
+"""The note of the newest number given, where what bore it is gone."""
+
 MACHINES = "machines"
 """The note of the machines' operating states, as they were then."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,22 @@ from gateway.domain.notification.silences import Silence
 from gateway.errors import JournalError, JournalUnavailableError
 from gateway.journal.sqlite.codec import REGISTRY_SEQ, SNAPSHOT_SEQ, decode_state, encode_state
 from gateway.journal.sqlite.connection import migrations, open_for_writing
+from gateway.journal.sqlite.read_errors import (
+    READS_AGAIN_WITHIN,
+    TRY_AGAIN,
+    is_corrupt,
+    is_read_error,
+    reads,
+    suspicion,
+)
 
 log = structlog.get_logger(__name__)
 
 RUNNING = "running"
 """The note that is there while a gateway runs; found at a start it says that the last one did not stop in order."""
+
+MISSING = "journal_missing"
+"""The note of a journal that was begun where another one belongs: why it is thought so."""
 
 _NEWEST_ROWS = 20_000
 _SLICE = 500
@@ -65,16 +77,10 @@ def open_or_salvage(path: Path) -> tuple[sqlite3.Connection, str | None]:
     suspect = suspicion(path)
     finish_salvage(path)
     try:
-        connection = open_for_writing(path)
-        check_schema(connection)
-        if suspect.exists():
-            check_everything(connection)
-        elif is_running(connection):
-            check_newest(connection)
-        else:
-            check_ends(connection)
+        connection = _opened(path)
     except (JournalError, JournalUnavailableError, sqlite3.DatabaseError, UnicodeDecodeError) as error:
-        if not is_damage(error.__cause__ if isinstance(error, (JournalError, JournalUnavailableError)) else error):
+        cause = error.__cause__ if isinstance(error, (JournalError, JournalUnavailableError)) else error
+        if not is_damage(cause) and not is_read_error(cause):
             raise
         suspect.unlink(missing_ok=True)
         return _salvage(path, error)
@@ -82,9 +88,39 @@ def open_or_salvage(path: Path) -> tuple[sqlite3.Connection, str | None]:
     return connection, None
 
 
-def suspicion(path: Path) -> Path:
-    """Return the file that is made when the database says that it is damaged while it is in use."""
-    return path.with_name(f"{path.name}.suspect")
+def _opened(path: Path) -> sqlite3.Connection:
+    """Open and check the journal; a disk that does not read is given some time. Raises as what it calls."""
+    end = time.monotonic() + READS_AGAIN_WITHIN
+    while True:
+        try:
+            return _checked(path)
+        except (JournalError, JournalUnavailableError, sqlite3.DatabaseError) as error:
+            cause = error.__cause__ if isinstance(error, (JournalError, JournalUnavailableError)) else error
+            does_not_read = is_read_error(cause) or (is_corrupt(cause) and not reads(path, is_open=False))
+            if not does_not_read or time.monotonic() > end:
+                raise
+            log.warning("the journal cannot be read; trying again", error=str(error))
+            time.sleep(TRY_AGAIN)
+
+
+def _checked(path: Path) -> sqlite3.Connection:
+    with ExitStack() as stack:
+        connection = open_for_writing(path)
+        stack.callback(connection.close)
+        check_schema(connection)
+        if suspicion(path).exists():
+            check_everything(connection)
+        elif is_running(connection):
+            check_newest(connection)
+        else:
+            check_ends(connection)
+        stack.pop_all()
+    return connection
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether there is a journal at a path, or one that was salvaged and waits for its place."""
+    return path.exists() or path.with_name(f"{path.name}.salvaged").exists()
 
 
 def check_schema(connection: sqlite3.Connection) -> None:

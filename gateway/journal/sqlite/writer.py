@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import accumulate, chain
 from pathlib import Path
-from sys import intern
 from typing import Any, ParamSpec, TypeVar
 
 import msgspec
@@ -26,24 +25,24 @@ from gateway.domain.model.events import DomainEvent, Message
 from gateway.errors import JournalError, JournalUnavailableError
 from gateway.journal.sqlite.codec import (
     MACHINES,
+    NEWEST_SEQ,
     REGISTRY_SEQ,
     SNAPSHOT_SEQ,
     decode_machines,
-    decode_state,
-    decode_tags,
     encode_machines,
     encode_state,
 )
-from gateway.journal.sqlite.connection import identity, load_queries
+from gateway.journal.sqlite.connection import identity, load_queries, migrations
 from gateway.journal.sqlite.executor import ask
-from gateway.journal.sqlite.recovery import RUNNING, is_damage, open_or_salvage, passing_trouble, suspicion
+from gateway.journal.sqlite.high_water import HighWater
+from gateway.journal.sqlite.read_errors import ReadErrors, suspect
+from gateway.journal.sqlite.recovery import MISSING, RUNNING, is_damage, is_there, open_or_salvage, passing_trouble
+from gateway.journal.sqlite.rows import JSON, alert_row, letter_row, sensor_of, sensor_row
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
-
-JSON = msgspec.json.Encoder()
 
 _ROWS = 50
 """Readings that one statement inserts; more take as long each."""
@@ -59,7 +58,8 @@ RollupRow = tuple[int, int, float, float, float, int]
 class Journal:
     """The writing side. Its methods run in its thread: `await journal.call(journal.write, batch)`.
 
-    `salvaged` says what happened if the file was found damaged when it was opened. There is no fact after `last_fact`.
+    `salvaged` says what happened if the file was found damaged, or lacked something, when it was opened; `missing` says
+    why it is not the one that belongs here, in which case nothing may be stored. There is no fact after `last_fact`.
     `on_written` is called, in the journal's thread, with everything numbered that has come to be on disk, and `execute`
     with every command.
     """
@@ -67,12 +67,21 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._sql = load_queries()
         self._path = path
-        self._db, self.salvaged = open_or_salvage(path)
+        is_new = not is_there(path)
+        self._db, salvaged = open_or_salvage(path)
         self._file = identity(path)
+        self._mark = HighWater(path, len(migrations()))
+        self.reading = ReadErrors(path)
         one = self._sql["insert_reading"].removesuffix(";")
         self._insert_many = one + ("," + one.partition("VALUES")[2]) * (_ROWS - 1)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
-        self.next_seq: int = self._one("last_seq")[0] + 1
+        newest, before = self._one("last_seq")[0], self._mark.before.seq
+        self.next_seq: int = max(newest, before) + 1  # no number stands for two entries
+        self.missing = self.note(MISSING)
+        if before and is_new and not salvaged:
+            self.is_missing(f"{path} is gone, and it had {before} entries")
+        lost = None if self.missing else self._mark.lost(newest)
+        self.salvaged = "; ".join(filter(None, (salvaged, lost))) or None
         self.last_fact = self.next_seq - 1
         self.on_written: Callable[[UnitOfWork], None] = lambda _: None
         self.execute: Callable[[Command[Any]], Any] = _nobody_executes
@@ -83,8 +92,12 @@ class Journal:
         return identity(self._path) == self._file
 
     async def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `function` in the journal's thread, after everything asked for before."""
-        return await ask(self._thread, lambda: function(*args, **kwargs))
+        """Run `function` in the journal's thread, after everything asked for before.
+
+        Raises JournalUnavailableError, beside what that raises, while the journal cannot be read.
+        """
+        with passing_trouble(), self.reading.unavailable():
+            return await ask(self._thread, lambda: function(*args, **kwargs))
 
     async def ask(self, command: Command[T]) -> T:
         """Have a command executed in the journal's thread, after everything asked for before; return the answer."""
@@ -95,55 +108,47 @@ class Journal:
         """Note that a gateway runs; found at a start, it says that the last one did not stop in order."""
         self.write_note(RUNNING, "yes")
 
+    def is_missing(self, reason: str) -> None:
+        """Note that this journal is new and another one belongs here: only people know where that is."""
+        self.missing = reason
+        self.write_note(MISSING, reason)
+
+    def is_found(self) -> None:
+        """Let this be the journal that belongs here."""
+        with self.transaction():
+            self.many("delete_note", [(MISSING,)])
+        self.missing = None
+
     def close(self) -> None:
         """End the thread and fold the write-ahead log into the file."""
         self._thread.shutdown(wait=True)
         with suppress(JournalUnavailableError), self.transaction():
             self._db.execute(self._sql["delete_note"], (RUNNING,))
+        self._note_mark()
         self._db.close()
+        self._mark.close()
 
     def suspect(self, _type: object, error: BaseException | None, _trace: object) -> None:
         """Let the next start look through the whole file if this one ends with an error that damage has caused."""
         if is_damage(error):
-            suspicion(self._path).touch()
+            suspect(self._path)
             log.error("the journal seems to be damaged; the next start sets it aside", path=str(self._path))
 
     def write(self, batch: UnitOfWork) -> None:
         """Write a batch in one transaction. Raises JournalUnavailableError and has then written nothing."""
         with self.transaction():
             if batch.sensors:
-                self.many("insert_sensor", (_sensor_row(sensor) for sensor in batch.sensors.values()))
+                self.many("insert_sensor", (sensor_row(sensor) for sensor in batch.sensors.values()))
             if batch.is_move:
                 self._db.execute(self._sql["upsert_note"], (REGISTRY_SEQ, str(batch.next_seq)))
             self._insert_readings(batch.readings)
             self._insert_facts(batch)
-            self.many(
-                "insert_dead_letter",
-                (
-                    (
-                        letter.seq, letter.received_ns, letter.topic, letter.rejected.reason, letter.rejected.detail,
-                        letter.rejected.element, letter.packet_id, letter.digest, letter.rejected.payload,
-                        letter.retained,
-                    )
-                    for letter in batch.dead_letters
-                ),
-            )  # fmt: skip
+            self.many("insert_dead_letter", (letter_row(letter) for letter in batch.dead_letters))
             self.many("delete_dead_letter", ((number,) for number in batch.replayed))
             self._write_inputs(batch)
-            self.many(
-                "upsert_alert",
-                (
-                    (
-                        alert.id,
-                        alert.sensor_id,
-                        alert.state,
-                        alert.opened_ns,
-                        JSON.encode(alert).decode(),
-                        alert.shelved_until_ns,
-                    )
-                    for alert in batch.alerts.values()
-                ),
-            )
+            self.many("upsert_alert", (alert_row(alert) for alert in batch.alerts.values()))
+            if batch.replayed or batch.unused:  # numbers that no row bears any more
+                self._db.execute(self._sql["upsert_note"], (NEWEST_SEQ, str(batch.next_seq - 1)))
         self._written(batch)
 
     def _write_inputs(self, batch: UnitOfWork) -> None:
@@ -168,31 +173,20 @@ class Journal:
 
     def find_reading(self, event_us: int, sensor: int, event_id: str) -> bytes | None:
         """Return the body of the reading with this key, or None."""
-        row = self._db.execute(self._sql["find_reading"], (event_us, sensor, event_id)).fetchone()
-        return bytes(row[0]) if row else None
+        rows = self._patiently("find_reading", event_us, sensor, event_id)
+        return bytes(rows[0][0]) if rows else None
 
     def count_same_time(self, event_us: int, sensor: int) -> int:
         """Return how many readings of a sensor have the same time."""
-        return self._one("count_same_time", event_us, sensor)[0]
+        return int(self._patiently("count_same_time", event_us, sensor)[0][0])
 
     def has_dead_letter(self, digest: bytes, packet_id: int) -> bool:
         """Tell whether this very message is a dead letter already."""
-        return self._db.execute(self._sql["find_dead_letter"], (digest, packet_id)).fetchone() is not None
+        return bool(self._patiently("find_dead_letter", digest, packet_id))
 
     def sensors(self) -> list[Sensor]:
         """Return the registry, each sensor with its state as the last snapshot has it."""
-        return [
-            Sensor(
-                key,
-                intern(id_),
-                decode_tags(tags),
-                intern(unit),
-                intern(location),
-                first_seen,
-                decode_state(state),
-            )
-            for key, id_, tags, unit, location, first_seen, state in self._db.execute(self._sql["sensors_with_states"])
-        ]
+        return [sensor_of(row) for row in self._db.execute(self._sql["sensors_with_states"])]
 
     def open_alerts(self) -> list[Alert]:
         """Return every alert that is not cleared."""
@@ -230,11 +224,9 @@ class Journal:
         else:
             rows = self._db.execute(self._sql["dead_letter_messages"], bounds)
         found: list[tuple[int, Message]] = []
-        size = 0
         for seq, topic, payload, received, retained in rows:
             found.append((seq, Message(topic, payload, received, retained=bool(retained))))
-            size += len(payload)
-            if size > _LETTERS_BYTES:
+            if sum(len(letter.payload) for _, letter in found) > _LETTERS_BYTES:
                 break
         rows.close()
         return found
@@ -258,8 +250,8 @@ class Journal:
 
     def note(self, name: str) -> str | None:
         """Return what was noted under a name, or None."""
-        row = self._db.execute(self._sql["note"], (name,)).fetchone()
-        return str(row[0]) if row else None
+        rows = self.all("note", name)
+        return str(rows[0][0]) if rows else None
 
     def write_note(self, name: str, value: str) -> None:
         """Keep a small text under a name."""
@@ -268,8 +260,8 @@ class Journal:
 
     def cursor(self, consumer: str) -> int:
         """Return the last sequence number a consumer is done with."""
-        row = self._db.execute(self._sql["cursor"], (consumer,)).fetchone()
-        return row[0] if row else 0
+        rows = self.all("cursor", consumer)
+        return rows[0][0] if rows else 0
 
     def move_cursor(self, consumer: str, seq: int) -> None:
         """Remember that a consumer is done with everything up to `seq`."""
@@ -278,13 +270,11 @@ class Journal:
 
     def settled_seq(self, consumers: Iterable[str]) -> int:
         """Return up to where nobody needs the journal any more: neither a consumer nor a replay after a crash."""
-        with passing_trouble():
-            return min([self._snapshot_seq(), *(self.cursor(consumer) for consumer in consumers)])
+        return min([self._snapshot_seq(), *(self.cursor(consumer) for consumer in consumers)])
 
     def newest_times(self, count: int) -> list[tuple[int, int, int]]:
         """Return the time that counts, that of receipt, and the flags of so many of the newest readings."""
-        with passing_trouble():
-            return self._db.execute(self._sql["newest_times"], (count,)).fetchall()
+        return self.all("newest_times", count)
 
     def trim(self, query: str, seq: int, limit: int, before_ns: int) -> int:
         """Delete the oldest rows up to `seq` and older than a time, `limit` at most; return how many went."""
@@ -306,10 +296,18 @@ class Journal:
 
     def used_bytes(self) -> int:
         """Return what the content takes up in the file, without its free pages."""
-        names = ("page_count", "freelist_count", "page_size")
-        with passing_trouble():
-            pages, free, size = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
+        pragmas = (f"PRAGMA {name}" for name in ("page_count", "freelist_count", "page_size"))
+        pages, free, size = (self._db.execute(pragma).fetchone()[0] for pragma in pragmas)
         return (pages - free) * size  # type: ignore[no-any-return] # numbers, by SQLite's documentation
+
+    def fold_log(self) -> None:
+        """Fold the write-ahead log into the file and begin it anew, as far as nobody reads what is in it."""
+        self._db.execute("PRAGMA busy_timeout = 0")
+        try:
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            self._db.execute("PRAGMA busy_timeout = 10000")
+        self._note_mark()
 
     @contextmanager
     def appending(self, recorded_ns: int) -> Iterator[list[DomainEvent]]:
@@ -323,7 +321,12 @@ class Journal:
 
     def _written(self, batch: UnitOfWork) -> None:
         self.next_seq = batch.next_seq
+        self._note_mark()
         self.on_written(batch)
+
+    def _note_mark(self) -> None:
+        if self.missing is None:  # else the mark is that of the journal that is to come back
+            self._mark.note(self.next_seq - 1)
 
     def _insert_facts(self, batch: UnitOfWork) -> None:
         for seq, fact in batch.facts:
@@ -349,8 +352,11 @@ class Journal:
         self._db.executemany(self._sql[query], rows)
 
     def _one(self, query: str, *values: object) -> tuple[int, ...]:
-        row: tuple[int, ...] = self._db.execute(self._sql[query], values).fetchone()
-        return row
+        return self.all(query, *values)[0]
+
+    def _patiently(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Read in the middle of a batch, which nobody can begin again."""
+        return self.reading.patiently(lambda: self.all(query, *values))
 
     def all(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Return what a statement of queries.sql gives."""
@@ -367,14 +373,19 @@ class Journal:
             self._db.execute("BEGIN IMMEDIATE")
             yield
             self._db.execute("COMMIT")
+            self._note_mark()
         except sqlite3.OperationalError as error:
             self._roll_back()
+            self.reading.passes(error)
             raise JournalUnavailableError(f"the journal cannot be written: {error}") from error
         except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError):  # our mistake, no damage
             self._roll_back()
             raise
         except sqlite3.DatabaseError as error:
-            suspicion(self._path).touch()
+            self._roll_back()
+            if self.reading.passes(error, benefit=True):
+                raise JournalUnavailableError(f"the journal cannot be written: {error}") from error
+            suspect(self._path)
             raise JournalError(f"{self._path} is damaged ({error}); the next start sets it aside") from error
         except BaseException:
             self._roll_back()
@@ -387,8 +398,3 @@ class Journal:
 
 def _nobody_executes(command: Command[Any]) -> Any:
     raise RuntimeError(f"{type(command).__name__} was asked of a journal that no pipeline has been restored from")
-
-
-def _sensor_row(sensor: Sensor) -> tuple[object, ...]:
-    tags = JSON.encode(sensor.tags).decode()
-    return sensor.key, sensor.id, tags, sensor.unit, sensor.location, sensor.first_seen_ns

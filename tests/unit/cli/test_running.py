@@ -17,7 +17,10 @@ from gateway.cli import cli, logs
 from gateway.cli import run as running
 from gateway.config import Config, load
 from gateway.errors import GatewayError
+from gateway.journal import Journal
 from gateway.plugins.registry import Plugins
+from tests.readings import Plant, reading
+from tests.unit.cli.conftest import Run
 
 
 @pytest.mark.parametrize("problem", [GatewayError("port 80 is taken"), OSError("no such file"), KeyError("url")])
@@ -120,3 +123,27 @@ class Told:
     async def wait_until_told(self) -> None:
         os.kill(os.getpid(), self._number)
         await asyncio.Event().wait()
+
+
+class TestInit:
+    def test_a_journal_that_belongs_here_is_never_touched(self, run: Run, here: Plant) -> None:
+        here.take(reading())
+        here.journal.close()
+        before = here.path.read_bytes()
+        result = run("init")
+        assert (result.code, "is a journal already" in result.err) == (1, True)
+        assert here.path.read_bytes() == before
+        here.journal = Journal(here.path)
+
+    def test_one_that_is_gone_is_replaced_by_a_new_one(self, run: Run, here: Plant) -> None:
+        here.take(reading())
+        here.journal.close()
+        here.path.unlink()
+        assert "it had 1 entries: put it back" in run("baselines", "relearn", "VB-1").err
+        assert run("init").code == 0
+        here.journal = Journal(here.path)
+        assert (here.journal.missing, here.journal.note("subscriptions"), here.journal.next_seq) == (None, "[]", 2)
+
+    def test_a_folder_that_was_never_one_is_prepared(self, run: Run, tmp_path: Path) -> None:
+        assert run("init").code == 0
+        assert (tmp_path / "state" / "journal.db").is_file()

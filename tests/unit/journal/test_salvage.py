@@ -19,7 +19,7 @@ from gateway.domain.notification.silences import Silence
 from gateway.journal import Journal
 from gateway.journal.outbox.rows import Messages
 from gateway.journal.outbox.silences import add
-from gateway.journal.sqlite.recovery import suspicion
+from gateway.journal.sqlite.read_errors import suspicion
 from tests.notifications import CRITICAL
 from tests.readings import Plant, message, plant, reading
 

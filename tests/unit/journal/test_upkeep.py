@@ -56,7 +56,8 @@ class Disk:
 
 def upkeep_of(folder: Path, **section: Any) -> Upkeep:
     """Return one whose journal is only there: no more is needed for looking at the disk."""
-    nothing, journal = cast("Any", None), cast("Any", SimpleNamespace(is_in_place=True))
+    nothing = cast("Any", None)
+    journal = cast("Any", SimpleNamespace(is_in_place=True, missing=None))
     return Upkeep(journal, nothing, folder, RetentionSection.model_validate({"reserve": RESERVE, **section}), nothing)
 
 
@@ -106,7 +107,7 @@ class TestTheDisk:
             ballast.write_bytes(b"cut")
 
     async def test_room_on_the_disk_does_not_bring_a_lost_file_back(self, disk: Disk) -> None:
-        journal = SimpleNamespace(is_in_place=False)
+        journal = SimpleNamespace(is_in_place=False, missing=None)
         nothing = cast("Any", None)
         section = RetentionSection.model_validate({"reserve": RESERVE})
         upkeep = Upkeep(cast("Any", journal), nothing, disk.folder, section, nothing)
