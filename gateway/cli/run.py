@@ -74,7 +74,7 @@ async def run_and_reload(config_path: Path, config: Config, plugins: Plugins, lo
     while True:
         started = asyncio.Event()
         running = asyncio.ensure_future(app.run(config, _announce(config, started), plugins))
-        reloaded = await _next_configuration(config_path, signals, running)
+        reloaded = await _next_configuration(config_path, config.gateway.state_dir, signals, running)
         if reloaded is None:
             failure = _failure(running)
             if old is None or started.is_set() or failure is None:
@@ -100,7 +100,7 @@ async def run_and_reload(config_path: Path, config: Config, plugins: Plugins, lo
 
 
 async def _next_configuration(
-    config_path: Path, signals: Signals, running: asyncio.Future[None]
+    config_path: Path, state_dir: Path, signals: Signals, running: asyncio.Future[None]
 ) -> tuple[Config, Plugins] | None:
     """Wait for a SIGHUP with a configuration that is right; return None when the gateway is to end or has ended."""
     log = structlog.get_logger(__name__)
@@ -109,6 +109,14 @@ async def _next_configuration(
             loaded = _load(config_path)
         except ConfigError as error:
             log.error("the configuration has mistakes; the old one stays", problems=error.problems)  # noqa: TRY400 - they say it all
+            continue
+        if loaded[0].gateway.state_dir != state_dir:
+            log.error(
+                "gateway.state_dir is another one; the old configuration stays, since baselines and alerts would begin"
+                " anew: move the folder while the gateway is stopped, then start it",
+                running=str(state_dir),
+                configured=str(loaded[0].gateway.state_dir),
+            )
             continue
         log.info("starting anew with the configuration as it is now", config=str(config_path))
         return loaded

@@ -96,6 +96,7 @@ def _add_probes(app: FastAPI, services: Services) -> None:
         response.status_code = 503 if reasons else 200
         return Readiness(ready=not reasons, reasons=reasons)
 
+    @app.head("/metrics", include_in_schema=False)
     @app.get("/metrics", response_class=Response)
     async def metrics() -> Response:
         """Return the metrics in Prometheus' text format."""
@@ -104,7 +105,7 @@ def _add_probes(app: FastAPI, services: Services) -> None:
 
 def _add_files(app: FastAPI) -> None:
     for path, name in (("/", "index.html"), ("/docs", "docs.html")):
-        app.add_api_route(path, _file(name), include_in_schema=False)
+        app.add_api_route(path, _file(name), methods=["GET", "HEAD"], include_in_schema=False)
     app.mount("/static", StaticFiles(directory=_STATIC))
 
 

@@ -11,8 +11,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from gateway.domain.engine.event_log import READING_COLUMNS
 from gateway.errors import JournalError, JournalInUseError, JournalUnavailableError
+
+log = structlog.get_logger(__name__)
 
 FILE_NAME = "journal.db"
 _MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
@@ -155,6 +159,7 @@ def _migrate(connection: sqlite3.Connection, path: Path, scripts: list[str]) -> 
         saved.unlink(missing_ok=True)
         with closing(sqlite3.connect(saved)) as destination:
             connection.backup(destination)
+        log.info("an older program made the journal; it is brought up to date", version=len(scripts), copy=str(saved))
     for number, script in enumerate(scripts[version:], start=version + 1):
         connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
 

@@ -20,6 +20,7 @@ from gateway.errors import GatewayError
 from gateway.journal import Journal
 from gateway.plugins.registry import Plugins
 from tests.readings import Plant, reading
+from tests.servers.waiting import until_async
 from tests.unit.cli.conftest import Run
 
 
@@ -47,6 +48,27 @@ def test_whatever_a_start_after_a_reload_fails_with_the_old_configuration_is_bac
     (line,) = (line for line in said if line["log_level"] == "error")
     assert line["event"] == "the new configuration cannot be used; the old one comes back"
     assert line["error"] == str(problem)
+
+
+def test_a_reload_never_begins_a_journal_anew(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+
+    async def run(loaded: Config, ready: Callable[[str | None], None], _plugins: Plugins) -> None:
+        started.append(loaded.gateway.state_dir.name)
+        ready(None)
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until_async(lambda: any(line["log_level"] == "error" for line in said), 10, "the reload to be refused")
+        await Told(signal.SIGTERM).wait_until_told()
+
+    monkeypatch.setattr(app, "run", run)
+    monkeypatch.setattr(logs, "set_up", lambda *_: None)
+    loaded = load(config)
+    config.write_text(config.read_text().replace("/state", "/elsewhere"))
+    with capture_logs() as said:
+        asyncio.run(running.run_and_reload(config, loaded, Plugins({}, {}), "info"))
+    assert started == ["state"]
+    (line,) = (line for line in said if line["log_level"] == "error")
+    assert line["event"].startswith("gateway.state_dir is another one; the old configuration stays")
 
 
 def test_a_reload_leaves_nothing_of_the_old_one_behind(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,12 @@ STATIC = files("gateway.web") / "static"
 PATHS = ["/", "/docs", "/static/page.js", "/-/healthy", "/metrics", "/api/v1/alerts", "/nowhere", "/static/nowhere"]
 
 
+@pytest.mark.parametrize("path", ["/", "/docs", "/metrics", "/-/healthy", "/static/page.js"])
+async def test_who_asks_for_the_head_alone_gets_it(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.head(path)
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
 async def test_healthy_as_long_as_the_loop_answers(client: httpx.AsyncClient, journal: Journal) -> None:
     journal.reasons = ["the broker is not connected"]
     assert (await client.get("/-/healthy")).status_code == 200
