@@ -238,7 +238,8 @@ class Parquet:
             from pyarrow import parquet  # noqa: PLC0415 - as above
         except ImportError:
             raise GatewayError(
-                "Parquet needs the extra 'parquet': pip install 'vibration-gateway[parquet]', or choose csv or ndjson"
+                "Parquet needs the extra 'parquet' (.venv/bin/pip install '.[parquet]' in the checkout); or choose csv"
+                " or ndjson"
             ) from None
         types = {"seq": pa.int64(), **dict.fromkeys(_NUMBERS, pa.float64())}
         self._arrow = pa

@@ -83,7 +83,7 @@ def _channel(number: int, url: SecretStr) -> Any:
     try:
         import apprise  # noqa: PLC0415 - 19 MB, only for those who have it
     except ImportError:
-        raise ValueError("Apprise is not installed: pip install 'vibration-gateway[apprise]'") from None
+        raise ValueError("Apprise is not installed: .venv/bin/pip install '.[apprise]' in the checkout") from None
     logging.getLogger("apprise").propagate = False  # what it says belongs to one message, and may hold addresses
     channel = apprise.Apprise()
     if not channel.add(url.get_secret_value()):

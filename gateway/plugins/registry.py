@@ -74,7 +74,7 @@ def _lacking(where: str, type_: str) -> list[str]:
     try:
         version(EXTRAS[type_])
     except PackageNotFoundError:
-        return [f"{where}: this needs the extra '{type_}': pip install 'vibration-gateway[{type_}]'"]
+        return [f"{where}: this needs the extra '{type_}': .venv/bin/pip install '.[{type_}]' in the checkout"]
     return []
 
 

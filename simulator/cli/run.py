@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from simulator.scripting import Script
 
 BAD_FILE = 3
-NO_NUMPY = "simulated machines need numpy: pip install 'vibration-gateway[simulator]'"
+NO_NUMPY = "simulated machines need numpy: .venv/bin/pip install '.[simulator]' in the checkout"
 
 
 @click.command(short_help="Publish or write the readings of simulated machines.")

@@ -65,7 +65,7 @@ async def test_without_apprise_the_check_says_what_to_install(monkeypatch: pytes
     with pytest.raises(ConfigError) as caught:
         build_handler("chat", "apprise", {"urls": ["json://127.0.0.1"]})
     assert caught.value.problems == [
-        "handlers.chat: Apprise is not installed: pip install 'vibration-gateway[apprise]'"
+        "handlers.chat: Apprise is not installed: .venv/bin/pip install '.[apprise]' in the checkout"
     ]
 
 
