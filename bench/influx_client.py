@@ -11,7 +11,7 @@ from statistics import median
 import urllib3
 
 from gateway.consumers.influx.client import SYNCHRONOUS, InfluxDBClient
-from gateway.consumers.influx.writer import to_lines
+from gateway.consumers.influx.lines import to_lines
 from tests.plant import stored
 
 RUNS, REQUESTS, POINTS = 7, 40, 2500

@@ -17,7 +17,7 @@ from mqtt5 import PubAckPacket
 
 from bench.figures import Figure, at_most
 from bench.plant import RESULTS
-from gateway.consumers.influx.writer import Prefixes, to_lines
+from gateway.consumers.influx.lines import Prefixes, to_lines
 from gateway.domain.detection.rules import Rules
 from gateway.domain.engine.checkpoint import Store
 from gateway.domain.engine.unit_of_work import UnitOfWork

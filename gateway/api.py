@@ -129,9 +129,14 @@ class Refused(Struct, frozen=True):
 
 
 class Taken(Struct, frozen=True):
-    """What a consumer returns if it has taken everything except some rows. Those become dead letters of its own."""
+    """What a consumer returns if it has taken everything except some rows.
+
+    Those it has `refused` become dead letters of its own. `skipped` counts those that it has left out and that are
+    nobody's concern, such as readings that are older than what it keeps.
+    """
 
     refused: Sequence[Refused] = ()
+    skipped: int = 0
 
 
 class Consumer(Protocol):

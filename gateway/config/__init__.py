@@ -1,5 +1,6 @@
 """The configuration: TOML -> frozen models. Unknown keys are refused, secrets are never printed."""
 
+from gateway.config.influx import InfluxSection
 from gateway.config.loader import load, load_http, load_rules, load_state_dir, load_zone, masked, read_toml
 from gateway.config.notification import HeartbeatSection, OtelSection
 from gateway.config.plugins import PluginSection
@@ -7,7 +8,6 @@ from gateway.config.problems import readable, validation_problems
 from gateway.config.section import Section
 from gateway.config.sections import (
     Config,
-    InfluxSection,
     MqttSection,
     RetentionSection,
     TlsSection,

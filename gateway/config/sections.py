@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     AnyHttpUrl,
     ConfigDict,
     Field,
@@ -20,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from gateway.config.influx import OURS_IN_INFLUXDB, InfluxSection
 from gateway.config.notification import (
     HeartbeatSection,
     NoiseSection,
@@ -151,21 +151,6 @@ class MqttSection(Section):
         if self.publish_username is None:
             return self
         return self.model_copy(update={"username": self.publish_username, "password": self.publish_password})
-
-
-def _without_user(url: AnyHttpUrl) -> AnyHttpUrl:
-    if url.username or url.password:  # it is shown in errors
-        raise ValueError("must be an address without a user and a password; the token is a key of its own")
-    return url
-
-
-class InfluxSection(Section):
-    """The database for the history. Without this section the journal keeps it."""
-
-    url: Annotated[AnyHttpUrl, AfterValidator(_without_user)]
-    org: Annotated[str, Field(min_length=1)]
-    bucket: Annotated[str, Field(min_length=1)]
-    token: Token
 
 
 class HttpSection(Section):
@@ -362,6 +347,17 @@ class Config(Section):
                     raise ValueError(
                         f"{name}.{number}.tags.{unknown[0]}: no topic has this placeholder (there are: {there})"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _no_tag_is_a_field(self) -> Self:
+        is_written = self.influxdb is not None or any(table.type == "influxdb" for table in self.consumers.values())
+        taken = sorted(OURS_IN_INFLUXDB & TopicTemplates(list(self.mqtt.topics)).placeholders)
+        if is_written and taken:
+            raise ValueError(
+                f"mqtt.topics: {{{taken[0]}}} would be a tag in InfluxDB, where the gateway's own points have a"
+                " column of this name; call the placeholder something else"
+            )
         return self
 
     @model_validator(mode="after")

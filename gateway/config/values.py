@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 from ipaddress import ip_address
 from math import isfinite
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, FilePath, SecretStr
 
 from gateway.domain.notification.oncall import DAY_MINUTES, DAYS
 
@@ -93,6 +94,18 @@ def local_url(host: str, port: int) -> str:
     """Return the beginning of the URLs of what listens on `host` and `port`, as this machine reaches it."""
     reached = reached_at(host)
     return f"http://{f'[{reached}]' if ':' in reached else reached}:{port}"
+
+
+def _authorities(path: FilePath) -> FilePath:
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as error:
+        raise ValueError("is not a readable file of certificates in PEM") from error
+    return path
+
+
+Authorities = Annotated[FilePath, AfterValidator(_authorities)]
+"""A file of those who may have signed a peer's certificate."""
 
 
 def _token(token: SecretStr) -> SecretStr:

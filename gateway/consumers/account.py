@@ -33,11 +33,19 @@ class ConsumerAccount:
         self._metrics = metrics
         self._writer = writer
         self._report = report
+        self._has_skipped = False
         metrics.add_consumer(follower.name)
 
     def taken(self, rows: int) -> None:
         """Count rows that it has taken."""
         self._metrics.count_taken(self._name, rows)
+
+    def skipped(self, rows: int) -> None:
+        """Count rows that it has left out; the log says so once, since nothing is wrong with them."""
+        self._metrics.consumer_skipped.labels(self._name).inc(rows)
+        if not self._has_skipped:
+            log.warning("a consumer leaves out rows that it does not keep, such as old ones", consumer=self._name)
+        self._has_skipped = True
 
     def failed(self) -> None:
         """Count a call that it raised in."""

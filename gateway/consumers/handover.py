@@ -25,6 +25,9 @@ log = structlog.get_logger(__name__)
 MOST_SEARCHES = 200
 """Times that a step is halved in search of what a consumer refuses: enough for ten rows among 5,000."""
 
+_LATELY, _MANY = 200, 10
+"""Of so many rows the share that is refused is looked at, from so many refused ones on."""
+
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _LONGEST_REQUEST = 3600.0
 _LONGEST_TEXT = 300
@@ -38,6 +41,10 @@ class Account(Protocol):
 
     def taken(self, rows: int) -> None:
         """Count rows that it has taken."""
+        ...
+
+    def skipped(self, rows: int) -> None:
+        """Count rows that it has left out, with which nothing is wrong."""
         ...
 
     def failed(self) -> None:
@@ -87,11 +94,14 @@ class Handover:
     """Hands rows to one consumer, one call at a time. Somebody else's may do with what it is handed what it likes.
 
     `busy_since` is the moment, by the monotonic clock, since which it owes an answer; `problem` is what it last raised.
+    `refusing` says why it refuses most rows of late, if it does.
     """
 
     def __init__(self, name: str, consumer: Consumer, account: Account, *, is_foreign: bool = False) -> None:
         self.busy_since: float | None = None
         self.problem: Exception | None = None
+        self.refusing = ""
+        self._rows = self._refused_rows = 0  # lately
         self._name = name
         self._consumer = consumer
         self._account = account
@@ -100,7 +110,24 @@ class Handover:
 
     async def hand_over(self, rows: Rows) -> None:
         """Return when every row is taken or is a dead letter."""
-        await self._settle(rows, self._insist, lambda refused: patiently(partial(self._account.refuse, refused)))
+        all_refused = list[Refusal]()
+
+        async def refuse(refused: Sequence[Refusal]) -> None:
+            await patiently(partial(self._account.refuse, refused))
+            all_refused.extend(refused)
+
+        await self._settle(rows, self._insist, refuse)
+        self._weigh(len(rows), all_refused)
+
+    def _weigh(self, rows: int, refused: Sequence[Refusal]) -> None:
+        """Notice when most rows of late are refused: then something else than the rows is wrong."""
+        self._rows, self._refused_rows = self._rows + rows, self._refused_rows + len(refused)
+        while self._rows > _LATELY:
+            self._rows, self._refused_rows = self._rows // 2, self._refused_rows // 2
+        if self._refused_rows < _MANY or 2 * self._refused_rows <= self._rows:
+            self.refusing = ""
+        elif refused and not self.refusing:
+            self.refusing = f"it refuses most of what it is handed, which is kept as dead letters: {refused[-1][1]}"
 
     async def once_more(self, rows: Rows) -> set[int]:
         """Hand over dead letters again, without a second attempt; return the `seq` of those that are taken now."""
@@ -162,12 +189,15 @@ class Handover:
         """Call the consumer once. Raises whatever says that it should be called again."""
         try:
             async with self._turn:
-                refused = self._refused(await self._consume(rows), rows)
+                answer = await self._consume(rows)
+                refused, skipped = self._refused(answer, rows), _skipped(answer, rows)
         except DeliveryError as error:
             if error.retry:
                 raise
             return self._without(error, rows, may_search=may_search)
-        self._account.taken(len(rows) - len(refused))
+        self._account.taken(max(len(rows) - len(refused) - skipped, 0))
+        if skipped:
+            self._account.skipped(skipped)
         return _Answer(refused, [])
 
     async def _consume(self, rows: Rows) -> object:
@@ -231,6 +261,12 @@ def _requested(error: Exception) -> float:
 def storable(text: str) -> str:
     """Return somebody else's words so that they can be written down: not too many, and no half of a character."""
     return text[:_LONGEST_TEXT].encode(errors="replace").decode()
+
+
+def _skipped(answer: object, rows: Rows) -> int:
+    """Return how many rows a consumer has left out; what is no number of them is foreign code's mistake."""
+    count = answer.skipped if isinstance(answer, Taken) else 0
+    return min(max(count, 0), len(rows)) if isinstance(count, int) else 0
 
 
 def _is_well(one: object) -> bool:

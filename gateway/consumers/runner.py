@@ -129,7 +129,7 @@ class Runner:
         since, error = self._handover.busy_since, self._handover.problem
         needs_person = isinstance(error, DeliveryError) and error.needs_person
         if since is None or (time.monotonic() - since < _TELL_AFTER and not needs_person):
-            return None
+            return self._handover.refusing or None
         return "a call to it does not return" if error is None else said(error)
 
     async def _close(self, full: FullConsumer) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hmac
 import re
-import ssl
 import time
 from collections.abc import Mapping
 from datetime import tzinfo
@@ -14,10 +13,11 @@ from typing import Annotated, Any
 
 import httpx
 import msgspec
-from pydantic import AfterValidator, ConfigDict, Field, FilePath, SecretStr, ValidationInfo, field_validator
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 from gateway.api import Context, DeliveryError
 from gateway.config import Section
+from gateway.config.values import Authorities
 from gateway.domain.model.timefmt import rfc3339
 from gateway.domain.notification.model import Notification
 from gateway.handlers.text import wording
@@ -60,14 +60,6 @@ def _decoded(secret: SecretStr) -> bytes:
     return base64.b64decode(secret.get_secret_value().removeprefix("whsec_"), validate=True)
 
 
-def _authorities(path: FilePath) -> FilePath:
-    try:
-        ssl.create_default_context(cafile=path)
-    except OSError as error:
-        raise ValueError("is not a readable file of certificates in PEM") from error
-    return path
-
-
 class WebhookSettings(Section):
     """A table `[handlers.NAME]` with `type = "webhook"`. With `ca`, only certificates that it signed are trusted."""
 
@@ -77,7 +69,7 @@ class WebhookSettings(Section):
     url: Annotated[str, AfterValidator(_url)]
     secret: Annotated[SecretStr, AfterValidator(_key)]
     headers: dict[str, SecretStr] = Field(default_factory=dict)
-    ca: Annotated[FilePath, AfterValidator(_authorities)] | None = None
+    ca: Authorities | None = None
 
     @field_validator("url")
     @classmethod

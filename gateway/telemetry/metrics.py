@@ -38,6 +38,9 @@ class Metrics:
         self.not_judged = counter("not_judged", "Readings that were stored and not judged", "reason")
         self.clock_replaced = counter("clock_replaced", "Readings whose time was replaced by the receive time")
         self.consumer_rows = counter("consumer_rows_taken", "Readings and facts that a consumer has taken", "consumer")
+        self.consumer_skipped = counter(
+            "consumer_rows_skipped", "Rows that a consumer leaves out, with which nothing is wrong", "consumer"
+        )
         self.consumer_failures = counter("consumer_failures", "Calls in which a consumer raised", "consumer")
         self.consumer_dead_letters = counter(
             "consumer_dead_letters", "Rows that a consumer does not take, once for each", "consumer"
@@ -64,8 +67,9 @@ class Metrics:
 
     def add_consumer(self, consumer: str) -> None:
         """Show a consumer from the start: what has not happened yet is 0."""
-        for metric in (self.consumer_rows, self.consumer_failures, self.consumer_dead_letters, self.consumer_lag):
+        for metric in (self.consumer_rows, self.consumer_skipped, self.consumer_failures, self.consumer_dead_letters):
             metric.labels(consumer)
+        self.consumer_lag.labels(consumer)
 
     def count_taken(self, consumer: str, rows: int) -> None:
         """Count what a consumer has taken."""

@@ -157,7 +157,7 @@ def test_row_14_influxdb_answers_late(
 ) -> None:
     """Row 14: answers after the timeout, so that points are written again: neither alerts nor storing wait for them."""
     gateway = make(influx=front, smtp=smtp)
-    gateway.scale(influxdb_timeout=1000)
+    gateway.scale(influxdb_timeout=1)
     front.delay = 2
     gateway.start()
     simulate(mosquitto, "load", "--rate", "2000", "--count", "4000", *SENSORS)

@@ -11,7 +11,7 @@ import httpx
 import pytest
 import yaml
 
-from gateway.consumers.influx.writer import to_gateway_line
+from gateway.consumers.influx.lines import to_gateway_line
 from gateway.domain.model.quantities import BY_KEY
 from gateway.telemetry.metrics import Metrics
 from tests.servers.influxdb import Influx

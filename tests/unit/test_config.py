@@ -205,6 +205,8 @@ class TestMistakes:
             ("[influxdb]\nurl = 'localhost'\norg = 'o'\nbucket = 'b'\ntoken = 't'", "influxdb.url: "),
             ("[influxdb]\nurl = 'http://localhost'", "influxdb.token: "),
             ("[influxdb]\norg = ''", "influxdb.org: must not be empty"),
+            ("[influxdb]\nca = '/no/such/file'", "influxdb.ca: "),
+            ("[influxdb]\nproxy = 'http://proxy:3128/path'", "influxdb.proxy: must be an address such as"),
             ("[influxdb]\nbucket = ''", "influxdb.bucket: must not be empty"),
             ("[influxdb]\ntoken = ''", "influxdb.token: a token is printable ASCII"),
             ("[influxdb]\nurl = 'http://u:hunter2@localhost'", "influxdb.url: must be an address without a user"),
@@ -215,6 +217,16 @@ class TestMistakes:
     )
     def test_each_is_named_with_its_key(self, write: Write, mistake: str, expected: str) -> None:
         assert [line for line in problems(write(LEAST + mistake)) if line.startswith(expected)]
+
+    @pytest.mark.parametrize("name", ["time", "level", "kind", "severity", "velocity_rms", "alert_id"])
+    @pytest.mark.parametrize("table", ["[influxdb]", "[consumers.second]\ntype = 'influxdb'"])
+    def test_no_placeholder_has_the_name_of_a_column_in_influxdb(self, write: Write, name: str, table: str) -> None:
+        mqtt = f"[mqtt]\ntopics = ['{{{name}}}/{{sensor}}']\n"
+        least = re.sub(r"(?s)\[mqtt\].*", mqtt, LEAST)
+        keys = "url = 'http://localhost:8086'\norg = 'o'\nbucket = 'b'\ntoken = 't'\n"
+        (problem,) = problems(write(f"{least}{table}\n{keys}"))
+        assert problem.startswith(f"mqtt.topics: {{{name}}} would be a tag in InfluxDB")
+        load(write(least))
 
     @pytest.mark.parametrize(
         ("mistake", "expected"),

@@ -10,11 +10,12 @@ def test_a_consumer_is_shown_before_anything_has_happened() -> None:
     metrics.add_consumer("consumer.ours")
     names = (
         "consumer_rows_taken_total",
+        "consumer_rows_skipped_total",
         "consumer_failures_total",
         "consumer_dead_letters_total",
         "consumer_lag_entries",
     )
-    assert [value(metrics, name, consumer="consumer.ours") for name in names] == [0, 0, 0, 0]
+    assert [value(metrics, name, consumer="consumer.ours") for name in names] == [0, 0, 0, 0, 0]
 
 
 def test_the_names_that_were_promised_before_go_on() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.cli.export import _reading
-from gateway.consumers.influx.writer import to_lines
+from gateway.consumers.influx.lines import to_lines
 from gateway.consumers.live_state import Live
 from gateway.consumers.notification_planning import notification_of
 from gateway.domain.detection.rules import Rules, Threshold

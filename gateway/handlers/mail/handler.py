@@ -15,11 +15,9 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 import aiosmtplib
 import structlog
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     ConfigDict,
     Field,
-    FilePath,
     SecretStr,
     ValidationInfo,
     field_validator,
@@ -28,7 +26,7 @@ from pydantic import (
 
 from gateway.api import Context, DeliveryError
 from gateway.config import Duration, Section
-from gateway.config.values import is_loopback
+from gateway.config.values import Authorities, is_loopback
 from gateway.domain.model.alert_kinds import ALERT_KINDS
 from gateway.domain.notification.model import Notification
 from gateway.errors import GatewayError
@@ -61,14 +59,6 @@ def _mailbox(text: object) -> Address:
     return Address(header(parts["name"] or ""), addr_spec=parts["plain"] or parts["address"])
 
 
-def _authorities(path: FilePath) -> FilePath:
-    try:
-        ssl.create_default_context(cafile=path)
-    except OSError as error:
-        raise ValueError("is not a readable file of certificates in PEM") from error
-    return path
-
-
 Mailbox = Annotated[Address, BeforeValidator(_mailbox)]
 
 
@@ -88,7 +78,7 @@ class EmailSettings(Section):
     subject: TemplateText | None = None  # without it: the summary, and the place where one is known
     body: TemplateText = Template("{lead}")
     chart: Duration = 6 * 3600 * 10**9  # so long a time is drawn; 0 draws nothing
-    ca: Annotated[FilePath, AfterValidator(_authorities)] | None = None
+    ca: Authorities | None = None
 
     @field_validator("username")
     @classmethod

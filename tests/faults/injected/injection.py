@@ -33,6 +33,8 @@ PahoSubscriber = _find("gateway.mqtt.paho_subscriber", "PahoSubscriber")
 SUBSCRIBERS = (Mqtt5Subscriber, PahoSubscriber)
 HANDED_OVER = 0.1  # s in which paho's own thread has written what it was given
 Messages = _find("gateway.journal.outbox.rows", "Messages")
+influx_client: Any = importlib.import_module("gateway.consumers.influx.client")
+Database: Any = influx_client.Database
 InfluxWriter = _find("gateway.consumers.influx.writer", "InfluxWriter")
 EmailHandler = _find("gateway.handlers.mail.handler", "EmailHandler")
 
@@ -206,13 +208,19 @@ def no_deduplication() -> None:
 
 def batching_api() -> None:
     """Write to InfluxDB by the client's own batches, in the background."""
-    original = InfluxWriter.__init__
+    original = Database.__init__
 
-    def build(writer: Any, *arguments: Any, **options: Any) -> None:
-        original(writer, *arguments, **options)
-        writer._api = writer._client.write_api()
+    def build(database: Any, section: Any) -> None:
+        original(database, section)
+        library = influx_client.InfluxDBClient(str(section.url), section.token.get_secret_value(), org=section.org)
+        database._api = library.write_api()
 
-    InfluxWriter.__init__ = build
+    async def send(_database: Any, _nothing: None) -> Any:
+        return influx_client.Answer(204)
+
+    Database.__init__ = build
+    Database.draft = lambda self, lines: self._api.write(self._section.bucket, self._section.org, b"\n".join(lines))
+    Database.send = send
 
 
 def synchronous_normal() -> None:

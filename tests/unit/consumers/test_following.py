@@ -74,13 +74,16 @@ class Told:
     """An account that remembers."""
 
     def __init__(self) -> None:
-        self.rows = self.failures = 0
+        self.rows = self.failures = self.left_out = 0
         self.refused: list[tuple[int, str]] = []
         self.reports: list[str | None] = []
         self.full = 0
 
     def taken(self, rows: int) -> None:
         self.rows += rows
+
+    def skipped(self, rows: int) -> None:
+        self.left_out += rows
 
     def failed(self) -> None:
         self.failures += 1

@@ -1,24 +1,17 @@
 """Line protocol: whatever a sensor's name or a reason holds, one point is one line."""
 
-import asyncio
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from influxdb_client.rest import ApiException
 from msgspec.structs import replace
-from urllib3 import HTTPHeaderDict
 
-from gateway.api import ConsumerContext, DeliveryError, Refused, Taken
-from gateway.consumers.influx import writer as influx
-from gateway.consumers.influx.writer import InfluxWriter, to_gateway_line, to_lines
+from gateway.consumers.influx.lines import to_gateway_line, to_lines
 from gateway.domain.model.quantities import BY_KEY, BY_WIRE
 from gateway.telemetry.metrics import Metrics
 from tests.plant import NOON_NS, alert_entry, alert_of, stored
-from tests.servers.waiting import until_async
 
 UNESCAPED = {char: re.compile(rf"(?<!\\){char}") for char in " ,="}
 
@@ -58,9 +51,30 @@ def test_every_feature_is_a_field() -> None:
 def test_an_alert_change_is_one_point() -> None:
     entry = alert_entry(alert_of("VB-1", "critical", reason='Level "high"'))
     assert to_lines([], [entry]) == [
-        b"alert,area=hall-2,machine=pump-7,sensor=VB-1,severity=critical,site=plant-1 "
-        b'state="active",reason="Level \\"high\\"",alert_id="alert-VB-1-1" ' + str(entry.fact.time_ns).encode()
+        b"alert,area=hall-2,kind=machine,machine=pump-7,sensor=VB-1,severity=critical,site=plant-1 "
+        b'state="active",reason="Level \\"high\\"",alert_id="alert-VB-1-1" '
+        + str(entry.fact.time_ns + entry.seq).encode()
     ]
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.sampled_from(["level", "silence"])), min_size=2, max_size=30))
+def test_no_two_alert_facts_are_one_point(facts: list[tuple[int, str]]) -> None:
+    """Whatever is at one time: the measurement, the tags and the time are what a point is."""
+    entries = []
+    for seq, (microsecond, kind) in enumerate(facts, start=5000):
+        entry = replace(alert_entry(alert_of()), seq=seq)
+        data = {**entry.fact.data, "kind": kind}
+        entries.append(replace(entry, fact=replace(entry.fact, data=data, time_ns=NOON_NS + 1000 * microsecond)))
+    lines = to_lines([], entries)
+    assert len({(line.partition(b" state=")[0], line.rpartition(b" ")[2]) for line in lines}) == len(facts)
+    times = [int(line.rpartition(b" ")[2]) // 1000 for line in lines]
+    assert times == [entry.fact.time_ns // 1000 for entry in entries]
+
+
+def test_an_alert_of_before_there_were_kinds_has_none() -> None:
+    entry = alert_entry(alert_of())
+    data = {name: value for name, value in entry.fact.data.items() if name != "kind"}
+    assert b"kind" not in to_lines([], [replace(entry, fact=replace(entry.fact, data=data))])[0]
 
 
 def test_the_gateways_own_metrics_are_a_point_for_each_set_of_labels() -> None:
@@ -165,139 +179,3 @@ def test_any_reason_is_one_text_of_one_line(reason: str) -> None:
     fields = found.decode().split(" ", 1)[1]
     (text,) = re.findall(r'reason="((?:\\.|[^"\\])*)",alert_id="alert-VB-1-1" \d+$', fields, re.DOTALL)
     assert re.sub(r'\\([\\"])', r"\1", text) == reason.replace("\n", " ")
-
-
-def answer(status: int, text: str, retry_after: str = "") -> ApiException:
-    """Return what the client makes of an answer that is no success."""
-    made: ApiException = ApiException(status=status)  # type: ignore[no-untyped-call] # the library's own lack
-    made.message = text
-    made.headers = HTTPHeaderDict({"Retry-After": retry_after})
-    return made
-
-
-class Database(InfluxWriter):
-    """A writer whose database is a list; a line with `poison` in it is refused, and so are more than `most` at once."""
-
-    def __init__(self, url: str = "http://localhost:1") -> None:
-        super().__init__("influx", {"url": url, "org": "plant", "bucket": "vibration", "token": "t"})
-        self.requests: list[int] = []
-        self.lines: list[bytes] = []
-        self.most = 10_000
-        self.failure: ApiException | None = None
-
-    def _post(self, lines: list[bytes]) -> ApiException | None:
-        if self.failure is not None:
-            return self.failure
-        if len(lines) > self.most:
-            return answer(413, "too large")
-        if any(b"poison" in line for line in lines):
-            return answer(400, "field type conflict")
-        self.requests.append(len(lines))
-        self.lines += lines
-        return None
-
-
-@pytest.fixture
-async def database() -> AsyncIterator[Database]:
-    made = Database()
-    yield made
-    await made.close()
-
-
-async def test_one_poison_point_is_refused_and_all_others_are_written(database: Database) -> None:
-    readings = [stored(second=second, machine="poison" if second == 77 else "pump") for second in range(500)]
-    learned = replace(alert_entry(alert_of()), seq=501)
-    learned = replace(learned, fact=replace(learned.fact, type="BaselineLearned"))
-    taken = await database.consume(readings, [learned, replace(alert_entry(alert_of("poison")), seq=502)])
-    reason = "InfluxDB answered 400: field type conflict"
-    assert taken == Taken([Refused(78, reason), Refused(502, reason)])
-    assert len(database.lines) == sum(database.requests) == 499
-
-
-async def test_a_write_that_is_too_large_is_halved(database: Database) -> None:
-    database.most = 60
-    assert await database.consume([stored(second=second) for second in range(500)], []) == Taken([])
-    assert database.lines == to_lines([stored(second=second) for second in range(500)], [])
-
-
-async def test_much_is_written_in_several_requests_and_a_failure_of_one_is_one_of_all(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(influx, "_AT_ONCE", 200)
-    readings = [stored(second=second) for second in range(500)]
-    await database.consume(readings, [alert_entry(alert_of())])
-    assert sorted(database.requests) == [100, 200, 201]
-    assert sorted(database.lines) == sorted(to_lines(readings, [alert_entry(alert_of())]))
-    database.failure = answer(503, "not now")
-    with pytest.raises(DeliveryError, match="503"):
-        await database.consume(readings, [])
-
-
-@pytest.mark.parametrize(
-    ("host", "is_here"),
-    [
-        ("localhost", True),
-        ("LOCALHOST", True),
-        ("127.0.0.1", True),
-        ("[::1]", True),
-        ("influxdb", False),
-        ("192.168.1.5", False),
-    ],
-)
-async def test_what_goes_over_a_network_is_compressed(host: str, *, is_here: bool) -> None:
-    database = Database(f"http://{host}:8086")
-    assert database._client.conf.enable_gzip is not is_here  # noqa: SLF001 - the client's own setting
-    await database.close()
-
-
-async def test_nothing_is_not_written(database: Database) -> None:
-    await database.consume([], [])
-    assert database.requests == []
-
-
-@pytest.mark.parametrize(
-    ("status", "header", "pause"),
-    [
-        (503, "120", 120.0),
-        (429, "5", 5.0),
-        (503, "Wed, 21 Oct 2026 07:28:00 GMT", None),
-        (500, "²", None),
-        (401, "", None),
-    ],
-)
-async def test_a_database_that_does_not_take_anything_is_tried_later(
-    database: Database, status: int, header: str, pause: float | None
-) -> None:
-    database.failure = answer(status, "no", retry_after=header)
-    with pytest.raises(DeliveryError, match=f"InfluxDB answered {status}") as caught:
-        await database.consume([stored()], [])
-    assert (caught.value.retry, caught.value.retry_after) == (True, pause)
-    assert caught.value.needs_person == (status == 401)
-
-
-async def test_the_gateways_own_metrics_go_beside_the_points_but_not_while_the_database_is_away(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(influx, "_OWN_METRICS_EVERY", 0.001)
-    context = ConsumerContext("edge-1", own_metrics=lambda: [({"consumer": "influx"}, {"rows": 1.0})])
-    await database.start(context)
-    await until_async(lambda: len(database.lines) > 2, 5, "metrics")
-    assert database.lines[0].startswith(b"gateway,consumer=influx,gateway=edge-1 rows=1.0 ")
-    database.failure = answer(503, "away")
-    with pytest.raises(DeliveryError):
-        await database.consume([stored()], [])
-    database.failure = None
-    before = len(database.lines)
-    for _ in range(20):
-        await asyncio.sleep(0.001)
-    assert len(database.lines) == before
-
-
-async def test_a_mistake_in_the_gateways_own_metrics_is_seen(database: Database) -> None:
-    def fail() -> list[Any]:
-        raise KeyError("metrics")
-
-    await database.start(ConsumerContext("edge-1", own_metrics=fail))
-    await asyncio.sleep(0)  # the task gets its turn
-    with pytest.raises(KeyError, match="metrics"):
-        await database.consume([stored()], [])

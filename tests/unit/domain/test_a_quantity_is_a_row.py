@@ -7,7 +7,7 @@ import pytest
 
 from gateway.cli.export import _reading
 from gateway.config import load, rules_for
-from gateway.consumers.influx.writer import to_lines
+from gateway.consumers.influx.lines import to_lines
 from gateway.web.schema import Reading
 from tests.readings import event, message, plant
 
