@@ -205,7 +205,7 @@ def test_traces_without_the_extra_are_refused_before_anything_starts(
         raise PackageNotFoundError(package)
 
     monkeypatch.setattr("gateway.plugins.registry.version", missing)
-    with pytest.raises(ConfigError, match=r"pip install 'vibration-gateway\[otel\]'"):
+    with pytest.raises(ConfigError, match=r"pip install '\.\[otel\]'"):
         build_plugins(config)
 
 
