@@ -11,6 +11,13 @@ IDLE_NS, LONGEST_NS = 30 * 10**9, 5 * _MINUTE_NS
 """A flood's first digest goes when nothing has come for so long, at the latest so long after it began."""
 
 
+URGENT_NS = 3 * 10**9
+"""While much is gathered, what is worse than that goes at once; what else is so within so long goes together."""
+
+MOST_MACHINES = 200
+"""So many a route remembers as critical: what is forgotten of more only goes sooner than it need."""
+
+
 class Noise(Struct, frozen=True):
     """More than `flood_count` alerts in the window are a flood, until fewer than `flood_end` are (ISA-18.2).
 
@@ -30,11 +37,12 @@ class Noise(Struct, frozen=True):
 
 
 class Traffic(Struct):
-    """The last changes that a route led to, and when its last digest went."""
+    """The last changes that a route led to, when its last digest went, and when each machine was critical last."""
 
     times: list[int] = []
     flooding: bool = False
     digest_ns: int = 0
+    critical: dict[str, int] = {}
 
     def note(self, now_ns: int, noise: Noise) -> None:
         """Take in a change; `flooding` then says whether it belongs to a flood."""
@@ -44,6 +52,13 @@ class Traffic(Struct):
             self.flooding = False
         elif recent > noise.flood_count:
             self.flooding = True
+
+    def is_news(self, machine: str, now_ns: int, window_ns: int) -> bool:
+        """Take in that a machine is critical; tell whether it has not been for as long as a window."""
+        before_ns = self.critical.get(machine)
+        kept = {name: at_ns for name, at_ns in self.critical.items() if name != machine}
+        self.critical = dict([*kept.items(), (machine, now_ns)][-MOST_MACHINES:])
+        return before_ns is None or before_ns <= now_ns - window_ns
 
     def digest_due(self, since_ns: int, now_ns: int, noise: Noise) -> int:
         """Return when the digest goes that has gathered since `since_ns`, the last time just now."""

@@ -1,4 +1,7 @@
-"""Gathering: the first of a group goes at once, what follows waits; so does what comes in quiet hours or in a flood."""
+"""Gathering: the first of a group goes at once, what follows waits; so does what comes in quiet hours or in a flood.
+
+What is worse than all that was told or gathered of its machine waits for no digest.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 
 from gateway.domain.model.events import SEVERITIES
-from gateway.domain.notification.flood import Flaps, Traffic
+from gateway.domain.notification.flood import URGENT_NS, Flaps, Traffic
 from gateway.domain.notification.matching import group_of
 from gateway.domain.notification.model import Item
 from gateway.domain.notification.plan_builder import PlanBuilder, ToldBefore
@@ -72,8 +75,8 @@ class Grouping:
         shown = self._shown(hold, route, self._members.pop(key, {}), now_ns)
         if shown:
             desk.send(hold.route, shown, now_ns)
-        if shown and hold.kind == "group":  # what follows soon is gathered again
-            self._put_off(key, hold, now_ns + route.group_wait_ns)
+        if shown and hold.kind in {"group", "urgent"}:  # what follows soon is gathered again
+            self._put_off(key, hold, now_ns + (URGENT_NS if hold.kind == "urgent" else route.group_wait_ns))
             return
         desk.book.drop(Hold, key)
         if shown and hold.kind == "flood":
@@ -108,11 +111,33 @@ class Grouping:
         if route.quiet is not None and item.severity == "warning" and route.quiet.contain(now_ns):
             return self._open("quiet", name, route.quiet.until(now_ns), now_ns)
         flaps = self._desk.book.get(Flaps, item.sensor_id)
-        if flaps is not None and flaps.flapping(now_ns, self._desk.noise):
+        is_flapping = flaps is not None and flaps.flapping(now_ns, self._desk.noise)
+        is_worse = self._is_worse(name, item, now_ns)
+        if not is_flapping and not self._is_flood(name, now_ns):
+            return self._group(name, route, item, now_ns)
+        if is_worse:
+            return self._first_or_next(f"urgent\x1f{name}", Hold("urgent", name, now_ns + URGENT_NS, now_ns))
+        if is_flapping:
             return self._open("flap", name, now_ns + self._desk.noise.flap_window_ns, now_ns)
-        if self._is_flood(name, now_ns):
-            return self._join_flood(name, now_ns)
-        return self._group(name, route, item, now_ns)
+        return self._join_flood(name, now_ns)
+
+    def _is_worse(self, name: str, item: Item, now_ns: int) -> bool:
+        """Tell whether a change is worse than all that was told or gathered of its machine for long."""
+        if item.severity != SEVERITIES[-1]:
+            return False
+        desk = self._desk
+        traffic = desk.book.get(Traffic, name) or Traffic()
+        machine = "\x1f".join((item.site, item.area, item.machine or item.sensor_id))
+        is_news = traffic.is_news(machine, now_ns, max(desk.noise.flood_window_ns, desk.noise.flap_window_ns))
+        desk.book.put(name, traffic)
+        return is_news
+
+    def _first_or_next(self, key: str, hold: Hold) -> str | None:
+        """Return the hold that a change waits with, or None for the first, which opens it and does not wait."""
+        if self._desk.book.get(Hold, key) is not None:
+            return key
+        self._put_off(key, hold, hold.due_ns)
+        return None
 
     def _group(self, name: str, route: Route, item: Item, now_ns: int) -> str | None:
         """Return the group that a change waits with; the first, and what is worse than all before, does not wait."""
@@ -121,14 +146,10 @@ class Grouping:
         key = "\x1f".join(("group", name, group_of(item, route.group_by)))
         rank = SEVERITIES.index(item.severity)
         hold = self._desk.book.get(Hold, key)
-        if hold is None:
-            self._desk.book.put(key, Hold("group", name, now_ns + route.group_wait_ns, now_ns, rank))
-            self._desk.wake(now_ns + route.group_wait_ns, "hold", key)
-            return None
-        if rank > hold.worst:
+        if hold is not None and rank > hold.worst:
             self._desk.book.put(key, replace(hold, worst=rank))
             return None
-        return key
+        return self._first_or_next(key, Hold("group", name, now_ns + route.group_wait_ns, now_ns, rank))
 
     def _is_flood(self, name: str, now_ns: int) -> bool:
         desk = self._desk
@@ -141,14 +162,15 @@ class Grouping:
         return traffic.flooding
 
     def _gather_groups(self, name: str, now_ns: int) -> None:
-        """Let what waits in the groups of a route go with the flood's digest: one message instead of many."""
+        """Let what waits in the groups of a route, but for the worst, go with the flood's digest as one message."""
         for key, hold in self._desk.book.all(Hold):
             if hold.kind != "group" or hold.route != name or not self._members.get(key):
                 continue
             flood = self._join_flood(name, now_ns)
-            for alert_id in self._members.pop(key):
+            for alert_id in list(self._members[key]):
                 case = self._desk.book.get(AlertNotificationState, alert_id)
-                if case is not None:
+                if case is not None and case.item.severity != SEVERITIES[-1]:
+                    del self._members[key][alert_id]
                     case.legs[name].hold = flood
                     self._members.setdefault(flood, {})[alert_id] = None
                     self._desk.keep(case)

@@ -148,6 +148,7 @@ def shift(book: PlannerState, by_ns: int) -> None:
     for key, traffic in book.all(Traffic):
         traffic.times = [time + by_ns for time in traffic.times]
         traffic.digest_ns += by_ns if traffic.digest_ns else 0
+        traffic.critical = {machine: at_ns + by_ns for machine, at_ns in traffic.critical.items()}
         book.put(key, traffic)
     for key, flaps in book.all(Flaps):
         flaps.times = [time + by_ns for time in flaps.times]

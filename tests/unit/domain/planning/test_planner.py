@@ -3,6 +3,8 @@
 import itertools
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from gateway.domain.model.assets import MachineState, state_changed
 from gateway.domain.notification.dry_run import notifications
 from gateway.domain.notification.flood import Noise
@@ -409,3 +411,71 @@ class TestAnotherVersionsRecords:
         seen.restart()
         seen.pass_until(NOON + 10 * MINUTE)
         assert seen.said() == [("mail", "raised", ["a"]), ("mail", "raised", ["b"])]
+
+
+class TestWhatIsWorseThanADigest:
+    @pytest.mark.parametrize("kind", ["raised", "escalated"])
+    def test_a_critical_alert_of_another_machine_goes_at_once_in_a_flood_of_warnings(self, kind: str) -> None:
+        seen = Watched(MAIL)
+        seen.take(*(fact("raised", f"a{n}", NOON + n * SECOND, machine=f"m{n}") for n in range(14)))
+        if kind == "escalated":
+            seen.take(fact("raised", "real", NOON + 14 * SECOND, machine="press-1"))
+        seen.take(fact(kind, "real", NOON + 20 * SECOND, severity="critical", machine="press-1"))
+        assert seen.said()[-1] == ("mail", kind, ["real"])
+        assert seen.messages[-1].created_ns == NOON + 20 * SECOND
+
+    def test_one_that_waits_in_a_group_when_a_flood_begins_waits_no_longer(self) -> None:
+        seen = Watched(Route("warning", ("mail",), group_by="site"))
+        seen.take(
+            fact("raised", "first", NOON, severity="critical", machine="m"),
+            fact("raised", "real", NOON + 1, severity="critical", machine="press-1"),
+            *(fact("raised", f"a{n}", NOON + SECOND + n, machine=f"m{n}") for n in range(14)),
+        )
+        seen.pass_until(NOON + 30 * SECOND)
+        assert [(kind, names) for _, kind, names in seen.said()][1] == ("raised", ["real"])
+
+    def test_after_a_digest_too(self) -> None:
+        seen = Watched(MAIL)
+        seen.take(*(fact("raised", f"a{n}", NOON + n * 2 * SECOND, machine=f"m{n}") for n in range(200)))
+        at = seen.messages[-1].created_ns + SECOND
+        seen.take(fact("raised", "real", at, severity="critical", machine="press-1"))
+        assert (seen.said()[-1], seen.messages[-1].created_ns) == (("mail", "raised", ["real"]), at)
+
+    def test_each_machine_is_told_of_within_seconds_and_nobody_of_each_of_its_sensors(self) -> None:
+        seen = Watched(MAIL)
+        seen.take(*(fact("raised", f"a{n}", NOON + n, machine=f"m{n}") for n in range(20)))
+        start = NOON + SECOND
+        critical = [
+            fact("raised", f"m{n}-{each}", start + n * SECOND // 10, severity="critical", machine=f"m{n}")
+            for n in range(100)
+            for each in range(3)
+        ]
+        before = len(seen.messages)
+        seen.take(*critical)
+        seen.pass_until(start + 20 * SECOND)
+        told = {
+            item.machine: one.created_ns - item.occurred_ns
+            for one in reversed(seen.messages[before:])
+            for item in one.items
+            if item.severity == "critical"
+        }
+        assert len(told) == 100
+        assert max(told.values()) <= 3 * SECOND
+        assert len(seen.messages) - before <= 6
+
+    def test_a_sensor_that_comes_and_goes_and_gets_worse_is_told_of_once(self) -> None:
+        seen = Watched(Route("warning", ("mail",), group_by="none"))
+        for n in range(20):
+            at, severity = NOON + n * MINUTE, "critical" if n >= 10 else "warning"
+            seen.take(
+                fact("raised", f"a{n}", at, sensor="x", severity=severity),  # type: ignore[arg-type] # one of the two
+                fact("cleared", f"a{n}", at + SECOND, sensor="x"),
+            )
+        assert [kind for _, kind, _ in seen.said()] == ["raised"] * 6
+        assert seen.messages[-1].created_ns == NOON + 10 * MINUTE
+
+    def test_what_is_remembered_of_machines_is_bounded(self) -> None:
+        seen = Watched(MAIL)
+        seen.take(*(fact("raised", f"a{n}", NOON + n * 10, severity="critical", machine=f"m{n}") for n in range(1000)))
+        (traffic,) = [record for (kind, _), record in seen.records.items() if kind == "traffic"]
+        assert traffic.count(b"plant") == 200
