@@ -45,6 +45,9 @@ class Waiting(Measured):
     operating_state: str | None = None
     sensor_unit: str | None = None
 
+    def __lt__(self, other: Waiting) -> bool:
+        return (self.event_us, self.event_id) < (other.event_us, other.event_id)
+
 
 class Known(Struct):
     """What is known of a sensor in one operating state, put aside while its machine is in another."""
@@ -85,8 +88,8 @@ class SensorState(Struct, gc=False, omit_defaults=True):
 
     `newest_us` is the newest believable time, `seen_us` the newest of all: beyond it nothing can be a duplicate.
     `severity` is that of the open alert, `alert_state` the operating state it was raised in, `tallies` the indicators
-    that are not at rest. `waiting` are the readings that are not judged yet, `released_us` the time of the last one
-    that was.
+    that are not at rest. `waiting` are the readings that are not judged yet, as a heap, `released_us` the time of the
+    last one that was.
 
     `learned` and `learning` are those of `operating_state`, which the machine was in last; `others` keeps them for the
     other states. `versions` counts the baselines, `band` is the name of the bands of speed and load that it is in.
@@ -123,7 +126,7 @@ class SensorState(Struct, gc=False, omit_defaults=True):
     event_baseline: float | None = None
     own_readings: int = 0
     limits: Limits | None = field(default=None, name="bounds")
-    waiting: tuple[Waiting, ...] = ()
+    waiting: list[Waiting] = []
     released_us: int | None = None
     operating_state: str = ""
     others: dict[str, Known] | None = None

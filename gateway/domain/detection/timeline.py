@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from heapq import heappop, heappush
 
 from msgspec import Struct
 
@@ -100,24 +100,18 @@ def _has_stepped_back(state: SensorState, event_us: int, received_ns: int) -> bo
 
 
 def hold(state: SensorState, reading: Waiting) -> None:
-    """Let a reading wait for the watermark."""
-    waiting = [*state.waiting]
-    insort(waiting, reading, key=_order)
-    state.waiting = tuple(waiting)
+    """Let a reading wait for the watermark, in O(log n) of those that wait."""
+    heappush(state.waiting, reading)
 
 
-def release(state: SensorState, until_us: int) -> tuple[Waiting, ...]:
+def release(state: SensorState, until_us: int) -> list[Waiting]:
     """Return the waiting readings up to a time, in the order of their time; they wait no longer."""
-    count = bisect_right(state.waiting, until_us, key=lambda reading: reading.event_us)
-    released = state.waiting[:count]
+    released = []
+    while state.waiting and state.waiting[0].event_us <= until_us:
+        released.append(heappop(state.waiting))
     if released:
-        state.waiting = state.waiting[count:]
         state.released_us = released[-1].event_us
     return released
-
-
-def _order(reading: Waiting) -> tuple[int, str]:
-    return reading.event_us, reading.event_id
 
 
 def _receive_time(state: SensorState, received_us: int) -> int:

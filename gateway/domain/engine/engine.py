@@ -387,7 +387,7 @@ class Engine:
 
 
 def _lateness_passed(sensor: Sensor) -> DomainEvent:
-    last = sensor.state.waiting[-1]
+    last = max(sensor.state.waiting)
     return derive(
         TIME_PASSED,
         sensor.id,

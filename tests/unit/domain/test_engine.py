@@ -233,7 +233,7 @@ class TestWaiting:
         assert (fact.subject, fact.type, fact.causation_id) == (one.id, TIME_PASSED, "VB-1@1")
         made.judge_waiting(one, fact.data["untilUs"])
         assert made.overdue(NOON_NS + 21 * SECOND, Reception()) == []
-        assert one.state.waiting == ()
+        assert one.state.waiting == []
 
 
 levels = st.lists(st.sampled_from([4.0, 5.8, 6.3, 7.0, 9.0, 12.0]), max_size=60)
