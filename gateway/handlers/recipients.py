@@ -30,20 +30,22 @@ class Receipts:
 
 
 def conclude(outcomes: Sequence[Outcome]) -> str:
-    """Return what was said of every recipient; those refused for good are named as well.
+    """Return what was said of every recipient.
 
-    Raises DeliveryError if somebody may be reached later, and if everybody is refused for good.
+    Raises DeliveryError if there is one that was not told, though others were: with a retry, which is for that one
+    alone, if it may be reached later. One that is refused for good may be the person on call, so the fallback is told.
     """
     failures = [outcome for outcome in outcomes if isinstance(outcome, DeliveryError)]
-    if any(failure.retry for failure in failures) or len(failures) == len(outcomes):
-        raise _together(failures)
-    return "; ".join(map(str, outcomes))
+    said = "; ".join(map(str, outcomes))
+    if failures:
+        raise _together(failures, said)
+    return said
 
 
-def _together(failures: Sequence[DeliveryError]) -> DeliveryError:
+def _together(failures: Sequence[DeliveryError], said: str) -> DeliveryError:
     waits = [failure.retry_after for failure in failures if failure.retry_after is not None]
     return DeliveryError(
-        "; ".join(map(str, failures)),
+        said,
         retry=any(failure.retry for failure in failures),
         retry_after=max(waits, default=None),
         delivered_maybe=any(failure.delivered_maybe for failure in failures),

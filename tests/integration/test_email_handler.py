@@ -117,13 +117,23 @@ async def test_the_code_says_whether_a_retry_helps(smtp: SmtpServer, reply: str,
     assert str(failure) == reply.replace("\x1b", "")
 
 
-async def test_some_refused_recipients_do_not_keep_the_others_waiting(tmp_path: Path) -> None:
+@pytest.mark.parametrize("address", ["bert@elsewhere.com", "grey@elsewhere.com"])
+async def test_one_who_is_refused_keeps_nobody_waiting_and_is_not_taken_for_told(tmp_path: Path, address: str) -> None:
+    """Whether it may pass says whether that one alone is tried again, or the fallback is told."""
     server = Choosy(tmp_path)
     server.start()
-    receipt = await handler_for(server, to=["anna@example.com", "bert@elsewhere.com"]).send(notification())
-    assert receipt == "250 2.0.0 queued; refused bert@elsewhere.com: 550 5.1.1 no such user"
-    assert server.messages[0].recipients == ["anna@example.com"]
+    handler = handler_for(server, to=["anna@example.com", address])
+    for _ in range(2):
+        failure = await failure_of(handler)
+        assert failure.retry is (address == "grey@elsewhere.com")
+        assert str(failure).startswith(f"250 2.0.0 queued; refused {address}: ")
+    assert [each.recipients for each in server.messages] == [["anna@example.com"]]
     server.stop()
+
+
+async def test_the_server_is_greeted_with_the_name_that_is_set(smtp: SmtpServer) -> None:
+    await handler_for(smtp, ehlo="gateway.plant.example").send(notification())
+    assert smtp.greeted == ["gateway.plant.example"]
 
 
 @pytest.mark.parametrize(("second", "retry"), [("grey@elsewhere.com", True), ("nobody@elsewhere.com", False)])
@@ -221,9 +231,9 @@ async def test_a_recipient_refused_for_good_does_not_keep_the_next_one_waiting(t
     server = Choosy(tmp_path)
     server.start()
     handler = linked(handler_for(server, to=["nobody@elsewhere.org", "anna@example.com"]))
-    assert (
-        await handler.send(notification()) == "refused nobody@elsewhere.org: 550 5.1.1 no such user; 250 2.0.0 queued"
-    )
+    failure = await failure_of(handler)
+    assert not failure.retry, "the fallback is told"
+    assert str(failure) == "refused nobody@elsewhere.org: 550 5.1.1 no such user; 250 2.0.0 queued"
     assert [mail.recipients for mail in server.messages] == [["anna@example.com"]]
     server.stop()
 

@@ -29,7 +29,7 @@ class Received:
 
 
 class SmtpServer:
-    """A mail server that keeps what it accepts in `messages`, and the time of every try in `attempts`.
+    """A mail server that keeps `messages` that it accepts, when they came (`attempts`) and from whom (`greeted`: EHLO).
 
     `security` is that of the gateway's own configuration; with it, `ca` is the file that clients verify with.
     `script` gives its answers to the next mails (the DATA command), normal ones follow. `hang` is where it falls
@@ -55,6 +55,7 @@ class SmtpServer:
         self.hang = hang
         self.messages: list[Received] = []
         self.attempts: list[float] = []
+        self.greeted: list[str | None] = []
         self.ca: Path | None = None
         self.tls_context = None if security == "none" else self._issue(tmp_path / f"smtp-{self.port}")
         self._script: Iterator[str] = iter(script)
@@ -104,6 +105,7 @@ class SmtpServer:
     ) -> str:
         if self.username is not None and not session.authenticated:
             return "530 5.7.0 Authentication required"
+        self.greeted.append(session.host_name)
         envelope.mail_from = address
         envelope.mail_options.extend(options)
         return "250 2.1.0 OK"

@@ -63,7 +63,10 @@ Mailbox = Annotated[Address, BeforeValidator(_mailbox)]
 
 
 class EmailSettings(Section):
-    """A table `[handlers.NAME]` with `type = "email"`. With `ca`, only certificates that it signed are trusted."""
+    """A table `[handlers.NAME]` with `type = "email"`. With `ca`, only certificates that it signed are trusted.
+
+    `ehlo` is the name that the server is greeted with; without it that of this machine.
+    """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
@@ -79,6 +82,7 @@ class EmailSettings(Section):
     body: TemplateText = Template("{lead}")
     chart: Duration = 6 * 3600 * 10**9  # so long a time is drawn; 0 draws nothing
     ca: Authorities | None = None
+    ehlo: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+$|^\[[0-9A-Fa-fIPv.:]+\]$", max_length=255)] | None = None
 
     @field_validator("username")
     @classmethod
@@ -103,11 +107,6 @@ class Letter(NamedTuple):
 
     to: Sequence[Address]
     message: EmailMessage
-
-    @property
-    def recipients(self) -> str:
-        """Return for whom it is, as one text."""
-        return ",".join(address.addr_spec for address in self.to)
 
 
 class EmailHandler:
@@ -136,7 +135,7 @@ class EmailHandler:
         try:
             picture, _ = await asyncio.gather(self._picture(notification), self._connect(client))
             letters = await asyncio.to_thread(self._letters, notification, picture)
-            outcomes = [await self._deliver(client, notification, letter) for letter in letters]
+            outcomes = [each for letter in letters for each in await self._deliver(client, notification, letter)]
             with suppress(aiosmtplib.SMTPException, OSError):
                 await client.execute_command(b"QUIT", timeout=QUIT_TIMEOUT)
         except (aiosmtplib.SMTPException, OSError) as error:
@@ -206,35 +205,41 @@ class EmailHandler:
         if self._settings.username is not None and self._settings.password is not None:
             await client.login(self._settings.username, self._settings.password.get_secret_value())
 
-    async def _deliver(self, client: aiosmtplib.SMTP, notification: Notification, letter: Letter) -> Outcome:
-        """Return the reply or what went wrong: not raised, to cut it off from text that may quote the login."""
-        known = self._receipts.find(notification.id, letter.recipients)
-        if known is not None:
+    async def _deliver(self, client: aiosmtplib.SMTP, notification: Notification, letter: Letter) -> list[Outcome]:
+        """Return the replies and what went wrong: not raised, to cut it off from text that may quote the login."""
+        told = {to.addr_spec: self._receipts.find(notification.id, to.addr_spec) for to in letter.to}
+        known: list[Outcome] = [*dict.fromkeys(receipt for receipt in told.values() if receipt is not None)]
+        wanted = [recipient for recipient, receipt in told.items() if receipt is None]
+        if not wanted:
             return known
         content = await asyncio.to_thread(letter.message.as_bytes)
         handed_over = False
         try:
-            refused = await self._envelope(client, letter)
+            refused = await self._envelope(client, wanted)
             handed_over = True
             reply = await client.data(content)
         except (aiosmtplib.SMTPException, OSError) as error:
             with suppress(aiosmtplib.SMTPException, OSError):
                 await client.rset(timeout=QUIT_TIMEOUT)  # for the next one
-            return self._failure(error, handed_over=handed_over)
-        said = self._said("; ".join([f"{reply.code} {reply.message}", *map(_refusal, refused)]))
-        self._receipts.keep(notification.id, letter.recipients, said)
-        return said
+            return [*known, self._failure(error, handed_over=handed_over)]
+        said = self._said(f"{reply.code} {reply.message}")
+        for recipient in set(wanted) - {each.recipient for each in refused}:
+            self._receipts.keep(notification.id, recipient, said)
+        failed = [self._failure(aiosmtplib.SMTPRecipientsRefused(refused))] if refused else []
+        return [*known, said, *failed]
 
-    async def _envelope(self, client: aiosmtplib.SMTP, letter: Letter) -> list[aiosmtplib.SMTPRecipientRefused]:
+    async def _envelope(
+        self, client: aiosmtplib.SMTP, recipients: Sequence[str]
+    ) -> list[aiosmtplib.SMTPRecipientRefused]:
         """Name sender and recipients, and return those recipients that are refused while others are not."""
         await client.mail(self._settings.from_.addr_spec)
         refused = []
-        for recipient in letter.to:
+        for recipient in recipients:
             try:
-                await client.rcpt(recipient.addr_spec)
+                await client.rcpt(recipient)
             except aiosmtplib.SMTPRecipientRefused as error:
                 refused.append(error)
-        if len(refused) == len(letter.to):
+        if len(refused) == len(recipients):
             raise aiosmtplib.SMTPRecipientsRefused(refused)
         return refused
 
@@ -246,6 +251,7 @@ class EmailHandler:
             timeout=PATIENCE,
             use_tls=settings.security == "tls",
             start_tls=False,  # see _connect
+            local_hostname=settings.ehlo,
             tls_context=self._tls,
         )
 
