@@ -18,6 +18,7 @@ from gateway.domain.detection.baseline import Baseline, Spread
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.sensor_faults import FEWEST_CHANGES
 from gateway.domain.detection.state import GAPS, SensorState
+from gateway.domain.engine.quotas import Quotas, Usage
 from gateway.domain.model.events import Message
 from gateway.ingest.processor import Pipeline
 from gateway.journal import FILE_NAME, Journal
@@ -90,7 +91,8 @@ def _learned(state_dir: Path, sensors: int) -> None:
     readings = payloads(Load(sensors=sensors, count=sensors))
     messages = [Message(topic[2:].decode(), payload, now_ns) for topic, payload, _ in readings]
     with closing(Journal(state_dir / FILE_NAME)) as journal:
-        pipeline = Pipeline(journal, TEMPLATES, lambda _: Rules(), DAY_NS)
+        usage = Usage(Quotas(new_sensors=sensors, sensors=sensors))
+        pipeline = Pipeline(journal, TEMPLATES, lambda _: Rules(), DAY_NS, usage=usage)
         for start in range(0, len(messages), SIZE):
             pipeline.process(messages[start : start + SIZE], now_ns)
         known = journal.sensors()

@@ -138,6 +138,7 @@ class Queries:
                 for name, handler in handlers.items()
             ],
             "deadLetters": reader.dead_letters_by_reason(),
+            "overQuota": reader.over_quota(),
             "disk": self._disk(reader),
         }
 

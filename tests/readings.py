@@ -11,6 +11,7 @@ from typing import Any
 from gateway.domain.detection.rules import DAY_NS, Rules
 from gateway.domain.detection.state import Sensor
 from gateway.domain.engine.id_window import LOOK_BACK
+from gateway.domain.engine.quotas import Quotas, Usage
 from gateway.domain.engine.unit_of_work import UnitOfWork
 from gateway.domain.inputs.specs import InputSpec
 from gateway.domain.inputs.status import Signals, state_topics, status_topics
@@ -79,6 +80,7 @@ class Plant:
     lateness_ns: int = 0
     signals: Signals = SIGNALS
     inputs: Sequence[InputSpec] = ()
+    quotas: Quotas = field(default_factory=Quotas)
 
     def __post_init__(self) -> None:
         self.directory.mkdir(exist_ok=True)
@@ -128,8 +130,9 @@ class Plant:
         rules_for = rules if callable(rules) else lambda _: rules
         inputs = MappedInputs(self.inputs, WINDOW) if self.inputs else None
         made = Pipeline(
-            self.journal, self.templates, rules_for, DAY_NS, self.lateness_ns, signals=self.signals, inputs=inputs
-        )
+            self.journal, self.templates, rules_for, DAY_NS, self.lateness_ns,
+            signals=self.signals, inputs=inputs, usage=Usage(self.quotas),
+        )  # fmt: skip
         self.journal.execute = Executor(self.journal, made).execute
         return made
 

@@ -7,6 +7,7 @@ import time
 from gateway.api import ConsumerContext
 from gateway.app.component import Built, Component
 from gateway.app.gauges import keep_gauges
+from gateway.app.over_quota import watch_quotas
 from gateway.app.tasks import Tasks
 from gateway.consumers.notification_planning import NAME as NOTIFIER
 from gateway.ingest.subscriptions import remember_broker
@@ -28,7 +29,8 @@ def _always(_built: Built) -> bool:
 async def _measure(built: Built) -> None:
     from gateway.ingest.waveforms import measure_waveforms  # noqa: PLC0415 - only where there are inputs
 
-    most = built.config.retention.waveforms
+    retention = built.config.retention
+    most = min(retention.waveforms, retention.max_size // 2)  # or no reading would have room
     await measure_waveforms(built.journal, built.pipeline, built.stream.announce, built.to_measure, most)
 
 
@@ -74,6 +76,7 @@ COMPONENTS = (
     Component("sparkplug host", lambda built: built.broker.edge_nodes is not None, _host),
     Component("heartbeat", lambda built: built.config.heartbeat is not None, _beat),
     Component("gauges", _always, keep_gauges),
+    Component("quotas", _always, watch_quotas),
 )
 
 

@@ -109,6 +109,7 @@ def _show_journal(reader: Reader, gateway: GatewayStatus | None, output: str) ->
         "sensors": len(reader.sensors()),
         "readings": reader.count_readings(),
         "deadLetters": reader.dead_letters_by_reason(),
+        "overQuota": reader.over_quota(),
         "openAlerts": {
             severity: sum(alert.severity == severity for alert in open_alerts) for severity in ("critical", "warning")
         },
@@ -129,6 +130,7 @@ def _show_journal(reader: Reader, gateway: GatewayStatus | None, output: str) ->
             "readings": facts["readings"],
             "not understood": reader.heard().in_words().removeprefix("heard, not understood: ") or "nothing",
             "dead letters": ", ".join(f"{count} {reason}" for reason, count in facts["deadLetters"].items()) or "none",
+            **_over_quota(facts["overQuota"]),
             "open alerts": ", ".join(f"{count} {severity}" for severity, count in facts["openAlerts"].items()),
             "journal": f"{facts['journalBytes'] / 1e6:.1f} MB, up to entry {last}",
         }
@@ -143,6 +145,10 @@ def _show_journal(reader: Reader, gateway: GatewayStatus | None, output: str) ->
     click.echo()
     told = [(row["handler"], row["state"], row["count"]) for row in facts["notifications"]]
     print_table(("handler", "state", "messages"), told, empty="Nobody has been told anything yet.")
+
+
+def _over_quota(counts: dict[str, int]) -> dict[str, str]:
+    return {"over a quota": ", ".join(f"{count} {quota}" for quota, count in counts.items())} if counts else {}
 
 
 def _in_words(gateway: GatewayStatus | None) -> dict[str, str]:

@@ -13,7 +13,7 @@ from gateway.config.sections import (
     TlsSection,
 )
 from gateway.config.to_notification import noise_of, route_table, standing_silences, zone_of
-from gateway.config.to_rules import expected_sensors, rules_for
+from gateway.config.to_rules import expected_sensors, quotas_of, rules_for
 from gateway.config.values import Duration, Size, parse_duration, parse_size
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "noise_of",
     "parse_duration",
     "parse_size",
+    "quotas_of",
     "read_toml",
     "readable",
     "route_table",

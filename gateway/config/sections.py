@@ -33,6 +33,7 @@ from gateway.config.rule_keys import ELSEWHERE, with_keys_of
 from gateway.config.section import Section
 from gateway.config.values import Duration, Host, Interval, Name, Port, Size, Timezone, Token, system_zone
 from gateway.domain.detection.rules import Rules, Threshold
+from gateway.domain.engine.quotas import Quotas
 from gateway.domain.inputs.topics import TopicTemplates
 from gateway.domain.model.quantities import QUANTITIES
 from gateway.domain.notification.matching import GROUPS
@@ -258,12 +259,18 @@ class RetentionSection(Section):
     readings: Duration = 400 * 86400 * 10**9
     events: Duration = 3650 * 86400 * 10**9
     dead_letters: Duration = 90 * 86400 * 10**9
+    dead_letters_size: Annotated[Size, Field(ge=10**5)] = 10**9
     rollups_10s: Duration = 7 * 86400 * 10**9
     rollups_1m: Duration = 90 * 86400 * 10**9
     rollups_1h: Duration = 3650 * 86400 * 10**9
     waveforms: Annotated[Size, Field(ge=10**6)] = 256 * 10**6
     max_size: Annotated[Size, Field(ge=10**6)] = 8 * 10**9
     reserve: Annotated[Size, Field(ge=10**5)] = 32 * 10**6
+
+
+@with_keys_of(Quotas, defaults=True)
+class QuotasSection(Section):
+    """How much anybody who may publish can make the gateway keep, beside readings of known sensors."""
 
 
 class Config(Section):
@@ -276,6 +283,7 @@ class Config(Section):
     detection: DetectionSection = DetectionSection()
     alerts: AlertsSection = AlertsSection()
     retention: RetentionSection = RetentionSection()
+    quotas: QuotasSection = QuotasSection()
     inputs: tuple[Mapping[str, Any], ...] = ()
     machines: tuple[MachineSection, ...] = ()
     sensors: tuple[SensorSection, ...] = ()

@@ -9,6 +9,7 @@ from gateway.config.rule_keys import RULE_KEYS, key_of
 from gateway.config.sections import Config, MachineSection, RuleOverrides, SensorSection
 from gateway.domain.detection.rules import Rules, Threshold
 from gateway.domain.detection.state import INTERVALS
+from gateway.domain.engine.quotas import Quotas, Usage
 
 _UNKNOWN_NS = 3600 * 10**9
 """So long after the start a sensor is missed that nobody has said how often it publishes."""
@@ -57,6 +58,11 @@ def expected_sensors(config: Config) -> dict[str, int]:
         sensor_id: max(of.silent_after_ns, _UNKNOWN_NS if of.interval_ns is None else INTERVALS * of.interval_ns)
         for sensor_id, of in rules.items()
     }
+
+
+def quotas_of(config: Config) -> Usage:
+    """Return the quotas, with nothing taken up of them; the sensors with a table of their own are never over one."""
+    return Usage(Quotas(**config.quotas.model_dump()), frozenset(table.id for table in config.sensors))
 
 
 def _is_of(machine: MachineSection, tags: Mapping[str, str]) -> bool:

@@ -22,6 +22,7 @@ from gateway.domain.detection.timeline import Clocks
 from gateway.domain.engine.baselines import relearn, set_baseline
 from gateway.domain.engine.checkpoint import FACT_ROW, Checkpoint, Store, TailRow
 from gateway.domain.engine.engine import NOT_JUDGED, Engine
+from gateway.domain.engine.quotas import Usage
 from gateway.domain.engine.unit_of_work import UnitOfWork
 from gateway.domain.inputs.native import decode_event
 from gateway.domain.inputs.results import InputHeard, Reading
@@ -55,13 +56,14 @@ class Pipeline:
         expected: Mapping[str, int] | None = None,
         signals: Signals | None = None,
         inputs: MappedInputs | None = None,
+        usage: Usage | None = None,
         longest_shelving_ns: int = LONGEST_SHELVING_NS,
     ) -> None:
         self._store = store
         self._engine = Engine(
             rules_for, Clocks(tolerance_ns // 1000, lateness_ns // 1000), expected, longest_shelving_ns
         )
-        self._recorder = Recorder(store, templates, self._engine, signals or Signals(), inputs)
+        self._recorder = Recorder(store, templates, self._engine, signals or Signals(), inputs, usage=usage)
         self._since_snapshot = 0
         self._prepared: UnitOfWork | None = None
         self._unwritten: list[UnitOfWork] = []
@@ -170,7 +172,7 @@ class Pipeline:
         """
         self._flush()  # what is not on disk yet could not be recognised as a duplicate
         self._ahead = True
-        batch = UnitOfWork(next_seq=self._store.next_seq, recorded_ns=recorded_ns)
+        batch = UnitOfWork(next_seq=self._store.next_seq, recorded_ns=recorded_ns, is_replay=True)
         batch.size = sum([len(message.payload) for _, message in letters])
         for number, message in letters:
             refused = len(batch.dead_letters)

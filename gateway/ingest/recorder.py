@@ -15,10 +15,11 @@ from gateway.domain.detection.state import Sensor, SensorState, level_without_on
 from gateway.domain.engine.checkpoint import Checkpoint, Store
 from gateway.domain.engine.engine import NOT_JUDGED, Engine, Judged
 from gateway.domain.engine.id_window import DedupWindow, ids_again
+from gateway.domain.engine.quotas import LETTERS, Quotas, Usage
 from gateway.domain.engine.unit_of_work import DeadLetter, UnitOfWork
 from gateway.domain.inputs.native import Decoded, beginning_of, decode, decode_event
 from gateway.domain.inputs.results import InputHeard, Reading
-from gateway.domain.inputs.status import MAX_MACHINES, Signals
+from gateway.domain.inputs.status import Signals
 from gateway.domain.inputs.topics import TopicTemplates
 from gateway.domain.inputs.traceparent import carried_by
 from gateway.domain.model.assets import MachineState, SensorStatus
@@ -43,12 +44,15 @@ class Recorder:
         engine: Engine,
         signals: Signals,
         inputs: MappedInputs | None = None,
+        *,
+        usage: Usage | None = None,
     ) -> None:
         self._store = store
         self._templates = templates
         self._engine = engine
         self._signals = signals
         self._inputs = inputs
+        self._usage = usage or Usage(Quotas())
         self._of_source: dict[str, list[str]] = {}
         self.ids = DedupWindow()
         self.newest_key = 0
@@ -72,6 +76,8 @@ class Recorder:
         for item in items:
             if isinstance(item, Rejected):
                 self._reject(message, item, batch)
+            elif quota := self._over(item[0].data.sensor_id, batch):
+                self._refuse(message, item[1], quota, batch)
             else:
                 self._record(message, item, tags or {}, batch)
 
@@ -100,18 +106,19 @@ class Recorder:
         first_seq = batch.next_seq
         for rejected in outcome.rejected:
             self._reject(message, rejected, batch)
-        for reading in outcome.readings:
-            self.record_mapped(message, reading, batch)
+        refused = {self.record_mapped(message, reading, batch) for reading in outcome.readings}
+        for quota in refused - {None}:
+            self._refuse(message, message.payload, str(quota), batch)
         for status in outcome.statuses:
             for sensor_id in self._of_source.get(status.source, [status.source]):
                 self._take_signal(message, SensorStatus(sensor_id, status.status), batch)
         inputs.keep(message, outcome, first_seq, batch)
 
-    def record_mapped(self, message: Message, reading: Reading, batch: UnitOfWork) -> None:
-        """Add to a batch a reading that an input made, and what follows from it."""
+    def record_mapped(self, message: Message, reading: Reading, batch: UnitOfWork) -> str | None:
+        """Add to a batch a reading that an input made, and what follows from it; or return the quota it is over."""
+        if quota := self._over(reading.sensor, batch):
+            return quota
         known = self._engine.sensors.get(reading.sensor)
-        if known is None:
-            self._note_source(reading.sensor)
         tags = known.tags if known is not None and known.tags == reading.place else dict(reading.place)
         event = reading.event
         if event.data.vibration_level is None:
@@ -119,6 +126,9 @@ class Recorder:
         if message.traceparent:
             event.traceparent = event.traceparent or message.traceparent
         self._record(message, (event, reading.body), tags, batch)
+        if known is None:
+            self._note_source(reading.sensor)
+        return None
 
     def _note_source(self, sensor_id: str) -> None:
         """Remember under whose name a sensor's presence may be told: its own, or that without its axis."""
@@ -146,11 +156,13 @@ class Recorder:
             self._reject(message, signal, batch)
             return
         machines = self._engine.machines.states
-        is_new = isinstance(signal, MachineState) and signal.state != "" and signal.place not in machines
-        if is_new and len(machines) >= MAX_MACHINES:
-            detail = f"the states of {MAX_MACHINES} machines are remembered, and this is a further one"
-            self._reject(message, Rejected("too_many", detail, message.payload), batch)
-            return
+        if isinstance(signal, MachineState) and signal.state != "" and signal.place not in machines:
+            is_known = bool(self._engine.machines.sensors_of(signal.place))
+            quota = None if is_known else self._usage.refuse_state(len(machines))
+            if quota is not None:
+                batch.count_over(quota)
+                self._refuse(message, message.payload, quota, batch)
+                return
         for change in self._engine.signal(signal, message.received_ns, again=message.retained or message.duplicate):
             batch.add(change)
         if isinstance(signal, SensorStatus) and (sensor := self._engine.sensors.get(signal.sensor_id)):
@@ -163,11 +175,28 @@ class Recorder:
         if message.duplicate and (key in batch.rejected or self._store.has_dead_letter(*key)):
             batch.duplicates += 1
             return
+        if not batch.is_replay and self._usage.refuse_letter(message.topic, batch.recorded_ns):
+            batch.count_over(LETTERS)
+            return
         batch.rejected.add(key)
         at, topic, retained = message.received_ns, message.topic, message.retained
         batch.dead_letters.append(
             DeadLetter(batch.take_seq(), at, topic, message.packet_id, digest, rejected, retained)
         )
+
+    def _over(self, sensor_id: str, batch: UnitOfWork) -> str | None:
+        """Return the quota that a reading is over, as its sensor is a new one too many; it is counted."""
+        sensors = self._engine.sensors
+        if sensor_id in sensors:
+            return None
+        quota = self._usage.refuse_sensor(sensor_id, len(sensors), batch.recorded_ns)
+        if quota is not None:
+            batch.count_over(quota)
+        return quota
+
+    def _refuse(self, message: Message, payload: bytes, quota: str, batch: UnitOfWork) -> None:
+        """Make a dead letter of what is over a quota: it may be taken through again when there is room."""
+        self._reject(message, Rejected("over_quota", f"over quotas.{quota}", payload), batch)
 
     def _record(self, message: Message, decoded: Decoded, tags: dict[str, str], batch: UnitOfWork) -> None:
         event, body = decoded

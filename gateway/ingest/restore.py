@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway.config import Config, expected_sensors, rules_for
+from gateway.config import Config, expected_sensors, quotas_of, rules_for
 from gateway.domain.engine.id_window import LOOK_BACK
 from gateway.domain.inputs.status import Signals, state_topics, status_topics
 from gateway.domain.inputs.topics import TopicTemplates
@@ -53,6 +53,7 @@ def restored_pipeline(
         expected=expected_sensors(config),
         signals=signals_of(config),
         inputs=inputs,
+        usage=quotas_of(config),
         longest_shelving_ns=config.alerts.max_shelving,
     )
     journal.execute = Executor(journal, pipeline).execute

@@ -202,6 +202,13 @@ SELECT sensor, event_us, received, flags, event_id FROM (
     SELECT * FROM readings WHERE seq <= ? ORDER BY seq DESC LIMIT ?
 ) ORDER BY seq;
 
+-- name: drop_letters
+DELETE FROM dead_letters WHERE seq IN (SELECT seq FROM dead_letters ORDER BY seq LIMIT ?) RETURNING length(payload);
+
+-- name: weigh_letters
+SELECT count(*), coalesce(sum(size), 0), coalesce(max(seq), 0)
+FROM (SELECT seq, length(payload) AS size FROM dead_letters WHERE seq > ? ORDER BY seq LIMIT ?);
+
 -- name: delete_dead_letter
 DELETE FROM dead_letters WHERE seq = ?;
 

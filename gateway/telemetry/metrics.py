@@ -36,6 +36,7 @@ class Metrics:
         self.waveforms_stored = counter("waveforms_stored", "Blocks of samples written to the journal")
         self.late = counter("late", "Readings behind their sensor's newest one: stored, not judged")
         self.not_judged = counter("not_judged", "Readings that were stored and not judged", "reason")
+        self.over_quota = counter("over_quota", "What was refused, or not kept, as there was too much of it", "quota")
         self.clock_replaced = counter("clock_replaced", "Readings whose time was replaced by the receive time")
         self.consumer_rows = counter("consumer_rows_taken", "Readings and facts that a consumer has taken", "consumer")
         self.consumer_skipped = counter(

@@ -191,6 +191,9 @@ class Condition(BaseModel):
     consumers: list[Follower]
     handlers: list[HandlerState]
     deadLetters: dict[str, int]
+    overQuota: dict[str, int] = Field(
+        description="what was refused, or not kept, since the journal was made, by the quota"
+    )
     disk: Disk
 
 

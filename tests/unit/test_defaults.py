@@ -27,6 +27,7 @@ from gateway.config.sections import (
     GatewaySection,
     HttpSection,
     MqttSection,
+    QuotasSection,
     RetentionSection,
     SensorSection,
 )
@@ -41,6 +42,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[mqtt]": MqttSection,
     "[http]": HttpSection,
     "[retention]": RetentionSection,
+    "[quotas]": QuotasSection,
     "[detection]": DetectionSection,
     "[alerts]": AlertsSection,
     "[handlers.NAME]": HandlerSection,

@@ -7,11 +7,11 @@ import pytest
 
 from gateway.domain.alerting.alert import ACTIVE, CLEARED, RAISED, STALE
 from gateway.domain.alerting.liveness import Reception
+from gateway.domain.engine.quotas import Quotas
 from gateway.domain.inputs.native import KEPT_BYTES, MAX_MESSAGE_BYTES
 from gateway.domain.inputs.status import Signals
 from gateway.domain.model.assets import MACHINE_STATE, SENSOR_STATUS
 from gateway.domain.model.events import Message
-from gateway.ingest import recorder as pipeline_module
 from tests.readings import NOON_NS, SECOND, Plant, event, message, plant, reading
 
 STATE, STATUS = "vibration/plant-1/hall-2/pump-7/state", "vibration/plant-1/hall-2/pump-7/VB-1/status"
@@ -97,13 +97,13 @@ class TestAMachinesState:
         letters = here.journal.dead_letters([])
         assert here.pipeline.replay(letters, NOON_NS) == []
 
-    def test_one_that_could_not_be_used_can_be_later_unless_there_is_a_newer_one(
-        self, here: Plant, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_one_that_could_not_be_used_can_be_later_unless_there_is_a_newer_one(self, here: Plant) -> None:
         there, new, newer = (state("running", topic=f"vibration/plant-1/hall-2/pump-{name}/state") for name in "123")
-        with monkeypatch.context() as patch:
-            patch.setattr(pipeline_module, "MAX_MACHINES", 1)
-            here.take(there, new, newer)
+        here.quotas = Quotas(machine_states=1)
+        here.crash()
+        here.take(there, new, newer)
+        here.quotas = Quotas()
+        here.crash()
         here.take(state("stopped", topic=newer.topic))
         assert here.pipeline.replay(here.journal.dead_letters([]), NOON_NS) == [2, 3]
         said = [(data["machine"], data["state"]) for data in facts(here, MACHINE_STATE)]
@@ -125,15 +125,23 @@ class TestAMachinesState:
         assert letter.payload == good
         assert facts(here, MACHINE_STATE) == []
 
-    def test_strangers_cannot_make_us_remember_without_bounds(
-        self, here: Plant, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(pipeline_module, "MAX_MACHINES", 2)
+    def test_strangers_cannot_make_us_remember_without_bounds(self, here: Plant) -> None:
+        here.quotas = Quotas(machine_states=2)
+        here.crash()
         for number in range(4):
             here.take(state("running", topic=f"vibration/plant-1/hall-2/pump-{number}/state"))
         here.take(state("stopped", topic="vibration/plant-1/hall-2/pump-0/state"))
         assert len(facts(here, MACHINE_STATE)) == 3
-        assert here.contents()["dead letters"] == {"too_many": 2}
+        assert here.contents()["dead letters"] == {"over_quota": 2}
+
+    def test_a_flood_of_invented_machines_takes_no_word_from_one_that_has_a_sensor(self, here: Plant) -> None:
+        here.quotas = Quotas(machine_states=2)
+        here.crash()
+        here.take(reading(0))
+        here.take(*(state("running", topic=f"vibration/plant-1/hall-2/forged-{number}/state") for number in range(9)))
+        here.take(state("stopped"))
+        assert facts(here, MACHINE_STATE)[-1]["machine"] == "pump-7"
+        assert here.contents()["dead letters"] == {"over_quota": 7}
 
 
 class TestAnOldStatus:

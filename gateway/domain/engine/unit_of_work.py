@@ -60,8 +60,9 @@ class UnitOfWork(Struct):
     on, or None for what they have forgotten; `ignored` counts what an input left out on purpose, `remarks`
     what it made the best of, and `news` are those (input, text) that are new; `forgotten` is what had to go too soon.
     `not_judged` counts the readings that were passed over, by the reason; `publications` are to be sent. `size` are the
-    bytes of the messages. The first `indexed` readings are in `bodies`, by (event_us, sensor
-    key) and event id. `is_move` says that one of the sensors was elsewhere before.
+    bytes of the messages. The first `indexed` readings are in `bodies`, by (event_us, sensor key) and event id.
+    `is_move` says that one of the sensors was elsewhere before. `over_quota` counts what was refused or not kept, by
+    the quota; `is_replay` says that the messages are dead letters, which were within it before.
     """
 
     next_seq: int
@@ -90,8 +91,10 @@ class UnitOfWork(Struct):
     late: int = 0
     clock_replaced: int = 0
     not_judged: dict[str, int] = field(default_factory=dict)
+    over_quota: dict[str, int] = field(default_factory=dict)
     unused: int = 0
     is_move: bool = False
+    is_replay: bool = False
 
     @property
     def first_seq(self) -> int:
@@ -117,6 +120,10 @@ class UnitOfWork(Struct):
         self.facts.append((self.take_seq(), change.fact))
         if change.alert is not None:
             self.alerts[change.alert.id] = change.alert
+
+    def count_over(self, quota: str) -> None:
+        """Count something that is over a quota."""
+        self.over_quota[quota] = self.over_quota.get(quota, 0) + 1
 
     def drop_dead_letters(self, keep: int) -> None:
         """Forget all dead letters but the first `keep`; their sequence numbers stay unused."""

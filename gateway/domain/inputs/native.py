@@ -43,6 +43,7 @@ REASONS = {
     "decoder_failed": "a decoder plugin failed, or what it returned is no reading",
     CONSUMER_REFUSED: "a consumer, named as the topic, does not take this row of the journal, which is stored",
     "influxdb_refused": "as consumer_refused, written before there was that: it cannot be replayed",
+    "over_quota": "a sensor, or a machine that says how it runs, is a new one more than the quotas allow",
     "id_conflict": "a reading of this sensor with the same id and time, but other content, is stored already",
 }
 """Every reason for a dead letter, and what it means."""

@@ -17,9 +17,6 @@ from gateway.domain.inputs.topics import TopicTemplates
 from gateway.domain.model.assets import MachineState, SensorStatus, asset_of
 from gateway.domain.model.events import Message, Rejected
 
-MAX_MACHINES = 10_000
-"""Whose state is remembered; that of further ones is refused."""
-
 
 class _State(Struct):
     state: str

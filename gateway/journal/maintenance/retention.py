@@ -21,6 +21,7 @@ from gateway.domain.model.events import Severity
 from gateway.errors import JournalError, JournalUnavailableError
 from gateway.journal.log.stream import Stream
 from gateway.journal.maintenance import rollups
+from gateway.journal.maintenance.letters import LetterBound
 from gateway.journal.maintenance.log_size import LONGEST, folded, log_bytes, too_long
 from gateway.journal.maintenance.our_clock import LOOK_BACK, clock_problem, latest_believable
 from gateway.journal.queries.reader import Reader
@@ -37,7 +38,7 @@ _EVERY = 2.0
 _TRIM_EVERY = 30
 _BEFORE_IT_BITES = 0.9
 _ORPHANS = "trim_originals_without_readings"
-_ANY_AGE = 2**63 - 1
+_ANY_AGE = _ANY_SEQ = 2**63 - 1
 _PUT_BACK = (
     "stop the gateway, mount the disk or put the journal back, start it; 'vibration-gateway init' begins a new one"
 )
@@ -102,6 +103,7 @@ class Upkeep:
         self._path = state_dir / FILE_NAME
         self._section = section
         self._snapshot = snapshot
+        self._letters = LetterBound(journal, stream, section.dead_letters_size)
         self._ballast = Ballast(state_dir / "ballast", section.reserve)
         self._displaced: str | None = None
         self._is_foreign = is_foreign
@@ -149,6 +151,7 @@ class Upkeep:
                 with suppress(JournalUnavailableError):
                     if rounds % _TRIM_EVERY == 0:
                         await self.trim(consumers, await self.believable(now_ns(), report))
+                    await self._letters.limit()
                     await self.limit_size(consumers, report)
             rounds += 1
             await asyncio.sleep(_EVERY)
@@ -267,7 +270,8 @@ class Upkeep:
     async def limit_size(self, consumers: Sequence[str], report: Report) -> None:
         """Keep the content under `max_size`: dead letters go first, then the readings that every consumer has had.
 
-        Rather than stop, those that a consumer has not had yet follow, but never what a crash would replay.
+        Between them go the messages that inputs have made readings of. Rather than stop, readings that a consumer has
+        not had yet follow, but never what a crash would replay.
         """
         largest = self._section.max_size
         used = await self._journal.call(self._journal.used_bytes)
@@ -287,7 +291,9 @@ class Upkeep:
         if used <= largest:
             return
         journal = self._journal
-        if await self._shrink("trim_dead_letters", journal.next_seq):
+        if await self._shrink("trim_dead_letters", _ANY_SEQ):  # those that come meanwhile go, too, before any reading
+            return
+        if await self._shrink("trim_originals", await journal.call(journal.settled_seq, [])):
             return
         if not await self._shrink("trim_readings", await journal.call(journal.settled_seq, consumers)):
             await journal.call(self._snapshot)

@@ -16,7 +16,7 @@ from gateway.domain.model.assets import AssetPath, asset_of
 from gateway.domain.model.events import DomainEvent, Message
 from gateway.errors import GatewayError
 from gateway.journal.queries.log_reader import LogReader, entry_of
-from gateway.journal.sqlite.codec import decode_state
+from gateway.journal.sqlite.codec import OVER_QUOTA, decode_counts, decode_state
 
 if TYPE_CHECKING:
     from gateway.domain.inputs.heard import Heard
@@ -133,6 +133,11 @@ class Reader(LogReader):
         rows = self._db.execute(self._sql["dead_letters"], (reason, limit, topic))
         return [dict(zip(names, row, strict=True)) for row in rows]
 
+    def weigh_letters(self, after: int, limit: int) -> tuple[int, int, int]:
+        """Return how many of the first `limit` dead letters after a number there are, their bytes, and the last one."""
+        found: tuple[int, int, int] = self._db.execute(self._sql["weigh_letters"], (after, limit)).fetchone()
+        return found
+
     def heard(self) -> Heard:
         """Return what was heard and not understood, of the newest dead letters."""
         from gateway.domain.inputs.heard import MOST_LETTERS, Letter, heard  # noqa: PLC0415 - only for who asks
@@ -223,6 +228,11 @@ class Reader(LogReader):
         """Return how many readings of a sensor were not judged, by the reason, up to the last snapshot."""
         row = self._db.execute("SELECT state FROM detector WHERE sensor = ?", (sensor,)).fetchone()
         return (decode_state(row[0]).not_judged or {}) if row else {}
+
+    def over_quota(self) -> dict[str, int]:
+        """Return quota -> how much was over it since the journal was made."""
+        row = self._db.execute(self._sql["note"], (OVER_QUOTA,)).fetchone()
+        return decode_counts(row and row[0])
 
     def size(self) -> int:
         """Return the bytes of the file, without its write-ahead log."""

@@ -25,6 +25,10 @@ REGISTRY_SEQ = "registry_seq"
 """The note that says when a sensor was last found to have moved."""
 
 
+OVER_QUOTA = "over_quota"
+"""The note that counts, by the quota, what was over one since the journal was made."""
+
+
 class KnownSensor(msgspec.Struct, frozen=True):
     """A sensor of the registry; `key` is its number in the journal."""
 
@@ -89,6 +93,18 @@ def _folded(unit: str) -> str:
     """Return a unit as it is spelled now: version 0.1 kept it as the sensor wrote it."""
     found = vibration_unit(unit)
     return intern(found[1].symbol if found else unit)
+
+
+def decode_counts(encoded: str | None) -> dict[str, int]:
+    """Return counts from text; None counts nothing."""
+    return msgspec.json.decode(encoded or "{}", type=dict[str, int])
+
+
+def counted(encoded: str | None, more: Mapping[str, int]) -> str:
+    """Return counts from text, with more of them, as text."""
+    known = decode_counts(encoded)
+    total = {**known, **{name: known.get(name, 0) + count for name, count in more.items()}}
+    return msgspec.json.encode(total).decode()
 
 
 def encode_machines(machines: Mapping[AssetPath, str]) -> str:

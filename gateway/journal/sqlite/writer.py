@@ -26,8 +26,10 @@ from gateway.errors import JournalError, JournalUnavailableError
 from gateway.journal.sqlite.codec import (
     MACHINES,
     NEWEST_SEQ,
+    OVER_QUOTA,
     REGISTRY_SEQ,
     SNAPSHOT_SEQ,
+    counted,
     decode_machines,
     encode_machines,
     encode_state,
@@ -146,6 +148,8 @@ class Journal:
             self.many("insert_dead_letter", (letter_row(letter) for letter in batch.dead_letters))
             self.many("delete_dead_letter", ((number,) for number in batch.replayed))
             self._write_inputs(batch)
+            if batch.over_quota:
+                self.many("upsert_note", [(OVER_QUOTA, counted(self.note(OVER_QUOTA), batch.over_quota))])
             self.many("upsert_alert", (alert_row(alert) for alert in batch.alerts.values()))
             if batch.replayed or batch.unused:  # numbers that no row bears any more
                 self._db.execute(self._sql["upsert_note"], (NEWEST_SEQ, str(batch.next_seq - 1)))
@@ -217,12 +221,8 @@ class Journal:
 
         They are the first ones with after < number < before: a slice of a bounded number and size.
         """
-        bounds = (after, before, _LETTERS)
-        if numbers:
-            wanted = JSON.encode(numbers).decode()
-            rows = self._db.execute(self._sql["dead_letter_messages_with_numbers"], (wanted, *bounds))
-        else:
-            rows = self._db.execute(self._sql["dead_letter_messages"], bounds)
+        query, wanted = ("_with_numbers", (JSON.encode(numbers).decode(),)) if numbers else ("", ())
+        rows = self._db.execute(self._sql[f"dead_letter_messages{query}"], (*wanted, after, before, _LETTERS))
         found: list[tuple[int, Message]] = []
         for seq, topic, payload, received, retained in rows:
             found.append((seq, Message(topic, payload, received, retained=bool(retained))))

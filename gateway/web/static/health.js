@@ -76,18 +76,19 @@ function isUnreached({ at, behind }) {
   return at === 0 && behind > 0;
 }
 
-function sections({ handlers, consumers, deadLetters }) {
+function sections({ handlers, consumers, deadLetters, overQuota }) {
   const sums = [["sent", "sent"], ["waiting", "pending", "sending"], ["uncertain", "uncertain"], ["failed", "failed"]];
   const row = (name, ...cells) => element("tr", {}, element("th", { scope: "row" }, name), ...cells.map((text) => element("td", {}, text)));
   const told = handlers.map(({ name, type, messages }) => row(name, ...sums.map(([, ...states]) => String(states.reduce((sum, state) => sum + (messages[state] ?? 0), 0))), type));
   const followers = consumers.filter(({ name }) => !name.startsWith("rollups_")); // they wait for their minute, or hour, to end
   const behind = followers.map((each) => row(each.name, `${each.behind}${isUnreached(each) ? ", not reached yet" : ""}`));
-  const refused = Object.entries(deadLetters).map(([reason, amount]) => row(reason, String(amount)));
+  const [refused, over] = [deadLetters, overQuota].map((counts) => Object.entries(counts).map(([reason, amount]) => row(reason, String(amount))));
   return [
     element("section", {}, element("h2", {}, "Silences"), list()),
     section("Handlers", ["Handler", ...sums.map(([state]) => capital(state)), "Type"], told, "None are configured: nobody is told anything."),
     section("Consumers of the journal", ["Consumer", "Entries behind"], behind, "None has run yet."),
     section("Dead letters", ["Reason", "Messages"], refused, "None."),
+    ...(over.length ? [section("Over a quota", ["Quota", "Refused or not kept"], over, "")] : []),
   ];
 }
 

@@ -13,9 +13,12 @@ from hypothesis import strategies as st
 
 from gateway.config import RetentionSection
 from gateway.config.to_inputs import compiled
+from gateway.domain.engine.quotas import LETTER_BYTES
 from gateway.domain.model.events import Message
 from gateway.journal import Journal, Stream, Upkeep
+from gateway.journal.maintenance import letters as letters_module
 from gateway.journal.maintenance import retention as upkeep_module
+from gateway.journal.maintenance.letters import LetterBound
 from gateway.plugins.decoders import load_decoder
 from tests.readings import NOON_NS, SECOND, Plant, event, message, plant, reading
 from tests.servers.waiting import until_async
@@ -177,7 +180,7 @@ class FakeJournal:
         self.saved = self.next_seq - 1
 
     def trim(self, query: str, seq: int, limit: int, _before_ns: int) -> int:
-        if query in {"trim_dead_letters", "trim_originals_without_readings"}:  # there are none here
+        if query in {"trim_dead_letters", "trim_originals", "trim_originals_without_readings"}:  # there are none here
             return 0
         assert query == "trim_readings"
         count = max(0, min(limit, seq + 1 - self.first, self.next_seq - self.first))
@@ -288,6 +291,66 @@ class TestAge:
         rows = here.contents()["readings"]
         assert [row.seq for row in rows] == list(range(2001 - len(rows), 2001))
         assert here.journal.used_bytes() <= CAP
+
+    async def test_no_reading_goes_while_a_flood_of_garbage_comes_in(
+        self, here: Plant, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Seven megabytes come in between two slices, and once more when all of that has gone."""
+        here.take(*(reading(second) for second in range(300)))
+        self.settle(here)
+        flood = [garbage for second in range(20) for garbage in [message(b"{" + b"x" * 200_000, second=second)] * 10]
+        trim = here.journal.trim
+
+        def trim_while_more_comes(query: str, seq: int, limit: int, before_ns: int) -> int:
+            gone = trim(query, seq, limit, before_ns)
+            if flood:
+                here.take(*flood[:10])
+                del flood[:10]
+            return gone
+
+        here.take(*flood[:10])
+        monkeypatch.setattr(here.journal, "trim", trim_while_more_comes)
+        await self.upkeep(here, max_size="1MB").limit_size(["notifier", "influx"], Reports())
+        assert not flood
+        assert len(here.contents()["readings"]) == 300
+        assert here.journal.used_bytes() <= CAP
+
+    async def test_messages_that_readings_were_made_of_go_before_any_reading(self, tmp_path: Path) -> None:
+        spec = {"name": "flat", "topic": "flat/{sensor}", "fields": {"level": "a"}}
+        here = Plant(tmp_path / "mapped", inputs=compiled([spec], load_decoder, []))
+        here.take(*(reading(second) for second in range(300)))
+        large = b'{"a": 4.0, "note": "%s"}' % (b"x" * 60_000)
+        here.take(*(Message("flat/S-1", large, NOON_NS + n * SECOND, 1 + n) for n in range(30)))
+        self.settle(here)
+        await self.upkeep(here, max_size="1MB").limit_size(["notifier", "influx"], Reports())
+        assert len(here.contents()["readings"]) == 330
+        assert here.journal.used_bytes() <= CAP
+        here.journal.close()
+
+    async def test_of_dead_letters_the_oldest_go_when_all_are_too_large_and_are_counted(
+        self, here: Plant, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(letters_module, "DROPPED_AT_ONCE", 3)
+        monkeypatch.setattr(letters_module, "WEIGHED_AT_ONCE", 4)
+        bound = LetterBound(here.journal, self.stream, 100_000)
+        for second in range(0, 30, 10):
+            here.take(*(message(b"{" + b"x" * 9999, second=second + n) for n in range(10)))
+            await bound.limit()
+        kept = [number for number, _ in here.journal.dead_letters([])]
+        with here.reader() as reader:
+            dropped = reader.over_quota()[LETTER_BYTES]
+        assert len(kept) + dropped == 30
+        assert 8 <= len(kept) <= 10
+        assert kept == list(range(31 - len(kept), 31)), "the newest"
+
+    async def test_those_that_went_otherwise_take_up_nothing(self, here: Plant) -> None:
+        bound = LetterBound(here.journal, self.stream, 100_000)
+        for second in range(0, 50, 9):
+            here.take(*(message(b"{" + b"x" * 9999, second=second + n) for n in range(9)))
+            await bound.limit()
+            with here.reader() as reader:
+                assert reader.over_quota() == {}
+            here.journal.trim("trim_dead_letters", here.journal.next_seq, 100, 2**63 - 1)
 
     async def test_a_message_goes_with_the_readings_that_were_made_of_it(self, tmp_path: Path) -> None:
         """Or readings would go for the room that it takes up."""

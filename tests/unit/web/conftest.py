@@ -28,6 +28,7 @@ CONDITION = {
     "consumers": [{"name": "influx", "at": 988, "behind": 12}, {"name": "notifier", "at": 1000, "behind": 0}],
     "handlers": [{"name": "mail", "type": "email", "messages": {"sent": 3, "failed": 1}}],
     "deadLetters": {"invalid": 2},
+    "overQuota": {},
     "disk": {"journal": 5_000_000, "journalLimit": 8_000_000_000, "free": 20_000_000_000, "reserve": 32_000_000},
 }
 
