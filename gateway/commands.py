@@ -22,6 +22,7 @@ from gateway.domain.engine.commands import (
     InputsHeard,
     Relearn,
     ReplayDeadLetters,
+    SendBack,
     SetBaseline,
     Shelve,
     Unshelve,
@@ -29,6 +30,7 @@ from gateway.domain.engine.commands import (
 )
 from gateway.domain.model.timefmt import rfc3339
 from gateway.domain.notification.silences import describe_now, wanted
+from gateway.errors import NotFoundError
 from gateway.journal import Stream
 
 log = structlog.get_logger(__name__)
@@ -42,6 +44,7 @@ class Commands:
     ) -> None:
         self._writer = writer
         self._stream = stream
+        self._runners = runners
         self._letters = ConsumerLetters(writer, stream, runners or {})
 
     async def acknowledge(self, alert_id: str, by: str, reason: str) -> Mapping[str, Any]:
@@ -126,6 +129,20 @@ class Commands:
         asked, replayed = asked + refused.asked, replayed + refused.replayed
         self._announce("dead letters replayed", asked=asked, replayed=len(replayed))
         return {"asked": asked, "replayed": replayed, "problems": refused.problems}
+
+    async def backfill(self, consumer: str, after: int) -> Mapping[str, Any]:
+        """Have a consumer handed everything after a sequence number again, beginning now or with the next start.
+
+        Raises NotFoundError if there is no such consumer.
+        """
+        runner = (self._runners or {}).get(consumer)
+        if runner is not None:
+            runner.send_back(after)  # first: what it saves from now on is no later place
+        is_known = await self._writer.ask(SendBack(consumer, after))
+        if not is_known or (self._runners is not None and runner is None):
+            raise NotFoundError(f"no consumer {consumer!r} follows the journal; `stats` shows those that do")
+        self._announce("backfill", consumer=consumer, after=after)
+        return {"consumer": consumer, "after": after}
 
     def _announce(self, done: str = "", **what: object) -> None:
         """Wake who follows the journal, and have the log say what somebody has done; a command has neither."""

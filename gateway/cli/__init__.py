@@ -37,6 +37,7 @@ _COMMANDS = {
     "backtest": "gateway.cli.backtest:backtest",
     "rules": "gateway.cli.rules:rules",
     "deadletters": "gateway.cli.deadletters:deadletters",
+    "influx": "gateway.cli.influx:influx",
     "trace": "gateway.cli.trace:trace",
     "handlers": "gateway.cli.handlers:handlers",
 }

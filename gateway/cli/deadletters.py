@@ -25,6 +25,7 @@ _COLUMNS = ("seq", "received", "topic", "reason", "detail", "element", "bytes")
 _GROUP = ("messages", "topics", "pattern", "reason", "newest", "seq", "detail", "looksLike", "topic", "payload")
 _MOST_REASONS = 5
 _MOST_LOOKED_AT = 10_000
+_MOST_REPLAYED = 1_000_000
 _LONGEST = 18
 """Digits that a number of the journal can have."""
 
@@ -116,8 +117,9 @@ def show(config_path: Path, output: str, seq: int) -> None:
 @config_option
 @output_option
 @click.option("--all", "everything", is_flag=True, help="Every one.")
+@click.option("--reason", type=click.Choice(sorted(REASONS)), help="Every one with this reason.")
 @click.argument("numbers", metavar="[SEQ]...", type=Number(), nargs=-1)
-def replay(config_path: Path, output: str, numbers: tuple[int, ...], *, everything: bool) -> None:
+def replay(config_path: Path, output: str, reason: str | None, numbers: tuple[int, ...], *, everything: bool) -> None:
     """Take dead letters through the gateway again, after what was wrong has been mended.
 
     What a consumer did not take is handed to it again, which only a running gateway can do.
@@ -125,8 +127,12 @@ def replay(config_path: Path, output: str, numbers: tuple[int, ...], *, everythi
     Those that can be used now leave the dead letters; the others stay as they are. What a machine or a sensor said of
     itself counts only if it has said nothing since.
     """
-    if bool(numbers) == everything:
-        raise click.UsageError("name dead letters by their numbers, or say --all")
+    if (bool(numbers), everything, reason is not None).count(True) != 1:
+        raise click.UsageError("name dead letters by their numbers or by a --reason, or say --all")
+    if reason is not None:
+        numbers = tuple(letter["seq"] for letter in open_reader(config_path).dead_letters(reason, _MOST_REPLAYED))
+        if not numbers:
+            raise GatewayError(f"there are no dead letters with the reason {reason}")
     outcome = change(
         load(config_path),
         "/api/v1/deadletters/replay",

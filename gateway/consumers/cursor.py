@@ -64,20 +64,39 @@ class Cursor:
         self._source, self._name = source, name
         self._saved: int | None = seq or None
         self._saved_at = time.monotonic()
+        self._sent_back = asyncio.Event()
+
+    def send_back(self, seq: int) -> None:
+        """Have everything after `seq` done again, unless it is to be done anyway; it is not saved here."""
+        if seq < self.seq:
+            self.seq = self._saved = seq
+            self._sent_back.set()
 
     async def wait(self) -> None:
-        """Wait for something new, and save the place meanwhile."""
+        """Wait for something new, or until it is sent back, and save the place meanwhile."""
         if self.seq != self._saved:
             try:
                 async with asyncio.timeout(_SAVE_AFTER):
-                    await self._source.wait(self.seq)
+                    await self._something()
             except TimeoutError:
                 await self.save()
-        await self._source.wait(self.seq)
+        await self._something()
+        self._sent_back.clear()
+
+    async def _something(self) -> None:
+        if self._source.last_seq > self.seq:
+            return
+        waiting = [asyncio.ensure_future(each) for each in (self._source.wait(self.seq), self._sent_back.wait())]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waiting:
+                each.cancel()
 
     async def move(self, seq: int) -> None:
-        """Move on, and save the place if the last time is a while ago."""
-        self.seq = seq
+        """Move on, unless it has been sent back, and save the place if the last time is a while ago."""
+        if not self._sent_back.is_set():
+            self.seq = seq
         if time.monotonic() - self._saved_at >= _SAVE_AFTER:
             await self.save()
 

@@ -58,6 +58,12 @@ class Runner:
         self._account = account
         self._handover = Handover(follower.name, follower.consumer, account, is_foreign=follower.is_foreign)
         self._is_well = False
+        self._cursor: Cursor | None = None  # until it has begun to follow
+
+    def send_back(self, seq: int) -> None:
+        """Hand over everything after `seq` once more; who has not begun to follow yet takes the place that is saved."""
+        if self._cursor is not None:
+            self._cursor.send_back(seq)
 
     async def run(self, context: ConsumerContext) -> None:
         """Follow the journal for ever."""
@@ -86,7 +92,7 @@ class Runner:
             raise DeliveryError(said(error)) from error
 
     async def _follow(self) -> None:
-        cursor = Cursor(self._source, self.follower.name, await self._begin())
+        self._cursor = cursor = Cursor(self._source, self.follower.name, await self._begin())
         await cursor.save()  # a new consumer that never gets anything through is seen to be behind
         try:
             while True:

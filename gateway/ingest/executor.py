@@ -49,6 +49,7 @@ class Executor:
             commands.ExpireSilence: partial(silences.expire, messages),
             commands.SilencesAfter: partial(silences.all_silences, messages),
             commands.MoveCursor: journal.move_cursor,
+            commands.SendBack: self._send_back,
             commands.WriteNote: journal.write_note,
             commands.WritePlanning: messages.enqueue,
             commands.Remembered: messages.remembered,
@@ -76,6 +77,10 @@ class Executor:
         if not letters:
             return Replayed(0, after, before, [])
         return Replayed(len(letters), letters[-1][0], before, self._pipeline.replay(letters, time_ns))
+
+    def _send_back(self, consumer: str, seq: int) -> bool:
+        with self._journal.transaction():
+            return self._journal.count("send_back", consumer, seq) > 0
 
     def _keep_refused(self, consumer: str, rows: Sequence[commands.RefusedRow], time_ns: int) -> int:
         """Write rows as dead letters: the topic is the consumer's name, the element the row's `seq`."""

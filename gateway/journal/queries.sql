@@ -28,6 +28,16 @@ INSERT INTO notes (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET v
 -- name: delete_note
 DELETE FROM notes WHERE name = ?;
 
+-- name: send_back
+UPDATE cursors SET seq = min(seq, ?2) WHERE consumer = ?1;
+
+-- name: before
+-- The last row of the journal before all that were received from a time on.
+SELECT min(seq) - 1 FROM (
+    SELECT min(seq) AS seq FROM readings WHERE received >= ?1
+    UNION ALL SELECT min(seq) FROM events WHERE recorded >= ?1
+);
+
 -- name: upsert_cursor
 -- A cursor never goes back: who is stopped between a commit and the news of it saves an older place afterwards.
 INSERT INTO cursors (consumer, seq) VALUES (?, ?) ON CONFLICT (consumer) DO UPDATE SET seq = max(seq, excluded.seq);

@@ -43,6 +43,14 @@ class Numbers(BaseModel):
     numbers: list[int] = []
 
 
+class Place(BaseModel):
+    """The sequence number after which everything is handed over again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    after: Annotated[int, Field(ge=0, lt=2**63)]
+
+
 class Permission:
     """The check before every change. A request with the token and without an Origin is a program's, and allowed."""
 
@@ -95,5 +103,10 @@ def create_actions(actions: Actions, permission: Permission) -> APIRouter:
     async def replay(body: Numbers) -> dict[str, Any]:
         """Take dead letters through the gateway again; those that can be used now are dead letters no longer."""
         return dict(await actions.replay(body.numbers))
+
+    @router.post("/consumers/{consumer}/backfill")
+    async def backfill(consumer: str, body: Place) -> dict[str, Any]:
+        """Hand a consumer everything after a sequence number of the journal again."""
+        return dict(await actions.backfill(consumer, body.after))
 
     return router

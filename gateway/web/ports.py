@@ -139,6 +139,10 @@ class Actions(Protocol):
         """Take an alert off the shelf and return it. Raises NotFoundError or ConflictError."""
         ...
 
+    async def backfill(self, consumer: str, after: int) -> Mapping[str, Any]:
+        """Have a consumer handed everything after a sequence number again. Raises NotFoundError."""
+        ...
+
     async def replay(self, numbers: Sequence[int]) -> Mapping[str, Any]:
         """Take dead letters (all, if no numbers are given) through again.
 

@@ -17,7 +17,7 @@ from gateway.domain.model.events import DomainEvent
 from gateway.domain.model.timefmt import rfc3339
 from gateway.domain.notification.model import Item, Withdrawal
 from gateway.domain.notification.outbox import OutboxItem, Planning
-from gateway.errors import ConflictError
+from gateway.errors import ConflictError, NotFoundError
 from gateway.ingest.executor import Executor
 from gateway.journal import Journal, Outbox, Stream
 from tests.notifications import CRITICAL
@@ -87,6 +87,10 @@ async def test_all_that_anybody_asks_goes_through_bytes(here: Plant) -> None:
         await wire.ask(commands.WriteNote("subscriptions", "[]"))
         await wire.ask(commands.MoveCursor("page", 3))
         assert (await stream.cursor("page"), await stream.cursor("notifier")) == (3, 3)
+        assert await Commands(wire, stream).backfill("page", 1) == {"consumer": "page", "after": 1}
+        assert await stream.cursor("page") == 1
+        with pytest.raises(NotFoundError, match="no consumer 'nobody'"):
+            await Commands(wire, stream).backfill("nobody", 1)
     assert wire.asked == set(COMMANDS)
 
 

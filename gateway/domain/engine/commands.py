@@ -181,6 +181,13 @@ class ExpireSilence(Command[Silence], frozen=True):
     now_ns: int
 
 
+class SendBack(Command[bool], frozen=True):
+    """Let a consumer have everything after `seq` again; says whether it has a cursor."""
+
+    consumer: str
+    seq: int
+
+
 class MoveCursor(Command[None], frozen=True):
     """Remember that a consumer is done with everything up to `seq`."""
 

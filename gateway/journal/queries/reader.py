@@ -111,6 +111,11 @@ class Reader(LogReader):
         """Return (handler, state, attempts, what the other side said) of the notifications that tell of a fact."""
         return self._db.execute(self._sql["outbox_of_change"], (fact_id,)).fetchall()
 
+    def before(self, since_ns: int) -> int | None:
+        """Return the `seq` before all that came since a time by our clock; None if nothing has. It reads every row."""
+        found: int | None = self._db.execute(self._sql["before"], (since_ns,)).fetchone()[0]
+        return found
+
     def count_readings(self) -> int:
         """Return the number of readings."""
         return self._number("count_readings")

@@ -238,6 +238,12 @@ class TestDeadLetters:
         assert "1 still cannot be used: consumer_refused: it has horns" in result.out
         assert "could not be asked: consumer.ours: no such consumer is running" in result.out
 
+    def test_those_with_a_reason_can_be_replayed(self, run: Run, here: Plant) -> None:
+        here.take(reading(0), message(b"{"), message(b"[]"))
+        assert "0 of 1 could be used" in run("deadletters", "replay", "--reason", "not_json").out
+        assert "no dead letters with the reason too_large" in run("deadletters", "replay", "--reason", "too_large").err
+        assert run("deadletters", "replay", "--reason", "not_json", "--all").code == 2
+
     @pytest.mark.usefixtures("here")
     def test_one_that_is_not_there_is_an_error(self, run: Run) -> None:
         result = run("deadletters", "show", 5)

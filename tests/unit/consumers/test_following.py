@@ -171,6 +171,63 @@ async def test_a_long_journal_comes_in_steps(journal: MemoryJournal, monkeypatch
     assert consumer.calls == 7
 
 
+@pytest.mark.parametrize("is_waiting", [True, False])
+async def test_one_that_is_sent_back_is_handed_the_same_again(journal: MemoryJournal, *, is_waiting: bool) -> None:
+    class Slow(Consumer):
+        async def consume(self, readings: Sequence[StoredReading], entries: Sequence[EventRecord]) -> None:
+            await super().consume(readings, entries)
+            if not is_waiting:
+                await go_on.wait()
+
+    go_on, consumer = asyncio.Event(), Slow()
+    made = Runner(Follower("influx", consumer), journal, Told())
+    async with running(made):
+        await eventually(
+            lambda: consumer.seen == [1, 2, 3] and journal.cursors.get("influx") == (3 if is_waiting else 0)
+        )
+        made.send_back(1 if is_waiting else -1)
+        made.send_back(2)  # it is to have that anyway
+        go_on.set()
+        await eventually(lambda: len(consumer.seen) > 4)
+    assert consumer.seen == ([1, 2, 3, 2, 3] if is_waiting else [1, 2, 3, 1, 2, 3])
+
+
+async def test_one_that_refuses_most_is_told_of_until_it_takes_them_again(
+    journal: MemoryJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Picky(Consumer):
+        refuses = True
+
+        async def consume(self, readings: Sequence[StoredReading], entries: Sequence[EventRecord]) -> Taken:  # type: ignore[override] # that one returns nothing
+            await super().consume(readings, entries)
+            return Taken([Refused(one.seq, "field type conflict") for one in readings] if self.refuses else [], 0)
+
+    monkeypatch.setattr(runner, "_LOOK_EVERY", 0.001)
+    picky, told = Picky(), Told()
+    journal.add(*(stored(second=second) for second in range(30)))
+    async with followed(picky, journal, told):
+        await eventually(lambda: told.reports and told.reports[-1] is not None)
+        assert told.reports[-1] == (
+            "it refuses most of what it is handed, which is kept as dead letters: field type conflict"
+        )
+        picky.refuses = False
+        journal.add(*(stored(second=second) for second in range(30, 90)))
+        await eventually(lambda: told.reports[-1] is None)
+    assert len(told.refused) == 32
+
+
+async def test_what_a_consumer_leaves_out_is_counted_and_is_no_dead_letter(journal: MemoryJournal) -> None:
+    class Forgetful(Consumer):
+        async def consume(self, readings: Sequence[StoredReading], entries: Sequence[EventRecord]) -> Taken:  # type: ignore[override] # that one returns nothing
+            await super().consume(readings, entries)
+            return Taken(skipped=2)
+
+    forgetful, told = Forgetful(), Told()
+    async with followed(forgetful, journal, told):
+        await eventually(lambda: forgetful.seen == [1, 2, 3] and told.left_out)
+    assert (told.rows, told.left_out, told.refused) == (1, 2, [])
+
+
 async def test_after_a_failure_the_same_comes_again_and_the_place_stays(journal: MemoryJournal) -> None:
     consumer = Consumer()
     with capture_logs() as logs:

@@ -22,6 +22,7 @@ TOKEN = "the-token"
 PERMIT = {"Authorization": f"Bearer {TOKEN}"}
 ACK, REPLAY = "/api/v1/alerts/a1/ack", "/api/v1/deadletters/replay"
 SET, RELEARN = "/api/v1/baselines/VB-1/set", "/api/v1/baselines/VB-1/relearn"
+BACKFILL = "/api/v1/consumers/influx/backfill"
 FORGET = "/api/v1/sensors/hall-2/VB-1/forget"
 SHELVE, UNSHELVE = "/api/v1/alerts/a1/shelve", "/api/v1/alerts/a1/unshelve"
 
@@ -56,6 +57,9 @@ class Changes:
 
     async def unshelve(self, alert_id: str, by: str, reason: str) -> Mapping[str, Any]:
         return self._note({"id": alert_id, "shelvedBy": None}, alert_id, by, reason)
+
+    async def backfill(self, consumer: str, after: int) -> Mapping[str, Any]:
+        return self._note({"consumer": consumer, "after": after}, consumer, after)
 
     async def replay(self, numbers: Sequence[int]) -> Mapping[str, Any]:
         return self._note({"asked": len(numbers), "replayed": numbers}, *numbers)
@@ -97,7 +101,9 @@ async def test_with_the_token_it_is_done(client: httpx.AsyncClient, changes: Cha
     assert (answer.status_code, answer.json()) == (200, {"id": "a1", "acknowledgedBy": "Änna"})
     answer = await client.post(REPLAY, json={"numbers": [3, 5]}, headers=PERMIT)
     assert (answer.status_code, answer.json()) == (200, {"asked": 2, "replayed": [3, 5]})
-    assert changes.asked == [("a1", "Änna", "on my way"), (3, 5)]
+    answer = await client.post(BACKFILL, json={"after": 17}, headers=PERMIT)
+    assert (answer.status_code, answer.json()) == (200, {"consumer": "influx", "after": 17})
+    assert changes.asked == [("a1", "Änna", "on my way"), (3, 5), ("influx", 17)]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +111,7 @@ async def test_with_the_token_it_is_done(client: httpx.AsyncClient, changes: Cha
     ["", "Bearer", "Bearer ", "Bearer the-token2", "Bearer the-toke", "Basic the-token", "the-token",
      "Bearer the-tökén", "Bearer  the-token"],
 )  # fmt: skip
-@pytest.mark.parametrize("path", [ACK, REPLAY, SET, RELEARN, SHELVE, UNSHELVE, FORGET])
+@pytest.mark.parametrize("path", [ACK, REPLAY, SET, RELEARN, SHELVE, UNSHELVE, FORGET, BACKFILL])
 async def test_without_it_nothing_is(client: httpx.AsyncClient, changes: Changes, path: str, permit: str) -> None:
     answer = await client.post(path, json={"by": "anna"}, headers=[(b"Authorization", permit.encode())])
     assert answer.status_code == 401
