@@ -86,7 +86,7 @@ def groups(config_path: Path, output: str) -> None:
     rows = [[at(group[name]) if name == "newest" else group[name] for name in _GROUP] for group in found["groups"]]
     print_table(_GROUP, rows, empty="Everything was understood.", below=["detail", "looksLike", "topic", "payload"])
     if rows:
-        click.echo(f"\n{_capitalised(found['summary'])}.")
+        click.echo(f"\n{inert(_capitalised(found['summary']))}.")
 
 
 def _capitalised(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -145,7 +146,7 @@ def _opened(file: Path) -> Iterator[IO[bytes]]:
         yield sys.stdout.buffer
         return
     try:
-        with file.open("xb") as stream:
+        with open(file, "xb", opener=_for_its_owner) as stream:
             yield stream
     except FileExistsError:
         raise GatewayError(f"{file} exists already; an export never overwrites") from None
@@ -155,6 +156,10 @@ def _opened(file: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         file.unlink(missing_ok=True)
         raise
+
+
+def _for_its_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _watched(pages: Pages, last: int) -> Iterator[Sequence[Row]]:

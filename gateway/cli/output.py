@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.cli import JOURNAL
-from gateway.cli.tables import lines, shown
+from gateway.cli.tables import escaped, lines, shown
 from gateway.config import Config, load_state_dir, load_zone, parse_duration
 from gateway.domain.alerting.kpis import Kpis, assess
 from gateway.domain.model.timefmt import local, microseconds
@@ -155,9 +155,9 @@ def journal_path(config: Config) -> Path:
 
 
 def print_json(value: object) -> None:
-    """Print a value as JSON."""
+    """Print a value as JSON. What could command a terminal is escaped, as JSON allows: it reads as the same text."""
     text = msgspec.json.format(msgspec.json.encode(value), indent=2)
-    click.echo(text.decode(errors="replace"))  # a body, as it was published, need not be UTF-8 throughout
+    click.echo(escaped(text.decode(errors="replace")))  # a body, as it was published, need not be UTF-8 throughout
 
 
 def at(value: str | int | None) -> datetime | None:

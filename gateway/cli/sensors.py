@@ -150,7 +150,7 @@ def _shown(sensor: dict[str, Any]) -> list[Any]:
 def say_what_was_heard(reader: Reader) -> None:
     """Say below a table what came in and was not understood, if anything was."""
     if summary := reader.heard().in_words():
-        click.echo(f"\n{summary[0].upper()}{summary[1:]}.\n'deadletters groups' shows what it was and why.")
+        click.echo(f"\n{inert(summary[0].upper() + summary[1:])}.\n'deadletters groups' shows what it was and why.")
 
 
 def _unused(reader: Reader, sensor_id: str) -> str:

@@ -77,6 +77,11 @@ def inert(text: str) -> str:
     return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
+def escaped(json: str) -> str:
+    """Return JSON with the same characters escaped."""
+    return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", json)
+
+
 def short_time(time: datetime, now: datetime) -> str:
     """Return a time to the second: `21:30:05` today, `17 Jan 21:30:05` this year, else `2025-01-17 21:30:05`."""
     if time.date() == now.date():

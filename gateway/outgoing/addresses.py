@@ -13,6 +13,28 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 _NOT_PUBLIC = [IPv6Network(text) for text in ("::/96", "64:ff9b:1::/48", "3fff::/20", "5f00::/16", "fec0::/10")]
 """What not every Python knows: IPv4-compatible, local NAT64 (RFC 8215), documentation (RFC 9637), segment routing
 (RFC 9602), site-local."""
+_CLOUD_METADATA = frozenset(
+    map(
+        ip_address,
+        (
+            "169.254.169.254",  # AWS, Azure, Google, Oracle, DigitalOcean, Hetzner, OpenStack, IBM and others
+            "169.254.170.2",  # AWS, of containers
+            "169.254.170.23",  # AWS, of pods
+            "169.254.42.42",  # Scaleway
+            "169.254.0.23",  # Tencent
+            "100.100.100.200",  # Alibaba
+            "168.63.129.16",  # Azure's agent: an address of the public internet by its look
+            "192.0.0.192",  # Oracle, classic
+            "fd00:ec2::254",  # AWS
+            "fd00:ec2::23",  # AWS, of pods
+            "fd00:42::42",  # Scaleway
+            "fd20:ce::254",  # Google
+            "fe80::a9fe:a9fe",  # OpenStack
+        ),
+    )
+)
+"""Where clouds hand the credentials of a machine to every program on it. Most are not public anyway; each is named,
+since not every one is reserved, and which of them Python knows to be depends on its version."""
 _MOST_ADDRESSES = 4
 _NOT_YET_VALID = 9  # X509_V_ERR_CERT_NOT_YET_VALID of OpenSSL
 
@@ -54,7 +76,7 @@ def is_public(address: str) -> bool:
     ip = ip_address(address.partition("%")[0])
     if any(ip in network for network in _NOT_PUBLIC):
         return False
-    return all(one.is_global and not one.is_multicast for one in (ip, *_inside(ip)))
+    return all(one.is_global and not one.is_multicast and one not in _CLOUD_METADATA for one in (ip, *_inside(ip)))
 
 
 def _inside(ip: IPv4Address | IPv6Address) -> list[IPv4Address]:

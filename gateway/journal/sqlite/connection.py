@@ -89,7 +89,7 @@ def copy(path: Path, target: Path) -> int:
     """Copy a journal, in use or not, into a new file, consistently; return the number of readings in the copy."""
     with closing(open_for_reading(path)) as source:
         try:
-            target.touch(exist_ok=False)
+            target.touch(mode=0o600, exist_ok=False)  # it holds names and numbers of people
         except FileExistsError:
             raise JournalError(f"{target} exists already; a backup never overwrites") from None
         except OSError as error:

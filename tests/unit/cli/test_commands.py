@@ -135,6 +135,7 @@ class TestBackup:
         result = run("backup", tmp_path / "copy.db")
         assert result.code == 0
         assert result.out.startswith(f"{tmp_path}/copy.db: 2 readings, ")
+        assert (tmp_path / "copy.db").stat().st_mode & 0o777 == 0o600
         reader = Reader(tmp_path / "copy.db")
         assert reader.count_readings() == 2
         reader.close()

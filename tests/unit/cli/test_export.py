@@ -136,3 +136,9 @@ def test_many_readings_do_not_fill_the_memory(run: Run, here: Plant, tmp_path: P
         tracemalloc.stop()
     assert peak < 30_000_000
     assert len((tmp_path / "a.ndjson").read_bytes().splitlines()) == 40_000
+
+
+@pytest.mark.usefixtures("busy")
+def test_what_is_exported_is_its_owners_only(run: Run, tmp_path: Path) -> None:
+    assert run("events", "export", tmp_path / "out.csv").code == 0
+    assert (tmp_path / "out.csv").stat().st_mode & 0o777 == 0o600

@@ -1,6 +1,9 @@
 """Tables as they stand on a terminal, and the times that people read and write."""
 
+import contextlib
+import io
 import json
+import unicodedata
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,7 +17,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from gateway.cli import output
-from gateway.cli.output import Moment
+from gateway.cli.output import Moment, print_json
 from gateway.cli.tables import Id, lines, short_time
 from gateway.domain.model.events import Message
 from tests.readings import Plant, event, message, plant, reading, topic_of
@@ -22,6 +25,7 @@ from tests.unit.cli.conftest import Run
 
 ID = "3192026d-3d0a-5656-927f-825279d047c5"
 WORDS = st.lists(st.text("abcdefgh", min_size=1, max_size=12), max_size=30).map(" ".join)
+BIDI = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 SENSOR = "MOTOR-DRIVE-END-01"
 
 
@@ -239,3 +243,13 @@ class TestWhyNothingArrived:
         (known,) = json.loads(run("sensors", "list", "-o", "json").out)
         assert (known["level"], known["unit"]) == (2.91257505, "m/s²")
         assert (known["shownLevel"], known["shownUnit"]) == (0.297, "g")
+
+
+@given(st.text(st.one_of(st.characters(), st.characters(categories=["Cc", "Cf", "Zl", "Zp"]))))
+def test_json_reads_as_the_same_text_and_commands_no_terminal(text: str) -> None:
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        print_json({"text": text})
+    assert json.loads(out.getvalue()) == {"text": text}
+    rest = out.getvalue().replace("\n", "")
+    assert not [one for one in rest if unicodedata.category(one) in {"Cc", "Zl", "Zp"}]
+    assert not [one for one in rest if unicodedata.bidirectional(one) in BIDI]

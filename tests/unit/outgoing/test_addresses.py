@@ -45,3 +45,15 @@ def test_an_address_of_the_internet_is_public(address: str) -> None:
 )
 def test_an_address_inside_is_not_public(address: str) -> None:
     assert not is_public(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *["169.254.169.254", "169.254.170.2", "169.254.170.23", "169.254.42.42", "169.254.0.23", "100.100.100.200"],
+        *["168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd00:ec2::23", "fd00:42::42", "fd20:ce::254"],
+        *["fe80::a9fe:a9fe", "::ffff:168.63.129.16", "64:ff9b::a83f:8110", "2002:a83f:8110::"],
+    ],
+)
+def test_where_a_cloud_keeps_a_machines_credentials_is_not_public(address: str) -> None:
+    assert not is_public(address)
