@@ -17,23 +17,28 @@ _SECOND_NS = 10**9
 
 async def beat(section: HeartbeatSection, problems: Callable[[], Sequence[str]]) -> None:
     """Call the address for ever, but not while the gateway has problems: who waits for the call raises the alarm."""
-    failed = False
+    before = ""
     async with Client("heartbeat", trusted()) as client:
         while True:
             if not problems():
-                failed = await _call(client, section, failed_before=failed)
+                problem = await call(client, section)
+                _tell(problem, before)
+                before = problem
             await asyncio.sleep(section.every / _SECOND_NS)
 
 
-async def _call(client: Client, section: HeartbeatSection, *, failed_before: bool) -> bool:
-    """Call once; say so in the log when it begins to fail and when it works again. The address may be a secret."""
+async def call(client: Client, section: HeartbeatSection) -> str:
+    """Call once; return why it did not get through, without the address, which may be a secret."""
     try:
         answer = await client.ask(section.method, str(section.url))
-        problem = "" if answer.is_success else f"it answers {answer.status}"
     except NoAnswerError as error:
-        problem = str(error)
-    if problem and not failed_before:
+        return str(error)
+    return "" if answer.is_success else f"it answers {answer.status}"
+
+
+def _tell(problem: str, before: str) -> None:
+    """Say in the log when it begins to fail, and when it gets through again."""
+    if problem and not before:
         log.warning("the heartbeat does not get through; trying again", problem=problem)
-    elif failed_before and not problem:
+    elif before and not problem:
         log.info("the heartbeat gets through again")
-    return bool(problem)

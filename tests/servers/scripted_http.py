@@ -3,6 +3,7 @@
 import gzip
 import socket
 import socketserver
+import struct
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -20,8 +21,11 @@ class Asked:
     body: bytes
 
 
-Script = Callable[[Asked], Iterable[bytes | float]]
-"""What is asked -> what to answer: bytes to send, and seconds to wait."""
+Part = bytes | float | None
+"""Bytes to send, seconds to wait, or the end of the connection by a reset."""
+
+Script = Callable[[Asked], Iterable[Part]]
+"""What is asked -> what to answer."""
 
 
 class ScriptedHttp:
@@ -72,6 +76,10 @@ class _Connection(socketserver.StreamRequestHandler):
                 return
             if isinstance(part, bytes):
                 self.connection.sendall(part)
+            elif part is None:
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
+                return
             elif self.server.peer.is_stopping.wait(part):
                 return
         self.connection.shutdown(socket.SHUT_WR)

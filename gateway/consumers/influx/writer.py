@@ -121,7 +121,8 @@ class InfluxWriter:
         answer = await self._post([line for _, line in points])
         if answers.is_written(answer) or self._skip(answer, points, step):
             return
-        await self._blame(answer)
+        if answer.status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE or len(points) == 1:
+            await self._blame(answer)
         await self._search(sorted(points, key=lambda point: time_of(point[0])), answer, step)
 
     def _skip(self, answer: Answer, points: Sequence[Point], step: _Step) -> bool:
@@ -137,7 +138,7 @@ class InfluxWriter:
         is_error = answer.status == HTTPStatus.INTERNAL_SERVER_ERROR
         if not answers.is_about_points(answer) or (is_error and self._failures < PATIENT_TIMES - 1):
             raise answers.problem(answer)
-        if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or await self._is_well():
+        if await self._is_well():
             return
         if is_error:
             raise answers.problem(answer)

@@ -244,6 +244,11 @@ async def test_a_write_that_is_too_large_is_halved(made: InfluxWriter, database:
     assert database.lines == to_lines(readings(500), [])
 
 
+async def test_too_large_for_one_point_is_about_everything(made: InfluxWriter, database: Database) -> None:
+    database.judge = lambda _: said(413, "too large")
+    assert (await failure_of(made, readings(4))).needs_person
+
+
 async def test_much_is_written_in_several_requests_and_a_failure_of_one_is_one_of_all(
     made: InfluxWriter, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
