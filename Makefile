@@ -2,6 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= ../shared/data
+UNIT := tests/unit tests/contract/test_store.py tests/contract/test_api.py
+
+# Rewritten assertions and compiled modules are kept: to make them anew takes longer than many tests.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup dev check format unit test faults soak bench demo evaluate lock servers clean
@@ -45,12 +49,13 @@ servers: .venv/edge.stamp  ## the broker, database and browser the tests run aga
 	@touch $@
 
 unit: dev  ## the tests that need no server, in under a minute
-	$(BIN)/python -m pytest -q -n auto --hypothesis-profile quick tests/unit tests/contract/test_store.py tests/contract/test_api.py
+	$(BIN)/python -m pytest -q -n auto --dist worksteal --hypothesis-profile quick $(UNIT)
 
 test: dev servers  ## every test, against real servers
-	$(BIN)/python -m pytest -n 2 -m "not slow" tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal --hypothesis-profile ci -m "not slow" tests
 
-faults: dev servers  ## every fault, the long ones too, and docs/reliability.md from their figures (under an hour)
+faults: dev servers  ## every fault, the long ones too, every example, and docs/reliability.md from the figures (under an hour)
+	$(BIN)/python -m pytest -q -n auto --dist worksteal --hypothesis-profile full $(UNIT)
 	rm -f .faults.jsonl
 	FAULTS_REPORT=$(CURDIR)/.faults.jsonl $(BIN)/python -m pytest --timeout 3600 tests/faults
 	$(BIN)/python -m tests.faults.report .faults.jsonl

@@ -6,16 +6,14 @@ import hypothesis
 import pytest
 from playwright.async_api import Browser, async_playwright
 
+import tests.examples  # noqa: F401 - registers the profiles
 from tests.servers.influxdb import Influx
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.processes import ServerMissingError, find_program
 from tests.servers.smtp import SmtpServer
 from tests.servers.twilio import TwilioServer
 
-# How long an example takes says more of the machine than of the code; what must be fast is measured where it counts.
-hypothesis.settings.register_profile("patient", deadline=None)
-hypothesis.settings.register_profile("quick", deadline=None, max_examples=10)  # for make unit
-hypothesis.settings.load_profile("patient")
+hypothesis.settings.load_profile("full")
 
 CHROMIUM_OPTIONS = [
     "--headless",

@@ -14,8 +14,7 @@ from gateway.web.ports import PageSettings, Services
 from gateway.web.server import listen, serve
 from tests.plant import stored
 from tests.servers.ports import free_port
-from tests.unit.web.conftest import Journal
-from tests.unit.web.test_actions import TOKEN, Changes
+from tests.unit.web.conftest import TOKEN, Changes, Journal
 
 DESK = 1280
 PHONE = 390

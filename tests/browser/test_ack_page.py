@@ -16,8 +16,7 @@ from gateway.web.ports import PageSettings, Services
 from gateway.web.server import listen, serve
 from tests.plant import alert_of
 from tests.servers.ports import free_port
-from tests.unit.web.conftest import Journal
-from tests.unit.web.test_actions import Changes
+from tests.unit.web.conftest import Changes, Journal
 
 KEY = b"the key"
 

@@ -11,8 +11,7 @@ from playwright.async_api import Browser, Page, expect
 from gateway.domain.model.timefmt import rfc3339
 from tests.browser.gateway import DESK, PHONE, Gateway, opened
 from tests.plant import SECOND, alert_entry, alert_of, stored
-from tests.unit.web.conftest import CONDITION, HEARD, silence
-from tests.unit.web.test_actions import TOKEN
+from tests.unit.web.conftest import CONDITION, HEARD, TOKEN, silence
 
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 PARTS = [

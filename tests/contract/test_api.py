@@ -19,6 +19,7 @@ from gateway.journal import QueryPool, Reader, Stream
 from gateway.queries import Queries
 from gateway.web.app import create_app
 from gateway.web.ports import PageSettings, Services
+from tests.examples import examples
 from tests.readings import plant, reading
 
 TOKEN = "secret"
@@ -62,7 +63,7 @@ def test_what_fits_the_description_is_answered_as_it_says(described: Any) -> Non
     assert len(operations) > 10
     for operation in operations:
 
-        @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(examples(25), suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy())
         def check(case: Any) -> None:
             headers = {"Host": "localhost", "Authorization": f"Bearer {TOKEN}"}

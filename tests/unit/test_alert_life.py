@@ -13,6 +13,7 @@ from gateway.domain.alerting import alert as life
 from gateway.domain.alerting.alert import Alert
 from gateway.domain.alerting.liveness import Reception
 from gateway.errors import ConflictError, NotFoundError, RefusedError
+from tests.examples import examples
 from tests.readings import FIXED, NOON_NS, SECOND, Plant, reading
 
 MINUTE = 60 * SECOND
@@ -168,4 +169,4 @@ class Life(RuleBasedStateMachine):
 
 
 TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestLife.settings = settings(examples(40), stateful_step_count=40)

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.config import Config, load, masked
 from gateway.errors import ConfigError
+from tests.examples import examples
 from tests.unit.test_config import LEAST
 
 # Every place that a text may stand in, each with a mistake beside it or made by it.
@@ -36,7 +37,7 @@ secrets = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_siz
 )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.sampled_from(PLACES), secrets)
 @example(PLACES[12], "quote'and\"and\nline")
 @example(PLACES[15], "a/b\\c{d}e")

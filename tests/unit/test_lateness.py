@@ -4,13 +4,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from gateway.domain.alerting.liveness import TIME_PASSED, Reception
 from gateway.domain.model.events import Message
 from gateway.domain.model.reading import Flag
+from tests.examples import examples
 from tests.readings import NOON_NS, SECOND, Plant, event, message, plant, reading
 
 LATENESS = 10 * SECOND
@@ -47,7 +48,7 @@ def run(messages: list[Message], lateness_ns: int, crash_after: int | None = Non
         return conclusions(here)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(LEVELS, st.data())
 def test_any_order_within_the_lateness_gives_the_same(levels: list[float], data: st.DataObject) -> None:
     in_order = [reading(second, level) for second, level in enumerate(levels)]
@@ -55,7 +56,7 @@ def test_any_order_within_the_lateness_gives_the_same(levels: list[float], data:
     assert run([*shuffled(in_order, data, 9), last], LATENESS) == run([*in_order, last], LATENESS)
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(LEVELS, st.data())
 def test_a_crash_in_between_changes_nothing(levels: list[float], data: st.DataObject) -> None:
     in_order = [reading(second, level) for second, level in enumerate(levels)]
@@ -64,7 +65,7 @@ def test_a_crash_in_between_changes_nothing(levels: list[float], data: st.DataOb
     assert run(order, LATENESS, crash_after) == run(order, LATENESS)
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(LEVELS, st.data())
 def test_without_lateness_all_is_stored_and_the_late_ones_are_marked(levels: list[float], data: st.DataObject) -> None:
     order = shuffled([reading(second, level) for second, level in enumerate(levels)], data, 9)

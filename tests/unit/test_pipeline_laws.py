@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -14,6 +14,7 @@ from gateway.domain.alerting.alert import CLEARED, ESCALATED, RAISED
 from gateway.domain.detection.rules import Rules
 from gateway.domain.model.events import Message
 from gateway.ingest import processor as pipeline_module
+from tests.examples import examples
 from tests.readings import FIXED, SECOND, event, message, plant, split, topic_of
 
 DAY = 86_400
@@ -81,7 +82,7 @@ def without_dead_letters(contents: dict[str, Any]) -> dict[str, Any]:
 
 sizes = st.lists(st.integers(1, 6), max_size=20)
 set_to = st.tuples(st.sampled_from([FIXED, LEARNING]), st.sampled_from([0, 0, 6 * SECOND]))
-laws = settings(max_examples=40, deadline=None)
+laws = examples(40)
 
 
 @laws

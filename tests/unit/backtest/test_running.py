@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.backtest.recorded import Recorded
@@ -12,6 +12,7 @@ from gateway.config import load_rules
 from gateway.domain.detection.rules import DAY_NS
 from gateway.domain.detection.timeline import Clocks
 from gateway.domain.model.reading import ReadingData, VibrationRecorded
+from tests.examples import examples
 from tests.readings import FIXED, NOON, NOON_NS, SECOND, plant, reading
 
 DAY = Clocks(DAY_NS // 1000)
@@ -85,7 +86,7 @@ def test_a_change_of_unit_or_place_is_known_to_the_registry() -> None:
     assert (sensor.unit, sensor.tags) == ("g", {"machine": "pump-8"})
 
 
-@settings(deadline=None, max_examples=30)  # each opens a journal
+@examples(30)  # each opens a journal
 @given(levels=st.lists(st.sampled_from([4.0, 7.0, 12.0]), max_size=40))
 def test_the_pipeline_would_have_concluded_the_same(
     tmp_path_factory: pytest.TempPathFactory, levels: list[float]

@@ -215,7 +215,7 @@ async def test_versions_grow(live: Live) -> None:
 
 
 async def test_a_sensor_takes_about_a_kilobyte(live: Live) -> None:
-    fleet = 500
+    fleet = 100
     tracemalloc.start()
     try:
         for second in range(POINTS + 5):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.domain.detection.detector import Verdict, evaluate
@@ -15,6 +15,7 @@ from gateway.domain.detection.sample import Sample
 from gateway.domain.detection.state import SensorState
 from gateway.domain.model.events import SeverityRank
 from gateway.journal.sqlite.codec import decode_state, encode_state
+from tests.examples import examples
 from tests.samples import make_sample
 
 SECOND = 10**9
@@ -99,7 +100,7 @@ def test_a_severity_only_falls_by_clearing(story: tuple[int, list[Any]], rules: 
             assert (finding.change, state.severity) == (Verdict.CLEAR, SeverityRank.NONE)
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.floats(1e-6, 1e6), st.integers(2, 60), st.integers(0, 300))
 def test_a_constant_healthy_level_never_alerts(level: float, learning: int, seconds: int) -> None:
     rules = Rules(learning_readings=learning, learning_ns=seconds * SECOND)

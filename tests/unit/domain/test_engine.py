@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -22,6 +22,7 @@ from gateway.domain.inputs.native import EVENT
 from gateway.domain.model.reading import VibrationRecorded
 from gateway.domain.model.timefmt import microseconds
 from gateway.errors import ConflictError, NotFoundError
+from tests.examples import examples
 from tests.readings import FIXED, NOON_NS, SECOND, event
 
 DAY_US = 86_400 * 10**6
@@ -239,7 +240,7 @@ class TestWaiting:
 levels = st.lists(st.sampled_from([4.0, 5.8, 6.3, 7.0, 9.0, 12.0]), max_size=60)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(levels, st.sampled_from([0, 3, 30]))
 def test_an_alert_is_raised_before_it_changes_and_two_are_never_open_at_once(levels: list[float], late: int) -> None:
     one = sensor()
@@ -252,7 +253,7 @@ def test_an_alert_is_raised_before_it_changes_and_two_are_never_open_at_once(lev
         severity = None if change.alert.state == "cleared" else change.alert.severity
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(levels)
 def test_waiting_changes_nothing_for_readings_in_order(levels: list[float]) -> None:
     readings = [recorded(second, level) for second, level in enumerate([*levels, 4.0])]

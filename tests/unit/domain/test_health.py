@@ -4,7 +4,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -17,6 +17,7 @@ from gateway.domain.detection.sensor_faults import LEAST_RUN, examine
 from gateway.domain.detection.state import SensorState
 from gateway.domain.engine.baselines import apply_baseline, relearn, set_baseline
 from gateway.domain.model.reading import VibrationRecorded
+from tests.examples import examples
 from tests.readings import FIXED, SECOND
 from tests.samples import make_sample
 from tests.unit.domain.test_engine import engine, recorded, sensor, take, types
@@ -80,7 +81,7 @@ class TestStuck:
         assert one.faults == {}
 
     @given(st.integers(0, 2**32), st.integers(200, 400))
-    @settings(max_examples=30)
+    @examples(30)
     def test_chance_does_not_make_it_stuck(self, seed: int, count: int) -> None:
         """With four values a row of ten comes once in a million readings."""
         levels = random.Random(seed).choices(range(4), k=count)

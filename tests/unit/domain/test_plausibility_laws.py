@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.domain.alerting.alert import RAISED
@@ -10,6 +10,7 @@ from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.state import Sensor
 from gateway.domain.engine.engine import Engine
 from gateway.domain.model.assets import MachineState, asset_of
+from tests.examples import examples
 from tests.readings import NOON_NS, SECOND
 from tests.unit.domain.test_engine import engine, sensor
 from tests.unit.domain.test_plausibility import healthy, receive
@@ -55,7 +56,7 @@ def one_law() -> tuple[Engine, Sensor]:
     return made, one
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.lists(messages, min_size=1, max_size=5), st.integers(1, 20))
 def test_somebody_is_told_in_time_whatever_a_message_says_beside_the_level(
     kinds: list[dict[str, Any]], each: int

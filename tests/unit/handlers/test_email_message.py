@@ -3,12 +3,13 @@ from email.message import EmailMessage
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.api import Context
 from gateway.domain.notification.model import Notification
 from gateway.handlers.mail.handler import EmailHandler
+from tests.examples import examples
 from tests.notifications import CRITICAL, notification, saying
 
 SETTINGS = {"host": "smtp.example.com", "from": "gateway@example.com", "to": ["anna@example.com", "Bert <b@x.org>"]}
@@ -112,7 +113,7 @@ def test_a_link_cannot_leave_its_attribute() -> None:
     assert 'href="https://h/&quot;onclick=&quot;alert(1)"' in page
 
 
-@settings(deadline=None, max_examples=50)
+@examples(50)
 @given(st.text(st.characters(), min_size=1, max_size=300))
 def test_any_text_makes_a_message_of_ascii_lines_with_our_headers_only(text: str) -> None:
     message = mail_of(saying(text))

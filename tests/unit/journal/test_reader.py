@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
@@ -18,6 +18,7 @@ from gateway.errors import GatewayError, JournalUnavailableError
 from gateway.journal import Reader, Stream, newest_readings
 from gateway.journal.queries import log_reader as reading_side
 from gateway.journal.sqlite.codec import decode_tags
+from tests.examples import examples
 from tests.readings import NOON_NS, SECOND, Plant, event, message, plant, reading, topic_of
 
 DAY = 86_400
@@ -40,7 +41,7 @@ batches = st.tuples(st.integers(0, 6), st.integers(0, 2), st.booleans())
 moves = st.tuples(st.sampled_from(["write", "step"]), batches, st.integers(1, 5))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(history=st.lists(moves, max_size=20), last_limit=st.integers(1, 5), wants_readings=st.booleans())
 def test_steps_of_any_size_between_any_writes_neither_skip_nor_repeat(
     *, history: list[tuple[str, tuple[int, int, bool], int]], last_limit: int, wants_readings: bool

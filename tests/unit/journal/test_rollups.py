@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config import RetentionSection
@@ -22,6 +22,7 @@ from gateway.journal.maintenance import rollups
 from gateway.journal.maintenance.rollups import ages, catch_up
 from gateway.journal.queries.resolutions import RESOLUTIONS, Resolution, choose
 from gateway.journal.sqlite.writer import RollupRow
+from tests.examples import examples
 from tests.readings import NOON_NS, SECOND, Plant, plant, reading
 
 NOON_S = NOON_NS // SECOND
@@ -52,7 +53,7 @@ def rows(here: Plant, resolution: Resolution, sensor: str = "VB-1") -> list[tupl
 moves = st.lists(st.tuples(st.sampled_from(["take", "roll up", "crash"]), st.integers(0, 7300)), max_size=25)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(moves=moves)
 def test_every_reading_counts_once_in_any_order_with_any_crash(moves: list[tuple[str, int]]) -> None:
     async def play(here: Plant) -> None:

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.domain.notification.matching import Matchers
@@ -20,6 +20,7 @@ from gateway.journal import Journal
 from gateway.journal.outbox.rows import Messages
 from gateway.journal.outbox.silences import add
 from gateway.journal.sqlite.read_errors import suspicion
+from tests.examples import examples
 from tests.notifications import CRITICAL
 from tests.readings import Plant, message, plant, reading
 
@@ -230,7 +231,7 @@ def test_an_error_that_is_no_damage_moves_nothing(tmp_path: Path, sound: Path) -
 starts = st.floats(0, 1, exclude_max=True)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(starts, st.sampled_from([1, 16, 200, 5_000, 40_000]), st.integers(0, 2**32), st.booleans())
 def test_whatever_is_overwritten_the_gateway_goes_on(
     sound: Path,

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config import RetentionSection
@@ -20,6 +20,7 @@ from gateway.journal.maintenance import letters as letters_module
 from gateway.journal.maintenance import retention as upkeep_module
 from gateway.journal.maintenance.letters import LetterBound
 from gateway.plugins.decoders import load_decoder
+from tests.examples import examples
 from tests.readings import NOON_NS, SECOND, Plant, event, message, plant, reading
 from tests.servers.waiting import until_async
 
@@ -138,7 +139,7 @@ class TestTheDisk:
         assert tries == [upkeep.problem] * 3
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(st.lists(st.integers(0, 60), max_size=40))
 def test_whatever_the_disk_does_there_is_room_exactly_while_there_is_no_problem(tenths: list[int]) -> None:
     async def story(disk: Disk) -> None:
@@ -190,7 +191,7 @@ class FakeJournal:
         return count
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(st.integers(0, 9000), st.integers(0, 9000), st.sampled_from([0, 500_000, 2 * CAP]))
 def test_the_oldest_go_first_those_that_everybody_has_had_before_the_rest(readings: int, done: int, other: int) -> None:
     log: list[str] = []

@@ -17,7 +17,10 @@ from gateway.web.app import about, create_app
 from gateway.web.ports import PageSettings, Services
 from gateway.web.stream import Stream
 
+PAGE = PageSettings("edge-1", ["vibration/{site}/{sensor}/reading"], hosts=frozenset({"Vibration.Example.com"}))
 TICK = 0.02
+TOKEN = "the-token"
+PERMIT = {"Authorization": f"Bearer {TOKEN}"}
 
 
 CONDITION = {
@@ -133,42 +136,100 @@ class Journal:
         return next((alert for alert in self.alerts if alert["id"] == alert_id), None)
 
 
-@pytest.fixture
+class Changes:
+    """Notes what it is asked for; raises `error`, if there is one."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+        self.error: Exception | None = None
+
+    async def acknowledge(self, alert_id: str, by: str, reason: str) -> Mapping[str, Any]:
+        return self._note({"id": alert_id, "acknowledgedBy": by}, alert_id, by, reason)
+
+    async def set_baseline(self, sensor_id: str, level: float, state: str, by: str, reason: str) -> Mapping[str, Any]:
+        return self._note({"sensorId": sensor_id, "level": level}, sensor_id, level, state, by, reason)
+
+    async def forget(self, sensor_id: str, by: str, reason: str) -> Mapping[str, Any]:
+        return self._note({"sensorId": sensor_id, "by": by}, sensor_id, by, reason)
+
+    async def relearn(self, sensor_id: str, state: str | None, by: str, reason: str) -> Mapping[str, Any]:
+        return self._note({"sensorId": sensor_id}, sensor_id, state, by, reason)
+
+    async def add_silence(self, parts: Mapping[str, Any], by: str, reason: str) -> Mapping[str, Any]:
+        return self._note({"id": "s1", "owner": by}, dict(parts), by, reason)
+
+    async def expire_silence(self, silence_id: str, by: str) -> Mapping[str, Any]:
+        return self._note({"id": silence_id}, silence_id, by)
+
+    async def shelve(self, alert_id: str, duration_ns: int, by: str, reason: str) -> Mapping[str, Any]:
+        return self._note({"id": alert_id, "shelvedBy": by}, alert_id, duration_ns, by, reason)
+
+    async def unshelve(self, alert_id: str, by: str, reason: str) -> Mapping[str, Any]:
+        return self._note({"id": alert_id, "shelvedBy": None}, alert_id, by, reason)
+
+    async def backfill(self, consumer: str, after: int) -> Mapping[str, Any]:
+        return self._note({"consumer": consumer, "after": after}, consumer, after)
+
+    async def replay(self, numbers: Sequence[int]) -> Mapping[str, Any]:
+        return self._note({"asked": len(numbers), "replayed": numbers}, *numbers)
+
+    def _note(self, answer: Mapping[str, Any], *asked: Any) -> Mapping[str, Any]:
+        if self.error is not None:
+            raise self.error
+        self.asked.append(asked)
+        return answer
+
+
+# Making an application takes longer than most tests of it. It is made once for each module, of parts that are as new
+# before every test.
+
+
+@pytest.fixture(scope="session")
 def live() -> Live:
     return Live()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def journal() -> Journal:
-    journal = Journal()
-    journal.answering.set()
-    return journal
+    return Journal()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def changes() -> Changes:
+    return Changes()
+
+
+@pytest.fixture(scope="session")
 def registry() -> CollectorRegistry:
     return CollectorRegistry()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def page() -> PageSettings:
-    return PageSettings("edge-1", ["vibration/{site}/{sensor}/reading"], hosts=frozenset({"Vibration.Example.com"}))
+    return PAGE
 
 
-@pytest.fixture
-def stream(live: Live, page: PageSettings) -> Stream:
-    return Stream(live, about(page), most=3, tick=TICK, ping=TICK)
+def new_stream(live: Live) -> Stream:
+    return Stream(live, about(PAGE), most=3, tick=TICK, ping=TICK)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def stream(live: Live) -> Stream:
+    return new_stream(live)
+
+
+@pytest.fixture(autouse=True)
+def _as_new(live: Live, journal: Journal, changes: Changes, registry: CollectorRegistry, stream: Stream) -> None:
+    fresh = (Live(), Journal(), Changes(), CollectorRegistry(), new_stream(live))
+    for used, new in zip((live, journal, changes, registry, stream), fresh, strict=True):
+        vars(used).clear()
+        vars(used).update(vars(new))
+    journal.answering.set()
+
+
+@pytest.fixture(scope="module")
 def app(live: Live, journal: Journal, registry: CollectorRegistry, page: PageSettings, stream: Stream) -> FastAPI:
-    services = Services(
-        live,
-        journal,
-        lambda: journal.reasons,
-        registry,
-    )
-    return create_app(services, page, stream)
+    return create_app(Services(live, journal, lambda: journal.reasons, registry), page, stream)
 
 
 @pytest.fixture

@@ -17,8 +17,7 @@ from gateway.security.ack_links import VALID_NS, AckLink, sign
 from gateway.web.app import create_app
 from gateway.web.ports import PageSettings, Services
 from tests.plant import alert_of
-from tests.unit.web.conftest import Journal
-from tests.unit.web.test_actions import Changes
+from tests.unit.web.conftest import Changes, Journal
 
 KEY = b"the key"
 HOSTILE = "<script>alert(1)</script>\u202e\x1b[2J\"'&"
@@ -45,21 +44,16 @@ def alert(journal: Journal) -> dict[str, Any]:
     return journal.alerts[0]
 
 
+@pytest.fixture(scope="module")
+def acting(live: Live, journal: Journal, registry: CollectorRegistry, page: PageSettings, changes: Changes) -> FastAPI:
+    services = Services(live, journal, list, registry, changes, "token", KEY)
+    return create_app(services, replace(page, timezone=ZoneInfo("Europe/Stockholm")))
+
+
 @pytest.fixture
-async def opened(live: Live, journal: Journal, page: PageSettings, alert: dict[str, Any]) -> AsyncIterator[Page]:
+async def opened(acting: FastAPI, journal: Journal, changes: Changes, alert: dict[str, Any]) -> AsyncIterator[Page]:
     assert alert["state"] == "active"
-    changes = Changes()
-    services = Services(
-        live,
-        journal,
-        list,
-        CollectorRegistry(),
-        changes,
-        "token",
-        KEY,
-    )
-    app: FastAPI = create_app(services, replace(page, timezone=ZoneInfo("Europe/Stockholm")))
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    transport = httpx.ASGITransport(acting, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://vibration.example.com") as client:
         yield Page(client, journal, changes)
 
@@ -140,5 +134,10 @@ async def test_the_page_cannot_be_framed_and_sends_its_address_nowhere(opened: P
     assert headers["Referrer-Policy"] == "no-referrer"
 
 
-async def test_without_a_key_no_link_is_valid(client: httpx.AsyncClient) -> None:
-    assert (await client.get(f"/ack/{sign(AckLink('a', 'b', 2**62), b'')}")).status_code == 404
+async def test_without_a_key_no_link_is_valid(
+    live: Live, journal: Journal, page: PageSettings, changes: Changes, alert: dict[str, Any]
+) -> None:
+    app = create_app(Services(live, journal, list, CollectorRegistry(), changes, "token"), page)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:8080") as client:
+        answer = await client.get(f"/ack/{sign(AckLink(alert['id'], 'b', 2**62), b'')}")
+    assert answer.status_code == 403

@@ -1,7 +1,6 @@
 """What changes something over HTTP: who may, and what is answered."""
 
 import string
-from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -16,10 +15,8 @@ from gateway.errors import ConflictError, GatewayError, JournalUnavailableError,
 from gateway.web.app import create_app
 from gateway.web.commands import Permission
 from gateway.web.ports import PageSettings, Services
-from tests.unit.web.conftest import Journal
+from tests.unit.web.conftest import PERMIT, TOKEN, Changes, Journal
 
-TOKEN = "the-token"
-PERMIT = {"Authorization": f"Bearer {TOKEN}"}
 ACK, REPLAY = "/api/v1/alerts/a1/ack", "/api/v1/deadletters/replay"
 SET, RELEARN = "/api/v1/baselines/VB-1/set", "/api/v1/baselines/VB-1/relearn"
 BACKFILL = "/api/v1/consumers/influx/backfill"
@@ -27,73 +24,9 @@ FORGET = "/api/v1/sensors/hall-2/VB-1/forget"
 SHELVE, UNSHELVE = "/api/v1/alerts/a1/shelve", "/api/v1/alerts/a1/unshelve"
 
 
-class Changes:
-    """Notes what it is asked for; raises `error`, if there is one."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[Any, ...]] = []
-        self.error: Exception | None = None
-
-    async def acknowledge(self, alert_id: str, by: str, reason: str) -> Mapping[str, Any]:
-        return self._note({"id": alert_id, "acknowledgedBy": by}, alert_id, by, reason)
-
-    async def set_baseline(self, sensor_id: str, level: float, state: str, by: str, reason: str) -> Mapping[str, Any]:
-        return self._note({"sensorId": sensor_id, "level": level}, sensor_id, level, state, by, reason)
-
-    async def forget(self, sensor_id: str, by: str, reason: str) -> Mapping[str, Any]:
-        return self._note({"sensorId": sensor_id, "by": by}, sensor_id, by, reason)
-
-    async def relearn(self, sensor_id: str, state: str | None, by: str, reason: str) -> Mapping[str, Any]:
-        return self._note({"sensorId": sensor_id}, sensor_id, state, by, reason)
-
-    async def add_silence(self, parts: Mapping[str, Any], by: str, reason: str) -> Mapping[str, Any]:
-        return self._note({"id": "s1", "owner": by}, dict(parts), by, reason)
-
-    async def expire_silence(self, silence_id: str, by: str) -> Mapping[str, Any]:
-        return self._note({"id": silence_id}, silence_id, by)
-
-    async def shelve(self, alert_id: str, duration_ns: int, by: str, reason: str) -> Mapping[str, Any]:
-        return self._note({"id": alert_id, "shelvedBy": by}, alert_id, duration_ns, by, reason)
-
-    async def unshelve(self, alert_id: str, by: str, reason: str) -> Mapping[str, Any]:
-        return self._note({"id": alert_id, "shelvedBy": None}, alert_id, by, reason)
-
-    async def backfill(self, consumer: str, after: int) -> Mapping[str, Any]:
-        return self._note({"consumer": consumer, "after": after}, consumer, after)
-
-    async def replay(self, numbers: Sequence[int]) -> Mapping[str, Any]:
-        return self._note({"asked": len(numbers), "replayed": numbers}, *numbers)
-
-    def _note(self, answer: Mapping[str, Any], *asked: Any) -> Mapping[str, Any]:
-        if self.error is not None:
-            raise self.error
-        self.asked.append(asked)
-        return answer
-
-
-@pytest.fixture
-def changes() -> Changes:
-    return Changes()
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def app(live: Live, journal: Journal, registry: CollectorRegistry, page: PageSettings, changes: Changes) -> FastAPI:
-    services = Services(
-        live,
-        journal,
-        list,
-        registry,
-        changes,
-        TOKEN,
-    )
-    return create_app(services, page)
-
-
-@pytest.fixture
-async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8080") as client:
-        yield client
+    return create_app(Services(live, journal, list, registry, changes, TOKEN), page)
 
 
 async def test_with_the_token_it_is_done(client: httpx.AsyncClient, changes: Changes) -> None:

@@ -1,39 +1,32 @@
 """Baselines over HTTP."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from gateway.consumers.live_state import Live
 from gateway.errors import ConflictError, JournalUnavailableError, NotFoundError
 from gateway.web.app import create_app
 from gateway.web.ports import PageSettings, Services
-from tests.unit.web.conftest import Journal
-from tests.unit.web.test_actions import PERMIT, TOKEN, Changes
+from tests.unit.web.conftest import PERMIT, TOKEN, Changes, Journal
 
 SET, RELEARN = "/api/v1/baselines/VB-1/set", "/api/v1/baselines/VB-1/relearn"
 
 
-@pytest.fixture
-def changes() -> Changes:
-    return Changes()
+@pytest.fixture(scope="module")
+def app(live: Live, journal: Journal, registry: CollectorRegistry, page: PageSettings, changes: Changes) -> FastAPI:
+    return create_app(Services(live, journal, list, registry, changes, TOKEN), page)
 
 
-@pytest.fixture
-async def client(
-    live: Live, journal: Journal, registry: CollectorRegistry, page: PageSettings, changes: Changes
-) -> AsyncIterator[httpx.AsyncClient]:
+@pytest.fixture(autouse=True)
+def _known(journal: Journal) -> None:
     journal.known_baselines += [
         {"sensorId": "VB-1", "level": 4.0, "state": ""},
         {"sensorId": "VB-2", "level": 5.0, "state": "fast"},
     ]
-    services = Services(live, journal, list, registry, changes, TOKEN)
-    transport = httpx.ASGITransport(create_app(services, page), raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8080") as client:
-        yield client
 
 
 async def test_the_baselines_that_hold_are_read_without_a_token(client: httpx.AsyncClient) -> None:

@@ -1,30 +1,27 @@
 """What was heard and not understood, over HTTP."""
 
-from collections.abc import AsyncIterator
-
 import httpx
 import pytest
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from gateway.consumers.live_state import Live
 from gateway.web.app import create_app
 from gateway.web.inputs import MAX_TEXT
 from gateway.web.ports import PageSettings, Services
-from tests.unit.web.conftest import HEARD, PROPOSAL, PROPOSED, Journal
-from tests.unit.web.test_actions import PERMIT, TOKEN, Changes
+from tests.unit.web.conftest import HEARD, PERMIT, PROPOSAL, PROPOSED, TOKEN, Changes, Journal
 
 TRY = "/api/v1/inputs/test"
 
 
-@pytest.fixture
-async def client(
-    live: Live, journal: Journal, registry: CollectorRegistry, page: PageSettings
-) -> AsyncIterator[httpx.AsyncClient]:
+@pytest.fixture(scope="module")
+def app(live: Live, journal: Journal, registry: CollectorRegistry, page: PageSettings, changes: Changes) -> FastAPI:
+    return create_app(Services(live, journal, list, registry, changes, TOKEN), page)
+
+
+@pytest.fixture(autouse=True)
+def _heard(journal: Journal) -> None:
     journal.heard = HEARD
-    services = Services(live, journal, list, registry, Changes(), TOKEN)
-    transport = httpx.ASGITransport(create_app(services, page), raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8080") as client:
-        yield client
 
 
 async def test_the_groups_and_what_would_read_them_are_read_without_a_token(client: httpx.AsyncClient) -> None:

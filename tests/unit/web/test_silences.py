@@ -11,19 +11,13 @@ from gateway.consumers.live_state import Live
 from gateway.errors import ConflictError, NotFoundError
 from gateway.web.app import create_app
 from gateway.web.ports import PageSettings, Services
-from tests.unit.web.conftest import Journal
-from tests.unit.web.test_actions import PERMIT, TOKEN, Changes
+from tests.unit.web.conftest import PERMIT, TOKEN, Changes, Journal
 
 PATH = "/api/v1/silences"
 NEW = {"by": "anna", "reason": "bearing change", "until": "2026-01-01T12:00:00+01:00", "machines": ["pump-3"]}
 
 
-@pytest.fixture
-def changes() -> Changes:
-    return Changes()
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def app(live: Live, journal: Journal, registry: CollectorRegistry, page: PageSettings, changes: Changes) -> FastAPI:
     return create_app(Services(live, journal, list, registry, changes, TOKEN), page)
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.domain.inputs import sparkplug_memory
 from gateway.domain.inputs.sparkplug import (
     REBIRTH,
     REBIRTH_EVERY_S,
@@ -19,7 +20,7 @@ from gateway.domain.inputs.sparkplug import (
     rows,
     state,
 )
-from gateway.domain.inputs.sparkplug_memory import MAX_BORN, MAX_NODES, Memory
+from gateway.domain.inputs.sparkplug_memory import MAX_NODES, Memory
 from gateway.domain.inputs.sparkplug_payload import MAX_METRICS, number_of, read
 from tests.sparkplug import DOUBLE, INT64, TEMPLATE, Float32, field, metric, payload, properties
 
@@ -299,10 +300,11 @@ def test_memory_is_bounded_and_the_node_unheard_for_longest_goes_first() -> None
     assert memory.changes()["node/works/n1"] is None
 
 
-def test_a_node_with_more_metrics_than_are_remembered_is_read_all_the_same() -> None:
+def test_a_node_with_more_metrics_than_are_remembered_is_read_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sparkplug_memory, "MAX_BORN", 3 * MAX_METRICS)
     memory = Memory()
     birth = payload(*[metric(f"m{k}", 1.0, DOUBLE, alias=k) for k in range(MAX_METRICS)], seq=0)
-    for k in range(MAX_BORN // MAX_METRICS + 1):
+    for k in range(4):
         heard = hear(memory, f"spBv1.0/works/DBIRTH/edge1/d{k}", birth, NOW)
         assert len(heard.metrics) == MAX_METRICS
     assert memory.birth("works/edge1", "works/edge1/d0") is None

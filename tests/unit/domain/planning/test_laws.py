@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.domain.model.events import Severity
@@ -13,6 +13,7 @@ from gateway.domain.notification.matching import Matchers
 from gateway.domain.notification.oncall import Hours
 from gateway.domain.notification.routing import EscalationStep, Route
 from gateway.domain.notification.silences import Silence
+from tests.examples import examples
 from tests.unit.domain.planning.facts import HOUR, MINUTE, NOON, Watched, fact, shelved
 
 UTC = ZoneInfo("UTC")
@@ -92,7 +93,7 @@ def run(steps: list[tuple[str, int, int]], *, restarts: bool = False) -> Watched
     return seen
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.lists(step, max_size=60))
 def test_nobody_is_told_of_a_change_twice_and_every_message_has_its_own_id(steps: list[tuple[str, int, int]]) -> None:
     seen = run(steps)
@@ -103,7 +104,7 @@ def test_nobody_is_told_of_a_change_twice_and_every_message_has_its_own_id(steps
     assert len({one.id for one in seen.messages}) == len(seen.messages)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.lists(step, max_size=60))
 def test_what_is_not_told_has_a_reason_and_what_is_critical_one_that_a_person_gave(
     steps: list[tuple[str, int, int]],
@@ -134,7 +135,7 @@ def test_what_is_not_told_has_a_reason_and_what_is_critical_one_that_a_person_ga
     assert not [key for key in seen.records if key[0] == "case"], "what is over is still remembered"
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.lists(step, max_size=60))
 def test_a_restart_at_any_moment_changes_nothing(steps: list[tuple[str, int, int]]) -> None:
     gaps = [(what if what != "restart" else "none", sensor, seconds) for what, sensor, seconds in steps]

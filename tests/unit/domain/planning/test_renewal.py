@@ -3,7 +3,7 @@
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -13,6 +13,7 @@ from gateway.domain.notification.oncall import Hours, Rota
 from gateway.domain.notification.routing import EscalationStep, Route, RouteTable
 from gateway.domain.notification.silences import Silence
 from gateway.domain.notification.state import AlertNotificationState, PlannerState
+from tests.examples import examples
 from tests.unit.domain.planning.facts import HOUR, MINUTE, NOON, SECOND, Watched, fact
 from tests.unit.domain.planning.test_laws import Plant
 
@@ -177,7 +178,7 @@ MOST = 3 * 5 * (6 + 2)
 """Messages about an alert in an hour: on each of three routes to each of five people, six reminders and two changes."""
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(configuration, steps, configuration, steps)
 def test_with_another_configuration_nobody_is_forgotten_nor_told_without_end(
     before: tuple[RouteTable, Noise, tuple[Silence, ...]],

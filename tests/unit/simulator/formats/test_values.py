@@ -2,8 +2,8 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import takewhile
 
 import pytest
@@ -45,6 +45,7 @@ def published(name: str, fleet: Fleet = FLEET, lasts: float = LASTS) -> list[Due
     return [each for each in takewhile(lambda each: each.after < lasts, due) if isinstance(each, Due)]
 
 
+@cache
 def measured(name: str) -> dict[str, list[tuple[float, Measurement]]]:
     heard = as_heard(FLEET, FORMATS[name])
     found = defaultdict(list)
@@ -53,11 +54,14 @@ def measured(name: str) -> dict[str, list[tuple[float, Measurement]]]:
     return found
 
 
-def read(name: str) -> Iterator[tuple[str, float, Quantities]]:
+@cache
+def read(name: str) -> list[tuple[str, float, Quantities]]:
     state: dict[str, object] = {}
-    for due in published(name):
-        for sensor, time, found in READERS[name](due.message, state):
-            yield sensor, due.after if time is None else (time - START).total_seconds(), found
+    return [
+        (sensor, due.after if time is None else (time - START).total_seconds(), found)
+        for due in published(name)
+        for sensor, time, found in READERS[name](due.message, state)
+    ]
 
 
 def nearest(taken: list[tuple[float, Measurement]], elapsed: float) -> Measurement:
