@@ -18,6 +18,7 @@ from gateway.journal.queries.resolutions import RESOLUTIONS
 from gateway.mqtt.incidents import watch_incidents
 from gateway.plugins.context import handler_context
 from gateway.plugins.registry import attach
+from gateway.telemetry.certificates import watch_certificates
 from gateway.telemetry.readiness import watch_broker
 from gateway.web.component import serve_page
 
@@ -66,6 +67,7 @@ COMPONENTS = (
     Component("upkeep", _always, _look_after_journal),
     Component("inspection", _always, lambda built: built.upkeep.inspect(built.report)),
     Component("broker", _always, lambda built: watch_broker(lambda: built.health.broker_problems, built.report)),
+    Component("certificates", _always, lambda built: watch_certificates(built.config, built.report)),
     Component("incidents", _always, lambda built: watch_incidents(built.broker.incidents, built.report)),
     Component(
         "broker notes",

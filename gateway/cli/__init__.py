@@ -22,7 +22,7 @@ JOURNAL = "gateway.journal"
 
 _COMMANDS = {
     "run": "gateway.cli.run:run",
-    "check": "gateway.cli.run:check",
+    "check": "gateway.cli.check:check",
     "init": "gateway.cli.init:init",
     "backup": "gateway.cli.run:backup",
     "demo": "gateway.cli.demo:demo",

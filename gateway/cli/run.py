@@ -1,4 +1,4 @@
-"""run, check and backup."""
+"""run and backup."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run(config_path: Path, log_level: str) -> None:
     SIGHUP reads the configuration again; one with a mistake, or that cannot be started with, changes nothing.
     """
     _share_memory()
-    config, plugins = _load(config_path)
+    config, plugins = read_configuration(config_path)
     logs.set_up(config.secrets, log_level)
     asyncio.run(run_and_reload(config_path, config, plugins, log_level))
 
@@ -53,7 +53,7 @@ def _share_memory() -> None:
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
-def _load(config_path: Path) -> tuple[Config, Plugins]:
+def read_configuration(config_path: Path) -> tuple[Config, Plugins]:
     """Read a configuration and make everything that can fail for it. Raises ConfigError with every problem."""
     config = load(config_path)
     try:
@@ -106,7 +106,7 @@ async def _next_configuration(
     log = structlog.get_logger(__name__)
     while await signals.next_or(running) == signal.SIGHUP:
         try:
-            loaded = _load(config_path)
+            loaded = read_configuration(config_path)
         except ConfigError as error:
             log.error("the configuration has mistakes; the old one stays", problems=error.problems)  # noqa: TRY400 - they say it all
             continue
@@ -192,43 +192,6 @@ def _spare_what_stays() -> None:
     """
     gc.collect()
     gc.freeze()
-
-
-@click.command()
-@config_option
-def check(config_path: Path) -> None:
-    """Check the configuration without connecting to anything; name every problem with its file, key and reason."""
-    config, _ = _load(config_path)
-    for warning in _warnings(config):
-        click.echo(f"{config_path}: warning: {warning}", err=True)
-    click.echo(f"{config_path}: ok: {_summary(config)}")
-
-
-def _warnings(config: Config) -> list[str]:
-    """Return what is allowed, but probably not meant."""
-    routed = {name for route in config.routes for name in (*route.handlers, route.fallback)}
-    routed |= {name for route in config.routes for step in route.escalation for name in step.handlers}
-    routed |= {name for rota in routed & set(config.oncall) if rota for name in config.oncall[rota].handlers}
-    warnings = [f"handlers.{name}: no route leads to it" for name in config.handlers if name not in routed]
-    warnings += [f"oncall.{name}: no route leads to it" for name in config.oncall if name not in routed]
-    if not config.routes:
-        warnings.append("routes: there are none, so nobody is told of an alert")
-    if (
-        config.mqtt.password is not None
-        and config.mqtt.tls is None
-        and config.mqtt.host not in {"localhost", "127.0.0.1"}
-    ):
-        warnings.append("mqtt.password: it is sent in the clear, since there is no mqtt.tls")
-    return warnings
-
-
-def _summary(config: Config) -> str:
-    history = "InfluxDB" if config.influxdb else "the journal"
-    page = "with" if config.http else "without"
-    return (
-        f"{len(config.mqtt.topics)} topic template(s), history in {history}, {len(config.handlers)} handler(s),"
-        f" {len(config.routes)} route(s), {page} a live page"
-    )
 
 
 @click.command()

@@ -31,7 +31,7 @@ from gateway.config.notification import (
 from gateway.config.plugins import HandlerSection, PluginSection
 from gateway.config.rule_keys import ELSEWHERE, with_keys_of
 from gateway.config.section import Section
-from gateway.config.values import Duration, Host, Interval, Name, Port, Size, Timezone, Token, system_zone
+from gateway.config.values import Duration, Host, Interval, Name, OwnToken, Port, Size, Timezone, system_zone
 from gateway.domain.detection.rules import Rules, Threshold
 from gateway.domain.engine.quotas import Quotas
 from gateway.domain.inputs.topics import TopicTemplates
@@ -159,7 +159,7 @@ class HttpSection(Section):
 
     host: Host = "127.0.0.1"
     port: Port = 8080
-    token: Token | None = None
+    token: OwnToken | None = None
     public_url: AnyHttpUrl | None = None
 
 

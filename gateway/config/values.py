@@ -117,6 +117,18 @@ def _token(token: SecretStr) -> SecretStr:
 
 Token = Annotated[SecretStr, AfterValidator(_token)]
 
+SHORTEST_TOKEN = 8  # characters
+
+
+def _not_guessed_at_once(token: SecretStr) -> SecretStr:
+    if len(token.get_secret_value()) < SHORTEST_TOKEN:
+        raise ValueError(f"a token that lets people in has at least {SHORTEST_TOKEN} characters, better 22")
+    return token
+
+
+OwnToken = Annotated[Token, AfterValidator(_not_guessed_at_once)]
+"""A token that the gateway itself asks for."""
+
 
 def parse_timezone(name: object) -> ZoneInfo:
     """Return a time zone by its name in the IANA database. Raises ValueError for anything else."""

@@ -141,7 +141,7 @@ password = "p"
 protocol = "3.1.1"
 tls = {{ ca = "{files.ca}", cert = "{files.client_cert}", key = "{files.client_key}" }}
 [http]
-token = "t"
+token = "long-enough"
 public_url = "https://plant.example.com"
 [[machines]]
 id = "pump-3"

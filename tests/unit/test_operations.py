@@ -158,7 +158,7 @@ class TestTheToken:
         assert len({http_token(config(folder)) for folder in folders}) == 2
 
     def test_a_configured_one_counts_and_nothing_is_made(self, tmp_path: Path) -> None:
-        assert http_token(config(tmp_path, "a-token")) == "a-token"
+        assert http_token(config(tmp_path, "a-token-of-mine")) == "a-token-of-mine"
         assert not (tmp_path / TOKEN_FILE).exists()
 
     def test_what_cannot_be_read_is_named_with_what_to_do(self, tmp_path: Path) -> None:

@@ -127,6 +127,15 @@ class TestCheck:
         assert result.code == 0
         assert "handlers.lonely: no route leads to it" in result.err
         assert "mqtt.password: it is sent in the clear" in result.err
+        assert "mqtt.password: stands in the file in the clear" in result.err
+
+    def test_strictly_a_warning_is_a_problem(self, run: Run, config: Path) -> None:
+        strictly = run("check", "--strict")
+        assert (strictly.code, strictly.out, strictly.err) == (3, "", run("check").err)
+        with config.open("a") as file:
+            file.write('[handlers.me]\ntype = "log"\n[[routes]]\nseverity = "warning"\nhandlers = ["me"]\n')
+        strictly = run("check", "--strict")
+        assert (strictly.code, strictly.err) == (0, "")
 
 
 class TestBackup:
