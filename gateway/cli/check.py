@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +47,27 @@ def _unmeant(config: Config) -> list[str]:
         warnings.append("routes: there are none, so nobody is told of an alert")
     if config.mqtt.password is not None and config.mqtt.tls is None and not is_loopback(config.mqtt.host):
         warnings.append("mqtt.password: it is sent in the clear, since there is no mqtt.tls")
+    return [*warnings, *_patterns(config), *_places(config)]
+
+
+def _patterns(config: Config) -> list[str]:
+    """Return the tables whose rules fit nothing, since an id is taken for a pattern as routes have them."""
+    tables = [("machines", config.machines), ("sensors", config.sensors)]
+    return [
+        f"{name}.{number}.id: {section.id!r} is the id of one alone, and no pattern; only routes and silences take a *"
+        for name, sections in tables
+        for number, section in enumerate(sections)
+        if "*" in section.id
+    ]
+
+
+def _places(config: Config) -> list[str]:
+    warnings = []
+    folder = next(path for path in (config.gateway.state_dir, *config.gateway.state_dir.parents) if path.exists())
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        warnings.append(f"gateway.state_dir: whoever runs this command cannot write to {folder}")
+    if config.http is not None and config.http.public_url and (config.http.public_url.path or "").strip("/"):
+        warnings.append("http.public_url: the page has to be at the root of its address, and this one has a path")
     return warnings
 
 

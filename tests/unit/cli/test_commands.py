@@ -129,6 +129,19 @@ class TestCheck:
         assert "mqtt.password: it is sent in the clear" in result.err
         assert "mqtt.password: stands in the file in the clear" in result.err
 
+    def test_what_fits_nothing_and_what_cannot_be_where_it_is(self, run: Run, config: Path, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("no folder")
+        text = config.read_text().replace(f"{tmp_path}/state", f"{tmp_path}/file/state")
+        text += '[[machines]]\nid = "pump-3"\n[[machines]]\nid = "pump-*"\n[[sensors]]\nid = "VB-*"\n'
+        config.write_text(text + '[http]\npublic_url = "https://plant.example/vibration"\n')
+        result = run("check")
+        assert result.code == 0
+        assert "machines.1.id: 'pump-*' is the id of one alone" in result.err
+        assert "sensors.0.id: 'VB-*' is the id of one alone" in result.err
+        assert "machines.0" not in result.err
+        assert f"gateway.state_dir: whoever runs this command cannot write to {tmp_path}/file" in result.err
+        assert "http.public_url: the page has to be at the root" in result.err
+
     def test_strictly_a_warning_is_a_problem(self, run: Run, config: Path) -> None:
         strictly = run("check", "--strict")
         assert (strictly.code, strictly.out, strictly.err) == (3, "", run("check").err)
