@@ -20,20 +20,28 @@ from gateway.domain.engine.commands import (
     ExpireSilence,
     Forget,
     InputsHeard,
+    PurgeReadings,
+    PurgeSensors,
     Relearn,
     ReplayDeadLetters,
+    SelectSensors,
     SendBack,
     SetBaseline,
     Shelve,
+    TakeBackStates,
     Unshelve,
     Writer,
 )
+from gateway.domain.engine.purging import Selection
 from gateway.domain.model.timefmt import rfc3339
 from gateway.domain.notification.silences import describe_now, wanted
 from gateway.errors import NotFoundError
 from gateway.journal import Stream
 
 log = structlog.get_logger(__name__)
+
+_PURGED_AT_ONCE = 1000
+"""Sensors that one fact names: their rows go in one transaction."""
 
 
 class Commands:
@@ -70,6 +78,29 @@ class Commands:
         fact = await self._writer.ask(Forget(sensor_id, by, reason, time.time_ns()))
         self._announce("sensor forgotten", sensor=sensor_id, by=by, reason=reason)
         return {"at": rfc3339(fact.time_ns), **fact.data}
+
+    async def selected(self, wanted: Selection) -> list[str]:
+        """Return the ids of the sensors that `purge` would remove."""
+        return [] if wanted.is_everything else await self._writer.ask(SelectSensors(wanted))
+
+    async def purge(self, wanted: Selection, by: str, reason: str, *, machine_states: bool) -> Mapping[str, Any]:
+        """Remove sensors with their readings, and what machines without a sensor have said; return how many there were.
+
+        In slices, between which batches are written. A selection that asks nothing of a sensor is of none.
+        """
+        names = await self.selected(wanted)
+        after = 0
+        while names and (until := await self._writer.ask(PurgeReadings(names, after))) is not None:
+            after = until
+        removed = states = 0
+        for start in range(0, len(names), _PURGED_AT_ONCE):
+            some = names[start : start + _PURGED_AT_ONCE]
+            removed += await self._writer.ask(PurgeSensors(some, after, by, reason, time.time_ns()))
+            self._announce()
+        if machine_states:
+            states = await self._writer.ask(TakeBackStates(time.time_ns()))
+        self._announce("sensors removed", sensors=removed, machine_states=states, by=by, reason=reason)
+        return {"sensors": removed, "machineStates": states}
 
     async def shelve(self, alert_id: str, duration_ns: int, by: str, reason: str) -> Mapping[str, Any]:
         """Shelve an alert for a while and return it. Raises NotFoundError or RefusedError."""

@@ -49,13 +49,17 @@ def change(
     path: str,
     body: Mapping[str, Any],
     make: Callable[[Commands], Awaitable[Mapping[str, Any]]],
+    timeout: float = _TIMEOUT,
 ) -> Mapping[str, Any]:
-    """Make a change and return what came of it. Raises GatewayError with what the gateway said."""
+    """Make a change and return what came of it. Raises GatewayError with what the gateway said.
+
+    `timeout` is in seconds.
+    """
     logs.set_up(config.secrets, "warning")
     try:
         lock = StateLock(config.gateway.state_dir)
     except JournalInUseError:
-        return _ask(config, path, body)
+        return _ask(config, path, body, timeout)
     try:
         return asyncio.run(_alone(config, make))
     finally:
@@ -75,13 +79,13 @@ async def _alone(config: Config, make: Callable[[Commands], Awaitable[Mapping[st
         journal.close()
 
 
-def _ask(config: Config, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+def _ask(config: Config, path: str, body: Mapping[str, Any], timeout: float) -> Mapping[str, Any]:
     if config.http is None:
         raise GatewayError("the gateway is running without [http], so it cannot be asked; stop it, or configure [http]")
     url = local_url(config.http.host, config.http.port) + path
     try:
         answer = httpx.post(
-            url, json=body, headers={"Authorization": f"Bearer {http_token(config)}"}, timeout=_TIMEOUT, trust_env=False
+            url, json=body, headers={"Authorization": f"Bearer {http_token(config)}"}, timeout=timeout, trust_env=False
         )
     except httpx.HTTPError as error:
         raise GatewayError(f"the running gateway does not answer at {url}: {error}") from error

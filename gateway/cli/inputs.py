@@ -15,8 +15,8 @@ from msgspec.structs import asdict
 
 from gateway.cli import PROBLEMS
 from gateway.cli.gateway_status import inputs_heard
-from gateway.cli.learn import NS, Duration, learn, of_files
-from gateway.cli.output import Moment, config_option, output_option, print_json, print_table
+from gateway.cli.learn import NS, learn, of_files
+from gateway.cli.output import Duration, Moment, config_option, output_option, print_json, print_table
 from gateway.cli.tables import inert
 from gateway.config import load
 from gateway.config.presets import preset, preset_names

@@ -11,28 +11,14 @@ from pathlib import Path
 import click
 
 from gateway.cli import PROBLEMS
-from gateway.cli.output import Moment, config_option, open_reader
+from gateway.cli.output import Duration, Moment, config_option, open_reader
 from gateway.config import load
 from gateway.config.learning import written
-from gateway.config.values import parse_duration
 from gateway.domain.model.events import Message
 from gateway.mqtt.listening import listen
 
 NS = 1_000_000_000
 _MOST_DEAD_LETTERS = 1000
-
-
-class Duration(click.ParamType[int]):
-    """A duration, in nanoseconds."""
-
-    name = "duration"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the duration."""
-        try:
-            return value if isinstance(value, int) else parse_duration(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 @click.command()

@@ -78,6 +78,19 @@ class Tag(click.ParamType[tuple[str, str]]):
         return name, text
 
 
+class Duration(click.ParamType[int]):
+    """A duration, in nanoseconds."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the duration."""
+        try:
+            return value if isinstance(value, int) else parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 class Moment(click.ParamType[int]):
     """A time on the command line, in ns: RFC 3339 (without a zone in the gateway's), "07:00", or how long: "2h".
 

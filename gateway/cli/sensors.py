@@ -13,6 +13,7 @@ import msgspec
 from gateway.cli.commands import change, said
 from gateway.cli.gateway_status import warn
 from gateway.cli.output import at, config_option, open_reader, output_option, print_facts, print_json, print_table
+from gateway.cli.purge import purge
 from gateway.cli.tables import Id, inert
 from gateway.config import load
 from gateway.domain.alerting.alert import describe
@@ -139,6 +140,9 @@ def forget(config_path: Path, output: str, by: str, reason: str, sensor_id: str)
         click.echo(
             inert(f"{sensor_id}: forgotten, as {by} wanted; its history stays, and its next reading brings it back")
         )
+
+
+sensors.add_command(purge)
 
 
 def _shown(sensor: dict[str, Any]) -> list[Any]:

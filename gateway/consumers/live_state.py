@@ -20,6 +20,7 @@ from msgspec import Struct
 from gateway.domain.alerting.alert import ALERT_FACTS
 from gateway.domain.alerting.liveness import SENSOR_FORGOTTEN
 from gateway.domain.engine.event_log import EventRecord, StoredReading, ratio_of
+from gateway.domain.engine.purging import SENSORS_PURGED
 from gateway.domain.inputs.native import data_in
 from gateway.domain.model.events import SEVERITIES
 from gateway.domain.model.reading import (
@@ -187,6 +188,8 @@ class Live:
                 self._change_alert(entry.fact.data)
             elif entry.fact.type == SENSOR_FORGOTTEN and entry.fact.subject in self._sensors:
                 self._forget(self._sensors[entry.fact.subject])
+            elif entry.fact.type == SENSORS_PURGED:
+                self._purge(entry.fact.data["sensors"])
         self._news.set()
         self._news = asyncio.Event()
 
@@ -256,6 +259,21 @@ class Live:
         """Show a sensor as one of which nothing has come yet: nobody is to take its last level for the present."""
         sensor.level = sensor.baseline = sensor.quantities = None
         self._settle(sensor)
+
+    def _purge(self, sensor_ids: Iterable[str]) -> None:
+        """Show sensors no more; a viewer that knows them shows them until it begins anew."""
+        gone = [sensor for id_ in sensor_ids if (sensor := self._sensors.pop(id_, None)) is not None]
+        self._counts.subtract(sensor.state for sensor in gone)
+        self._shown = [sensor for sensor in self._shown if sensor.id in self._sensors]
+        self._show_more()
+
+    def _show_more(self) -> None:
+        """Show others in the room that is left."""
+        for sensor in self._sensors.values():
+            if len(self._shown) >= SHOWN_SENSORS:
+                return
+            if not sensor.shown:
+                self._show(sensor)
 
     def _add(self, sensor_id: str, tags: dict[str, str]) -> _Sensor:
         sensor = self._sensors[sensor_id] = _Sensor(sensor_id, tags, born=self._version, version=self._version)

@@ -18,6 +18,7 @@ from gateway.domain.inputs.native import CONSUMER_REFUSED
 from gateway.domain.model.events import Rejected
 from gateway.ingest.processor import Pipeline
 from gateway.journal import Journal
+from gateway.journal.maintenance import purge
 from gateway.journal.outbox import silences
 from gateway.journal.outbox.rows import Messages
 
@@ -38,6 +39,10 @@ class Executor:
             commands.SetBaseline: pipeline.set_baseline,
             commands.Relearn: pipeline.relearn,
             commands.Forget: pipeline.forget,
+            commands.SelectSensors: pipeline.selected,
+            commands.PurgeReadings: self._purge_readings,
+            commands.PurgeSensors: self._purge_sensors,
+            commands.TakeBackStates: pipeline.take_back_states,
             commands.CurrentLimits: pipeline.limits,
             commands.InputsHeard: pipeline.inputs_heard,
             commands.Report: pipeline.report,
@@ -70,6 +75,18 @@ class Executor:
 
     def _attend(self, ask: Callable[..., Sequence[Change]], *, time_ns: int, **said: object) -> Alert:
         return self._pipeline.attend(lambda alerts: ask(alerts, **said, time_ns=time_ns), time_ns)
+
+    def _purge_readings(self, sensor_ids: Sequence[str], after: int) -> int | None:
+        return purge.delete_readings(self._journal, [each.key for each in self._pipeline.known(sensor_ids)], after)
+
+    def _purge_sensors(self, sensor_ids: Sequence[str], after: int, by: str, reason: str, time_ns: int) -> int:
+        sensors = self._pipeline.known(sensor_ids)
+        if sensors:
+            self._pipeline.retire(sensors, by, reason, time_ns)
+            keys, names = [each.key for each in sensors], [each.id for each in sensors]
+            purge.delete_sensors(self._journal, keys, names, after)
+            self._pipeline.remove(sensors)
+        return len(sensors)
 
     def _replay(self, numbers: Sequence[int], after: int, before: int | None, time_ns: int) -> Replayed:
         before = before or self._journal.next_seq

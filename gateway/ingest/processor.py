@@ -22,6 +22,7 @@ from gateway.domain.detection.timeline import Clocks
 from gateway.domain.engine.baselines import relearn, set_baseline
 from gateway.domain.engine.checkpoint import FACT_ROW, Checkpoint, Store, TailRow
 from gateway.domain.engine.engine import NOT_JUDGED, Engine
+from gateway.domain.engine.purging import Selection, purged, selected
 from gateway.domain.engine.quotas import Usage
 from gateway.domain.engine.unit_of_work import UnitOfWork
 from gateway.domain.inputs.native import decode_event
@@ -29,7 +30,7 @@ from gateway.domain.inputs.results import InputHeard, Reading
 from gateway.domain.inputs.status import Signals
 from gateway.domain.inputs.topics import TopicTemplates
 from gateway.domain.model.alert_kinds import AlertKind
-from gateway.domain.model.assets import asset_of
+from gateway.domain.model.assets import MachineState, asset_of, state_changed
 from gateway.domain.model.events import DomainEvent, Message, Severity
 from gateway.domain.model.reading import Flag
 from gateway.errors import JournalUnavailableError, NotFoundError
@@ -239,6 +240,42 @@ class Pipeline:
     def forget(self, sensor_id: str, *, by: str, reason: str = "", time_ns: int) -> DomainEvent:
         """Let nobody wait for a sensor any more, until its next reading; return the fact. Raises as `relearn` does."""
         return self._ask(sensor_id, self._engine.watch.forgetting, time_ns, by=by, reason=reason)
+
+    def selected(self, wanted: Selection) -> list[str]:
+        """Return the ids of the sensors that somebody wants removed."""
+        return selected(self._engine.sensors.values(), wanted)
+
+    def known(self, sensor_ids: Sequence[str]) -> list[Sensor]:
+        """Return those of these sensors that there are."""
+        return [sensor for id_ in sensor_ids if (sensor := self._engine.sensors.get(id_)) is not None]
+
+    def retire(self, sensors: Sequence[Sensor], by: str, reason: str, time_ns: int) -> None:
+        """Say that sensors are removed, and end their alerts; a crash from now on replays nothing of them."""
+        self._flush()
+        self.snapshot()
+        fact = purged(sensors, by, reason, time_ns)
+        said = f"Its sensor was removed by {by}{f': {reason}' if reason else ''}."
+        ended = [change for sensor in sensors for change in self._engine.alerts.end(sensor.id, said, fact)]
+        self._write_now([Change(fact), *ended], time_ns)
+
+    def remove(self, sensors: Sequence[Sensor]) -> None:
+        """Forget sensors whose rows are gone."""
+        for sensor in sensors:
+            self._engine.remove(sensor)
+        self._recorder.forget_sources()
+
+    def take_back_states(self, time_ns: int) -> int:
+        """Let machines without a sensor have said nothing of how they run; return how many had."""
+        self._flush()
+        places = self._engine.machines.without_sensors()
+        said = [
+            Change(state_changed(MachineState(place, ""), self._engine.machines.states[place], time_ns))
+            for place in places
+        ]
+        self._write_now(said, time_ns)
+        for place in places:
+            self._engine.machines.change(place, "")
+        return len(places)
 
     def _ask_of(
         self, sensor_id: str, ask: Callable[..., Sequence[Change]], time_ns: int, **said: object

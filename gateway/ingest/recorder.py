@@ -137,6 +137,13 @@ class Recorder:
         if dash and source:
             self._of_source.setdefault(source, []).append(sensor_id)
 
+    def forget_sources(self) -> None:
+        """Forget the names of sensors that there are no more, and what their topics captured."""
+        self._templates.forget()
+        self._of_source.clear()
+        for sensor_id in self._engine.sensors:
+            self._note_source(sensor_id)
+
     def is_outdated(self, message: Message) -> bool:
         """Tell whether a message says how a machine or a sensor was, and how it is has been said meanwhile."""
         signal = self._signals.read(message) if self._templates.match(message.topic) is None else None

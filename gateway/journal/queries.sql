@@ -212,6 +212,30 @@ SELECT sensor, event_us, received, flags, event_id FROM (
     SELECT * FROM readings WHERE seq <= ? ORDER BY seq DESC LIMIT ?
 ) ORDER BY seq;
 
+-- name: last_of_slice
+SELECT max(seq) FROM (SELECT seq FROM readings WHERE seq > ? ORDER BY seq LIMIT ?);
+
+-- name: delete_readings
+DELETE FROM readings WHERE seq > ? AND seq <= ? AND sensor IN (SELECT value FROM json_each(?));
+
+-- name: delete_rollups_10s
+DELETE FROM rollups_10s WHERE sensor IN (SELECT value FROM json_each(?));
+
+-- name: delete_rollups_1m
+DELETE FROM rollups_1m WHERE sensor IN (SELECT value FROM json_each(?));
+
+-- name: delete_rollups_1h
+DELETE FROM rollups_1h WHERE sensor IN (SELECT value FROM json_each(?));
+
+-- name: delete_detector
+DELETE FROM detector WHERE sensor IN (SELECT value FROM json_each(?));
+
+-- name: delete_waveforms
+DELETE FROM waveforms WHERE sensor IN (SELECT value FROM json_each(?));
+
+-- name: delete_sensors
+DELETE FROM sensors WHERE key IN (SELECT value FROM json_each(?));
+
 -- name: drop_letters
 DELETE FROM dead_letters WHERE seq IN (SELECT seq FROM dead_letters ORDER BY seq LIMIT ?) RETURNING length(payload);
 
@@ -333,7 +357,9 @@ SELECT sensor, time / 1000000000 / ?3 * ?3, min(level), max(min(avg(level), max(
 FROM readings WHERE seq > ?1 AND seq <= ?2 AND level IS NOT NULL GROUP BY 1, 2;
 
 -- name: add_rollup
-INSERT INTO ROLLUPS (sensor, time, low, mean, high, count) VALUES (?, ?, ?, ?, ?, ?)
+-- A sensor may have been purged since its readings were summed up.
+INSERT INTO ROLLUPS (sensor, time, low, mean, high, count)
+SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE EXISTS (SELECT 1 FROM sensors WHERE key = ?1)
 ON CONFLICT (sensor, time) DO UPDATE SET
     low = min(low, excluded.low),
     mean = max(min(mean + (excluded.mean - mean) * excluded.count / (count + excluded.count),

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import secrets
+import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.config.values import Duration
+from gateway.domain.engine.purging import Selection
 from gateway.web.ports import Actions
 from gateway.web.schema import Problem
 from gateway.web.security import host_name
 
 Person = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+
+NAMED = 1000
+"""Sensors that an answer names."""
 
 
 class Acknowledgement(BaseModel):
@@ -49,6 +54,28 @@ class Place(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     after: Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class PurgeRequest(BaseModel):
+    """Which sensors to remove: those of which all of this is true. Who wants it, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: Person
+    reason: Annotated[str, Field(max_length=1000)] = ""
+    ids: list[str] = []
+    pattern: Annotated[str | None, Field(description="of their ids; a * stands for anything")] = None
+    not_heard_for: Annotated[Duration | None, Field(alias="notHeardFor", description="30m, 2h, 3d")] = None
+    unlearned: Annotated[bool, Field(description="those of which nothing has been learned")] = False
+    machine_states: Annotated[
+        bool, Field(alias="machineStates", description="what machines without a sensor have said, too")
+    ] = False
+    dry_run: Annotated[bool, Field(alias="dryRun", description="only say which")] = False
+
+    def selection(self, now_ns: int) -> Selection:
+        """Return what is asked of a sensor."""
+        before_ns = None if self.not_heard_for is None else now_ns - self.not_heard_for
+        return Selection(self.ids, self.pattern, before_ns, self.unlearned)
 
 
 class Permission:
@@ -98,6 +125,15 @@ def create_actions(actions: Actions, permission: Permission) -> APIRouter:
     async def forget(sensor_id: str, body: Acknowledgement) -> dict[str, Any]:
         """Let nobody wait for a sensor any more: its alerts end. It counts again with its next reading."""
         return dict(await actions.forget(sensor_id, body.by, body.reason))
+
+    @router.post("/sensors/purge")
+    async def purge(body: PurgeRequest) -> dict[str, Any]:
+        """Remove sensors, with all their readings: invented ones, or ones long gone. It cannot be undone."""
+        wanted = body.selection(time.time_ns())
+        if body.dry_run:
+            names = await actions.selected(wanted)
+            return {"sensors": len(names), "ids": names[:NAMED]}
+        return dict(await actions.purge(wanted, body.by, body.reason, machine_states=body.machine_states))
 
     @router.post("/deadletters/replay")
     async def replay(body: Numbers) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from prometheus_client import CollectorRegistry
 
 from gateway.domain.engine.event_log import StoredReading
+from gateway.domain.engine.purging import Selection
 
 
 class LiveState(Protocol):
@@ -121,6 +122,14 @@ class Actions(Protocol):
 
     async def forget(self, sensor_id: str, by: str, reason: str) -> Mapping[str, Any]:
         """Let nobody wait for a sensor any more; return `sensorId`, `by`, `comment`, `at`. Raises NotFoundError."""
+        ...
+
+    async def selected(self, wanted: Selection) -> list[str]:
+        """Return the ids of the sensors that `purge` would remove."""
+        ...
+
+    async def purge(self, wanted: Selection, by: str, reason: str, *, machine_states: bool) -> Mapping[str, Any]:
+        """Remove sensors with all their readings, and states of machines without one; return how many of each."""
         ...
 
     async def add_silence(self, parts: Mapping[str, Any], by: str, reason: str) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ import pytest
 from gateway.commands import Commands
 from gateway.domain.engine import commands
 from gateway.domain.engine.commands import COMMANDS, Command
+from gateway.domain.engine.purging import Selection
 from gateway.domain.model.events import DomainEvent
 from gateway.domain.model.timefmt import rfc3339
 from gateway.domain.notification.model import Item, Withdrawal
@@ -119,6 +120,8 @@ async def _as_people_do(people: Commands, alert_id: str) -> None:
     assert limits is not None
     assert limits["warning"] == pytest.approx(6.4)
     await people.forget("VB-1", "anna", "")
+    purged = await people.purge(Selection(["VB-1"]), "anna", "scrapped", machine_states=True)
+    assert purged == {"sensors": 1, "machineStates": 0}
     parts = {"until": rfc3339(time.time_ns() + 3600 * SECOND), "tags": {"line": ["L1"]}}
     silence = await people.add_silence(parts, "anna", "bearing change")
     ended = await people.expire_silence(silence["id"], "bo")

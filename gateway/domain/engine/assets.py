@@ -33,6 +33,18 @@ class Machines:
         self._places[sensor.key] = place
         sensor.machine_state = self.states.get(place)
 
+    def remove(self, sensor: Sensor) -> None:
+        """Forget where a sensor is."""
+        place = self._places.pop(sensor.key, asset_of(sensor.tags))
+        self._sensors.get(place, {}).pop(sensor.key, None)
+        if not self._sensors.get(place):
+            self._sensors.pop(place, None)
+            self._alike.pop(place, None)
+
+    def without_sensors(self) -> list[AssetPath]:
+        """Return the machines that have said how they run and have no sensor."""
+        return [place for place in self.states if not self.sensors_of(place)]
+
     def change(self, place: AssetPath, state: str) -> None:
         """Let a machine be in this operating state from now on; an empty one takes back what it has said."""
         if state:

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from gateway.domain.alerting.alert import Alert
 from gateway.domain.detection.limits import Limits
+from gateway.domain.engine.purging import Selection
 from gateway.domain.inputs.results import InputHeard
 from gateway.domain.model.alert_kinds import AlertKind
 from gateway.domain.model.events import DomainEvent, Severity
@@ -89,6 +90,35 @@ class Forget(Command[DomainEvent], frozen=True):
     sensor_id: str
     by: str
     reason: str
+    time_ns: int
+
+
+class SelectSensors(Command[list[str]], frozen=True):
+    """The ids of the sensors that people want removed."""
+
+    wanted: Selection
+
+
+class PurgeReadings(Command[int | None], frozen=True):
+    """Delete the readings of sensors in the slice after a number; the last one looked at, or None at the end."""
+
+    sensor_ids: Sequence[str]
+    after: int
+
+
+class PurgeSensors(Command[int], frozen=True):
+    """Remove sensors, end their alerts, and delete their readings after a number; answered with how many there were."""
+
+    sensor_ids: Sequence[str]
+    after: int
+    by: str
+    reason: str
+    time_ns: int
+
+
+class TakeBackStates(Command[int], frozen=True):
+    """Forget what machines without a known sensor have said of how they run; answered with how many there were."""
+
     time_ns: int
 
 

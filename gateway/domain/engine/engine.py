@@ -151,6 +151,11 @@ class Engine:
         self.machines.settle(sensor)
         sensor.is_silent = self.watch.is_silent(sensor.id)
 
+    def remove(self, sensor: Sensor) -> None:
+        """Forget a sensor, with everything that is known of it."""
+        self.machines.remove(self.sensors.pop(sensor.id))
+        self._holding.pop(sensor.key, None)
+
     def judge(
         self, sensor: Sensor, event: VibrationRecorded, event_us: int, time_ns: int, *, received_ns: int, flags: int
     ) -> Sequence[Judged]:
@@ -358,9 +363,7 @@ class Engine:
 
     def stored_as(self, sensor: Sensor, data: ReadingData) -> tuple[float | None, float | None]:
         """Return a reading's level, and what the next one would be compared with: what is stored beside it."""
-        level = data.vibration_level
-        if level is None:
-            level = level_without_one(sensor.state, data)
+        level = level_without_one(sensor.state, data) if data.vibration_level is None else data.vibration_level
         return level, None if level is None else self.baseline_level(sensor)
 
     def baseline_level(self, sensor: Sensor) -> float | None:
@@ -381,9 +384,8 @@ class Engine:
 
     def moved(self, sensor: Sensor) -> None:
         """Take note that a sensor is somewhere else now: other rules may be its own, and another machine's state."""
-        sensor.rules = None
+        sensor.rules = sensor.state.limits = None
         self.machines.settle(sensor)
-        sensor.state.limits = None
 
 
 def _lateness_passed(sensor: Sensor) -> DomainEvent:

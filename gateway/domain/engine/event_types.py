@@ -7,6 +7,7 @@ from gateway.domain.alerting.liveness import SENSOR_FORGOTTEN, TIME_PASSED
 from gateway.domain.detection.baseline_events import CHANGES
 from gateway.domain.detection.machine_shift import REGIME_CHANGED
 from gateway.domain.engine.id_window import EVENT_IDS_AGAIN
+from gateway.domain.engine.purging import SENSORS_PURGED
 from gateway.domain.model.assets import MACHINE_STATE, SENSOR_STATUS
 from gateway.domain.notification.model import DEFERRED, FAILED, SENT, SUPPRESSED
 from gateway.domain.notification.silences import ADDED, EXPIRED
@@ -19,6 +20,7 @@ FACT_TYPES = (
     MACHINE_STATE,
     SENSOR_STATUS,
     SENSOR_FORGOTTEN,
+    SENSORS_PURGED,
     EVENT_IDS_AGAIN,
     TIME_PASSED,
     SENT,

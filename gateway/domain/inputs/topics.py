@@ -43,6 +43,10 @@ class TopicTemplates:
         if topic in self._known:
             self._known[topic] = tags
 
+    def forget(self) -> None:
+        """Keep nothing of the topics that have come in."""
+        self._known.clear()
+
     def _search(self, segments: list[str]) -> dict[str, str] | None:
         for template in self._templates:
             if len(template) == len(segments) and all(

@@ -81,7 +81,7 @@ class LogReader:
         to `known` is on disk: after the last row there may be numbers that a replay of dead letters left unused.
         """
         until = max(self.last_seq(), known)
-        self._look_for_moves()
+        self.look_for_moves()
         found: list[tuple[Any, ...]] = []
         if readings:
             found, complete = self._up_to_size(after, until, limit)
@@ -102,7 +102,7 @@ class LogReader:
 
     def reading_behind(self, fact: DomainEvent) -> StoredReading | None:
         """Return the reading that a fact about its sensor followed from, or None; quick, unlike `find_reading`."""
-        self._look_for_moves()  # who follows facts alone has not come past them
+        self.look_for_moves()  # who follows facts alone has not come past them
         event_id, sensor = fact.causation_id, self._key(fact.subject)
         row = self._db.execute(self._sql["replaced_reading"], (fact.time_ns, sensor, event_id)).fetchone()
         return self._with_key((fact.time_ns // 1000, sensor), event_id) if row is None else self._reading(row)
@@ -235,19 +235,24 @@ class LogReader:
                 return found, False
         return found, len(found) < limit
 
-    def _look_for_moves(self) -> None:
-        """Read again where the sensors are if one has moved to another machine."""
+    def look_for_moves(self) -> None:
+        """Read again where the sensors are if one has moved to another machine, or has been purged."""
         moved = self._db.execute(self._sql["note"], (REGISTRY_SEQ,)).fetchone()
         if moved != self._moved:
-            self._read_names(after=0)
+            there = self._read_names(after=0)
+            self._sensors = {key: name for key, name in self._sensors.items() if key in there}
             self._moved = moved
 
-    def _read_names(self, after: int) -> None:
+    def _read_names(self, after: int) -> set[int]:
+        """Read the names of the sensors with a higher key; return the keys."""
+        there = set[int]()
         for key, id_, tags in self._db.execute(self._sql["names"], (after,)):
             now = intern(id_), decode_tags(tags)
             if self._sensors.get(key) != now:  # who was given the tags keeps them: they are there once
                 self._sensors[key] = now
             self._newest_sensor = key
+            there.add(key)
+        return there
 
     def _reading(self, row: ReadingRow) -> StoredReading:
         key = row[SENSOR]

@@ -39,6 +39,7 @@ class QueryPool:
         end = time.monotonic() + self._longest
         try:
             with passing_trouble(), self._reader.interrupted_if(lambda: time.monotonic() > end):
+                self._reader.look_for_moves()
                 return question(self._reader)
         except JournalUnavailableError as error:
             if "interrupted" not in str(error):

@@ -224,7 +224,7 @@ class Reader(LogReader):
 
     def place(self, sensor_id: str) -> AssetPath:
         """Return the site, area and machine of a sensor; empty where they are not known."""
-        self._look_for_moves()
+        self.look_for_moves()
         self._read_names(after=self._newest_sensor)
         _, tags = self._sensors.get(self._key(sensor_id), ("", {}))
         return asset_of(tags)

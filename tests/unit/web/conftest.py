@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.consumers.live_state import Live
 from gateway.domain.engine.event_log import StoredReading
+from gateway.domain.engine.purging import Selection
 from gateway.domain.notification.matching import Matchers
 from gateway.domain.notification.silences import Silence, describe
 from gateway.errors import NotFoundError, RefusedError
@@ -151,6 +152,12 @@ class Changes:
 
     async def forget(self, sensor_id: str, by: str, reason: str) -> Mapping[str, Any]:
         return self._note({"sensorId": sensor_id, "by": by}, sensor_id, by, reason)
+
+    async def selected(self, wanted: Selection) -> list[str]:
+        return [f"S-{number}" for number in range(3000)] if wanted.pattern else []
+
+    async def purge(self, wanted: Selection, by: str, reason: str, *, machine_states: bool) -> Mapping[str, Any]:
+        return self._note({"sensors": 1, "machineStates": 0}, wanted, by, reason, machine_states)
 
     async def relearn(self, sensor_id: str, state: str | None, by: str, reason: str) -> Mapping[str, Any]:
         return self._note({"sensorId": sensor_id}, sensor_id, state, by, reason)

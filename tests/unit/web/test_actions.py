@@ -1,6 +1,7 @@
 """What changes something over HTTP: who may, and what is answered."""
 
 import string
+import time
 from typing import Any
 
 import httpx
@@ -20,7 +21,7 @@ from tests.unit.web.conftest import PERMIT, TOKEN, Changes, Journal
 ACK, REPLAY = "/api/v1/alerts/a1/ack", "/api/v1/deadletters/replay"
 SET, RELEARN = "/api/v1/baselines/VB-1/set", "/api/v1/baselines/VB-1/relearn"
 BACKFILL = "/api/v1/consumers/influx/backfill"
-FORGET = "/api/v1/sensors/hall-2/VB-1/forget"
+PURGE, FORGET = "/api/v1/sensors/purge", "/api/v1/sensors/hall-2/VB-1/forget"
 SHELVE, UNSHELVE = "/api/v1/alerts/a1/shelve", "/api/v1/alerts/a1/unshelve"
 
 
@@ -44,7 +45,7 @@ async def test_with_the_token_it_is_done(client: httpx.AsyncClient, changes: Cha
     ["", "Bearer", "Bearer ", "Bearer the-token2", "Bearer the-toke", "Basic the-token", "the-token",
      "Bearer the-tökén", "Bearer  the-token"],
 )  # fmt: skip
-@pytest.mark.parametrize("path", [ACK, REPLAY, SET, RELEARN, SHELVE, UNSHELVE, FORGET, BACKFILL])
+@pytest.mark.parametrize("path", [ACK, REPLAY, SET, RELEARN, SHELVE, UNSHELVE, FORGET, BACKFILL, PURGE])
 async def test_without_it_nothing_is(client: httpx.AsyncClient, changes: Changes, path: str, permit: str) -> None:
     answer = await client.post(path, json={"by": "anna"}, headers=[(b"Authorization", permit.encode())])
     assert answer.status_code == 401
@@ -184,3 +185,15 @@ def test_no_other_origin_is_ours(rest: str) -> None:
     with pytest.raises(HTTPException) as caught:
         permission(request({**PERMIT, "Host": "localhost:8080", "Origin": origin}))
     assert caught.value.status_code == 403
+
+
+async def test_sensors_are_removed_only_when_it_is_meant(client: httpx.AsyncClient, changes: Changes) -> None:
+    wanted = {"by": "anna", "pattern": "FORGED-*", "notHeardFor": "1h", "unlearned": True}
+    answer = (await client.post(PURGE, json={**wanted, "dryRun": True}, headers=PERMIT)).json()
+    assert (answer["sensors"], len(answer["ids"])) == (3000, 1000)
+    assert changes.asked == []
+    answer = (await client.post(PURGE, json=wanted, headers=PERMIT)).json()
+    assert answer == {"sensors": 1, "machineStates": 0}
+    ((selection, by, _, machine_states),) = changes.asked
+    assert (selection.pattern, selection.unlearned, by, machine_states) == ("FORGED-*", True, "anna", False)
+    assert 0 <= time.time_ns() - selection.heard_before_ns - 3600 * 10**9 < 60 * 10**9

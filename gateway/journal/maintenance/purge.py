@@ -1,0 +1,42 @@
+"""Removing sensors, with everything that the journal holds of them but the facts: invented ones, or ones long gone.
+
+First their readings go, in slices, while the gateway goes on; what has come meanwhile goes with the sensors themselves.
+Everything here runs in the journal's thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from gateway.journal.queries.resolutions import RESOLUTIONS
+from gateway.journal.sqlite.codec import REGISTRY_SEQ
+from gateway.journal.sqlite.writer import Journal
+
+_JSON = msgspec.json.Encoder()
+
+ROWS_AT_ONCE = 20_000
+"""Readings that are looked through in one transaction: some 50 ms."""
+
+
+def delete_readings(journal: Journal, keys: Sequence[int], after: int) -> int | None:
+    """Delete the readings of sensors among the next `ROWS_AT_ONCE`; return the last one looked at, None at the end."""
+    ((until,),) = journal.all("last_of_slice", after, ROWS_AT_ONCE)
+    if until is not None:
+        with journal.transaction():
+            journal.count("delete_readings", after, until, _JSON.encode(keys).decode())
+    return until  # type: ignore[no-any-return] # a number, or NULL
+
+
+def delete_sensors(journal: Journal, keys: Sequence[int], names: Sequence[str], after: int) -> None:
+    """Delete sensors by their keys and ids, and their readings after a sequence number, in one transaction."""
+    wanted = _JSON.encode(keys).decode()
+    with journal.transaction():
+        journal.count("delete_readings", after, journal.next_seq, wanted)
+        for each in RESOLUTIONS:
+            journal.count(f"delete_{each.table}", wanted)
+        journal.count("delete_detector", wanted)
+        journal.count("delete_waveforms", _JSON.encode(names).decode())
+        journal.count("delete_sensors", wanted)
+        journal.many("upsert_note", [(REGISTRY_SEQ, str(journal.next_seq))])  # who keeps their names reads them again
