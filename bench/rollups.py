@@ -16,7 +16,7 @@ from gateway.config import RetentionSection
 from gateway.journal import Journal, Reader, level_history
 from gateway.journal.maintenance.rollups import ages
 from gateway.journal.queries.resolutions import RESOLUTIONS, SECOND_NS, Resolution
-from gateway.journal.sqlite.writer import RollupRow
+from gateway.journal.sqlite.rows import RollupRow
 
 SENSORS = 100
 DAY = 86_400

@@ -81,6 +81,7 @@ class Plant:
     signals: Signals = SIGNALS
     inputs: Sequence[InputSpec] = ()
     quotas: Quotas = field(default_factory=Quotas)
+    sensors_move: bool = False
 
     def __post_init__(self) -> None:
         self.directory.mkdir(exist_ok=True)
@@ -131,16 +132,22 @@ class Plant:
         inputs = MappedInputs(self.inputs, WINDOW) if self.inputs else None
         made = Pipeline(
             self.journal, self.templates, rules_for, DAY_NS, self.lateness_ns,
-            signals=self.signals, inputs=inputs, usage=Usage(self.quotas),
+            signals=self.signals, inputs=inputs, usage=Usage(self.quotas), sensors_move=self.sensors_move,
         )  # fmt: skip
         self.journal.execute = Executor(self.journal, made).execute
         return made
 
 
 @contextmanager
-def plant(directory: Path, rules: Rules | Callable[[Sensor], Rules] = FIXED, lateness_ns: int = 0) -> Iterator[Plant]:
+def plant(
+    directory: Path,
+    rules: Rules | Callable[[Sensor], Rules] = FIXED,
+    lateness_ns: int = 0,
+    *,
+    sensors_move: bool = False,
+) -> Iterator[Plant]:
     """Open a plant and close its journal at the end."""
-    made = Plant(directory, rules, lateness_ns=lateness_ns)
+    made = Plant(directory, rules, lateness_ns=lateness_ns, sensors_move=sensors_move)
     try:
         yield made
     finally:

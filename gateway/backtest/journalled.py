@@ -57,4 +57,5 @@ def _recorded(reading: StoredReading, row: int) -> Recorded:
     event = reading.event()
     event.event_id = reading.event_id
     retained = bool(reading.flags & Flag.RETAINED)
-    return Recorded(row, event, microseconds(event.timestamp), reading.received_ns, reading.tags, retained)
+    time_us, name = microseconds(event.timestamp), reading.sensor_id
+    return Recorded(row, event, time_us, reading.received_ns, reading.tags, retained, name)

@@ -35,7 +35,10 @@ _NO_TIME = -(2**63)
 
 
 class Recorded(Struct, gc=False):
-    """A reading of the past. `row` counts from 0; `received_ns` is when it came in, as far as that is known."""
+    """A reading of the past. `row` counts from 0; `received_ns` is when it came in, as far as that is known.
+
+    `name` is what its sensor is called, where that is not the id that it publishes.
+    """
 
     row: int
     event: VibrationRecorded
@@ -43,6 +46,7 @@ class Recorded(Struct, gc=False):
     received_ns: int
     tags: dict[str, str]
     retained: bool = False
+    name: str = ""
 
 
 class Columns(Struct, frozen=True):

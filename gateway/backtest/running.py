@@ -133,16 +133,18 @@ def _count(outcome: Outcome, time_ns: int, received_ns: int, flags: int) -> None
 def _sensor_of(engine: Engine, reading: Recorded) -> Sensor:
     """Return the registry's entry for a reading's sensor, as the reading says it is now."""
     data = reading.event.data
-    sensor = engine.sensors.get(data.sensor_id)
+    name = reading.name or data.sensor_id
+    sensor = engine.sensors.get(name)
     if sensor is None:
         sensor = Sensor(
             key=len(engine.sensors) + 1,
-            id=data.sensor_id,
+            id=name,
             tags=reading.tags,
             unit=data.unit,
             location=reading.event.sensor_location or "",
             first_seen_ns=reading.received_ns,
             state=SensorState(),
+            published="" if name == data.sensor_id else data.sensor_id,
         )
         engine.register(sensor)
     elif sensor.unit != data.unit or (sensor.tags is not reading.tags and sensor.tags != reading.tags):
@@ -184,7 +186,7 @@ def run_config(
     """
 
     def rules(sensor: Sensor) -> Rules:
-        own = rules_for(config, sensor.id, sensor.tags)
+        own = rules_for(config, sensor.published_id, sensor.tags)
         return own if learning is None else replace(own, learning_readings=learning, learning_ns=0)
 
     clocks = Clocks(config.detection.clock_tolerance // 1000, config.detection.lateness // 1000)

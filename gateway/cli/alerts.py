@@ -124,7 +124,7 @@ def history(config_path: Path, output: str, sensor_id: str | None, limit: int, a
         else:
             _print_account(account)
         return
-    changes = latest_changes(reader, sensor_id, limit)
+    changes = latest_changes(reader, sensor_id and reader.subject(sensor_id), limit)
     if output == "json":
         print_json(changes)
         return
@@ -216,7 +216,7 @@ def _facts(alert: Alert) -> dict[str, object]:
     facts = {key: value for key, value in describe(alert).items() if value and key not in _ELSEWHERE}
     known = {_words(key): at(value) if key in _TIMES else value for key, value in facts.items()}
     faults = ", ".join(f"{name}: {words}" for name, words in alert.faults.items())
-    place = {name: value for name, value in alert.tags.items() if value != alert.sensor_id}
+    place = {name: value for name, value in alert.tags.items() if value not in {alert.sensor_id, alert.published_id}}
     return known | place | ({"faults": faults} if faults else {})
 
 

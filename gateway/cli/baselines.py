@@ -15,8 +15,9 @@ from gateway.cli.output import at, config_option, open_reader, output_option, pr
 from gateway.cli.tables import inert, shown
 from gateway.config import load, load_rules, rules_for
 from gateway.domain.detection.baseline_events import current, described
+from gateway.domain.model.assets import asset_of
+from gateway.domain.model.naming import names_of
 from gateway.domain.model.timefmt import in_words
-from gateway.errors import NotFoundError
 
 _COLUMNS = ("sensor", "state", "level", "sigma", "unit", "source", "version", "readings", "from", "to", "by")
 _SPARE = ("sigma", "to", "from", "readings")
@@ -64,16 +65,16 @@ def list_(config_path: Path, output: str) -> None:
 def show(config_path: Path, output: str, sensor_id: str) -> None:
     """Show a sensor's baselines: those that hold, and every version there ever was."""
     reader = open_reader(config_path)
-    sensor = next((known for known in reader.sensors() if known.id == sensor_id), None)
-    if sensor is None:
-        raise NotFoundError(f"no sensor {sensor_id!r} has published yet")
+    sensor_id = reader.called(sensor_id)
+    sensor = next(known for known in reader.sensors() if known.id == sensor_id)
     facts = reader.baseline_facts(sensor_id)
-    holding = [row for row in _configured(config_path) if row["sensorId"] == sensor_id] + current(facts)
+    answers_to = {sensor_id, *names_of(sensor.published, asset_of(sensor.tags))}
+    holding = [row for row in _configured(config_path) if row["sensorId"] in answers_to] + current(facts)
     history = [described(fact) for fact in facts]
     if output == "json":
         print_json({"sensorId": sensor_id, "current": holding, "history": history})
         return
-    rules = rules_for(load_rules(config_path), sensor_id, sensor.tags)
+    rules = rules_for(load_rules(config_path), sensor.published, sensor.tags)
     print_table(
         _COLUMNS[1:],
         [_cells(row)[1:] for row in holding],

@@ -70,6 +70,7 @@ def list_(  # noqa: PLR0917 - click calls it by name
 ) -> None:
     """List events, the newest last."""
     reader = open_reader(config_path)
+    sensor = sensor and reader.subject(sensor)
     found = list(_newest(reader, sensor, type_, (since, until), limit))
     found.sort(key=lambda item: item.seq)
     if output == "json":

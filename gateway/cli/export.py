@@ -77,7 +77,9 @@ def export_command(  # noqa: PLR0917 - click calls it by name
     """
     format_ = format_ or _format_of(file)
     reader = open_reader(config_path)
-    wanted = export.Wanted(sensor, None if type_ in {READINGS, "facts"} else type_, since, until)
+    wanted = export.Wanted(
+        sensor and reader.subject(sensor), None if type_ in {READINGS, "facts"} else type_, since, until
+    )
     pages = _readings(reader, wanted) if type_ == READINGS else _facts(reader, wanted)
     columns = _READING if type_ == READINGS else _FACT
     with _opened(file) as stream:

@@ -73,8 +73,9 @@ def list_(config_path: Path, output: str) -> None:
 def show(config_path: Path, output: str, sensor_id: str) -> None:
     """Show a sensor: where it is, what is normal for it, and its alerts."""
     reader = open_reader(config_path)
+    sensor_id = reader.subject(sensor_id)
     sensor = next((known for known in reader.sensors() if known.id == sensor_id), None)
-    unused = _unused(reader, sensor_id)
+    unused = _unused(reader, sensor_id if sensor is None else sensor.published)
     if sensor is None:
         raise GatewayError(f"no sensor {sensor_id!r} has published yet{unused and f', but {unused}'}")
     alerts = [describe(alert) for alert in reader.alerts(everything=True) if alert.sensor_id == sensor_id]

@@ -48,6 +48,7 @@ class GatewaySection(Section):
     id: Name
     state_dir: Path
     timezone: Timezone | None = None  # of the times in messages; None is the system's
+    sensors_move: bool = False
 
 
 class TlsSection(Section):

@@ -10,14 +10,20 @@ from gateway.config.sections import Config, MachineSection, RuleOverrides, Senso
 from gateway.domain.detection.rules import Rules, Threshold
 from gateway.domain.detection.state import INTERVALS
 from gateway.domain.engine.quotas import Quotas, Usage
+from gateway.domain.model.assets import asset_of
+from gateway.domain.model.naming import names_of
 
 _UNKNOWN_NS = 3600 * 10**9
 """So long after the start a sensor is missed that nobody has said how often it publishes."""
 
 
 def rules_for(config: Config, sensor_id: str, tags: Mapping[str, str]) -> Rules:
-    """Return the rules of one sensor: [detection], overridden by its [[machines]] table, overridden by its own."""
-    own = next((table for table in config.sensors if table.id == sensor_id), None)
+    """Return the rules of one sensor: [detection], overridden by its [[machines]] table, overridden by its own.
+
+    `sensor_id` is what it publishes; a table of its own for `DE (pump-3)` comes before one for `DE`.
+    """
+    tables_of = {table.id: table for table in reversed(config.sensors)}
+    own = next((tables_of[name] for name in names_of(sensor_id, asset_of(tags))[::-1] if name in tables_of), None)
     machines = [table for table in config.machines if _is_of(table, tags)]
     narrower: list[MachineSection | SensorSection] = [*machines, *([own] if own else [])]
     tables: list[RuleOverrides] = [config.detection, *narrower]

@@ -22,7 +22,9 @@ from gateway.domain.alerting.liveness import SENSOR_FORGOTTEN
 from gateway.domain.engine.event_log import EventRecord, StoredReading, ratio_of
 from gateway.domain.engine.purging import SENSORS_PURGED
 from gateway.domain.inputs.native import data_in
+from gateway.domain.model.assets import SENSOR_RENAMED, asset_of
 from gateway.domain.model.events import SEVERITIES
+from gateway.domain.model.naming import is_name_of, names_of, published_in
 from gateway.domain.model.reading import (
     Flag,
     as_the_sensor_says,
@@ -168,6 +170,7 @@ class Live:
         self._sensors: dict[str, _Sensor] = {}
         self._shown: list[_Sensor] = []
         self._open: dict[str, dict[str, Mapping[str, Any]]] = {}  # sensor id -> alert id -> alert
+        self._gone: dict[str, int] = {}  # name that a sensor had -> the version since which it has another
         self._counts: Counter[str] = Counter()
         self._version = self._alerts_version = 1
         self._news = asyncio.Event()
@@ -182,6 +185,9 @@ class Live:
     async def consume(self, readings: Sequence[StoredReading], entries: Sequence[EventRecord]) -> None:
         """Take the readings and the alert facts of one step, and wake the viewers."""
         self._version += 1
+        for entry in entries:
+            if entry.fact.type == SENSOR_RENAMED:
+                self._rename(entry.fact.data["before"], entry.fact.data["sensorId"])
         self._take(readings)
         for entry in entries:
             if entry.fact.type in ALERT_FACTS:
@@ -197,6 +203,15 @@ class Live:
         """Return the `limit` worst sensors, the worst first."""
         worst = nsmallest(limit, self._sensors.values(), key=lambda s: (_STATE_RANK[s.state], -(s.ratio or 0), s.id))
         return [sensor.whole() for sensor in worst]
+
+    def answering(self, asked: str) -> list[str]:
+        """Return the names of the sensors that something people write may mean."""
+        if asked in self._sensors:
+            return [asked]
+        alone = self._sensors.get(published_in(asked))
+        if alone is not None and asked in names_of(alone.id, asset_of(alone.tags)):
+            return [alone.id]
+        return [name for name, sensor in self._sensors.items() if is_name_of(name, asked, asset_of(sensor.tags))]
 
     def sensor(self, sensor_id: str) -> dict[str, Any] | None:
         """Return one sensor, or None if it is unknown."""
@@ -217,7 +232,8 @@ class Live:
         """Return what changed after version `since`; 0 gives everything that is shown.
 
         Always `counts` (of all sensors by state, `sensors` and `alerts` in all). `sensors` are rows as ROW has them,
-        whole where the viewer does not know them yet. `alerts`, the worst open ones, is there only if one changed.
+        whole where the viewer does not know them yet. `alerts`, the worst open ones, is there only if one changed, and
+        `gone`, names that sensors do not have any more, only if there are any.
         """
         changes: dict[str, Any] = {
             "counts": {
@@ -227,6 +243,8 @@ class Live:
             },
             "sensors": [self._row(s, since) for s in self._shown if s.version > since],
         }
+        if gone := [name for name, version in self._gone.items() if version > since > 0]:
+            changes["gone"] = gone
         if self._alerts_version > since:
             changes["alerts"] = self._worst_alerts()
         return changes
@@ -274,6 +292,23 @@ class Live:
                 return
             if not sensor.shown:
                 self._show(sensor)
+
+    def _rename(self, before: str, name: str) -> None:
+        """Let what is known of a sensor be known under its new name, unless a later step has brought that already."""
+        if before not in self._sensors:
+            return
+        sensor = self._sensors.pop(before)
+        if name in self._sensors:
+            self._counts[sensor.state] -= 1
+            self._shown = [each for each in self._shown if each is not sensor]
+            return
+        sensor.id = name
+        sensor.born = sensor.version = self._version
+        self._sensors[name] = sensor
+        if alerts := self._open.pop(before, None):
+            self._open[name] = {id_: {**alert, "sensorId": name} for id_, alert in alerts.items()}
+            self._alerts_version = self._version
+        self._gone[before] = self._version
 
     def _add(self, sensor_id: str, tags: dict[str, str]) -> _Sensor:
         sensor = self._sensors[sensor_id] = _Sensor(sensor_id, tags, born=self._version, version=self._version)

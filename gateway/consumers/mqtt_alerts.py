@@ -111,7 +111,8 @@ def alert_topic(data: dict[str, Any], gateway_id: str) -> str:
     kind = ALERT_KINDS[data["kind"]]
     if not kind.is_of_sensor:
         return f"vibration/gateway/{gateway_id}/alerts/{_level(data['sensorId'])}"
-    levels = [*(_level(data["tags"].get(name) or "") for name in _LEVELS), _level(data["sensorId"])]
+    sensor = data.get("publishedId") or data["sensorId"]  # its place is in the topic already
+    levels = [*(_level(data["tags"].get(name) or "") for name in _LEVELS), _level(sensor)]
     topic = "/".join(("vibration", "alerts", *levels))
     return "/".join(filter(None, (topic, kind.topic)))
 

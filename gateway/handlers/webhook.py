@@ -174,7 +174,8 @@ def _plain(value: Any) -> Any:
         return [_plain(part) for part in value]
     if isinstance(value, dict):
         times = {f"{name[:-2]}At": rfc3339(part) for name, part in value.items() if name in {"occurredNs", "openedNs"}}
-        return times | {name: _plain(part) for name, part in value.items() if not name.endswith("Ns")}
+        said = {name: part for name, part in value.items() if name != "publishedId" or part}  # else it is the name
+        return times | {name: _plain(part) for name, part in said.items() if not name.endswith("Ns")}
     return value
 
 

@@ -10,6 +10,7 @@ import structlog
 
 from gateway.domain.alerting.alert import ALERT_FACTS
 from gateway.domain.engine.unit_of_work import UnitOfWork
+from gateway.domain.model.assets import SENSOR_MOVED, SENSOR_RENAMED
 from gateway.domain.model.events import Message
 from gateway.errors import JournalUnavailableError
 from gateway.ingest.processor import Pipeline
@@ -50,6 +51,8 @@ async def ingest(
         for _, fact in batch.facts:
             if fact.type in ALERT_FACTS:
                 log.info("alert", change=ALERT_FACTS[fact.type], sensor=fact.subject, reason=fact.data["finding"])
+            elif fact.type in {SENSOR_RENAMED, SENSOR_MOVED}:
+                log.warning("a sensor's place", sensor=fact.subject, reason=fact.data["reason"])
         for name, remark in batch.news:
             log.warning("an input makes the best of a message; 'inputs list' says how often", input=name, remark=remark)
         if batch.dead_letters and start - said_at >= _SAY_REJECTED_EVERY:

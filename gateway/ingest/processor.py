@@ -33,7 +33,7 @@ from gateway.domain.model.alert_kinds import AlertKind
 from gateway.domain.model.assets import MachineState, asset_of, state_changed
 from gateway.domain.model.events import DomainEvent, Message, Severity
 from gateway.domain.model.reading import Flag
-from gateway.errors import JournalUnavailableError, NotFoundError
+from gateway.errors import JournalUnavailableError
 from gateway.ingest.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -59,11 +59,11 @@ class Pipeline:
         inputs: MappedInputs | None = None,
         usage: Usage | None = None,
         longest_shelving_ns: int = LONGEST_SHELVING_NS,
+        sensors_move: bool = False,
     ) -> None:
         self._store = store
-        self._engine = Engine(
-            rules_for, Clocks(tolerance_ns // 1000, lateness_ns // 1000), expected, longest_shelving_ns
-        )
+        clocks = Clocks(tolerance_ns // 1000, lateness_ns // 1000)
+        self._engine = Engine(rules_for, clocks, expected, longest_shelving_ns, sensors_move=sensors_move)
         self._recorder = Recorder(store, templates, self._engine, signals or Signals(), inputs, usage=usage)
         self._since_snapshot = 0
         self._prepared: UnitOfWork | None = None
@@ -287,9 +287,7 @@ class Pipeline:
     def _ask(self, sensor_id: str, ask: Callable[..., Sequence[Change]], time_ns: int, **said: object) -> DomainEvent:
         """Do what a person asks about a sensor; the state moves on when it is on disk."""
         self._flush()
-        sensor = self._engine.sensors.get(sensor_id)
-        if sensor is None:
-            raise NotFoundError(f"no sensor {sensor_id!r} has published yet")
+        sensor = self._engine.registry.called(sensor_id)
         changes = ask(sensor, time_ns=time_ns, **said)
         self._write_now(changes, time_ns)
         self._engine.replay(changes[0].fact)
@@ -298,8 +296,8 @@ class Pipeline:
 
     def limits(self, sensor_id: str) -> Limits | None:
         """Return what the next reading of a sensor will be compared with, or None for a sensor that is not known."""
-        sensor = self._engine.sensors.get(sensor_id)
-        return None if sensor is None else current_limits(sensor.state, self._engine.rules_of(sensor))
+        found = self._engine.registry.answering(sensor_id)
+        return current_limits(found[0].state, self._engine.rules_of(found[0])) if len(found) == 1 else None
 
     def _write_now(self, changes: Sequence[Change], time_ns: int) -> None:
         """Write changes that follow from no reading; the open alerts move on when they are on disk."""

@@ -5,7 +5,7 @@ Everything here runs in the journal's thread, which alone owns the sensors' stat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from sys import intern
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ from gateway.domain.inputs.results import InputHeard, Reading
 from gateway.domain.inputs.status import Signals
 from gateway.domain.inputs.topics import TopicTemplates
 from gateway.domain.inputs.traceparent import carried_by
-from gateway.domain.model.assets import MachineState, SensorStatus
+from gateway.domain.model.assets import MachineState, SensorStatus, asset_of, sensor_moved, sensor_renamed
 from gateway.domain.model.events import Message, Rejected
 from gateway.domain.model.reading import Flag, VibrationRecorded, complete
 from gateway.domain.model.timefmt import microseconds
@@ -70,23 +70,23 @@ class Recorder:
         if tags is None and self._inputs is not None:
             self._take_mapped(message, self._inputs, batch)
             return
-        items = decode(message.payload, tags)
+        items, place = decode(message.payload, tags), {} if tags is None else tags
         if message.traceparent:
             items = [carried_by(item, message.traceparent) for item in items]
         for item in items:
             if isinstance(item, Rejected):
                 self._reject(message, item, batch)
-            elif quota := self._over(item[0].data.sensor_id, batch):
+            elif quota := self._over(item[0].data.sensor_id, place, batch):
                 self._refuse(message, item[1], quota, batch)
             else:
-                self._record(message, item, tags or {}, batch)
+                self._record(message, item, place, batch)
 
     def restore_inputs(self, saved: Checkpoint) -> None:
         """Let the inputs take up where the journal ends."""
         if self._inputs is not None:
             self._inputs.restore(saved.memory, saved.messages)
-            for sensor in saved.sensors:
-                self._note_source(sensor.id)
+            for published in dict.fromkeys(sensor.published_id for sensor in saved.sensors):
+                self._note_source(published)
 
     def inputs_heard(self) -> list[InputHeard]:
         """Return what each input has done since the start."""
@@ -111,14 +111,18 @@ class Recorder:
             self._refuse(message, message.payload, str(quota), batch)
         for status in outcome.statuses:
             for sensor_id in self._of_source.get(status.source, [status.source]):
-                self._take_signal(message, SensorStatus(sensor_id, status.status), batch)
+                self._take_signal(message, SensorStatus(sensor_id, status.status, asset_of(status.place)), batch)
         inputs.keep(message, outcome, first_seq, batch)
 
     def record_mapped(self, message: Message, reading: Reading, batch: UnitOfWork) -> str | None:
         """Add to a batch a reading that an input made, and what follows from it; or return the quota it is over."""
-        if quota := self._over(reading.sensor, batch):
-            return quota
-        known = self._engine.sensors.get(reading.sensor)
+        registry = self._engine.registry
+        known = registry.names.get(reading.sensor)
+        if known is None or known.published or known.tags != reading.place:
+            known = registry.find(reading.sensor, reading.place)
+            if known is None and (quota := self._refused(reading.sensor, reading.place, batch)):
+                return quota
+        is_new = known is None and not registry.is_known(reading.sensor)
         tags = known.tags if known is not None and known.tags == reading.place else dict(reading.place)
         event = reading.event
         if event.data.vibration_level is None:
@@ -126,7 +130,7 @@ class Recorder:
         if message.traceparent:
             event.traceparent = event.traceparent or message.traceparent
         self._record(message, (event, reading.body), tags, batch)
-        if known is None:
+        if is_new:
             self._note_source(reading.sensor)
         return None
 
@@ -149,8 +153,9 @@ class Recorder:
         signal = self._signals.read(message) if self._templates.match(message.topic) is None else None
         if isinstance(signal, MachineState):
             return signal.place in self._engine.machines.states
-        sensor = self._engine.sensors.get(signal.sensor_id) if isinstance(signal, SensorStatus) else None
-        return sensor is not None and sensor.state.status != ""
+        if not isinstance(signal, SensorStatus):
+            return False
+        return any(sensor.state.status for sensor in self._engine.registry.of_id(signal.sensor_id, signal.place))
 
     def mark(self, sensor: Sensor, judged: Iterable[Judged]) -> None:
         """Have the next snapshot save a sensor, and those of its machine that have shifted with it."""
@@ -172,8 +177,9 @@ class Recorder:
                 return
         for change in self._engine.signal(signal, message.received_ns, again=message.retained or message.duplicate):
             batch.add(change)
-        if isinstance(signal, SensorStatus) and (sensor := self._engine.sensors.get(signal.sensor_id)):
-            sensor.is_changed = True
+        if isinstance(signal, SensorStatus):
+            for sensor in self._engine.registry.of_id(signal.sensor_id, signal.place):
+                sensor.is_changed = True
 
     def _reject(self, message: Message, rejected: Rejected, batch: UnitOfWork) -> None:
         identity = f"{message.topic}\x00{rejected.element}\x00".encode() + rejected.payload
@@ -191,12 +197,18 @@ class Recorder:
             DeadLetter(batch.take_seq(), at, topic, message.packet_id, digest, rejected, retained)
         )
 
-    def _over(self, sensor_id: str, batch: UnitOfWork) -> str | None:
-        """Return the quota that a reading is over, as its sensor is a new one too many; it is counted."""
-        sensors = self._engine.sensors
-        if sensor_id in sensors:
+    def _over(self, sensor_id: str, tags: dict[str, str], batch: UnitOfWork) -> str | None:
+        """Return the quota that a reading is over, as its sensor is a new one too many."""
+        sensor = self._engine.sensors.get(sensor_id)
+        if sensor is not None and sensor.tags is tags and not sensor.published:
             return None
-        quota = self._usage.refuse_sensor(sensor_id, len(sensors), batch.recorded_ns)
+        is_known = self._engine.registry.find(sensor_id, tags) is not None
+        return None if is_known else self._refused(sensor_id, tags, batch)
+
+    def _refused(self, published: str, tags: Mapping[str, str], batch: UnitOfWork) -> str | None:
+        """Take in a sensor that is new at its place, or return the quota that it is over; that is counted."""
+        name = self._engine.registry.name_for(published, tags)
+        quota = self._usage.refuse_sensor(name, len(self._engine.sensors), batch.recorded_ns)
         if quota is not None:
             batch.count_over(quota)
         return quota
@@ -208,16 +220,14 @@ class Recorder:
     def _record(self, message: Message, decoded: Decoded, tags: dict[str, str], batch: UnitOfWork) -> None:
         event, body = decoded
         received_ns, engine = message.received_ns, self._engine
-        sensor = engine.sensors.get(event.data.sensor_id) or self._add_sensor(event, tags, received_ns, batch)
+        sensor = engine.sensors.get(event.data.sensor_id)
+        if sensor is None or sensor.tags is not tags or sensor.published:
+            sensor = self._sensor_of(event, tags, received_ns, batch)
         state, key = sensor.state, sensor.key
         event_id = event.event_id or ""
         event_us = microseconds(event.timestamp)
-        if state.seen_us is not None and event_us <= state.seen_us:
-            same_time = batch.same_time(event_us, key)
-            stored = same_time.get(event_id) or self._store.find_reading(event_us, key, event_id)
-            if stored is not None:
-                self._repeated(message, decoded, stored, batch)
-                return
+        if state.seen_us is not None and event_us <= state.seen_us and self._is_known(message, decoded, sensor, batch):
+            return
         if not self.ids.add(key, event_id, event_us):
             self._note_ids_again(sensor, event, received_ns, batch)
         time_ns, flags = engine.classify_timestamp(sensor, event_us, received_ns, retained=message.retained)
@@ -230,7 +240,7 @@ class Recorder:
         seq = batch.take_seq()
         judged: Sequence[Judged] = ()
         if not flags & NOT_JUDGED:
-            self._bring_up_to_date(sensor, event, message.topic, tags, batch)
+            self._bring_up_to_date(sensor, event, message, tags, batch)
             judged = engine.judge(sensor, event, event_us, time_ns, received_ns=received_ns, flags=flags)
         else:
             judged = engine.pass_over(sensor, event, time_ns, received_ns, flags)
@@ -256,25 +266,48 @@ class Recorder:
                 batch.add(change)
         self.mark(sensor, judged)
 
+    def _sensor_of(self, event: VibrationRecorded, tags: dict[str, str], received_ns: int, batch: UnitOfWork) -> Sensor:
+        """Return the sensor that publishes an id at a place: a new one, if it was never heard there."""
+        registry, published = self._engine.registry, event.data.sensor_id
+        sensor = registry.find(published, tags)
+        if sensor is not None:
+            return sensor
+        if alone := registry.alone(published):
+            self._rename(alone, registry.name_for(published, alone.tags), received_ns, batch)
+        return self._add_sensor(event, tags, received_ns, batch)
+
+    def _rename(self, sensor: Sensor, name: str, received_ns: int, batch: UnitOfWork) -> None:
+        """Let a sensor have another name from now on, with its open alerts; its history follows when it is written."""
+        before, published = sensor.id, sensor.published_id
+        self._engine.registry.rename(sensor, intern(name))
+        self._engine.alerts.rename(before, name, sensor.published)
+        batch.renamed.append((before, name, sensor.published))
+        batch.sensors[sensor.key] = sensor
+        batch.is_move = True
+        batch.add(Change(sensor_renamed(before, name, published, received_ns)))
+
     def _add_sensor(
         self, event: VibrationRecorded, tags: dict[str, str], received_ns: int, batch: UnitOfWork
     ) -> Sensor:
         self.newest_key += 1
+        published = event.data.sensor_id
+        name = self._engine.registry.name_for(published, tags)
         sensor = Sensor(
             key=self.newest_key,
-            id=intern(event.data.sensor_id),
+            id=intern(name),
             tags=tags,
             unit=intern(event.data.unit),
             location=intern((event.sensor_location or "")[:MAX_LOCATION]),
             first_seen_ns=received_ns,
             state=SensorState(),
+            published="" if name == published else intern(published),
         )
         self._engine.register(sensor)
         batch.sensors[sensor.key] = sensor
         return sensor
 
     def _bring_up_to_date(
-        self, sensor: Sensor, event: VibrationRecorded, topic: str, tags: dict[str, str], batch: UnitOfWork
+        self, sensor: Sensor, event: VibrationRecorded, message: Message, tags: dict[str, str], batch: UnitOfWork
     ) -> None:
         """Let the registry know what a reading in order says of its sensor; an old one may come from where it was."""
         unit, location = event.data.unit, event.sensor_location or sensor.location
@@ -283,13 +316,32 @@ class Recorder:
         if len(location) > MAX_LOCATION:
             location = location[:MAX_LOCATION]
         if sensor.tags is not tags and sensor.tags == tags:
-            self._templates.keep(topic, sensor.tags)
+            self._templates.keep(message.topic, sensor.tags)
             tags = sensor.tags
         if sensor.unit != unit or sensor.location != location or sensor.tags is not tags:
-            batch.is_move |= sensor.tags is not tags
+            if sensor.tags is not tags:
+                self._note_move(sensor, tags, message.received_ns, batch)
             sensor.tags, sensor.unit, sensor.location = tags, intern(unit), intern(location)
             self._engine.moved(sensor)
             batch.sensors[sensor.key] = sensor
+
+    def _note_move(self, sensor: Sensor, tags: dict[str, str], received_ns: int, batch: UnitOfWork) -> None:
+        """Say that a sensor has moved, if sensors do; elsewhere its topic only says more or less of its place."""
+        batch.is_move = True
+        if not self._engine.registry.sensors_move or asset_of(sensor.tags) == asset_of(tags):
+            return
+        if sensor.published:  # from when ids at several places were several sensors
+            self._rename(sensor, sensor.published, received_ns, batch)
+        batch.add(Change(sensor_moved(sensor.id, sensor.published_id, sensor.tags, tags, received_ns)))
+
+    def _is_known(self, message: Message, decoded: Decoded, sensor: Sensor, batch: UnitOfWork) -> bool:
+        """Tell whether a reading of this time and id is stored already; if so, it is counted."""
+        event_us, event_id = microseconds(decoded[0].timestamp), decoded[0].event_id or ""
+        same_time = batch.same_time(event_us, sensor.key)
+        stored = same_time.get(event_id) or self._store.find_reading(event_us, sensor.key, event_id)
+        if stored is not None:
+            self._repeated(message, decoded, stored, batch)
+        return stored is not None
 
     def _repeated(self, message: Message, decoded: Decoded, stored: bytes, batch: UnitOfWork) -> None:
         """Count a duplicate; one that says something else than the first is a dead letter.

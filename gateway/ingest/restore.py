@@ -47,7 +47,7 @@ def restored_pipeline(
     pipeline = Pipeline(
         journal,
         templates,
-        lambda sensor: rules_for(config, sensor.id, sensor.tags),
+        lambda sensor: rules_for(config, sensor.published_id, sensor.tags),
         config.detection.clock_tolerance,
         config.detection.lateness,
         expected=expected_sensors(config),
@@ -55,6 +55,7 @@ def restored_pipeline(
         inputs=inputs,
         usage=quotas_of(config),
         longest_shelving_ns=config.alerts.max_shelving,
+        sensors_move=config.gateway.sensors_move,
     )
     journal.execute = Executor(journal, pipeline).execute
     start = time.perf_counter()

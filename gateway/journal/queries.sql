@@ -1,8 +1,24 @@
 -- Every statement of the journal, by name. `:columns:` are those of a reading, `:marks:` a question mark for each.
 
 -- name: insert_sensor
-INSERT INTO sensors (key, id, tags, unit, location, first_seen) VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT (key) DO UPDATE SET tags = excluded.tags, unit = excluded.unit, location = excluded.location;
+INSERT INTO sensors (key, id, tags, unit, location, first_seen, published) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (key) DO UPDATE SET id = excluded.id, tags = excluded.tags, unit = excluded.unit,
+    location = excluded.location, published = excluded.published;
+
+-- name: rename_alerts
+UPDATE alerts SET sensor_id = ?2, alert = json_set(alert, '$.sensorId', ?2, '$.publishedId', ?3)
+WHERE sensor_id = ?1 AND json_extract(alert, '$.kind') IN ('machine', 'sensor');
+
+-- name: rename_events
+-- A machine, or a part of the gateway, may be called as the sensor was: only what is about the sensor is changed.
+UPDATE events SET subject = ?2, data = CASE WHEN type LIKE 'Alert%'
+    THEN json_set(data, '$.sensorId', ?2, '$.publishedId', ?3) ELSE json_replace(data, '$.sensorId', ?2) END
+WHERE subject = ?1 AND (
+    (json_extract(data, '$.sensorId') = ?1
+        AND (type NOT LIKE 'Alert%' OR json_extract(data, '$.kind') IN ('machine', 'sensor')))
+    OR (type IN ('TimePassed', 'RegimeChanged') AND alert IS NULL)
+    OR alert IN (SELECT id FROM alerts WHERE sensor_id = ?2)
+);
 
 -- name: insert_reading
 INSERT INTO readings (:columns:) VALUES (:marks:);
@@ -153,13 +169,16 @@ SELECT max(
 );
 
 -- name: sensors
-SELECT key, id, tags, unit, location, first_seen FROM sensors ORDER BY key;
+SELECT key, id, tags, unit, location, first_seen, published FROM sensors ORDER BY key;
+
+-- name: sensors_with_id
+SELECT id, tags, published FROM sensors WHERE id IN (?1, ?2) OR published IN (?1, ?2) ORDER BY key;
 
 -- name: names
 SELECT key, id, tags FROM sensors WHERE key > ? ORDER BY key;
 
 -- name: sensors_with_states
-SELECT key, id, tags, unit, location, first_seen, state
+SELECT key, id, tags, unit, location, first_seen, state, published
 FROM sensors LEFT JOIN detector ON detector.sensor = key ORDER BY key;
 
 -- name: detectors

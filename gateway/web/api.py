@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, HTTPException, Query, Response
 
+from gateway.domain.model.naming import ambiguous
 from gateway.domain.model.quantities import QUANTITIES
 from gateway.web.ports import Services
 from gateway.web.schema import Alert, AlertWithPast, Condition, History, Problem, Quantity, Reading, Sensor, Trace
@@ -53,7 +54,10 @@ def create_router(services: Services, stream: Stream) -> APIRouter:
 
 def _add_sensors(router: APIRouter, services: Services) -> None:
     def known(sensor_id: str) -> dict[str, Any]:
-        sensor = services.live.sensor(sensor_id)
+        names = services.live.answering(sensor_id)
+        if len(names) > 1:
+            raise ambiguous(sensor_id, names)
+        sensor = services.live.sensor(names[0]) if names else None
         if sensor is None:
             raise HTTPException(404, f"no reading of a sensor {sensor_id!r} has ever come in")
         return sensor
@@ -68,10 +72,10 @@ def _add_sensors(router: APIRouter, services: Services) -> None:
         sensor_id: str, since: Since = 0, until: Until = LAST_NS, limit: Limit = 1000
     ) -> list[Reading]:
         """Return the newest `limit` readings of a sensor in a span of time, the oldest first."""
-        known(sensor_id)
+        name = known(sensor_id)["id"]
         if since >= until:
             raise HTTPException(422, "since must be before until")
-        return [Reading.of(reading) for reading in await services.answers.history(sensor_id, since, until, limit)]
+        return [Reading.of(reading) for reading in await services.answers.history(name, since, until, limit)]
 
     @router.get("/sensors/{sensor_id:path}/history", responses={200: {"model": History}}, response_class=Response)
     async def show_history(sensor_id: str, from_: From = None, to: To = None, points: Points = 500) -> Response:
@@ -81,7 +85,7 @@ def _add_sensors(router: APIRouter, services: Services) -> None:
         window = now_ns - _HOUR_NS if from_ is None else from_, now_ns if to is None else to
         if window[0] >= window[1]:
             raise HTTPException(422, "from must be before to")
-        found = await services.answers.levels(sensor_id, window, points)
+        found = await services.answers.levels(sensor["id"], window, points)
         return Response(msgspec.json.encode({"unit": sensor["unit"], **found}), media_type="application/json")
 
     @router.get("/sensors/{sensor_id:path}", response_model=Sensor)

@@ -25,6 +25,10 @@ class LiveState(Protocol):
         """Return the `limit` worst sensors, the worst first."""
         ...
 
+    def answering(self, asked: str) -> list[str]:
+        """Return the names of the sensors that something people write may mean."""
+        ...
+
     def sensor(self, sensor_id: str) -> dict[str, Any] | None:
         """Return one sensor, or None if it is unknown."""
         ...

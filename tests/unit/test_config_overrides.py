@@ -48,6 +48,19 @@ interval = "1s"
             "VB-3": 600 * SECOND,
         }
 
+    def test_a_table_for_one_place_comes_before_that_for_the_id(self, write: Write) -> None:
+        text = """
+[[sensors]]
+id = "DE"
+baseline = 4.0
+[[sensors]]
+id = "DE (pump-3)"
+baseline = 5.0
+"""
+        assert self.rules(write, text, "DE", machine="pump-3").baseline == 5.0
+        assert self.rules(write, text, "DE", machine="fan-9").baseline == 4.0
+        assert self.rules(write, text, "NDE", machine="pump-3").baseline is None
+
     def test_the_narrower_table_counts(self, write: Write) -> None:
         text = """
 [detection]

@@ -200,21 +200,22 @@ class TestOrderAndClocks:
         assert here.contents()["facts"] == before
         assert [row.time_ns for row in here.contents()["readings"]][-1] == NOON_NS + 79 * SECOND
 
-    def test_a_moved_sensor_is_where_its_newest_reading_came_from(self, here: Plant) -> None:
-        here.take(reading(0))
-        moved = topic_of(machine="pump-8")
-        here.take(message({**event(1), "sensorLocation": "Hall 8"}, topic=moved))
-        here.take(reading(0), message(event(0.5)), message(event(0.7), retained=True))
-        (sensor,) = here.contents()["sensors"]
-        assert (sensor.tags["machine"], sensor.location) == ("pump-8", "Hall 8")
-        here.take(message({**event(2), "sensorLocation": "Hall 9"}, topic=moved))
-        assert here.contents()["sensors"][0].location == "Hall 9"
+    def test_a_moved_sensor_is_where_its_newest_reading_came_from(self, tmp_path: Path) -> None:
+        with plant(tmp_path, sensors_move=True) as here:
+            here.take(reading(0))
+            moved = topic_of(machine="pump-8")
+            here.take(message({**event(1), "sensorLocation": "Hall 8"}, topic=moved))
+            here.take(reading(0), message(event(0.5)), message(event(0.7), retained=True))
+            (sensor,) = here.contents()["sensors"]
+            assert (sensor.tags["machine"], sensor.location) == ("pump-8", "Hall 8")
+            here.take(message({**event(2), "sensorLocation": "Hall 9"}, topic=moved))
+            assert here.contents()["sensors"][0].location == "Hall 9"
 
     def test_rules_follow_a_sensor_to_another_machine(self, tmp_path: Path) -> None:
         def rules_for(sensor: Sensor) -> Rules:
             return Rules(baseline=4.0 if sensor.tags["machine"] == "pump-7" else 40.0, on_readings=1)
 
-        with plant(tmp_path, rules_for) as here:
+        with plant(tmp_path, rules_for, sensors_move=True) as here:
             here.take(message(event(0, 8.0), topic=topic_of(machine="pump-8")))
             assert here.changes() == []
             here.take(message(event(1, 8.0)))

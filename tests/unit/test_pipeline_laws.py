@@ -54,15 +54,18 @@ def stories(draw: st.DrawFn) -> list[Message]:
     return story
 
 
-Setting = tuple[Rules, int]
+Setting = tuple[Rules, int, bool]
 
 
 def told(
     setting: Setting, batches: Sequence[Sequence[Message]], *, crash_after: frozenset[int] = frozenset()
 ) -> dict[str, Any]:
     """Return what the journal holds in the end."""
-    rules, lateness_ns = setting
-    with TemporaryDirectory() as directory, plant(Path(directory), rules, lateness_ns) as here:
+    rules, lateness_ns, sensors_move = setting
+    with (
+        TemporaryDirectory() as directory,
+        plant(Path(directory), rules, lateness_ns, sensors_move=sensors_move) as here,
+    ):
         for number, batch in enumerate(batches):
             here.take(*batch)
             if number in crash_after:
@@ -81,7 +84,7 @@ def without_dead_letters(contents: dict[str, Any]) -> dict[str, Any]:
 
 
 sizes = st.lists(st.integers(1, 6), max_size=20)
-set_to = st.tuples(st.sampled_from([FIXED, LEARNING]), st.sampled_from([0, 0, 6 * SECOND]))
+set_to = st.tuples(st.sampled_from([FIXED, LEARNING]), st.sampled_from([0, 0, 6 * SECOND]), st.booleans())
 laws = examples(40)
 
 

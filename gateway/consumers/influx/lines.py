@@ -10,7 +10,8 @@ from msgspec.structs import astuple
 
 from gateway.domain.alerting.alert import ALERT_FACTS
 from gateway.domain.engine.event_log import EventRecord, StoredReading
-from gateway.domain.inputs.native import quantities_in
+from gateway.domain.inputs.native import data_in, quantities_in
+from gateway.domain.model.naming import published_in
 from gateway.domain.model.quantities import BY_KEY
 from gateway.domain.model.reading import Quantities
 
@@ -64,7 +65,7 @@ def _reading_line(reading: StoredReading, prefixes: Prefixes) -> bytes:
     """Return a reading's point; nothing, where there is no level and the disk has damaged the event."""
     tags, prefix = prefixes.get(reading.sensor_id, _NO_PREFIX)
     if tags is not reading.tags:
-        prefix = "vibration" + _tags({"sensor": reading.sensor_id, **reading.tags})
+        prefix = "vibration" + _tags({"sensor": _published(reading), **reading.tags})
         prefixes[reading.sensor_id] = reading.tags, prefix
     level, baseline = reading.level, reading.baseline
     text = "" if level is None else f"level={level!r}"
@@ -83,6 +84,16 @@ def _reading_line(reading: StoredReading, prefixes: Prefixes) -> bytes:
     return f"{prefix} {text} {reading.time_ns}".encode() if text else b""
 
 
+def _published(reading: StoredReading) -> str:
+    """Return the id that a sensor publishes: where it is says the rest of its name, in tags of their own."""
+    if published_in(reading.sensor_id) == reading.sensor_id:
+        return reading.sensor_id
+    try:
+        return data_in(reading.body).sensor_id
+    except msgspec.MsgspecError:  # the disk has damaged it
+        return reading.sensor_id
+
+
 def _compared(level: float, baseline: float) -> str:
     difference, ratio = level - baseline, level / baseline
     text = f",baseline={baseline!r}" if isfinite(baseline) else ""
@@ -97,9 +108,8 @@ def _alert_line(entry: EventRecord) -> bytes:
     For a point is its measurement, tags and time: another one with the same would take its place.
     """
     data, time_ns = entry.fact.data, entry.fact.time_ns
-    tags = _tags(
-        {"sensor": data["sensorId"], **data["tags"], "severity": data["severity"], "kind": data.get("kind", "")}
-    )
+    sensor = data.get("publishedId") or data["sensorId"]
+    tags = _tags({"sensor": sensor, **data["tags"], "severity": data["severity"], "kind": data.get("kind", "")})
     time_ns += entry.seq % _APART - time_ns % _APART
     fields = {"state": data["state"], "reason": data["finding"], "alert_id": data["id"]}
     text = ",".join(f'{name}="{_escape_text(value)}"' for name, value in fields.items())

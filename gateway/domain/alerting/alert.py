@@ -44,7 +44,8 @@ class Alert(Struct, frozen=True, rename="camel"):
     `level`, `baseline` (in `unit`) and `ratio` are those of its last change, and `figure` says what was beyond which
     limit where that was not the level. `faults` are what is wrong with the
     sensor itself, in an alert of that kind: name -> in words. `returned_ns` is since when a latched one is only open
-    because nobody has acknowledged it. `shelved_severity` is how severe it was when it was shelved.
+    because nobody has acknowledged it. `shelved_severity` is how severe it was when it was shelved. `sensor_id` is the
+    sensor's name, `published_id` the id that it publishes where that is another.
     """
 
     id: str
@@ -69,6 +70,7 @@ class Alert(Struct, frozen=True, rename="camel"):
     tags: dict[str, str] = {}
     faults: dict[str, str] = {}
     figure: str = ""
+    published_id: str = ""
 
     @property
     def ratio(self) -> float | None:
@@ -86,6 +88,7 @@ class Cause(Struct, frozen=True):
     tags: dict[str, str]
     unit: str
     location: str
+    published_id: str = ""
 
 
 def apply(alert: Alert | None, finding: Finding, cause: Cause, *, latching: bool = False) -> tuple[Alert, DomainEvent]:
@@ -197,6 +200,7 @@ def _opened(kind: AlertKind, severity: Severity, reason: str, cause: Cause) -> A
         unit=cause.unit,
         location=cause.location,
         tags=cause.tags,
+        published_id=cause.published_id,
     )
 
 
@@ -239,6 +243,7 @@ def describe(alert: Alert) -> dict[str, Any]:
         "location": alert.location,
         "tags": alert.tags,
         "faults": sorted(alert.faults),
+        **({"publishedId": alert.published_id} if alert.published_id else {}),
     }
 
 

@@ -9,11 +9,12 @@ from msgspec import Struct
 from gateway.domain.alerting.alert import Cause
 from gateway.domain.alerting.open_alerts import Change, OpenAlerts
 from gateway.domain.detection.baseline_events import by_a_person
+from gateway.domain.detection.registry import Registry
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.sensor_faults import BLINDING
 from gateway.domain.detection.state import Sensor, allowance_ns, forget
 from gateway.domain.model.assets import AssetPath, asset_of
-from gateway.domain.model.events import DomainEvent, derived_id
+from gateway.domain.model.events import DomainEvent, derive, derived_id
 from gateway.domain.model.reading import VibrationRecorded
 from gateway.domain.model.timefmt import in_words
 
@@ -23,7 +24,7 @@ TIME_PASSED = "TimePassed"
 SENSOR_FORGOTTEN = "SensorForgotten"
 """The fact that nobody waits for a sensor any more: a person said so, or the configuration names it no longer."""
 
-SILENCE, SHELVING = "silence", "shelving"
+SILENCE, SHELVING, LATENESS = "silence", "shelving", "lateness"
 SILENT = "silent"
 
 
@@ -45,19 +46,20 @@ class Reception(Struct, frozen=True):
 
 
 class LivenessMonitor:
-    """Looks at the `sensors` of the registry, which others change, and at those that the configuration names.
+    """Looks at the sensors of the `registry`, which others change, and at those that the configuration names.
 
     `expected` are the latter: id -> for how long each may be silent, in ns.
     """
 
     def __init__(
         self,
-        sensors: Mapping[str, Sensor],
+        registry: Registry,
         open_alerts: OpenAlerts,
         rules_of: Callable[[Sensor], Rules],
         expected: Mapping[str, int] | None = None,
     ) -> None:
-        self._sensors = sensors
+        self._registry = registry
+        self._sensors = registry.names
         self._alerts = open_alerts
         self._rules_of = rules_of
         self._expected = dict(expected or {})
@@ -82,7 +84,7 @@ class LivenessMonitor:
         yield from silent.values()
         quiet_ns = reception.now_ns - reception.since_ns
         for sensor_id, allowed_ns in self._expected.items():
-            if quiet_ns > allowed_ns and sensor_id not in self._sensors and not self.is_silent(sensor_id):
+            if quiet_ns > allowed_ns and not self._registry.answering(sensor_id) and not self.is_silent(sensor_id):
                 yield _silence(sensor_id, now_ns, quiet_ns, allowed_ns)
 
     def _allowed_ns(self, sensor: Sensor) -> int:
@@ -113,10 +115,14 @@ class LivenessMonitor:
         ]
 
     def not_expected(self, now_ns: int) -> Iterable[DomainEvent]:
-        """Return a fact for each sensor that was missed, never came, and is not in the configuration any more."""
+        """Return a fact for each sensor that was missed and is not any more: it came, or nobody expects it."""
         for alert in self._alerts.of_sensors():
-            if alert.sensor_id not in self._sensors and alert.sensor_id not in self._expected:
+            if alert.sensor_id in self._sensors:
+                continue
+            if alert.sensor_id not in self._expected:
                 yield forgotten(alert.sensor_id, "the configuration", "it does not name the sensor any more", now_ns)
+            elif found := self._registry.answering(alert.sensor_id):
+                yield forgotten(alert.sensor_id, "the gateway", f"it has come, as {found[0].id}", now_ns)
 
     def forgetting(self, sensor: Sensor, *, by: str, reason: str, time_ns: int) -> list[Change]:
         """Return what follows when a person says that nobody waits for a sensor any more. Nothing moves on yet."""
@@ -183,8 +189,10 @@ class LivenessMonitor:
     def cause(self, sensor_id: str, event_id: str, correlation_id: str, time_ns: int) -> Cause:
         """Return an event as the cause of what happens to a sensor's alerts."""
         sensor = self._sensors.get(sensor_id)
-        tags, unit, location = (sensor.tags, sensor.unit, sensor.location) if sensor else ({}, "", "")
-        return Cause(event_id, correlation_id, time_ns, sensor_id, tags, unit, location)
+        if sensor is None:
+            return Cause(event_id, correlation_id, time_ns, sensor_id, {}, "", "")
+        of_sensor = sensor.tags, sensor.unit, sensor.location, sensor.published
+        return Cause(event_id, correlation_id, time_ns, sensor_id, *of_sensor)
 
     def examined(self, found: Mapping[str, str], cause: Cause) -> list[Change]:
         """Return what follows when these, name -> in words, are all the faults that a sensor's readings show."""
@@ -206,6 +214,19 @@ class LivenessMonitor:
         elif BLINDING & known.keys():
             changes += self._alerts.regain_sight(cause)
         return changes
+
+
+def lateness_passed(sensor: Sensor) -> DomainEvent:
+    """Return the fact that nothing newer has come from a sensor for so long that what waits is judged."""
+    last = max(sensor.state.waiting)
+    return derive(
+        TIME_PASSED,
+        sensor.id,
+        last.event_us * 1000,
+        cause=last.event_id,
+        correlation=last.correlation_id,
+        data={"what": LATENESS, "sensorId": sensor.id, "untilUs": last.event_us},
+    )
 
 
 def time_passed(what: str, subject: str, now_ns: int, data: Mapping[str, object]) -> DomainEvent:

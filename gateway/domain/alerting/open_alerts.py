@@ -61,6 +61,13 @@ class OpenAlerts:
         elif key in self._shelf and self._shelf[key].id == alert.id:
             del self._shelf[key]
 
+    def rename(self, before: str, name: str, published_id: str) -> None:
+        """Let the alerts of a sensor be those of the same sensor under another name."""
+        for alerts_ in (self._open, self._shelf):
+            for kind in (kind for kind, row in ALERT_KINDS.items() if row.is_of_sensor):
+                if alert := alerts_.pop((kind, before), None):
+                    alerts_[kind, name] = replace(alert, sensor_id=name, published_id=published_id)
+
     def found(self, finding: Finding, cause: Cause, *, latching: bool = False) -> list[Change]:
         """Let what was found about a machine happen to its alert."""
         alert = self.get("machine", cause.sensor_id)

@@ -231,9 +231,10 @@ def allowance_ns(state: SensorState, interval_ns: int | None, shortest_ns: int) 
 class Sensor(Struct, gc=False):
     """An entry of the registry: a sensor, where it is, and what is known of it. `key` is its number in the journal.
 
+    `id` is its name, which no other has; `published` is the id that it publishes, where that is another.
     `last_heard_ns` is by the stopwatch that silence is measured with, `machine_state` the operating state that the
     machine itself reports, `rules` are known once they have been asked for, and `is_changed` says that the next
-    snapshot is to save the state. What has a default is not in the journal's registry.
+    snapshot is to save the state. What comes after the state is not in the journal's registry, but `published` is.
     """
 
     key: int
@@ -248,3 +249,9 @@ class Sensor(Struct, gc=False):
     machine_state: str | None = None
     rules: Rules | None = None
     is_changed: bool = False
+    published: str = ""
+
+    @property
+    def published_id(self) -> str:
+        """The id that it publishes."""
+        return self.published or self.id

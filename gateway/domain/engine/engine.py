@@ -16,12 +16,14 @@ from msgspec.structs import replace
 
 from gateway.domain.alerting.alert import Alert
 from gateway.domain.alerting.liveness import (
+    LATENESS,
     SENSOR_FORGOTTEN,
     SHELVING,
     SILENCE,
     TIME_PASSED,
     LivenessMonitor,
     Reception,
+    lateness_passed,
 )
 from gateway.domain.alerting.open_alerts import LONGEST_SHELVING_NS, Change, OpenAlerts
 from gateway.domain.detection import detector as detection
@@ -30,6 +32,7 @@ from gateway.domain.detection import sensor_faults as health
 from gateway.domain.detection.detector import Evaluation, evaluate
 from gateway.domain.detection.gateway_clock import OurClock
 from gateway.domain.detection.plausibility import LATE, RETAINED, STUCK, UNIT
+from gateway.domain.detection.registry import Registry
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.sample import Sample
 from gateway.domain.detection.state import (
@@ -60,8 +63,6 @@ from gateway.domain.model.reading import ACCELERATION, Flag, ReadingData, Vibrat
 
 NOT_JUDGED = Flag.LATE | Flag.RETAINED
 
-LATENESS = "lateness"
-
 
 class Judged(Struct, frozen=True):
     """A reading that was judged, and what that led to."""
@@ -87,10 +88,13 @@ class Engine:
         clocks: Clocks,
         expected: Mapping[str, int] | None = None,
         longest_shelving_ns: int = LONGEST_SHELVING_NS,
+        *,
+        sensors_move: bool = False,
     ) -> None:
-        self.sensors: dict[str, Sensor] = {}
+        self.registry = Registry(sensors_move=sensors_move)
+        self.sensors = self.registry.names
         self.alerts = OpenAlerts(longest_shelving_ns)
-        self.watch = LivenessMonitor(self.sensors, self.alerts, self.rules_of, expected)
+        self.watch = LivenessMonitor(self.registry, self.alerts, self.rules_of, expected)
         self.machines = Machines()
         self.stopwatch_ns = 0
         self.not_judged: dict[str, int] = {}
@@ -107,7 +111,7 @@ class Engine:
         """Start from this registry, these open alerts and these machines' operating states."""
         self.machines.restore(machines or {})
         self.alerts.restore(open_alerts)
-        self.sensors.clear()
+        self.registry.restore(())
         for sensor in sensors:
             self.register(sensor)
 
@@ -147,7 +151,7 @@ class Engine:
 
     def register(self, sensor: Sensor) -> None:
         """Take a new sensor in; it may be one that was missed."""
-        self.sensors[sensor.id] = sensor
+        self.registry.add(sensor)
         self.machines.settle(sensor)
         sensor.is_silent = self.watch.is_silent(sensor.id)
 
@@ -285,14 +289,15 @@ class Engine:
                 return []
             self.machines.change(signal.place, signal.state)
             return [Change(state_changed(signal, before, received_ns))]
-        sensor = self.sensors.get(signal.sensor_id)
         offline = signal.status == "offline"
-        if sensor is None or sensor.state.offline == offline or sensor.state.forgotten:
-            return []
-        if again and sensor.state.status == signal.status:
-            return []
-        sensor.state.offline, sensor.state.status = offline, signal.status
-        return [Change(status_changed(signal, received_ns))]
+        changes = []
+        for sensor in self.registry.of_id(signal.sensor_id, signal.place):
+            state = sensor.state
+            if state.offline == offline or state.forgotten or (again and state.status == signal.status):
+                continue
+            state.offline, state.status = offline, signal.status
+            changes.append(Change(status_changed(sensor.id, signal.status, received_ns)))
+        return changes
 
     def replay(self, fact: DomainEvent) -> None:
         """Move the state on by a fact of the journal, as it was moved when the fact was written."""
@@ -344,7 +349,7 @@ class Engine:
             if since_ns == 0:  # after a restart the wait begins anew
                 self._holding[key] = sensor, now_ns
         late = [sensor for sensor, since_ns in self._holding.values() if now_ns - since_ns > longest_ns]
-        return map(_lateness_passed, late)
+        return map(lateness_passed, late)
 
     def conclude(self, sensor: Sensor, judged: Judged) -> list[Change]:
         """Return the facts and alert changes that follow from a judgement; the open alerts move on."""
@@ -386,15 +391,3 @@ class Engine:
         """Take note that a sensor is somewhere else now: other rules may be its own, and another machine's state."""
         sensor.rules = sensor.state.limits = None
         self.machines.settle(sensor)
-
-
-def _lateness_passed(sensor: Sensor) -> DomainEvent:
-    last = max(sensor.state.waiting)
-    return derive(
-        TIME_PASSED,
-        sensor.id,
-        last.event_us * 1000,
-        cause=last.event_id,
-        correlation=last.correlation_id,
-        data={"what": LATENESS, "sensorId": sensor.id, "untilUs": last.event_us},
-    )

@@ -8,7 +8,7 @@ from gateway.domain.detection.baseline_events import CHANGES
 from gateway.domain.detection.machine_shift import REGIME_CHANGED
 from gateway.domain.engine.id_window import EVENT_IDS_AGAIN
 from gateway.domain.engine.purging import SENSORS_PURGED
-from gateway.domain.model.assets import MACHINE_STATE, SENSOR_STATUS
+from gateway.domain.model.assets import MACHINE_STATE, SENSOR_MOVED, SENSOR_RENAMED, SENSOR_STATUS
 from gateway.domain.notification.model import DEFERRED, FAILED, SENT, SUPPRESSED
 from gateway.domain.notification.silences import ADDED, EXPIRED
 
@@ -19,6 +19,8 @@ FACT_TYPES = (
     REGIME_CHANGED,
     MACHINE_STATE,
     SENSOR_STATUS,
+    SENSOR_RENAMED,
+    SENSOR_MOVED,
     SENSOR_FORGOTTEN,
     SENSORS_PURGED,
     EVENT_IDS_AGAIN,

@@ -61,8 +61,9 @@ class UnitOfWork(Struct):
     what it made the best of, and `news` are those (input, text) that are new; `forgotten` is what had to go too soon.
     `not_judged` counts the readings that were passed over, by the reason; `publications` are to be sent. `size` are the
     bytes of the messages. The first `indexed` readings are in `bodies`, by (event_us, sensor key) and event id.
-    `is_move` says that one of the sensors was elsewhere before. `over_quota` counts what was refused or not kept, by
-    the quota; `is_replay` says that the messages are dead letters, which were within it before.
+    `is_move` says that one of the sensors was elsewhere before, or bears another name now: those in `renamed`, as (name
+    before, name, the id that it publishes). `over_quota` counts what was refused or not kept, by the quota; `is_replay`
+    says that the messages are dead letters, which were within it before.
     """
 
     next_seq: int
@@ -95,6 +96,7 @@ class UnitOfWork(Struct):
     unused: int = 0
     is_move: bool = False
     is_replay: bool = False
+    renamed: list[tuple[str, str, str]] = field(default_factory=list)
 
     @property
     def first_seq(self) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gateway.domain.inputs import results, sparkplug
+from gateway.domain.inputs.emitter import key_of
 from gateway.domain.inputs.memory import Memory
 from gateway.domain.inputs.reader import MessageReader
 from gateway.domain.inputs.results import Outcome, Publication, Status, is_id
@@ -63,9 +64,10 @@ class EdgeNodes:
         for route in self._topics.match(topic_of(presence.source, online=presence.online)):
             name = route.spec.name
             for source, captured in sensors_of(route, presence.names).items():
-                if _has_changed(memory, f"gone\x1f{name}\x1f{source}", online=presence.online):
+                place = route.place(captured, ())
+                if _has_changed(memory, f"gone\x1f{name}\x1f{key_of(source, place)}", online=presence.online):
                     said: results.Presence = "online" if presence.online else "offline"
-                    out.statuses.append(Status(name, source, route.place(captured, ()), said))
+                    out.statuses.append(Status(name, source, place, said))
                     out.input = out.input or name
             return
 

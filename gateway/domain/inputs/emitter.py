@@ -15,6 +15,7 @@ from gateway.domain.inputs.results import Outcome, Reading, TimeFrom, event_of, 
 from gateway.domain.inputs.route import Route
 from gateway.domain.inputs.times import EARLIEST_US, LATEST_US, microseconds_of
 from gateway.domain.inputs.wording import text_of
+from gateway.domain.model.assets import asset_of
 from gateway.domain.model.events import Message
 
 When = tuple[int, TimeFrom]
@@ -29,9 +30,20 @@ class Subject(Struct, frozen=True, gc=False):
     when: When
     event_id: str = ""
 
+    @property
+    def key(self) -> str:
+        """What is remembered of it under: its id and its place, if its topic says one."""
+        return key_of(self.source, self.place)
+
     def sensor(self, axis: str | None) -> str:
         """Return the id of an axis."""
         return f"{self.source}-{axis}" if axis else self.source
+
+
+def key_of(source: str, tags: Mapping[str, str]) -> str:
+    """Return what tells a sensor from others of the same id at other places."""
+    place = asset_of(tags)
+    return "\x1f".join((source, *place)) if any(place) else source
 
 
 class Emitter:

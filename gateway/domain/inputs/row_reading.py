@@ -53,7 +53,7 @@ def read_rows(reader: MessageReader, rows: Rows) -> None:
     groups = _grouped(reader, rows)
     for group in sorted(groups.values(), key=lambda group: group.subject.when[0]):
         if rows.spec.keep_last:
-            _fill(reader.memory, f"last\x1f{reader.spec.name}\x1f{group.subject.source}", group)
+            _fill(reader.memory, f"last\x1f{reader.spec.name}\x1f{group.subject.key}", group)
         _emit(reader, group)
 
 
@@ -80,7 +80,7 @@ def _take(reader: MessageReader, rows: Rows, row: Row, groups: dict[tuple[str, W
     subject = reader.subject(row.row, captured, _when(reader, rows, row))
     if subject is None:
         return
-    group = groups.setdefault((subject.source, subject.when), Group(subject, {}))
+    group = groups.setdefault((subject.key, subject.when), Group(subject, {}))
     group.axes.setdefault(row.tag.axis, {}).update(found)
 
 

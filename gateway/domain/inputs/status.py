@@ -80,8 +80,8 @@ def _machine_state(payload: bytes, tags: Mapping[str, str]) -> MachineState | Re
 
 def _sensor_status(payload: bytes, tags: Mapping[str, str]) -> SensorStatus | Rejected:
     if payload == b"online":
-        return SensorStatus(tags["sensor"], "online")
+        return SensorStatus(tags["sensor"], "online", asset_of(tags))
     if payload == b"offline":
-        return SensorStatus(tags["sensor"], "offline")
+        return SensorStatus(tags["sensor"], "offline", asset_of(tags))
     reason = "invalid" if payload else "empty"
     return Rejected(reason, "a sensor's status is the word online or offline, and nothing else", payload)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from gateway.domain.inputs.emitter import Subject
+from gateway.domain.inputs.emitter import Subject, key_of
 from gateway.domain.inputs.fields import UNIT, Found
 from gateway.domain.inputs.numbers import LEVEL, LEVEL_WIRE, UnknownUnitError, canonical_symbol, measured_in
 from gateway.domain.inputs.paths import ABSENT, find
@@ -62,7 +62,7 @@ def _made(reader: MessageReader, element: Any, subject: Subject, axis: str | Non
     samples = samples_of(spec, block)
     time_us, time_from = subject.when
     if spec.parts is not None:
-        key = f"wave\x1f{reader.spec.name}\x1f{subject.sensor(axis)}"
+        key = f"wave\x1f{reader.spec.name}\x1f{key_of(subject.sensor(axis), subject.place)}"
         whole = Assembly(reader.memory, key).add(part_of(spec.parts, element, samples, time_us))
         if whole is None:
             reader.out.waits = True

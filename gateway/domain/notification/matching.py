@@ -7,12 +7,12 @@ what is shown of a silence follow from the row.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from operator import attrgetter
 from typing import Generic, TypeVar
 
 from msgspec import Struct
 
 from gateway.domain.model.alert_kinds import ALERT_KINDS, AlertKind
+from gateway.domain.model.naming import names_of, published_in
 from gateway.domain.notification.model import PLACES, Item
 
 T = TypeVar("T")
@@ -36,13 +36,14 @@ class Matchers(Struct, frozen=True):
         """Tell whether every dimension that is named has a value that fits."""
         for dimension in DIMENSIONS:
             values = dimension.of(self)
-            if values and not _fits(values, dimension.of_item(item)):
+            if values and not any(_fits(values, own) for own in dimension.of_item(item)):
                 return False
         return all(name in item.tags and _fits(values, item.tags[name]) for name, values in self.tags.items())
 
     def overlap(self, other: Matchers) -> bool:
         """Tell whether there can be an alert that both match."""
-        pairs = [(dimension.of(self), dimension.of(other)) for dimension in DIMENSIONS]
+        pairs = [(dimension.of(self), dimension.of(other)) for dimension in DIMENSIONS if dimension.names != "sensors"]
+        pairs.append((_with_ids(self.sensors), _with_ids(other.sensors)))
         pairs += [(self.tags[name], other.tags[name]) for name in self.tags.keys() & other.tags.keys()]
         return all(not ours or not theirs or _meet(ours, theirs) for ours, theirs in pairs)
 
@@ -64,11 +65,13 @@ class Matchers(Struct, frozen=True):
 class Dimension(Struct, frozen=True):
     """Something that an alert can be chosen by: `names` is its field in Matchers and its key in tables and bodies.
 
+    An item may have several values of it, of which one must fit.
+
     `choices` are all the values that there can be; without them a value is free, and may be a beginning.
     """
 
     names: str
-    of_item: Callable[[Item], str]
+    of_item: Callable[[Item], tuple[str, ...]]
     choices: tuple[str, ...] = ()
 
     @property
@@ -82,12 +85,20 @@ class Dimension(Struct, frozen=True):
         return values
 
 
+def _sensor_names(item: Item) -> tuple[str, ...]:
+    """Return what a sensor answers to: its id fits wherever it is, its id with a place even where it needs none."""
+    if not ALERT_KINDS[item.alert_kind].is_of_sensor:
+        return (item.sensor_id,)
+    place = item.site, item.area, item.machine
+    return tuple(dict.fromkeys((item.sensor_id, *names_of(item.published_id or item.sensor_id, place))))
+
+
 DIMENSIONS = (
-    Dimension("sites", attrgetter("site")),
-    Dimension("areas", attrgetter("area")),
-    Dimension("machines", attrgetter("machine")),
-    Dimension("sensors", attrgetter("sensor_id")),
-    Dimension("kinds", attrgetter("alert_kind"), choices=tuple(ALERT_KINDS)),
+    Dimension("sites", lambda item: (item.site,)),
+    Dimension("areas", lambda item: (item.area,)),
+    Dimension("machines", lambda item: (item.machine,)),
+    Dimension("sensors", _sensor_names),
+    Dimension("kinds", lambda item: (item.alert_kind,), choices=tuple(ALERT_KINDS)),
 )
 
 GROUPS = (*reversed(PLACES), "none")
@@ -106,6 +117,11 @@ def group_of(item: Item, by: str) -> str:
 
 def _fits(values: tuple[str, ...], own: str) -> bool:
     return own in values or any(value.endswith("*") and own.startswith(value[:-1]) for value in values)
+
+
+def _with_ids(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return names of sensors, and the ids within those that say a place: one may be named by either."""
+    return tuple(dict.fromkeys((*names, *map(published_in, names))))
 
 
 def _meet(ours: tuple[str, ...], theirs: tuple[str, ...]) -> bool:
@@ -165,6 +181,7 @@ def _named(matchers: Matchers) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 def _values_of(item: Item) -> Iterator[tuple[str, str]]:
     for dimension in DIMENSIONS:
-        yield dimension.names, dimension.of_item(item)
+        for value in dimension.of_item(item):
+            yield dimension.names, value
     for name, value in item.tags.items():
         yield f".{name}", value

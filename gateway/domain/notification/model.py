@@ -35,7 +35,8 @@ class Item(Struct, frozen=True, rename="camel"):
     """One change of an alert within a message. Times are nanoseconds since 1970; texts come from sensors.
 
     `change` is the id of the fact that tells of it; `over` says that the alert had cleared when the message was made.
-    `tags` are what further placeholders of the topic have captured.
+    `tags` are what further placeholders of the topic have captured. `sensor_id` is the sensor's name, `published_id`
+    the id that it publishes where that is another.
     """
 
     change: str
@@ -58,6 +59,7 @@ class Item(Struct, frozen=True, rename="camel"):
     over: bool = False
     tags: dict[str, str] = {}
     figure: str = ""
+    published_id: str = ""
 
 
 class Planned(Struct, frozen=True):
@@ -128,6 +130,7 @@ def item_of(fact: DomainEvent, kind: ItemKind) -> Item:
         unit=data["unit"],
         tags=further(tags),
         figure=data.get("figure") or "",
+        published_id=data.get("publishedId") or "",
     )
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from gateway.domain.alerting.alert import CLEARED, ESCALATED, RAISED
 from gateway.domain.model.alert_kinds import ALERT_KINDS
-from gateway.domain.model.assets import MACHINE_STATE
+from gateway.domain.model.assets import MACHINE_STATE, SENSOR_MOVED
 from gateway.domain.model.events import DomainEvent
 from gateway.domain.model.timefmt import microseconds
 from gateway.domain.notification import reconcile as renewal
@@ -21,6 +21,7 @@ from gateway.domain.notification.escalation import FollowUp
 from gateway.domain.notification.flood import Flaps, Noise
 from gateway.domain.notification.grouping import Grouping
 from gateway.domain.notification.model import Item, ItemKind, NotificationKind, item_of
+from gateway.domain.notification.moves import notices
 from gateway.domain.notification.plan_builder import Plan, PlanBuilder
 from gateway.domain.notification.routing import RouteTable
 from gateway.domain.notification.silences import Silence, Silences
@@ -93,6 +94,8 @@ class Planner:
             self.unsilence(fact.subject, now_ns)
         elif fact.type == MACHINE_STATE:
             self._machine(fact, now_ns)
+        elif fact.type == SENSOR_MOVED:
+            self._desk.plan.messages += notices(fact, self._desk.table, now_ns)
         elif fact.type in _TOLD:
             self._changed(fact, _TOLD[fact.type], now_ns)
         elif fact.type.startswith("Alert") and "shelvedUntil" in fact.data:

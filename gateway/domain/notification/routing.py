@@ -69,6 +69,12 @@ class RouteTable:
                 matched.append((name, handlers))
         return matched
 
+    def left(self, before: Item, now: Item) -> list[str]:
+        """Return the routes, in their order, that matched what is in another place now, and do not match it there."""
+        found = {name: route for _, name, route in self._index.candidates(before)}
+        lost = {name for name, route in found.items() if route.matchers.match(before) and not route.matchers.match(now)}
+        return [name for name in self.by_name if name in lost] if lost else []
+
     def why_not(self, item: Item, now_ns: int) -> str:
         """Return why no route leads anywhere, in a sentence."""
         if not self.by_name:

@@ -97,7 +97,8 @@ def subject(told: Subject) -> str:
             return _gateway(told)
         if told.grouped:
             return one_line(told.machine, LONGEST_NAME) or _gateway(told)
-    names = (one_line(name, LONGEST_NAME) for name in (told.machine, told.sensor_id))
+    machine = "" if told.sensor_id.endswith(f" ({told.machine})") else told.machine  # the name says it already
+    names = (one_line(name, LONGEST_NAME) for name in (machine, told.sensor_id))
     return " ".join(filter(None, names)) or "unknown"
 
 

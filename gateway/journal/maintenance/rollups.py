@@ -16,7 +16,8 @@ from gateway.errors import JournalUnavailableError
 from gateway.journal.log.stream import Stream
 from gateway.journal.queries.reader import Reader
 from gateway.journal.queries.resolutions import OVERDUE, RESOLUTIONS, SECOND_NS, Resolution
-from gateway.journal.sqlite.writer import Journal, RollupRow
+from gateway.journal.sqlite.rows import RollupRow
+from gateway.journal.sqlite.writer import Journal
 
 EVERY = 60.0
 """Seconds between two rounds: a sensor's rows lie in pages of their own, which are written anew each time."""

@@ -20,7 +20,10 @@ from gateway.domain.engine.event_log import (
     StoredReading,
     stored_reading,
 )
+from gateway.domain.model.assets import asset_of
 from gateway.domain.model.events import DomainEvent
+from gateway.domain.model.naming import ambiguous, names_of, published_in
+from gateway.errors import NotFoundError
 from gateway.journal.sqlite.codec import REGISTRY_SEQ, SNAPSHOT_SEQ, KnownSensor, decode_state, decode_tags
 from gateway.journal.sqlite.connection import load_queries, open_for_reading
 from gateway.journal.sqlite.recovery import check_slice
@@ -96,9 +99,33 @@ class LogReader:
     def sensors(self) -> list[KnownSensor]:
         """Return the registry, in the order in which the sensors were first seen."""
         return [
-            KnownSensor(key, intern(id_), decode_tags(tags), intern(unit), intern(location), first_seen)
-            for key, id_, tags, unit, location, first_seen in self._db.execute(self._sql["sensors"])
+            KnownSensor(
+                key, intern(id_), decode_tags(tags), intern(unit), intern(location), first_seen, published or id_
+            )
+            for key, id_, tags, unit, location, first_seen, published in self._db.execute(self._sql["sensors"])
         ]
+
+    def called(self, asked: str) -> str:
+        """Return the name of the sensor that is meant. Raises NotFoundError, or ConflictError where it is not clear."""
+        rows: list[tuple[str, str, str | None]] = self.rows("sensors_with_id", asked, published_in(asked))
+        known = [(id_, published or id_, asset_of(decode_tags(tags))) for id_, tags, published in rows]
+        found = [id_ for id_, _, _ in known if id_ == asked]
+        found = found or [id_ for id_, published, place in known if asked in names_of(published, place)]
+        if not found:
+            raise NotFoundError(f"no sensor {asked!r} has published yet")
+        if len(found) > 1:
+            raise ambiguous(asked, found)
+        return found[0]
+
+    def subject(self, asked: str) -> str:
+        """Return the name of the sensor that is meant, or what was asked for: it may be something else than a sensor.
+
+        Raises ConflictError where it may be several sensors.
+        """
+        try:
+            return self.called(asked)
+        except NotFoundError:
+            return asked
 
     def reading_behind(self, fact: DomainEvent) -> StoredReading | None:
         """Return the reading that a fact about its sensor followed from, or None; quick, unlike `find_reading`."""

@@ -103,8 +103,12 @@ class Reader(LogReader):
         return [dict(zip(names, row, strict=True)) for row in rows]
 
     def baseline_facts(self, sensor_id: str | None = None) -> list[DomainEvent]:
-        """Return what was ever learned, set or wanted learned anew, of a sensor or of all, oldest first."""
-        entries = (entry for type_ in CHANGES for entry in self.entries(sensor_id, type_, None, None, -1))
+        """Return what was ever learned, set or wanted learned anew, of a sensor or of all, oldest first.
+
+        Raises ConflictError where it may be several sensors.
+        """
+        name = None if sensor_id is None else self.subject(sensor_id)
+        entries = (entry for type_ in CHANGES for entry in self.entries(name, type_, None, None, -1))
         return [entry.fact for entry in sorted(entries, key=attrgetter("seq"))]
 
     def outbox_of(self, fact_id: str) -> list[tuple[str, str, int, str]]:

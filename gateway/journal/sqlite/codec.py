@@ -30,7 +30,7 @@ OVER_QUOTA = "over_quota"
 
 
 class KnownSensor(msgspec.Struct, frozen=True):
-    """A sensor of the registry; `key` is its number in the journal."""
+    """A sensor of the registry; `key` is its number in the journal, `published` the id that it publishes."""
 
     key: int
     id: str
@@ -38,6 +38,7 @@ class KnownSensor(msgspec.Struct, frozen=True):
     unit: str
     location: str
     first_seen_ns: int
+    published: str
 
 
 def decode_tags(encoded: str) -> dict[str, str]:

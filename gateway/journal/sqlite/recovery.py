@@ -353,7 +353,7 @@ def _name_orphans(connection: sqlite3.Connection) -> None:
     for key, received, body in orphans:
         event = decode_event(body)
         connection.execute(
-            "INSERT OR IGNORE INTO sensors VALUES (?, ?, '{}', ?, ?, ?)",
+            "INSERT OR IGNORE INTO sensors (key, id, tags, unit, location, first_seen) VALUES (?, ?, '{}', ?, ?, ?)",
             (key, event.data.sensor_id, event.data.unit, event.sensor_location or "", received),
         )
         (own,) = connection.execute("SELECT key FROM sensors WHERE id = ?", (event.data.sensor_id,)).fetchone()

@@ -13,17 +13,22 @@ from gateway.journal.sqlite.codec import decode_state, decode_tags
 
 JSON = msgspec.json.Encoder()
 
+RollupRow = tuple[int, int, float, float, float, int]
+"""sensor key, beginning in seconds, lowest, mean and highest level, number of readings."""
+
 
 def sensor_row(sensor: Sensor) -> tuple[object, ...]:
     """Return a sensor as the table `sensors` has it."""
     tags = JSON.encode(sensor.tags).decode()
-    return sensor.key, sensor.id, tags, sensor.unit, sensor.location, sensor.first_seen_ns
+    published = sensor.published or None
+    return sensor.key, sensor.id, tags, sensor.unit, sensor.location, sensor.first_seen_ns, published
 
 
-def sensor_of(row: tuple[int, str, str, str, str, int, bytes | None]) -> Sensor:
+def sensor_of(row: tuple[int, str, str, str, str, int, bytes | None, str | None]) -> Sensor:
     """Return a sensor with its state as the last snapshot has it."""
-    key, id_, tags, unit, location, first_seen, state = row
-    return Sensor(key, intern(id_), decode_tags(tags), intern(unit), intern(location), first_seen, decode_state(state))
+    key, id_, tags, unit, location, first_seen, state, published = row
+    said = decode_tags(tags), intern(unit), intern(location), first_seen, decode_state(state)
+    return Sensor(key, intern(id_), *said, published=intern(published or ""))
 
 
 def letter_row(letter: DeadLetter) -> tuple[object, ...]:

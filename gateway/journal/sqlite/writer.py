@@ -39,7 +39,7 @@ from gateway.journal.sqlite.executor import ask
 from gateway.journal.sqlite.high_water import HighWater
 from gateway.journal.sqlite.read_errors import ReadErrors, suspect
 from gateway.journal.sqlite.recovery import MISSING, RUNNING, is_damage, is_there, open_or_salvage, passing_trouble
-from gateway.journal.sqlite.rows import JSON, alert_row, letter_row, sensor_of, sensor_row
+from gateway.journal.sqlite.rows import JSON, RollupRow, alert_row, letter_row, sensor_of, sensor_row
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,9 +52,6 @@ _ROWS = 50
 _LETTERS, _LETTERS_BYTES = 500, 4_000_000
 """Dead letters in one slice: its transaction takes some 20 ms of the journal's thread."""
 _END = 2**63 - 1
-
-RollupRow = tuple[int, int, float, float, float, int]
-"""sensor key, beginning in seconds, lowest, mean and highest level, number of readings."""
 
 
 class Journal:
@@ -139,8 +136,7 @@ class Journal:
     def write(self, batch: UnitOfWork) -> None:
         """Write a batch in one transaction. Raises JournalUnavailableError and has then written nothing."""
         with self.transaction():
-            if batch.sensors:
-                self.many("insert_sensor", (sensor_row(sensor) for sensor in batch.sensors.values()))
+            self.many("insert_sensor", map(sensor_row, batch.sensors.values()))
             if batch.is_move:
                 self._db.execute(self._sql["upsert_note"], (REGISTRY_SEQ, str(batch.next_seq)))
             self._insert_readings(batch.readings)
@@ -151,6 +147,8 @@ class Journal:
             if batch.over_quota:
                 self.many("upsert_note", [(OVER_QUOTA, counted(self.note(OVER_QUOTA), batch.over_quota))])
             self.many("upsert_alert", (alert_row(alert) for alert in batch.alerts.values()))
+            self.many("rename_alerts", batch.renamed)
+            self.many("rename_events", batch.renamed)
             if batch.replayed or batch.unused:  # numbers that no row bears any more
                 self._db.execute(self._sql["upsert_note"], (NEWEST_SEQ, str(batch.next_seq - 1)))
         self._written(batch)

@@ -44,6 +44,7 @@ export function take(data, isSnapshot) {
     forget(new Set(data.sensors.map((row) => row[0])));
   }
   if (data.alerts) takeAlerts(data.alerts, isSnapshot);
+  for (const id of data.gone ?? []) structure = sensors.delete(id) || structure;
   data.sensors.forEach(takeRow);
   ask();
 }

@@ -15,7 +15,7 @@ from gateway.domain.detection.state import UNKNOWN_NS
 from gateway.domain.notification.model import Notification
 from gateway.domain.notification.outbox import OutboxItem, Outcome, Planning
 from gateway.journal.outbox.rows import Messages
-from tests.readings import NOON, NOON_NS, Plant, event, message, plant, reading
+from tests.readings import NOON, NOON_NS, Plant, event, message, plant, reading, topic_of
 from tests.unit.cli.conftest import Run
 
 LISTED = {
@@ -318,6 +318,26 @@ class TestSensorsAndStats:
         assert [alert["state"] for alert in shown["alerts"]] == ["cleared"]
         assert "cleared" in run("sensors", "show", "VB-1").out
         assert run("sensors", "show", "nobody").err == "Error: no sensor 'nobody' has published yet\n"
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            ("sensors", "show", "DE"),
+            ("baselines", "show", "DE"),
+            ("events", "list", "--sensor", "DE"),
+            ("alerts", "history", "--sensor", "DE"),
+            ("events", "export", "--sensor", "DE"),
+        ],
+    )
+    def test_an_id_of_two_machines_is_asked_for_with_the_machine(
+        self, here: Plant, run: Run, command: tuple[str, ...]
+    ) -> None:
+        for machine in ("pump-3", "fan-9"):
+            here.take(message(event(0, sensor="DE"), topic=topic_of("DE", machine)))
+        refused = run(*command)
+        assert refused.code != 0
+        assert "write which one is meant: 'DE (pump-3)', 'DE (fan-9)'" in refused.err
+        assert run(*command[:-1], "DE (fan-9)").code == 0
 
     def test_stats_are_numbers(self, run: Run, eventful: Plant) -> None:
         eventful.journal.move_cursor("influx", 5)

@@ -44,6 +44,18 @@ class TestMatchers:
         assert not Matchers(areas=("hall-2",), machines=("fan-1",)).match(WARNING)
         assert not Matchers(kinds=("sensor", "gateway")).match(WARNING)
 
+    def test_a_sensor_fits_by_its_id_and_by_its_name_with_the_place(self) -> None:
+        """Whether another machine uses the id or not: a second one takes nobody out of a route."""
+        alone = replace(WARNING, sensor_id="DE", machine="pump-3")
+        shared = replace(alone, sensor_id="DE (pump-3)", published_id="DE")
+        for item in (alone, shared):
+            assert Matchers(sensors=("DE",)).match(item)
+            assert Matchers(sensors=("DE (pump-3)",)).match(item)
+            assert not Matchers(sensors=("DE (fan-9)",)).match(item)
+            assert RouteTable([Route("warning", ("mail",), matchers=Matchers(sensors=("DE",)))]).match(item, NOW)
+        assert Matchers(sensors=("DE",)).overlap(Matchers(sensors=("DE (pump-3)",)))
+        assert not Matchers(sensors=("NDE",)).overlap(Matchers(sensors=("DE (pump-3)",)))
+
     def test_what_a_placeholder_has_captured_must_fit(self) -> None:
         item = replace(WARNING, tags={"line": "L1"})
         assert Matchers(tags={"line": ("L1", "L2")}).match(item)

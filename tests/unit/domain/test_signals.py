@@ -10,6 +10,7 @@ from gateway.domain.model.assets import MACHINE_STATE, SENSOR_STATUS, MachineSta
 from gateway.domain.model.events import Message, Rejected
 from tests.readings import SIGNALS, TEMPLATE
 
+PLACE = "plant-1", "hall-2", "pump-7"
 STATE, STATUS = "vibration/plant-1/hall-2/pump-7/state", "vibration/plant-1/hall-2/pump-7/VB-1/status"
 
 
@@ -38,13 +39,12 @@ def test_they_are_beside_the_readings_and_never_the_same(
 
 
 def test_what_can_be_used() -> None:
-    place = ("plant-1", "hall-2", "pump-7")
     payload = b'{"state": "running", "timestamp": "2026-03-01T12:00:00Z", "by": "plc"}'
-    assert read(STATE, payload) == MachineState(place, "running")
-    assert read(STATE, b'{"state": "stopped"}') == MachineState(place, "stopped")
-    assert read(STATE, b"") == MachineState(place, "")
-    assert read(STATUS, b"online") == SensorStatus("VB-1", "online")
-    assert read(STATUS, b"offline") == SensorStatus("VB-1", "offline")
+    assert read(STATE, payload) == MachineState(PLACE, "running")
+    assert read(STATE, b'{"state": "stopped"}') == MachineState(PLACE, "stopped")
+    assert read(STATE, b"") == MachineState(PLACE, "")
+    assert read(STATUS, b"online") == SensorStatus("VB-1", "online", PLACE)
+    assert read(STATUS, b"offline") == SensorStatus("VB-1", "offline", PLACE)
     assert read("vibration/plant-1/hall-2/pump-7/VB-1/reading", b"{}") is None
     assert Signals().read(Message(STATE, payload, 0)) is None
 

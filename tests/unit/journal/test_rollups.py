@@ -21,7 +21,7 @@ from gateway.journal import QueryPool, Reader, Stream, level_history
 from gateway.journal.maintenance import rollups
 from gateway.journal.maintenance.rollups import ages, catch_up
 from gateway.journal.queries.resolutions import RESOLUTIONS, Resolution, choose
-from gateway.journal.sqlite.writer import RollupRow
+from gateway.journal.sqlite.rows import RollupRow
 from tests.examples import examples
 from tests.readings import NOON_NS, SECOND, Plant, plant, reading
 

@@ -24,7 +24,7 @@ SECOND = 10**9
 
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[Plant]:
-    with plant(tmp_path) as made:
+    with plant(tmp_path, sensors_move=True) as made:
         yield made
 
 
@@ -216,8 +216,8 @@ async def test_a_reading_after_a_move_has_the_new_place(here: Plant, monkeypatch
         before = await stream.step(0, 100, readings=True)
         take(2, "pump-8")
         after = await stream.step(before.until, 100, readings=True)
-        assert [(each.seq, each.tags["machine"]) for each in after.readings] == [(2, "pump-8"), (3, "pump-8")]
+        assert [(each.seq, each.tags["machine"]) for each in after.readings] == [(2, "pump-8"), (4, "pump-8")]
         after = await stream.step(2, 100, readings=True)
-        assert [(each.seq, each.tags["machine"]) for each in after.readings] == [(3, "pump-8")]
+        assert [(each.seq, each.tags["machine"]) for each in after.readings] == [(4, "pump-8")]
     finally:
         stream.close()

@@ -257,3 +257,22 @@ async def test_the_table_of_quantities_names_what_readings_have(client: httpx.As
         "precision": 2,
     }
     assert [each["wire"] for each in answer.json()] == [*BY_WIRE]
+
+
+async def test_an_id_of_two_machines_is_asked_for_with_the_machine(client: httpx.AsyncClient, live: Live) -> None:
+    await live.consume([stored("DE (pump-3)", machine="pump-3"), stored("DE (fan-9)", machine="fan-9")], [])
+    for path in ("", "/readings", "/history"):
+        answer = await client.get(f"/api/v1/sensors/DE{path}")
+        assert answer.status_code == 409
+        assert "'DE (pump-3)', 'DE (fan-9)'" in answer.json()["detail"]
+    assert (await client.get("/api/v1/sensors/DE%20(fan-9)")).json()["machine"] == "fan-9"
+
+
+async def test_a_name_with_its_place_may_be_written_where_the_id_would_do(
+    client: httpx.AsyncClient, live: Live, journal: Journal
+) -> None:
+    await live.consume([stored("DE", machine="pump-3")], [])
+    assert (await client.get("/api/v1/sensors/DE%20(pump-3)")).json()["id"] == "DE"
+    await client.get("/api/v1/sensors/DE%20(pump-3)/readings")
+    assert journal.asked[-1][0] == "DE"
+    assert (await client.get("/api/v1/sensors/DE%20(fan-9)")).status_code == 404

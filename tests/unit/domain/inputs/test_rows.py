@@ -161,6 +161,18 @@ def test_what_has_not_changed_counts_again_for_an_axis_that_has() -> None:
     assert memory.changes().keys() == {"last\x1f1\x1fa"}
 
 
+def test_one_id_on_two_machines_is_two_sensors_in_one_message_and_in_what_is_kept() -> None:
+    inputs, memory = family(KEEPING.replace("{sensor}/", "{machine}/{sensor}/")), Memory()
+
+    def heard(**values: float) -> list[Any]:
+        rows = [{"name": name.replace("_", "/"), "value": value, "time": T0} for name, value in values.items()]
+        found = inputs.read(message("delta", {"rows": rows}), memory).readings
+        return sorted((each.place["machine"], each.event.data.temperature or 0) for each in found)
+
+    assert heard(fan_DE_T=40, pump_DE_T=50) == [("fan", 40), ("pump", 50)]
+    assert heard(fan_DE_X=1, pump_DE_X=2) == [("fan", 40), ("pump", 50)]
+
+
 def test_too_many_rows_are_a_dead_letter() -> None:
     out = outcome(TAGS, "scada", {"values": [{}] * 10_001})
     assert out.rejected[0].reason == "too_many"

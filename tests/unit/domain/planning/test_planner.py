@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway.domain.model.assets import MachineState, state_changed
+from gateway.domain.model.assets import MachineState, sensor_moved, state_changed
+from gateway.domain.model.events import DomainEvent
 from gateway.domain.notification.dry_run import notifications
 from gateway.domain.notification.flood import Noise
 from gateway.domain.notification.matching import Matchers
@@ -50,6 +51,38 @@ class TestRouting:
         seen = Watched(Route("warning", ("mail", "sms")))
         seen.take(fact("raised", "a", NOON, kind="gateway", sensor="handler sms"))
         assert seen.said() == [("mail", "raised", ["a"])]
+
+
+class TestMoves:
+    PUMPS = Route("warning", ("mail", "sms"), name="pumps", matchers=Matchers(machines=("pump-*",)))
+    ALL = Route("critical", ("mail",), name="all")
+
+    def moved(self, at_ns: int, to: str = "fan-9") -> DomainEvent:
+        return sensor_moved("VB-1", "VB-1", {"machine": "pump-3"}, {"machine": to}, at_ns)
+
+    def test_who_is_told_by_a_route_that_does_not_match_any_more_is_told_so(self) -> None:
+        seen = Watched(self.PUMPS)
+        seen.take(self.moved(NOON))
+        assert [(one.handler, one.kind, one.route) for one in seen.messages] == [
+            ("mail", "notice", "pumps"),
+            ("sms", "notice", "pumps"),
+        ]
+        assert seen.messages[0].reason == (
+            "VB-1 was moved from pump-3 to fan-9. Its alerts do not go by pumps any more."
+            " No route takes them at present."
+        )
+
+    def test_where_the_same_routes_match_nobody_is_told(self) -> None:
+        seen = Watched(self.PUMPS, self.ALL)
+        seen.take(self.moved(NOON, "pump-4"))
+        assert seen.messages == []
+
+    def test_the_same_move_is_told_once_a_day(self) -> None:
+        """As of two devices with one id, which move with every reading: the outbox takes an id once."""
+        seen = Watched(self.PUMPS, self.ALL)
+        seen.take(self.moved(NOON), self.moved(NOON + MINUTE), self.moved(NOON + 24 * HOUR))
+        assert len({one.id for one in seen.messages}) == 4
+        assert not seen.messages[0].reason.endswith("present.")
 
 
 class TestGroups:
