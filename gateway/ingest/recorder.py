@@ -85,8 +85,7 @@ class Recorder:
         """Let the inputs take up where the journal ends."""
         if self._inputs is not None:
             self._inputs.restore(saved.memory, saved.messages)
-            for published in dict.fromkeys(sensor.published_id for sensor in saved.sensors):
-                self._note_source(published)
+            self._note_sources(saved.sensors)
 
     def inputs_heard(self) -> list[InputHeard]:
         """Return what each input has done since the start."""
@@ -145,8 +144,11 @@ class Recorder:
         """Forget the names of sensors that there are no more, and what their topics captured."""
         self._templates.forget()
         self._of_source.clear()
-        for sensor_id in self._engine.sensors:
-            self._note_source(sensor_id)
+        self._note_sources(self._engine.sensors.values())
+
+    def _note_sources(self, sensors: Iterable[Sensor]) -> None:
+        for published in dict.fromkeys(sensor.published_id for sensor in sensors):
+            self._note_source(published)
 
     def is_outdated(self, message: Message) -> bool:
         """Tell whether a message says how a machine or a sensor was, and how it is has been said meanwhile."""

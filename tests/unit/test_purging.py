@@ -18,7 +18,7 @@ from gateway.domain.engine.quotas import Quotas
 from gateway.domain.model.events import Message
 from gateway.journal import Reader, Stream
 from gateway.journal.maintenance import purge as purge_module
-from tests.readings import NOON_NS, SECOND, Plant, plant, reading
+from tests.readings import NOON_NS, SECOND, Plant, event, message, plant, reading, topic_of
 
 
 @pytest.fixture
@@ -55,6 +55,19 @@ def test_nothing_is_left_of_them_and_nothing_of_the_others_goes(here: Plant) -> 
     assert [row.sensor_id for row in here.contents()["readings"]] == ["VB-1", "VB-1"]
     assert [rows(here, table) for table in ("detector", "rollups_10s")] == [1, 1]
     assert [sensor.id for sensor in here.pipeline.sensors] == ["VB-1"]
+
+
+def test_of_two_with_one_id_the_other_stays_and_the_next_reading_is_of_a_new_one(here: Plant) -> None:
+    def de(second: float, machine: str) -> Message:
+        return message(event(second, 4.0, "DE", id_=f"{machine}-{second}"), topic=topic_of("DE", machine))
+
+    here.take(de(0, "pump-3"), de(1, "fan-9"))
+    assert purge(here, Selection(["DE (fan-9)"]))["sensors"] == 1
+    assert ids(here) == ["DE (pump-3)"]
+    here.take(de(2, "fan-9"), de(3, "pump-3"))
+    assert [row.sensor_id for row in here.contents()["readings"]] == ["DE (pump-3)", "DE (fan-9)", "DE (pump-3)"]
+    assert purge(here, Selection(["DE"]))["sensors"] == 2
+    assert ids(here) == []
 
 
 def test_nobody_holds_them_in_memory(here: Plant) -> None:

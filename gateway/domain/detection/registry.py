@@ -45,6 +45,13 @@ class Registry:
         if published in self._shared:
             self._put(published, sensor)
 
+    def remove(self, sensor: Sensor) -> None:
+        """Let there be a sensor no more. Others of its id keep their names."""
+        del self.names[sensor.id]
+        shared = self._shared.get(sensor.published_id, {})
+        for place in [place for place, each in shared.items() if each is sensor]:
+            del shared[place]
+
     def find(self, published: str, tags: Mapping[str, str]) -> Sensor | None:
         """Return the sensor that publishes this id from a topic that has captured this, or None if it is a new one."""
         place = self._place(tags)

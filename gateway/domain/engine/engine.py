@@ -157,7 +157,8 @@ class Engine:
 
     def remove(self, sensor: Sensor) -> None:
         """Forget a sensor, with everything that is known of it."""
-        self.machines.remove(self.sensors.pop(sensor.id))
+        self.registry.remove(sensor)
+        self.machines.remove(sensor)
         self._holding.pop(sensor.key, None)
 
     def judge(
