@@ -26,7 +26,7 @@ from gateway.errors import ConfigError
 from gateway.journal import account_of, latest_changes
 from gateway.journal.outbox.silences import all_silences
 
-_MESSAGE = ("at", "handler", "route", "kind", "state", "said", "by", "why", "until")
+_MESSAGE = ("at", "handler", "route", "kind", "state", "alert is", "said", "by", "why", "until")
 _WHOLE_ID = re.compile(r" [0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 _ELSEWHERE = {"tags", "faults", "acknowledged"}
 _TIMES = {"openedAt", "clearedAt", "returnedAt", "shelvedUntil"}
@@ -149,7 +149,8 @@ def _print_account(account: Mapping[str, Any]) -> None:
     print_table(("at", "change", "who", "why", "told"), rows, empty="", below=["why", "told"])
     click.echo()
     messages = [
-        [at(row[name]) if name in {"at", "until"} else row[name] for name in _MESSAGE] for row in account["messages"]
+        [at(row[name]) if name in {"at", "until"} else row.get(name, _named(row)) for name in _MESSAGE]
+        for row in account["messages"]
     ]
     print_table(_MESSAGE, messages, empty="No message was decided on yet.", below=["said", "why"], spare=["route"])
 
@@ -255,6 +256,13 @@ def _say(alert: Mapping[str, Any], output: str, what: str) -> None:
 def _words(key: str) -> str:
     """Return a name of the API as people write it: `openedAt` -> `opened at`."""
     return re.sub(r"([A-Z])", lambda capital: f" {capital[0].lower()}", key).replace(" id", " ID")
+
+
+def _named(message: Mapping[str, Any]) -> str | None:
+    """Say whether a message about several alerts names one of them."""
+    if message["alerts"] == 1 or message["named"] is None:
+        return None
+    return "named" if message["named"] else f"one of {message['alerts']}, not named"
 
 
 def _told(change: Mapping[str, Any]) -> str | None:

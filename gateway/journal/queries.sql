@@ -123,7 +123,8 @@ WHERE told.alert = ? ORDER BY handler, created;
 
 -- name: messages_of_alert
 SELECT DISTINCT outbox.id, handler, route, kind, state, attempts, said, created,
-       coalesce(json_extract(notification, '$.count'), 1)
+       coalesce(json_extract(notification, '$.count'), 1),
+       (SELECT key + 1 FROM json_each(notification, '$.grouped') WHERE json_extract(value, '$.alertId') = told.alert)
 FROM told JOIN outbox ON outbox.id = told.outbox WHERE told.alert = ? ORDER BY created, handler;
 
 -- name: upsert_planner

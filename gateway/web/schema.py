@@ -282,6 +282,7 @@ class AlertMessage(BaseModel):
     attempts: int
     said: str | None = Field(description="by the other side, last")
     alerts: int = Field(description="how many alerts it tells of")
+    named: bool | None = Field(description="whether its list names this one, or it is only counted; none: a decision")
     by: str | None = Field(description="what decided not to tell: silence, quiet, …")
     why: str | None
     until: str | None

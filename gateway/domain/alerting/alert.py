@@ -45,7 +45,8 @@ class Alert(Struct, frozen=True, rename="camel"):
     limit where that was not the level. `faults` are what is wrong with the
     sensor itself, in an alert of that kind: name -> in words. `returned_ns` is since when a latched one is only open
     because nobody has acknowledged it. `shelved_severity` is how severe it was when it was shelved. `sensor_id` is the
-    sensor's name, `published_id` the id that it publishes where that is another.
+    sensor's name, `published_id` the id that it publishes where that is another. `known_ns` is since when its sensor
+    has been known.
     """
 
     id: str
@@ -71,6 +72,7 @@ class Alert(Struct, frozen=True, rename="camel"):
     faults: dict[str, str] = {}
     figure: str = ""
     published_id: str = ""
+    known_ns: int = 0
 
     @property
     def ratio(self) -> float | None:
@@ -89,6 +91,7 @@ class Cause(Struct, frozen=True):
     unit: str
     location: str
     published_id: str = ""
+    known_ns: int = 0
 
 
 def apply(alert: Alert | None, finding: Finding, cause: Cause, *, latching: bool = False) -> tuple[Alert, DomainEvent]:
@@ -201,6 +204,7 @@ def _opened(kind: AlertKind, severity: Severity, reason: str, cause: Cause) -> A
         location=cause.location,
         tags=cause.tags,
         published_id=cause.published_id,
+        known_ns=cause.known_ns,
     )
 
 
@@ -215,7 +219,8 @@ def changed(alert: Alert, type_: str, finding: str, cause: Cause) -> tuple[Alert
 
 def fact_data(alert: Alert, finding: str) -> dict[str, Any]:
     """Return what a fact about an alert says: the alert as it is then, and what was found."""
-    return {**describe(alert), "openedNs": alert.opened_ns, "finding": finding}
+    times = {"openedNs": alert.opened_ns, "knownNs": alert.known_ns}
+    return {**describe(alert), **times, "finding": finding}
 
 
 def describe(alert: Alert) -> dict[str, Any]:

@@ -191,8 +191,8 @@ class LivenessMonitor:
         sensor = self._sensors.get(sensor_id)
         if sensor is None:
             return Cause(event_id, correlation_id, time_ns, sensor_id, {}, "", "")
-        of_sensor = sensor.tags, sensor.unit, sensor.location, sensor.published
-        return Cause(event_id, correlation_id, time_ns, sensor_id, *of_sensor)
+        known = sensor.tags, sensor.unit, sensor.location, sensor.published, sensor.first_seen_ns
+        return Cause(event_id, correlation_id, time_ns, sensor_id, *known)
 
     def examined(self, found: Mapping[str, str], cause: Cause) -> list[Change]:
         """Return what follows when these, name -> in words, are all the faults that a sensor's readings show."""

@@ -27,6 +27,12 @@ OWN = frozenset({*PLACES, "sensor"})
 MOST_ITEMS = 1000
 """So many items a message lists; it says how many there are."""
 
+MOST_NAMED = 50
+"""So many a text names; of the others it says how many there are."""
+
+NEWCOMER_NS = 86_400 * 10**9
+"""Sensors that have been known for less than this may be invented."""
+
 SENT, FAILED = "NotificationSent", "NotificationFailed"
 SUPPRESSED, DEFERRED = "NotificationSuppressed", "NotificationDeferred"
 
@@ -36,7 +42,7 @@ class Item(Struct, frozen=True, rename="camel"):
 
     `change` is the id of the fact that tells of it; `over` says that the alert had cleared when the message was made.
     `tags` are what further placeholders of the topic have captured. `sensor_id` is the sensor's name, `published_id`
-    the id that it publishes where that is another.
+    the id that it publishes where that is another. `known_ns` is since when the sensor has been known.
     """
 
     change: str
@@ -60,6 +66,12 @@ class Item(Struct, frozen=True, rename="camel"):
     tags: dict[str, str] = {}
     figure: str = ""
     published_id: str = ""
+    known_ns: int = 0
+
+    @property
+    def is_of_newcomer(self) -> bool:
+        """Whether its sensor had been known for less than a day when the alert was raised, as invented ones are."""
+        return self.known_ns > 0 and self.opened_ns - self.known_ns < NEWCOMER_NS
 
 
 class Planned(Struct, frozen=True):
@@ -131,6 +143,7 @@ def item_of(fact: DomainEvent, kind: ItemKind) -> Item:
         tags=further(tags),
         figure=data.get("figure") or "",
         published_id=data.get("publishedId") or "",
+        known_ns=data.get("knownNs") or 0,
     )
 
 
@@ -170,8 +183,18 @@ def fact_of(withheld: Withheld) -> DomainEvent:
 
 
 def worst_first(items: Sequence[Item]) -> list[Item]:
-    """Return items in the order in which people should read them."""
-    return sorted(items, key=lambda item: (item.over, -SEVERITIES.index(item.severity), -(item.ratio or 0.0)))
+    """Return items in the order in which people should read them.
+
+    Sensors that have been known for long come before new ones, however bad these are: whoever invents a hundred alerts
+    does not hide one. Of those that are alike, a machine with few comes before one with many: it was healthy until now.
+    """
+    alerts = Counter((item.site, item.area, item.machine) for item in items)
+
+    def key(item: Item) -> tuple[bool, bool, int, int, float]:
+        many = alerts[item.site, item.area, item.machine]
+        return item.over, item.is_of_newcomer, -SEVERITIES.index(item.severity), many, -(item.ratio or 0.0)
+
+    return sorted(items, key=key)
 
 
 def in_a_sentence(items: Sequence[Item]) -> str:

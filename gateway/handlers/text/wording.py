@@ -10,14 +10,14 @@ from gateway.api import Item, NotificationKind
 from gateway.domain.detection.comparison import number
 from gateway.domain.model.alert_kinds import ALERT_KINDS
 from gateway.domain.model.timefmt import moment, short_moment
-from gateway.domain.notification.model import Notification
+from gateway.domain.notification.model import MOST_NAMED, Notification
 from gateway.security.redact import redact
 
 LONGEST_NAME = 32  # characters of a machine or sensor in a summary
 LONGEST_REASON = 1000
 LONGEST_ANSWER = 200
 LONGEST_FIGURE = 120
-MOST_ITEMS = 50  # alerts that a message about very many lists
+MOST_DETAILS = 3  # alerts of several that a short message names, as far as they fit
 
 FIELDS = frozenset(
     {
@@ -76,7 +76,7 @@ def summary(notification: Notification, zone: tzinfo) -> str:
 
 def items(notification: Notification, zone: tzinfo) -> list[str]:
     """Return a line for each alert of a message about several, the worst first, and how many more there are."""
-    shown = notification.grouped[:MOST_ITEMS]
+    shown = notification.grouped[:MOST_NAMED]
     more = notification.count - len(shown)
     lines = [f"{item.severity.upper()}: {_what(item, notification.occurred_ns, zone)}{_state(item)}" for item in shown]
     return [*lines, *([f"and {more} more"] if shown and more > 0 else [])]
@@ -139,7 +139,9 @@ def details(notification: Notification) -> list[str]:
     """Return what the summary leaves out, the most important first."""
     if notification.kind == "test":
         return ["No action is needed"]
-    if notification.kind == "notice" or notification.grouped:
+    if notification.grouped:
+        return [f"{subject(item)}{_measure(item)}" for item in notification.grouped[:MOST_DETAILS]]
+    if notification.kind == "notice":
         return [place(notification)] if place(notification) else []
     other, compared = figure(notification), bool(ratio(notification))
     known = [

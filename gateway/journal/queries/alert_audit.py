@@ -10,7 +10,7 @@ from typing import Any
 from gateway.domain.alerting.alert import ALERT_FACTS, UNSHELVED
 from gateway.domain.engine.event_log import EventRecord
 from gateway.domain.model.timefmt import rfc3339
-from gateway.domain.notification.model import DEFERRED, SUPPRESSED
+from gateway.domain.notification.model import DEFERRED, MOST_NAMED, SUPPRESSED
 from gateway.journal.queries.reader import Reader
 
 _DECISIONS = {SUPPRESSED: "suppressed", DEFERRED: "deferred"}
@@ -20,8 +20,8 @@ def account_of(reader: Reader, alert_id: str) -> dict[str, list[dict[str, Any]]]
     """Return all that is known of an alert's past, each list the oldest first.
 
     `history` are its changes with who was told because of each, and what decided that somebody was not (`untold`).
-    `messages` are all messages that tell of it, with `state`,
-    `attempts`, what the other side `said` and the number of `alerts` that each tells of; and all decisions not to
+    `messages` are all messages that tell of it, with `state`, `attempts`, what the other side `said`, the number of
+    `alerts` that each tells of, and whether it names this one or only counts it (`named`); and all decisions not to
     tell, or not yet, with what made them (`by`), `why`, and `until` when.
     """
     entries = reader.alert_events(alert_id)
@@ -100,7 +100,7 @@ def _change(entry: EventRecord, told: list[dict[str, Any]], untold: list[dict[st
 
 
 def _message(*row: Any) -> dict[str, Any]:
-    id_, handler, route, kind, state, attempts, said, created, count = row
+    id_, handler, route, kind, state, attempts, said, created, count, place = row
     return {
         "at": rfc3339(created),
         "handler": handler,
@@ -110,6 +110,7 @@ def _message(*row: Any) -> dict[str, Any]:
         "attempts": attempts,
         "said": said,
         "alerts": count,
+        "named": count == 1 or (place is not None and place <= MOST_NAMED),
         "by": None,
         "why": None,
         "until": None,
@@ -128,6 +129,7 @@ def _decision(entry: EventRecord) -> dict[str, Any]:
         "attempts": 0,
         "said": None,
         "alerts": 1,
+        "named": None,
         "by": data["by"],
         "why": data["reason"],
         "until": data["until"],

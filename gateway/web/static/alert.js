@@ -79,8 +79,8 @@ function change({ at, change: type, why, told }) {
   return item(isWorse ? type : "", capital(type.replace("Alert", "")), at, element("p", {}, why), ...outcomes);
 }
 
-function message({ at, handler, route, kind, state, attempts, said, alerts, by, why, until }) {
-  const others = alerts > 1 ? `, with ${count(alerts - 1, "other alert")}` : "";
+function message({ at, handler, route, kind, state, attempts, said, alerts, named, by, why, until }) {
+  const others = alerts > 1 ? `, with ${count(alerts - 1, "other alert")}${named ? "" : ", this one counted and not named"}` : "";
   const decided = `${state} by ${by}: ${why}${until ? `, until ${moment(until)}` : ""}`;
   const words = by === null ? outcome(state, attempts, said) : decided;
   return item(by === null ? "" : "withheld", handler ?? route ?? "Everybody", at, element("p", {}, `${capital(kind)}${others}: ${words}`));

@@ -182,3 +182,17 @@ def test_what_follows_once_an_alert_is_off_the_shelf_follows_from_that(here: Pla
     assert [(row["change"], [told["handler"] for told in row["told"]]) for row in history] == [
         ("AlertRaised", ["mail"]), ("AlertShelved", []), ("AlertUnshelved", ["sms"]),
     ]  # fmt: skip
+
+
+def test_a_message_says_whether_it_names_an_alert_or_only_counts_it(tmp_path: Path) -> None:
+    grouped = tuple(replace(ITEM, alert_id=f"a{number}") for number in range(1000))
+    changes = tuple((f"a{number}", f"c{number}") for number in range(1500))
+    several = item(1, changes=changes, count=1500)
+    several = replace(several, notification=replace(several.notification, kind="digest", grouped=grouped))
+    with plant(tmp_path) as here:
+        messages = Messages(here.journal)
+        messages.enqueue(Planning(1, [several, item(2, alert="b")]), "notifier", 2)
+        with here.reader() as reader:
+            told = {name: account_of(reader, name)["messages"] for name in ("a0", "a49", "a50", "a1499", "b")}
+    assert [row["named"] for (row,) in told.values()] == [True, True, False, False, True]
+    assert {row["id"] for name, (row,) in told.items() if name != "b"} == {"n1"}, "which message it was"

@@ -174,6 +174,29 @@ class TestFloods:
         seen.pass_until(NOON + 10 * MINUTE)
         assert [(kind, len(names)) for _, kind, names in seen.said()] == [("raised", 1), ("digest", 19)]
 
+    def test_a_machine_that_was_healthy_until_now_comes_before_all_that_is_new(self) -> None:
+        """Whoever invents three hundred critical alerts does not hide one."""
+        seen = Watched(Route("warning", ("mail",)))
+        for number in range(300):
+            at_ns = NOON + number * SECOND // 10
+            name, known_ns, ratio = (f"forged-{number}", at_ns - MINUTE, 99.0)
+            if number == 150:
+                name, known_ns, ratio = "real", at_ns - 30 * 24 * HOUR, 3.0
+            seen.take(fact("raised", name, at_ns, severity="critical", machine=name, ratio=ratio, knownNs=known_ns))
+        seen.pass_until(NOON + HOUR)
+        (digest,) = [one for one in seen.messages if "real" in [item.alert_id for item in one.items]]
+        assert digest.count > 10
+        assert digest.items[0].alert_id == "real"
+
+    def test_one_of_a_machine_with_few_comes_before_those_of_one_with_many(self) -> None:
+        seen = Watched(Route("warning", ("mail",)))
+        for number in range(60):
+            seen.take(fact("raised", f"a{number}", NOON + number, machine="busy", knownNs=1, ratio=9.0))
+        seen.take(fact("raised", "real", NOON + 61, machine="pump-7", knownNs=1))
+        seen.pass_until(NOON + HOUR)
+        (digest,) = [one for one in seen.messages if one.count > 1]
+        assert digest.items[0].alert_id == "real"
+
     def test_further_digests_are_a_window_apart_and_it_is_over_when_there_are_few(self) -> None:
         seen = Watched(Route("warning", ("mail",), group_by="none"))
         seen.take(*(fact("raised", f"a{n}", NOON + n * 20 * SECOND) for n in range(90)))  # half an hour, three a minute
