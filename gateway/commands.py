@@ -20,6 +20,7 @@ from gateway.domain.engine.commands import (
     ExpireSilence,
     Forget,
     InputsHeard,
+    NotJudged,
     PurgeReadings,
     PurgeSensors,
     Relearn,
@@ -123,6 +124,10 @@ class Commands:
         baseline, level = found.baseline, found.level
         known = {"baseline": baseline.level, "source": baseline.source, "version": baseline.version}
         return {**known, "warning": level.warning, "critical": level.critical, "clear": level.clear}
+
+    async def not_judged(self, sensor_id: str) -> Mapping[str, int]:
+        """Return how many readings of a sensor were not judged, by the reason."""
+        return await self._writer.ask(NotJudged(sensor_id))
 
     async def inputs(self) -> Sequence[Mapping[str, Any]]:
         """Return what each input has done since the gateway was started."""

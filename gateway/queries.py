@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from msgspec import to_builtins
+
 from gateway.commands import Commands
 from gateway.config import Config, standing_silences
 from gateway.domain.alerting.alert import RAISED, Alert, describe, fact_data
@@ -18,6 +20,7 @@ from gateway.journal import QueryPool, Reader, account_of, level_history, life_o
 from gateway.journal.maintenance import rollups
 from gateway.journal.maintenance.retention import disk_free
 from gateway.journal.outbox.silences import all_silences
+from gateway.journal.queries.machine_states import said_of
 
 _MUTED_AMONG = 1000
 
@@ -48,6 +51,11 @@ class Queries:
     def _levels(self, reader: Reader, sensor_id: str, window_ns: tuple[int, int], points: int) -> Mapping[str, Any]:
         kept = rollups.ages(self._config.retention, len(reader.sensors()))
         return level_history(reader, sensor_id, window_ns, points, kept)
+
+    async def standing(self, sensor_id: str) -> Mapping[str, Any]:
+        """Return what of a sensor was not judged and why, and how its machine was said to run, since when, by whom."""
+        said = await self._questions.ask(said_of, sensor_id)
+        return {"notJudged": await self._operations.not_judged(sensor_id), "machineState": to_builtins(said)}
 
     async def list_alerts(
         self,

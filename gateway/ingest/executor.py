@@ -44,6 +44,7 @@ class Executor:
             commands.PurgeSensors: self._purge_sensors,
             commands.TakeBackStates: pipeline.take_back_states,
             commands.CurrentLimits: pipeline.limits,
+            commands.NotJudged: pipeline.not_judged,
             commands.InputsHeard: pipeline.inputs_heard,
             commands.Report: pipeline.report,
             commands.ReplayDeadLetters: self._replay,

@@ -294,6 +294,11 @@ class Pipeline:
         sensor.is_changed = True
         return changes[0].fact
 
+    def not_judged(self, sensor_id: str) -> dict[str, int]:
+        """Return how many readings of a sensor were not judged, by the reason."""
+        sensor = self._engine.sensors.get(sensor_id)
+        return {} if sensor is None else dict(sensor.state.not_judged or {})
+
     def limits(self, sensor_id: str) -> Limits | None:
         """Return what the next reading of a sensor will be compared with, or None for a sensor that is not known."""
         found = self._engine.registry.answering(sensor_id)

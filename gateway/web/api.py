@@ -12,7 +12,18 @@ from fastapi import APIRouter, HTTPException, Query, Response
 from gateway.domain.model.naming import ambiguous
 from gateway.domain.model.quantities import QUANTITIES
 from gateway.web.ports import Services
-from gateway.web.schema import Alert, AlertWithPast, Condition, History, Problem, Quantity, Reading, Sensor, Trace
+from gateway.web.schema import (
+    Alert,
+    AlertWithPast,
+    Condition,
+    History,
+    Problem,
+    Quantity,
+    Reading,
+    Sensor,
+    SensorWithStanding,
+    Trace,
+)
 from gateway.web.stream import Stream, StreamResponse
 from gateway.web.time_params import LAST_NS, Moment
 
@@ -88,10 +99,11 @@ def _add_sensors(router: APIRouter, services: Services) -> None:
         found = await services.answers.levels(sensor["id"], window, points)
         return Response(msgspec.json.encode({"unit": sensor["unit"], **found}), media_type="application/json")
 
-    @router.get("/sensors/{sensor_id:path}", response_model=Sensor)
+    @router.get("/sensors/{sensor_id:path}", response_model=SensorWithStanding)
     async def show_sensor(sensor_id: str) -> dict[str, Any]:
-        """Return one sensor as it is now."""
-        return known(sensor_id)
+        """Return one sensor as it is now, what of it was not judged, and how its machine was said to run."""
+        sensor = known(sensor_id)
+        return {**sensor, **await services.answers.standing(sensor["id"])}
 
 
 def _add_alerts(router: APIRouter, services: Services) -> None:

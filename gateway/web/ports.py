@@ -57,6 +57,10 @@ class Answers(Protocol):
         """Return a sensor's levels in since <= time < until, in about so many points."""
         ...
 
+    async def standing(self, sensor_id: str) -> Mapping[str, Any]:
+        """Return what of a sensor was not judged and why, and how its machine was said to run."""
+        ...
+
     async def list_alerts(
         self,
         everything: bool,  # noqa: FBT001 - one word

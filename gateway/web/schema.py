@@ -51,6 +51,21 @@ class Sensor(BaseModel):
     spark: list[float | None]
 
 
+class SaidState(BaseModel):
+    """How a machine was said to run: in its own words, since when (none: since the newest reading), and who said so."""
+
+    state: str
+    since: str | None
+    by: str
+
+
+class SensorWithStanding(Sensor):
+    """A sensor with what of it was not judged, and how its machine was said to run when its newest reading came."""
+
+    notJudged: dict[str, int] = Field(description="readings that were stored and not judged, by the reason")
+    machineState: SaidState | None
+
+
 class Quantity(BaseModel):
     """What can be measured beside the level: its name in the configuration and in an event, its label and unit."""
 

@@ -5,6 +5,8 @@ import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from structlog.testing import capture_logs
@@ -14,9 +16,10 @@ from gateway.config import Config
 from gateway.domain.inputs.topics import TopicTemplates
 from gateway.domain.model.events import Message
 from gateway.errors import ConfigError, ConflictError, GatewayError, NotFoundError
-from gateway.journal import Stream
+from gateway.journal import QueryPool, Stream
+from gateway.queries import Queries
 from gateway.security.secrets import LINK_KEY_FILE, TOKEN_FILE, http_token, link_key
-from tests.readings import TEMPLATE, Plant, event, message, plant, reading
+from tests.readings import NOON_NS, TEMPLATE, Plant, event, message, plant, reading
 
 
 @pytest.fixture
@@ -184,3 +187,17 @@ class TestTheKeyOfLinks:
 
     def test_the_one_that_is_made_is_good(self, tmp_path: Path) -> None:
         assert link_key(config(tmp_path)) == link_key(config(tmp_path))
+
+
+async def test_a_sensors_standing_is_that_of_now(here: Plant) -> None:
+    state = Message("vibration/plant-1/hall-2/pump-7/state", b'{"state": "stopped"}', NOON_NS, 1)
+    here.take(state, reading(0), reading(1))
+    config = cast("Any", SimpleNamespace())
+    with closing(QueryPool(here.path)) as questions:
+        queries = Queries(config, questions, Commands(here.journal), list)
+        standing = await queries.standing("VB-1")
+        nobody = await queries.standing("nobody")
+    assert standing["notJudged"] == {"stopped": 2}
+    said = {"state": "stopped", "since": "2026-03-01T12:00:00.000Z", "by": "its state topic"}
+    assert standing["machineState"] == said
+    assert nobody == {"notJudged": {}, "machineState": None}

@@ -116,6 +116,7 @@ async def _as_people_do(people: Commands, alert_id: str) -> None:
     with pytest.raises(ConflictError, match="the configuration sets the baseline"):
         await people.relearn("VB-1", None, "anna", "")
     assert await people.inputs() == []
+    assert await people.not_judged("VB-1") == {}
     limits = await people.limits("VB-1")
     assert limits is not None
     assert limits["warning"] == pytest.approx(6.4)

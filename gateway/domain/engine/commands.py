@@ -128,6 +128,12 @@ class CurrentLimits(Command[Limits | None], frozen=True):
     sensor_id: str
 
 
+class NotJudged(Command[dict[str, int]], frozen=True):
+    """How many readings of a sensor were not judged, by the reason; nothing of an unknown one."""
+
+    sensor_id: str
+
+
 class InputsHeard(Command[list[InputHeard]], frozen=True):
     """What each input has done since the gateway was started, in the order in which they are asked."""
 

@@ -64,9 +64,10 @@ class SensorView {
     this.figure = element("div", { class: "chart", role: "img", "aria-label": "Level over time" });
     this.caption = element("p", { class: "note caption" });
     this.facts = element("dl", { class: "facts" });
+    this.standing = element("p", { class: "note" });
     this.chart = new Chart(this.figure, 320);
     const heading = element("div", { class: "bar-above" }, element("h2", {}, "Level"), this.buttons);
-    root.append(element("section", {}, heading, this.figure, this.caption, this.facts));
+    root.append(element("section", {}, heading, this.figure, this.caption, this.facts, this.standing));
   }
 
   choose(value) {
@@ -111,6 +112,7 @@ class SensorView {
       const [past, last, quantities] = await Promise.all([this.ask(`history?from=${asked}&points=600`), features, knownQuantities()]);
       if (asked !== chosen || this.closing.signal.aborted) return;
       this.drawHistory(past, seconds);
+      this.lookBeside().catch(() => {}); // it is asked again with the next look
       if (last) this.drawFeatures(last, quantities, seconds);
       else setText(this.featureNote, "The newest readings could not be looked up in time.");
     } catch (error) {
@@ -122,8 +124,16 @@ class SensorView {
     this.timer = setTimeout(() => this.look(), Math.min(Math.max(seconds / 50, 10), 300) * 1000);
   }
 
+  // How its machine was said to run, and what of it was not judged.
+  async lookBeside() {
+    const { machineState: said, notJudged } = await this.ask("");
+    const run = said ? `Machine state: ${said.state}, ${said.since ? `since ${moment(said.since)}, ` : ""}by ${said.by}. ` : "";
+    const counts = Object.entries(notJudged).map(([reason, times]) => `${times} ${reason}`);
+    setText(this.standing, run + (counts.length ? `Readings not judged: ${counts.join(", ")}.` : ""));
+  }
+
   async ask(what) {
-    const answer = await fetch(`${this.path}/${what}`, { signal: this.closing.signal });
+    const answer = await fetch(`${this.path}${what && "/"}${what}`, { signal: this.closing.signal });
     if (answer.ok) return answer.json();
     const { detail } = await answer.json().catch(() => ({}));
     throw new Error(typeof detail === "string" ? `${capital(detail)}.` : `The gateway answered ${answer.status}.`);

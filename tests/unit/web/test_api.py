@@ -29,6 +29,17 @@ async def test_sensors_can_be_limited(client: httpx.AsyncClient, live: Live) -> 
     assert (await client.get("/api/v1/sensors?limit=0")).status_code == 422
 
 
+async def test_a_sensor_says_what_was_not_judged_and_how_its_machine_runs(
+    client: httpx.AsyncClient, live: Live
+) -> None:
+    await live.consume([stored(), stored("VB-2")], [])
+    answer = (await client.get("/api/v1/sensors/VB-1")).json()
+    assert answer["notJudged"] == {"late": 3}
+    said = {"state": "stopped", "since": "2026-03-01T12:00:00.000Z", "by": "its state topic"}
+    assert answer["machineState"] == said
+    assert (await client.get("/api/v1/sensors/VB-2")).json()["machineState"] is None
+
+
 async def test_numbers_that_json_does_not_know_are_null(client: httpx.AsyncClient, live: Live) -> None:
     await live.consume([stored(level=1e300, baseline=1e-300)], [])
     answer = (await client.get("/api/v1/sensors/VB-1")).json()
