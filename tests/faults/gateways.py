@@ -20,6 +20,7 @@ STARTING = 20.0  # seconds
 SCALED = {
     "circuit_breaker": "gateway.consumers.delivery:BREAK_SECONDS",
     "longest_follower_pause": "gateway.consumers.handover:_LONGEST_PAUSE",
+    "longest_retry_after": "gateway.consumers.handover:_LONGEST_REQUEST",
     "influxdb_timeout": "gateway.outgoing.client:SECONDS[influxdb]",
 }
 """Pauses of the gateway that a test may shorten: name -> where it is."""

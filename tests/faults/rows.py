@@ -49,7 +49,8 @@ TITLES = {
     40: "write-ahead log damaged or cut after a kill",
     41: "a disk that does not read for a while",
     42: "a standard error that nobody reads",
-    45: "every answer over HTTP: status, headers, body, time",
+    43: "every answer over HTTP: status, headers, body, time",
+    44: "InfluxDB refuses everything, most, what is old, or one point for ever",
 }
 
 DURABILITY, REFUSALS = "tests/system/test_durability.py", "tests/system/test_refusals.py"

@@ -1,4 +1,4 @@
-"""Row 45: every answer to everything that goes out: told, bounded, and what was not taken is taken afterwards."""
+"""Row 43: every answer to everything that goes out: told, bounded, and what was not taken is taken afterwards."""
 
 import asyncio
 import ssl
@@ -182,7 +182,7 @@ async def outcome_of(attempt: Attempt) -> str:
     return "taken"
 
 
-def test_every_client_of_the_table_is_tried() -> None:
+def test_row_43_every_client_of_the_table() -> None:
     assert CLIENTS.keys() == SECONDS.keys()
     assert len(ANSWERS) >= 60
 
@@ -199,8 +199,8 @@ def reset_peak() -> int:
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-async def test_row_45_every_answer(client: str, monkeypatch: pytest.MonkeyPatch, record: Recorder) -> None:
-    """Row 45: whatever is answered, it is told in words, costs little, and the same is taken once the peer is well."""
+async def test_row_43_every_answer(client: str, monkeypatch: pytest.MonkeyPatch, record: Recorder) -> None:
+    """Row 43: whatever is answered, it is told in words, costs little, and the same is taken once the peer is well."""
     await at_once(client, "200")  # what is imported and kept once is no answer's
     before = reset_peak()
     outcomes = [await at_once(client, name) for name, told in ANSWERS.items() if not told.slow]
