@@ -29,10 +29,14 @@ Script = Callable[[Asked], Iterable[Part]]
 
 
 class ScriptedHttp:
-    """Answers every request by `script` and ends the connection; `asked` holds all requests so far."""
+    """Answers every request by `script`, and ends the connection unless it `keeps` it.
 
-    def __init__(self, script: Script) -> None:
+    `asked` holds all requests so far.
+    """
+
+    def __init__(self, script: Script, *, keeps: bool = False) -> None:
         self.script = script
+        self.keeps = keeps
         self.asked: list[Asked] = []
         self.is_stopping = threading.Event()
         self._server = _Server((HOST, 0), _Connection)
@@ -65,10 +69,12 @@ class _Connection(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         with suppress(OSError):  # the client has had enough
-            asked = self._read()
-            if asked is not None:
+            while (asked := self._read()) is not None:
                 self.server.peer.asked.append(asked)
                 self._answer(asked)
+                if not self.server.peer.keeps:
+                    self.connection.shutdown(socket.SHUT_WR)
+                    return
 
     def _answer(self, asked: Asked) -> None:
         for part in self.server.peer.script(asked):
@@ -82,7 +88,6 @@ class _Connection(socketserver.StreamRequestHandler):
                 return
             elif self.server.peer.is_stopping.wait(part):
                 return
-        self.connection.shutdown(socket.SHUT_WR)
 
     def _read(self) -> Asked | None:
         line = self.rfile.readline(65536).decode("latin-1").split()

@@ -216,6 +216,22 @@ async def test_one_that_refuses_most_is_told_of_until_it_takes_them_again(
     assert len(told.refused) == 32
 
 
+async def test_who_asks_for_a_long_pause_is_told_of_as_well(
+    journal: MemoryJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Busy(Consumer):
+        async def consume(self, readings: Sequence[StoredReading], entries: Sequence[EventRecord]) -> None:
+            await super().consume(readings, entries)
+            raise DeliveryError("HTTP 429", retry_after=1e9)
+
+    monkeypatch.setattr(runner, "_LOOK_EVERY", 0.001)
+    monkeypatch.setattr(runner, "_TELL_AFTER", 0.05)
+    told = Told()
+    async with followed(Busy(), journal, told):
+        await eventually(lambda: told.reports and told.reports[-1] == "HTTP 429")
+    assert told.failures == 1
+
+
 async def test_what_a_consumer_leaves_out_is_counted_and_is_no_dead_letter(journal: MemoryJournal) -> None:
     class Forgetful(Consumer):
         async def consume(self, readings: Sequence[StoredReading], entries: Sequence[EventRecord]) -> Taken:  # type: ignore[override] # that one returns nothing
