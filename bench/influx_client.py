@@ -1,5 +1,6 @@
 """What influxdb-client costs beside urllib3 alone: `python -m bench.influx_client` prints medians of several runs."""
 
+import asyncio
 import subprocess
 import sys
 import time
@@ -10,7 +11,8 @@ from statistics import median
 
 import urllib3
 
-from gateway.consumers.influx.client import SYNCHRONOUS, InfluxDBClient
+from gateway.config import InfluxSection
+from gateway.consumers.influx.client import SYNCHRONOUS, Database, InfluxDBClient
 from gateway.consumers.influx.lines import to_lines
 from tests.plant import stored
 
@@ -80,6 +82,18 @@ def writers(url: str) -> dict[str, Callable[[bytes], object]]:
     }
 
 
+def ours(url: str) -> tuple[asyncio.AbstractEventLoop, Callable[[bytes], object]]:
+    """Return a loop, and how the gateway writes a body on it: drafted by influxdb-client, sent by the one client."""
+    settings = {"url": url, "org": "plant", "bucket": "vibration", "token": TOKEN}
+    loop = asyncio.new_event_loop()
+
+    async def opened() -> Database:
+        return Database(InfluxSection.model_validate(settings))
+
+    database = loop.run_until_complete(opened())
+    return loop, lambda body: loop.run_until_complete(database.send(database.draft([body])))
+
+
 def read_line(server: subprocess.Popen[str]) -> str:
     """Return what a server says first: its address."""
     return server.stdout.readline().strip() if server.stdout is not None else ""
@@ -93,7 +107,9 @@ def main() -> None:
     print(f"the gateway's other imports: {others_ms:.0f} ms, {others / 1000:.1f} MB")
     server = subprocess.Popen([sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
-        ways = writers(read_line(server))
+        url = read_line(server)
+        loop, write = ours(url)
+        ways = writers(url) | {"the gateway": write}
         readings = [stored(f"VB-{number % 50}", second=number) for number in range(POINTS)]
         body = b"\n".join(to_lines(readings, []))
         found: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
@@ -105,6 +121,7 @@ def main() -> None:
             print(
                 f"{name}: {worked:.3f} µs of processor time a point, {took:.3f} µs a point, {POINTS} points a request"
             )
+        loop.close()
     finally:
         server.terminate()
         server.wait()
