@@ -64,6 +64,7 @@ class Metrics:
         )
         self.journal_bytes = gauge("journal_bytes", "Size of the journal on disk, with its write-ahead log")
         self.log_lines_dropped = counter("log_lines_dropped", "Lines of the log that nobody took in time")
+        self.http_refused = counter("http_refused", "Requests over HTTP that were refused", "reason")
         self.broker_connected = gauge("broker_connected", "1 while connected to the broker and subscribed")
 
     def add_consumer(self, consumer: str) -> None:
@@ -89,6 +90,10 @@ class Metrics:
         former = {"influx": self.influx_lag_readings, "otel": self.otel_lag_entries}.get(consumer)
         if former is not None:
             former.set(entries)
+
+    def count_refused_request(self, reason: str) -> None:
+        """Count a request over HTTP that was refused."""
+        self.http_refused.labels(reason).inc()
 
     def count_batch(self, batch: UnitOfWork, seconds: float) -> None:
         """Count what one committed batch held."""

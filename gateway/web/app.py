@@ -39,7 +39,7 @@ def create_app(services: Services, page: PageSettings, stream: Stream | None = N
     app = FastAPI(title="Vibration gateway", version=__version__, docs_url=None, redoc_url=None)
     app.state.stream = stream
     app.include_router(create_router(services, stream))
-    permission = Permission(services.token, page.hosts)
+    permission = Permission(services.token, page.hosts, services.refused)
     app.include_router(create_baselines(services, permission))
     app.include_router(create_inputs(services, permission))
     if services.actions is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request
@@ -14,6 +16,9 @@ from gateway.domain.engine.purging import Selection
 from gateway.web.ports import Actions
 from gateway.web.schema import Problem
 from gateway.web.security import host_name
+from gateway.web.wrong_tokens import LONGEST_DELAY, WrongTokens
+
+_RETRY_AFTER = str(round(LONGEST_DELAY))
 
 Person = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
 
@@ -81,11 +86,33 @@ class PurgeRequest(BaseModel):
 class Permission:
     """The check before every change. A request with the token and without an Origin is a program's, and allowed."""
 
-    def __init__(self, token: str, hosts: frozenset[str]) -> None:
+    def __init__(
+        self,
+        token: str,
+        hosts: frozenset[str],
+        refused: Callable[[str], None] = lambda _: None,
+        wrong_tokens: WrongTokens | None = None,
+    ) -> None:
         self._token = token
         self._hosts = {host.lower() for host in hosts}
+        self._refused = refused
+        self._wrong_tokens = wrong_tokens or WrongTokens()
 
-    def __call__(self, request: Request) -> None:
+    async def __call__(self, request: Request) -> None:
+        """Raise as `check` does, later the more wrong tokens came from there, and 429 where too many did at once."""
+        address = request.client.host if request.client else ""
+        if self._wrong_tokens.is_refused(address):
+            self._refused("too many wrong tokens")
+            raise HTTPException(429, "too many wrong tokens came from this address", {"Retry-After": _RETRY_AFTER})
+        try:
+            self.check(request)
+        except HTTPException as error:
+            self._refused("wrong origin" if error.status_code == HTTPStatus.FORBIDDEN else "wrong token")
+            if error.status_code == HTTPStatus.UNAUTHORIZED and request.headers.get("Authorization"):
+                await self._wrong_tokens.failed(address)
+            raise
+
+    def check(self, request: Request) -> None:
         """Raise HTTPException 401 without the right token, 403 from another site's page."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not secrets.compare_digest(token.encode(), self._token.encode()):
@@ -102,7 +129,7 @@ class Permission:
 def create_actions(actions: Actions, permission: Permission) -> APIRouter:
     """Return the routes that change something."""
     problems: dict[int | str, dict[str, Any]] = {
-        code: {"model": Problem} for code in (400, 401, 403, 404, 409, 422, 503)
+        code: {"model": Problem} for code in (400, 401, 403, 404, 409, 422, 429, 503)
     }
     router = APIRouter(prefix="/api/v1", dependencies=[Depends(permission)], responses=problems)
 

@@ -57,7 +57,9 @@ async def serve_page(  # noqa: PLR0917 - it hands over what it is given
     public = config.http.public_url if config.http else None
     answers = Queries(config, questions, operations, lambda: health.broker_problems)
     token, key = http_token(config), link_key(config)
-    services = Services(live, answers, health.reasons, metrics.registry, operations, token, key)
+    services = Services(
+        live, answers, health.reasons, metrics.registry, operations, token, key, metrics.count_refused_request
+    )
     page = PageSettings(
         gateway_id=config.gateway.id,
         topics=config.mqtt.topics,

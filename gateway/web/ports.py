@@ -172,7 +172,8 @@ class Actions(Protocol):
 class Services:
     """Where the answers come from.
 
-    `readiness` gives the reasons for not being ready. `link_key` is what acknowledge links are signed with.
+    `readiness` gives the reasons for not being ready. `link_key` is what acknowledge links are signed with. `refused`
+    counts a request that was refused, by its reason.
     """
 
     live: LiveState
@@ -182,6 +183,7 @@ class Services:
     actions: Actions | None = None
     token: str = ""
     link_key: bytes = b""
+    refused: Callable[[str], None] = lambda _: None
 
 
 @dataclass(frozen=True)

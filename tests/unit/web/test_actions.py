@@ -171,7 +171,7 @@ def test_no_other_word_is_the_token(scheme: str, token: str) -> None:
     if scheme.lower() == "bearer" and token == TOKEN:
         return
     with pytest.raises(HTTPException) as caught:
-        permission(request({"Authorization": f"{scheme} {token}"}))
+        permission.check(request({"Authorization": f"{scheme} {token}"}))
     assert caught.value.status_code == 401
 
 
@@ -183,7 +183,7 @@ def test_no_other_origin_is_ours(rest: str) -> None:
     if rest.lower() == "localhost:8080" or rest.lower().partition(":")[0].rstrip(".") == "edge.example.com":
         return
     with pytest.raises(HTTPException) as caught:
-        permission(request({**PERMIT, "Host": "localhost:8080", "Origin": origin}))
+        permission.check(request({**PERMIT, "Host": "localhost:8080", "Origin": origin}))
     assert caught.value.status_code == 403
 
 
