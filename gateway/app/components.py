@@ -40,6 +40,12 @@ async def _host(built: Built) -> None:
     await built.broker.edge_nodes.run()
 
 
+async def _watch_decoders(built: Built) -> None:
+    from gateway.plugins.foreign import watch_decoders  # noqa: PLC0415 - only where there are decoders
+
+    await watch_decoders(built.plugins.decoders, built.report)
+
+
 async def _beat(built: Built) -> None:
     from gateway.telemetry.heartbeat import beat  # noqa: PLC0415 - httpx is 3 MB, only for those who have a heartbeat
 
@@ -74,6 +80,7 @@ COMPONENTS = (
         _always,
         lambda b: remember_broker(b.journal, b.broker.name, b.broker.session, b.broker.dropped),
     ),
+    Component("decoders", lambda built: bool(built.plugins.decoders), _watch_decoders),
     Component("waveforms", lambda built: bool(built.plugins.inputs), _measure),
     Component("sparkplug host", lambda built: built.broker.edge_nodes is not None, _host),
     Component("heartbeat", lambda built: built.config.heartbeat is not None, _beat),

@@ -17,7 +17,7 @@ from gateway.journal import Journal, Stream
 
 log = structlog.get_logger(__name__)
 
-_CONSUMER = "consumer."
+_CONSUMER, _DECODER = "consumer.", "decoder "
 
 
 class OwnAlerts:
@@ -36,12 +36,16 @@ class OwnAlerts:
             log.warning("what is wrong with the gateway itself could not be recorded", about=subject, error=str(error))
         self._stream.announce()
 
-    async def clear_gone(self, handlers: Iterable[str], consumers: Iterable[Follower]) -> None:
-        """Clear the alerts about handlers and consumers that are not in the configuration any more."""
-        there = {*map(handler_subject, handlers), *(each.subject for each in consumers)}
+    async def clear_gone(
+        self, handlers: Iterable[str], consumers: Iterable[Follower], decoders: Iterable[str] = ()
+    ) -> None:
+        """Clear the alerts about handlers, consumers and decoders that are not in the configuration any more."""
+        there = {*map(handler_subject, handlers), *(each.subject for each in consumers), *decoders}
         for subject in sorted(await self._journal.call(self._subjects) - there):
             await self.report(subject, None)
 
     def _subjects(self) -> set[str]:
         subjects = {alert.sensor_id for alert in self._journal.open_alerts() if alert.kind == "gateway"}
-        return {name for name in subjects if name in SECTIONS or name.startswith((handler_subject(""), _CONSUMER))}
+        return {
+            name for name in subjects if name in SECTIONS or name.startswith((handler_subject(""), _CONSUMER, _DECODER))
+        }

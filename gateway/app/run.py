@@ -107,7 +107,7 @@ async def run(
         await journal.call(journal.begin)
         await own_alerts.report("journal", journal.salvaged, "critical")
         await upkeep.check_disk(own_alerts.report)  # before anything comes in: what is acknowledged must have room
-        await own_alerts.clear_gone(config.handlers, consumers)
+        await own_alerts.clear_gone(config.handlers, consumers, [each.subject for each in plugins.decoders])
         interrupted = await outbox.take_up(list(plugins.handlers))
         if interrupted:
             log.warning("messages were being sent when the gateway ended; they are sent again", count=interrupted)

@@ -27,8 +27,13 @@ def check(config_path: Path, *, strict: bool) -> None:
 
     Warnings are for what is allowed and probably not meant, such as a key that others may read.
     """
-    config, _ = read_configuration(config_path)
-    warnings = [*_unmeant(config), *exposures(config_path, config), *ending(config, datetime.now(UTC))]
+    config, plugins = read_configuration(config_path)
+    warnings = [
+        *_unmeant(config),
+        *plugins.problems(),
+        *exposures(config_path, config),
+        *ending(config, datetime.now(UTC)),
+    ]
     for warning in warnings:
         click.echo(inert(f"{config_path}: warning: {warning}"), err=True)
     if warnings and strict:

@@ -218,6 +218,8 @@ class Notifier:
             async with asyncio.timeout(timeout_ns / _SECOND_NS):
                 said = await handler.send(item.notification)
         except DeliveryError as error:
+            if error.needs_person:
+                await self._report(handler_subject(item.handler), str(error))
             if not error.retry:
                 return "failed", str(error), 0.0
             pause = max(pause, min(error.retry_after or 0.0, _LONGEST_REQUEST))

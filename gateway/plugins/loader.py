@@ -6,9 +6,6 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint
 from typing import Any
 
-from pydantic import ValidationError
-
-from gateway.config import validation_problems
 from gateway.errors import ConfigError
 from gateway.security.redact import redact
 
@@ -25,17 +22,24 @@ def build_foreign(where: str, point: EntryPoint, settings: Any, *, is_ours: bool
         return _load(where, point)(where.partition(".")[2] or where, settings)
     except ConfigError:
         raise
-    except ValidationError as error:
-        problems = validation_problems(error, where)
     except KeyError as error:
         problems = [f"{where}.{error.args[0]}: is required" if error.args else f"{where}: KeyError"]
     except (TypeError, ValueError) as error:
-        problems = [f"{where}: {error}"]
+        problems = _validation_problems(error, where) or [f"{where}: {error}"]
     except Exception as error:  # noqa: BLE001 - the boundary; what else it says is not about the settings, and may quote them
         problems = [f"{where}: {point.name} cannot be made of these settings: {type(error).__name__}"]
     if not is_ours:
         problems = [where + redact(problem.removeprefix(where), _texts(settings)) for problem in problems]
     raise ConfigError(problems)
+
+
+def _validation_problems(error: Exception, where: str) -> list[str]:
+    """Return what pydantic says, if it was that; a plugin's own process imports it only if the plugin does."""
+    if type(error).__module__.partition(".")[0] != "pydantic_core":
+        return []
+    from gateway.config import validation_problems  # noqa: PLC0415 - as above
+
+    return validation_problems(error, where)  # type: ignore[arg-type] # it is a ValidationError, as just asked
 
 
 def _load(where: str, point: EntryPoint) -> Any:

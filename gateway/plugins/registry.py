@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from gateway.api import Consumer, Context, Handler, Wants
+from gateway.api import Consumer, Context, Handler
 from gateway.config import Config, PluginSection, masked
 from gateway.consumers import BUILT_IN as CONSUMERS
 from gateway.consumers import EXTRAS, SECTIONS
@@ -17,6 +16,8 @@ from gateway.consumers.runner import Follower
 from gateway.domain.inputs.topics import TopicTemplates
 from gateway.errors import ConfigError
 from gateway.handlers import BUILT_IN, FOREIGN
+from gateway.plugins.contract import check_consumer, check_handler
+from gateway.plugins.foreign import ForeignConsumer, ForeignDecoder, ForeignHandler, apart, foreign_consumer
 from gateway.plugins.isolation import Isolated
 from gateway.plugins.loader import build_foreign
 
@@ -34,12 +35,25 @@ class Plugins(Struct, frozen=True):
     consumers: dict[str, Consumer]
     inputs: Sequence[InputSpec] = ()
 
+    @property
+    def decoders(self) -> list[ForeignDecoder]:
+        """The third parties' decoders among the inputs, each in a process of its own."""
+        return [spec.decode for spec in self.inputs if isinstance(spec.decode, ForeignDecoder)]
+
+    def problems(self) -> list[str]:
+        """Return what is wrong with third parties' plugins that could not be made: they are tried again."""
+        foreign = [*self.handlers.values(), *self.consumers.values(), *self.decoders]
+        processes = [
+            each.process for each in foreign if isinstance(each, ForeignHandler | ForeignConsumer | ForeignDecoder)
+        ]
+        return [process.problem for process in processes if process.problem is not None]
+
 
 def build_plugins(config: Config) -> Plugins:
     """Make the handlers and third parties' consumers. Raises ConfigError with every problem; connects to nothing."""
     problems: list[str] = []
-    handlers = _build_each(config.handlers, build_handler, problems)
-    consumers = _build_each(config.consumers, build_consumer, problems)
+    handlers = _build_each(config.handlers, _handler, problems)
+    consumers = _build_each(config.consumers, _consumer, problems)
     inputs = _inputs(config, problems) if config.inputs else []
     problems += [
         problem for type_ in SECTIONS if getattr(config, type_) is not None for problem in _lacking(type_, type_)
@@ -52,9 +66,9 @@ def build_plugins(config: Config) -> Plugins:
 def _inputs(config: Config, problems: list[str]) -> list[InputSpec]:
     """Compile `[[inputs]]`; one whose messages would all be read as the event is refused."""
     from gateway.config.to_inputs import compiled  # noqa: PLC0415 - only where there are inputs
-    from gateway.plugins.decoders import load_decoder  # noqa: PLC0415 - as above
+    from gateway.plugins.decoders import decoder_apart  # noqa: PLC0415 - as above
 
-    inputs = compiled(list(config.inputs), load_decoder, problems)
+    inputs = compiled(list(config.inputs), decoder_apart, problems)
     events = TopicTemplates(list(config.mqtt.topics))
     for spec in inputs:
         taken = ["/".join(literal or name for literal, name in levels) for levels in spec.topics]
@@ -76,6 +90,22 @@ def _lacking(where: str, type_: str) -> list[str]:
     except PackageNotFoundError:
         return [f"{where}: this needs the extra '{type_}': .venv/bin/pip install '.[{type_}]' in the checkout"]
     return []
+
+
+def _handler(name: str, type_: str, settings: Mapping[str, Any]) -> Handler:
+    """Make a handler of the gateway: a third party's in a process of its own. Raises ConfigError."""
+    if type_ in BUILT_IN:
+        return build_handler(name, type_, settings)
+    where = f"handlers.{name}"
+    return ForeignHandler(apart("handler", where, _offered(where, type_), settings))
+
+
+def _consumer(name: str, type_: str, settings: Mapping[str, Any]) -> Consumer:
+    """Make a consumer of the gateway, as `_handler` does."""
+    if type_ in CONSUMERS:
+        return build_consumer(name, type_, settings)
+    where = f"consumers.{name}"
+    return foreign_consumer(apart("consumer", where, _offered_consumer(where, type_), settings))
 
 
 def followers(config: Config, plugins: Plugins) -> list[Follower]:
@@ -106,22 +136,17 @@ def build_consumer(name: str, type_: str, settings: Mapping[str, Any]) -> Consum
     if type_ in CONSUMERS:
         built_in: Consumer = build_foreign(where, _entry(type_), settings, is_ours=True)
         return built_in
+    consumer: Consumer = build_foreign(where, _offered_consumer(where, type_), settings)
+    check_consumer(where, type_, consumer)
+    return consumer
+
+
+def _offered_consumer(where: str, type_: str) -> EntryPoint:
     found = list(entry_points(group=CONSUMER_GROUP, name=type_))
     if not found:
         known = ", ".join(sorted({*CONSUMERS, *(entry.name for entry in entry_points(group=CONSUMER_GROUP))}))
         raise ConfigError([f"{where}.type: there is no consumer of type {type_!r} (there are: {known})"])
-    consumer: Consumer = build_foreign(where, found[0], settings)
-    _check_contract(f"{where}.type: {type_}", consumer)
-    return consumer
-
-
-def _check_contract(what: str, consumer: Consumer) -> None:
-    """Raise ConfigError for one that says what it wants and is not made to be started and closed."""
-    if not isinstance(getattr(consumer, "wants", None), Wants):
-        return
-    for name in ("start", "close"):
-        if not inspect.iscoroutinefunction(getattr(consumer, name, None)):
-            raise ConfigError([f"{what} says what it wants, but has no `async def {name}`; see writing-a-consumer.md"])
+    return found[0]
 
 
 def _entry(type_: str) -> EntryPoint:
@@ -150,8 +175,7 @@ def build_handler(name: str, type_: str, settings: Mapping[str, Any]) -> Handler
     """
     where = f"handlers.{name}"
     handler: Handler = build_foreign(where, _offered(where, type_), settings, is_ours=type_ in BUILT_IN)
-    if not inspect.iscoroutinefunction(getattr(handler, "send", None)):
-        raise ConfigError([f"{where}.type: {type_} is not a handler, it has no `async def send(self, notification)`"])
+    check_handler(where, type_, handler)
     return handler if type_ in BUILT_IN.keys() - FOREIGN else Isolated(name, handler)
 
 

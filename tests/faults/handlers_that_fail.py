@@ -1,6 +1,7 @@
 """Handlers of a third party, each with a defect. `install` makes a package of them that a gateway finds."""
 
 import asyncio
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,9 @@ raises = handlers_that_fail:Raises
 never-ends = handlers_that_fail:NeverEnds
 junk = handlers_that_fail:Junk
 blocks = handlers_that_fail:Blocks
+exits = handlers_that_fail:Exits
+forks = handlers_that_fail:Forks
+floods = handlers_that_fail:Floods
 """
 
 
@@ -42,6 +46,25 @@ class Blocks(_Handler):
     async def send(self, _notification: object) -> str:
         time.sleep(FOREVER)  # noqa: ASYNC251 - that is the defect
         return "never"
+
+
+class Exits(_Handler):
+    async def send(self, _notification: object) -> str:
+        os._exit(3)
+
+
+class Forks(_Handler):
+    async def send(self, _notification: object) -> str:
+        os.fork()
+        return "twice"
+
+
+class Floods(_Handler):
+    async def send(self, _notification: object) -> str:
+        eaten = []
+        while True:
+            print("x" * 1000)  # noqa: T201 - that is the defect
+            eaten.append(bytearray(1_000_000))
 
 
 def install(folder: Path) -> Path:

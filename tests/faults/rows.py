@@ -51,8 +51,11 @@ TITLES = {
     42: "a standard error that nobody reads",
     43: "every answer over HTTP: status, headers, body, time",
     44: "InfluxDB refuses everything, most, what is old, or one point for ever",
+    45: "fifty ways for a plugin to fail, in handlers, consumers and decoders",
+    46: "a critical alert in a flood of warnings",
 }
 
+APART = "tests/unit/plugins/test_apart.py"
 DURABILITY, REFUSALS = "tests/system/test_durability.py", "tests/system/test_refusals.py"
 ELSEWHERE = {
     5: [f"{DURABILITY}::test_a_mail_server_that_was_away_gets_the_mail_once"],
@@ -71,6 +74,11 @@ ELSEWHERE = {
     35: [
         "tests/browser/test_live_page.py::test_text_from_outside_is_text",
         "tests/contract/test_handlers.py::test_delivers_hostile_text_inert",
+    ],
+    45: [
+        f"{APART}::test_every_way_to_fail_is_an_error_of_one_call",
+        f"{APART}::test_whatever_a_consumer_raises_is_an_error_of_one_step",
+        f"{APART}::test_a_decoder_keeps_its_state_and_costs_a_dead_letter_at_most",
     ],
     36: [f"{REFUSALS}::test_a_bad_configuration_is_named_and_connects_to_nothing"],
 }

@@ -153,7 +153,15 @@ def about(smtp: SmtpServer) -> list[str]:
 
 @pytest.mark.parametrize(
     ("type_", "outcome"),
-    [("raises", "pending"), ("never-ends", "uncertain"), ("junk", "sent"), ("blocks", "uncertain")],
+    [
+        ("raises", "pending"),
+        ("never-ends", "uncertain"),
+        ("junk", "sent"),
+        ("blocks", "uncertain"),
+        ("exits", "uncertain"),
+        ("forks", "sent"),
+        ("floods", "uncertain"),
+    ],
 )
 def test_row_32_a_plugin_with_a_defect(
     make: Make, tmp_path: Path, mosquitto: Mosquitto, smtp: SmtpServer, record: Recorder, *, type_: str, outcome: str

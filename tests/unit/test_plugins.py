@@ -11,6 +11,7 @@ from gateway.api import Wants
 from gateway.config import load
 from gateway.errors import ConfigError
 from gateway.plugins import registry as plugins
+from gateway.plugins.foreign import ForeignConsumer
 from gateway.plugins.registry import build_consumer, build_plugins, followers
 
 SECRET = "hunter2-and-more"
@@ -36,12 +37,27 @@ def is_choosy(_name: str, settings: Mapping[str, Any]) -> Report:
     raise ValueError(f"{settings['url']} is not an address")
 
 
+REPORTS = """
+import pathlib
+class Report:
+    def __init__(self, name, settings):
+        if settings["url"].startswith("/"):
+            pathlib.Path(settings["url"]).write_text(repr((name, settings)))
+    async def consume(self, readings, entries): ...
+"""
+
+
 Offer = Callable[..., None]
 
 
 @pytest.fixture
-def offer(monkeypatch: pytest.MonkeyPatch) -> Offer:
-    """Return a function that installs a factory as the consumer type "report", or lets its import fail."""
+def offer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Offer:
+    """Return a function that installs a factory as the consumer type "report", or lets its import fail.
+
+    A process of its own imports a module instead.
+    """
+    (tmp_path / "reports.py").write_text(REPORTS)
+    monkeypatch.syspath_prepend(tmp_path)
 
     def install(factory: object = None, error: Exception | None = None) -> None:
         class Installed(EntryPoint):
@@ -91,11 +107,12 @@ def test_one_that_cannot_be_loaded_is_named(offer: Offer, error: Exception, reas
 
 def test_every_key_but_its_type_is_the_consumers_own(offer: Offer, tmp_path: Path) -> None:
     offer(Report)
-    path = tmp_path / "gateway.toml"
-    path.write_text(LEAST + "[consumers.ours]\ntype = 'report'\nurl = 'x'\ntimeout = 5\nrate = 'often'\n")
-    made = build_plugins(load(path, {})).consumers["ours"]
-    assert isinstance(made, Report)
-    assert made.settings == {"url": "x", "timeout": 5, "rate": "often"}
+    path, told = tmp_path / "gateway.toml", tmp_path / "told"
+    path.write_text(LEAST + f"[consumers.ours]\ntype = 'report'\nurl = '{told}'\ntimeout = 5\nrate = 'often'\n")
+    plugins_ = build_plugins(load(path, {}))
+    assert isinstance(plugins_.consumers["ours"], ForeignConsumer)
+    assert plugins_.problems() == []
+    assert told.read_text() == repr(("ours", {"url": str(told), "timeout": 5, "rate": "often"}))
 
 
 class Wanting(Report):

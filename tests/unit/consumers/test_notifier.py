@@ -365,6 +365,24 @@ class TestRestarts:
 
 
 class TestTheCircuit:
+    async def test_what_only_a_person_can_mend_is_reported_at_once_and_is_well_after_a_success(
+        self, journal: MemoryJournal
+    ) -> None:
+        reports: list[tuple[str, str | None]] = []
+
+        async def report(subject: str, problem: str | None) -> None:
+            reports.append((subject, problem))
+
+        made = Notifier(journal, RouteTable(ROUTES), gateway_id="edge-1", report=report)
+        mail = Scripted(DeliveryError("its process has ended", needs_person=True))
+        journal.add(warning())
+        tasks = [asyncio.create_task(made.plan(journal)), asyncio.create_task(made.deliver("mail", mail, SECOND))]
+        await eventually(lambda: reports and reports[-1][1] is None)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        assert reports == [("handler mail", "its process has ended"), ("handler mail", None)]
+
     async def test_after_some_failures_in_a_row_it_is_reported_and_after_a_success_it_is_well(
         self, journal: MemoryJournal
     ) -> None:
