@@ -14,7 +14,7 @@ IDLE_NS, LONGEST_NS = 30 * 10**9, 5 * _MINUTE_NS
 URGENT_NS = 3 * 10**9
 """While much is gathered, what is worse than that goes at once; what else is so within so long goes together."""
 
-MOST_MACHINES = 200
+MOST_MACHINES = 1000
 """So many a route remembers as critical: what is forgotten of more only goes sooner than it need."""
 
 

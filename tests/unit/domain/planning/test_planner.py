@@ -532,6 +532,6 @@ class TestWhatIsWorseThanADigest:
 
     def test_what_is_remembered_of_machines_is_bounded(self) -> None:
         seen = Watched(MAIL)
-        seen.take(*(fact("raised", f"a{n}", NOON + n * 10, severity="critical", machine=f"m{n}") for n in range(1000)))
+        seen.take(*(fact("raised", f"a{n}", NOON + n * 10, severity="critical", machine=f"m{n}") for n in range(1500)))
         (traffic,) = [record for (kind, _), record in seen.records.items() if kind == "traffic"]
-        assert traffic.count(b"plant") == 200
+        assert traffic.count(b"plant") == 1000
