@@ -1,4 +1,4 @@
-"""Row 44: what is worse than a digest holds waits for none."""
+"""Row 46: what is worse than a digest holds waits for none."""
 
 import json
 import time
@@ -16,10 +16,10 @@ FALSE_ALARMS = 14
 WITHIN = 5.0  # seconds
 
 
-def test_row_44_a_critical_alert_in_a_flood(
+def test_row_46_a_critical_alert_in_a_flood(
     make: Make, mosquitto: Mosquitto, smtp: SmtpServer, record: Recorder
 ) -> None:
-    """Row 44: fourteen false warnings of other machines, and the real one is told within five seconds."""
+    """Row 46: fourteen false warnings of other machines, and the real one is told within five seconds."""
     routes = [{"severity": "warning", "handlers": [MAIL]}]
     detection = {"on_readings": 1, "settling": "0s"}
     gateway = make(smtp=smtp, changes={"routes": routes, "noise": None, "detection": detection})
