@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from gateway.config import load, noise_of, route_table, rules_for
+from gateway.config.influx import InfluxSection
 from gateway.config.notification import (
     HeartbeatSection,
     HoursSection,
@@ -35,11 +36,18 @@ from gateway.domain.detection.rules import Rules
 from gateway.domain.notification.flood import Noise
 from gateway.domain.notification.oncall import DAY_MINUTES, EVERY_DAY
 from gateway.domain.notification.routing import Route
+from gateway.handlers.apprise import AppriseSettings
+from gateway.handlers.log import LogSettings
+from gateway.handlers.mail.handler import EmailSettings
+from gateway.handlers.sms import SmsSettings
+from gateway.handlers.text.templates import Template
+from gateway.handlers.webhook import WebhookSettings
 from tests.unit.test_docs import section
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "[gateway]": GatewaySection,
     "[mqtt]": MqttSection,
+    "[influxdb]": InfluxSection,
     "[http]": HttpSection,
     "[retention]": RetentionSection,
     "[quotas]": QuotasSection,
@@ -54,6 +62,15 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[heartbeat]": HeartbeatSection,
     "[otel]": OtelSection,
 }
+HANDLERS: dict[str, type[BaseModel]] = {
+    "email": EmailSettings,
+    "sms": SmsSettings,
+    "webhook": WebhookSettings,
+    "apprise": AppriseSettings,
+    "log": LogSettings,
+}
+CONFIG = ConfigDict(arbitrary_types_allowed=True)
+GUIDE = Path(__file__).parents[2] / "docs" / "handlers.md"
 BASE = '[gateway]\nid = "a"\nstate_dir = "s"\n[mqtt]\ntopics = ["{sensor}"]\n[handlers.mail]\ntype = "log"\n'
 WORD = object()
 """A default that is no value, such as `none` or `learned`."""
@@ -96,6 +113,22 @@ def test_each_is_the_one_in_the_reference(field: FieldInfo, text: object) -> Non
     else:
         kind: Any = Annotated[field.annotation, "", *field.metadata]
         assert default == TypeAdapter[Any](kind).validate_python(text)
+
+
+def handlers_defaults() -> Iterator[Any]:
+    for name, model in HANDLERS.items():
+        for key, field in model.model_fields.items():
+            if field.get_default(call_default_factory=True) not in (None, "", {}) and not field.is_required():
+                yield pytest.param(name, key, field, id=f"{name}.{key}")
+
+
+@pytest.mark.parametrize(("name", "key", "field"), list(handlers_defaults()))
+def test_each_of_a_handler_is_the_one_in_the_guide(name: str, key: str, field: FieldInfo) -> None:
+    (table,) = re.findall(rf"^## {name}\n+```toml\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    (line,) = re.findall(rf"^(?:# )?({key} = .*)$", table, re.MULTILINE)
+    kind: Any = Annotated[field.annotation, "", *field.metadata]
+    said, default = TypeAdapter[Any](kind, config=CONFIG).validate_python(tomllib.loads(line)[key]), field.default
+    assert (said.text if isinstance(said, Template) else said) == getattr(default, "text", default)
 
 
 def test_a_machine_and_a_sensor_say_nothing_of_their_own() -> None:
