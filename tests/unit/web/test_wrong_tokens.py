@@ -12,8 +12,7 @@ from gateway.consumers.live_state import Live
 from gateway.web.app import create_app
 from gateway.web.ports import PageSettings, Services
 from gateway.web.wrong_tokens import FREE, LONGEST_DELAY, MOST_ADDRESSES, MOST_WAITING, WrongTokens
-from tests.unit.web.conftest import Journal
-from tests.unit.web.test_actions import TOKEN, Changes
+from tests.unit.web.conftest import TOKEN, Changes, Journal
 
 HERE = "192.0.2.7"
 
