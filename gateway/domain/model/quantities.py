@@ -69,8 +69,8 @@ class Quantity(Struct, frozen=True):
 
 UNITS: Final[dict[Kind, tuple[Unit, ...]]] = {
     "acceleration": (
-        Unit("m/s²", spellings=("mps2", "ms-2", "m/s/s", "m/s2rms")),
-        Unit("g", 9.80665, spellings=("grms", "gforce", "gn", "g's", "g0")),
+        Unit("m/s²", spellings=("mps2", "ms-2", "m/s/s", "m/s2rms", "meters/s/s", "metres/s/s", "MSK")),
+        Unit("g", 9.80665, spellings=("grms", "gforce", "gn", "g's", "g0", "K40")),
         Unit("mg", 9.80665e-3, spellings=("mgrms", "millig", "milli-g")),
         Unit("mm/s²", 1e-3),
         Unit("cm/s²", 1e-2, spellings=("gal",)),
@@ -78,32 +78,39 @@ UNITS: Final[dict[Kind, tuple[Unit, ...]]] = {
         Unit("ft/s²", 0.3048),
     ),
     "velocity": (
-        Unit("mm/s", spellings=("mmps", "mms-1", "mm/srms")),
-        Unit("m/s", 1e3, spellings=("mps", "ms-1")),
+        Unit("mm/s", spellings=("mmps", "mms-1", "mm/srms", "millimeters/s", "millimetres/s", "C16")),
+        Unit("m/s", 1e3, spellings=("mps", "ms-1", "meters/s", "metres/s", "MTS")),
         Unit("cm/s", 10.0),
         Unit("µm/s", 1e-3, spellings=("um/s",)),
         Unit("in/s", 25.4, spellings=("ips", "inch/s", "inches/s", "ipsrms")),
         Unit("mil/s", 0.0254, spellings=("mils/s",)),
     ),
     "displacement": (
-        Unit("µm", spellings=("um", "micron", "microns", "micrometer", "micrometre")),
-        Unit("mm", 1e3),
+        Unit(
+            "µm", spellings=("um", "micron", "microns", "micrometer", "micrometre", "micrometers", "micrometres", "4H")
+        ),
+        Unit("mm", 1e3, spellings=("millimeters", "millimetres", "MMT")),
         Unit("m", 1e6),
         Unit("nm", 1e-3),
         Unit("mil", 25.4, spellings=("mils", "thou")),
         Unit("in", 25_400.0, spellings=("inch",)),
     ),
     "temperature": (
-        Unit("°C", spellings=("c", "cel", "celsius", "degc", "degreescelsius")),
-        Unit("°F", 5 / 9, -160 / 9, spellings=("f", "far", "fahrenheit", "degf", "degreesfahrenheit")),
-        Unit("K", 1.0, -273.15, spellings=("kelvin",)),
+        Unit("°C", spellings=("c", "cel", "celsius", "degc", "degreescelsius", "degrees-celsius")),
+        Unit(
+            "°F",
+            5 / 9,
+            -160 / 9,
+            spellings=("f", "far", "fahrenheit", "degf", "degreesfahrenheit", "degrees-fahrenheit", "FAH"),
+        ),
+        Unit("K", 1.0, -273.15, spellings=("kelvin", "degrees-kelvin", "KEL")),
     ),
     "speed": (
-        Unit("rpm", spellings=("1/min", "min-1", "r/min", "rev/min", "u/min")),
-        Unit("Hz", 60.0, spellings=("1/s", "s-1", "rps", "rev/s", "cps")),
+        Unit("rpm", spellings=("1/min", "min-1", "r/min", "rev/min", "u/min", "revolutions/minute")),
+        Unit("Hz", 60.0, spellings=("1/s", "s-1", "rps", "rev/s", "cps", "hertz", "HTZ")),
     ),
     "frequency": (
-        Unit("Hz", spellings=("1/s", "s-1", "cps")),
+        Unit("Hz", spellings=("1/s", "s-1", "cps", "hertz", "HTZ")),
         Unit("kHz", 1e3),
         Unit("cpm", 1 / 60, spellings=("rpm", "1/min")),
     ),
@@ -122,7 +129,8 @@ UNITS: Final[dict[Kind, tuple[Unit, ...]]] = {
     ),
     "percent": (Unit("%", spellings=("percent", "pct")), Unit("ratio", 100.0, spellings=("1",))),
 }
-"""Of each kind the canonical unit comes first."""
+"""Of each kind the canonical unit comes first. The codes of three signs (C16, FAH) are UN/CEFACT's, Recommendation 20,
+as NGSI-LD and OPC UA have them; what is written out (degrees-fahrenheit) is as BACnet names it."""
 
 QUANTITIES: Final = (
     Quantity("velocity_rms", "velocityRms", "velocity", "Velocity RMS"),
@@ -148,11 +156,12 @@ LONGEST_UNIT: Final = 40
 
 _SAME = re.compile(r"[\s^·*_()]|\*\*")
 _SECONDS = re.compile(r"sec(?:onds?)?\b")
+_PER = re.compile(r"[-\s]per[-\s]")
 
 
 def spelling(text: str) -> str:
     """Return what all ways to write one unit have in common: `M/S^2`, `m/sec²` and `m/s2` are the same."""
-    folded = _SAME.sub("", normalize("NFKC", text[:LONGEST_UNIT])).casefold()
+    folded = _SAME.sub("", _PER.sub("/", normalize("NFKC", text[:LONGEST_UNIT]).casefold()))
     return _SECONDS.sub("s", folded.replace("º", "°").replace("°", ""))
 
 

@@ -14,7 +14,7 @@ from gateway.domain.detection.state import Sensor, SensorState
 from gateway.domain.detection.timeline import Clocks
 from gateway.domain.engine.engine import Engine
 from gateway.domain.inputs.native import decode_event
-from gateway.domain.model.quantities import LONGEST_UNIT
+from gateway.domain.model.quantities import LONGEST_UNIT, Kind, unit_of
 from gateway.domain.model.reading import LONGEST_SHOWN
 from tests.samples import make_sample
 
@@ -147,6 +147,27 @@ def test_two_spellings_are_one_unit(first: str, second: str) -> None:
     made = Fed(Rules(baseline=4.0, warning_ratio=3.0))
     assert made.send(5, vibrationLevel=4.0, unit=first) == []
     assert made.send(5, vibrationLevel=4.1, unit=second) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "symbol"),
+    [
+        ("velocity", "C16", "mm/s"),
+        ("velocity", "millimeters-per-second", "mm/s"),
+        ("velocity", "inches per second", "in/s"),
+        ("acceleration", "meters-per-second-per-second", "m/s²"),
+        ("acceleration", "MSK", "m/s²"),
+        ("acceleration", "K40", "g"),
+        ("temperature", "FAH", "°F"),
+        ("temperature", "degrees-fahrenheit", "°F"),
+        ("speed", "revolutions-per-minute", "rpm"),
+        ("ratio", "percent", "%"),
+    ],
+)
+def test_units_by_their_codes_and_written_out(kind: Kind, said: str, symbol: str) -> None:
+    found = unit_of(kind, said)
+    assert found is not None
+    assert found.symbol == symbol
 
 
 def test_one_measurement_in_three_messages_needs_no_merging() -> None:
