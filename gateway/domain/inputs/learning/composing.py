@@ -51,6 +51,8 @@ def proposed(family: MessageFamily) -> Proposal | None:
     one.rows, one.fields = best.rows, best.fields
     if best.rows is None:
         _settle(one, family, best)
+    elif not best.rows.settings.keys() & {"time", "senml"}:
+        one.time = guessed_time(leaves, family.received_us)
     name(one, family, best.elements, said=best.prefixed)
     return one
 

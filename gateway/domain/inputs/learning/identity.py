@@ -32,7 +32,7 @@ _FORMATS: Final = (
     "%a %b %d %H:%M:%S %Y",
     "%d-%b-%Y %H:%M:%S",
 )
-_ISO = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
+_ISO = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d|\d{8}T\d{4}")
 _ZONED = re.compile(r"(?:Z|UTC|[+-]\d\d:?\d\d)$")
 
 _TIME_WORDS: Final = {
@@ -68,6 +68,7 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _SMALL = re.compile(r"(?:accelerometer|acc|sensor|channel|ch|port|input|ai|slot|probe|s)?[ _-]?\d{1,2}", re.IGNORECASE)
 _ADDRESS = re.compile(r"(?:[0-9A-Fa-f]{2}[:-]){5,7}[0-9A-Fa-f]{2}|[0-9A-F]{12,16}|[0-9a-f]{12,16}")
 """Of a network interface or a radio."""
+_EUI = re.compile(r"[0-9A-Fa-f]{16}")
 _PROGRAMS = re.compile(r".*2mqtt|iot-2|esp32|esp8266|rtl_433|v\d+|mqtt\d*", re.IGNORECASE)
 """Words with a digit that are no ids."""
 _TYPES: Final = ("type", "messagetype", "msgtype", "eventtype", "kind", "evt")
@@ -154,11 +155,14 @@ def id_paths(leaves: Leaves, count: int, *, shared: bool) -> list[tuple[float, P
     found = []
     typed = any(path[-1].casefold() == "vendorid" for path in leaves)
     event = ("specversion",) in leaves  # the id of a CloudEvent is the event's
+    lorawan = any(_EUI.fullmatch(str(value)) for values in leaves.values() for value in values[:1])
     for path, values in leaves.items():
         score = _id_score(path, values)
         if (
             score <= 0 or (event and path == ("id",)) or (typed and path[-1].casefold() == "deviceid")
         ):  # IO-Link: vendor and device are the type
+            continue
+        if lorawan and path[-1].casefold().replace("_", "") in ("devaddr", "deviceaddr"):  # only its session's
             continue
         texts = {str(value) for value in values}
         if count > 1 and shared:

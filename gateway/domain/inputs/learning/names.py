@@ -62,7 +62,7 @@ OTHER: Final = word_set(
     " power rssi snr signal link quality lqi humidity pressure baro gyro gyroscope mag magnetometer angle tilt"
     " pitch roll yaw heading latitude longitude altitude gps time timestamp ts date age uptime interval period"
     " duration seq sequence counter index idx version firmware hour hours minute minutes day days ultrasound"
-    " ultrasonic sonic sound noise audio db gse envelope demod range"
+    " ultrasonic sonic sound noise audio db ge gse envelope enveloped enveloping peakvue demod range"
 )
 """Words that make a number something else, wherever in its own name they stand."""
 REPEATS: Final = word_set(

@@ -6,7 +6,7 @@ from typing import Final
 
 from gateway.domain.inputs.learning import topic_levels as levels
 from gateway.domain.inputs.learning.families import MessageFamily
-from gateway.domain.inputs.learning.identity import id_paths, is_small
+from gateway.domain.inputs.learning.identity import id_paths, is_small, looks_like_id
 from gateway.domain.inputs.learning.leaves import Elements, Leaves, leaves_of
 from gateway.domain.inputs.learning.proposal import Proposal
 from gateway.domain.inputs.paths import Path, shown
@@ -20,8 +20,8 @@ Said = list[tuple[Path, set[str]]]
 
 def name(one: Proposal, family: MessageFamily, elements: Elements, *, said: bool, axis: int | None = None) -> None:
     """Settle the topic, and what names the sensor if the names of the rows do not."""
-    parts = elements.leaves if elements.each else {}
-    several = bool(parts) and one.rows is None
+    parts = elements.leaves if elements.each and one.rows is None else {}
+    several = bool(parts)
     found = _ids(family, elements, parts, several=several)
     pattern = levels.opened(family.pattern, found[0][1] if found else set())
     level = levels.sensor_level(pattern, family.topics, set().union(*(texts for _, texts in found)))
@@ -34,6 +34,7 @@ def name(one: Proposal, family: MessageFamily, elements: Elements, *, said: bool
         return
     in_topic = "" if level is None else names[level]
     heard = set() if level is None else {each.split("/")[level] for each in family.topics}
+    found = [each for each in found if several or not _is_common(heard, each[1])]
     one.sensor = _sensor(in_topic, heard, found, several=several) + (_axis(parts) if several else "")
     if one.sensor in ("", f"{{{in_topic}}}") and (varying := levels.ambiguous(family.topics, names, level)):
         one.sensor = "/".join(f"{{{each}}}" for each in varying)
@@ -46,6 +47,11 @@ def _ids(family: MessageFamily, elements: Elements, parts: Leaves, *, several: b
     paths = [path for _, path in id_paths(parts or whole, len(elements.parts), shared=several)]
     paths += [path for _, path in id_paths(whole, len(family.messages), shared=False) if parts]
     return [(path, {str(value) for value in [*parts.get(path, []), *whole.get(path, [])]}) for path in paths]
+
+
+def _is_common(heard: set[str], texts: set[str]) -> bool:
+    """Tell whether a word is the same on several sensors' topics: it says what they are, and not which."""
+    return len(heard) > 1 and len(texts) == 1 and not looks_like_id(min(texts))
 
 
 def _axis(parts: Leaves) -> str:

@@ -12,6 +12,7 @@ from msgspec import Struct, field
 
 from gateway.domain.inputs.learning.leaves import FEW, Leaves
 from gateway.domain.inputs.learning.names import KINDS, Meaning, meaning_of, words_of
+from gateway.domain.inputs.numbers import UnknownUnitError, apart, measured_in, number
 from gateway.domain.inputs.paths import Path
 from gateway.domain.model.quantities import Kind, unit_of, vibration_unit
 
@@ -61,7 +62,10 @@ _KIND_OF: Final[dict[str, Kind]] = {"level": "acceleration", "velocity_rms": "ve
 
 
 class Guess(Struct):
-    """A field as it will be configured: {axis} stands in `path` where the field has any; `why` goes into a comment."""
+    """A field as it will be configured: {axis} stands in `path` where the field has any; `why` goes into a comment.
+
+    `says_unit`: its unit stands behind each value, and no other one is looked for.
+    """
 
     role: str
     path: Path
@@ -70,23 +74,36 @@ class Guess(Struct):
     unit: str = ""
     scale: float = 1.0
     unitless: bool = False
+    says_unit: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
     why: str = ""
     order: tuple[float, ...] = ()
 
 
 def number_in(value: Any) -> float | None:
-    """Return a number that is one, or a text that is one."""
+    """Return a number that is one, or a text that is one, with a decimal comma too."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
         return float(value) if abs(value) < 1e300 else None  # noqa: PLR2004
     if not isinstance(value, str) or len(value) > 40 or not value.strip()[:1].strip("+-.").isdecimal():  # noqa: PLR2004
         return None
+    return number(value)
+
+
+def _with_unit(value: Any, role: str) -> float | None:
+    """Return the number of a text that ends with a unit that a quantity is measured in: `0.12 in/s`."""
+    raw, unit = apart(value)
+    return number(raw) if unit and role and is_measured_in(role, unit) else None
+
+
+def is_measured_in(role: str, unit: str) -> bool:
+    """Tell whether a unit is one of those that a quantity has."""
     try:
-        return float(value)
-    except ValueError:
-        return None
+        measured_in(role, unit)
+    except UnknownUnitError:
+        return False
+    return True
 
 
 def guesses(leaves: Leaves, told: Mapping[Path, Meaning] | None = None) -> list[Guess]:
@@ -96,19 +113,28 @@ def guesses(leaves: Leaves, told: Mapping[Path, Meaning] | None = None) -> list[
     """
     meant: dict[Path, Meaning] = {}
     for path, values in leaves.items():
-        numbers = [number for value in values if (number := number_in(value)) is not None]
-        meaning = ((told or {}).get(path) or meaning_with_index(path, leaves)) if numbers else None
-        least, most = _PLAUSIBLE.get(role_of(meaning), _ANY_NUMBER) if meaning else _ANY_NUMBER
-        if meaning is not None and role_of(meaning) and all(least <= number <= most for number in numbers):
+        meaning = (told or {}).get(path) or meaning_with_index(path, leaves)
+        role = role_of(meaning) if meaning else ""
+        numbers = _numbers(values, role)
+        least, most = _PLAUSIBLE.get(role, _ANY_NUMBER)
+        if meaning is not None and role and numbers and all(least <= number <= most for number in numbers):
             meant[path] = meaning
     found: dict[tuple[str, Path], Guess] = {}
     for path, meaning in _with_channels(meant).items():
         role = role_of(meaning)
         guess = found.setdefault((role, meaning.template), Guess(role, meaning.template, unit=meaning.unit))
         guess.axes += [meaning.axis] if meaning.axis else []
-        guess.values += [number for value in leaves[path] if (number := number_in(value)) is not None]
+        guess.says_unit |= any(
+            number_in(value) is None for value in leaves[path] if _with_unit(value, role) is not None
+        )
+        guess.values += _numbers(leaves[path], role)
         guess.order = _order(meaning, guess)
     return sorted(found.values(), key=lambda guess: guess.order)
+
+
+def _numbers(values: list[Any], role: str) -> list[float]:
+    either = (_with_unit(value, role) if (plain := number_in(value)) is None else plain for value in values)
+    return [each for each in either if each is not None]
 
 
 def _with_channels(meant: dict[Path, Meaning]) -> dict[Path, Meaning]:
@@ -203,7 +229,7 @@ def _scale(best: dict[str, Guess]) -> None:
     common = crest if crest != 1 else heat if heat == _TENTH else 1.0
     for role, guess in best.items():
         factor = heat if role == "temperature" else common
-        if factor != 1 and not guess.unit and all(value.is_integer() for value in guess.values):
+        if factor != 1 and not guess.unit and not guess.says_unit and all(value.is_integer() for value in guess.values):
             guess.scale, guess.why = (
                 factor,
                 f"guessed: whole numbers, one of which can only be in parts of {1 / factor:g}",
@@ -212,7 +238,13 @@ def _scale(best: dict[str, Guess]) -> None:
 
 def _parts_of(guess: Guess | None, least: float, most: float) -> float:
     """Return the factor that makes whole numbers plausible; 1 for what is so already or can be nothing."""
-    if guess is None or guess.unit or not guess.values or not all(value.is_integer() for value in guess.values):
+    if (
+        guess is None
+        or guess.unit
+        or guess.says_unit
+        or not guess.values
+        or not all(value.is_integer() for value in guess.values)
+    ):
         return 1.0
     return next((by for by in (1.0, _TENTH, 0.01, 0.001) if least < median(guess.values) * by < most), 1.0)
 
@@ -224,12 +256,18 @@ def _units(leaves: Leaves, best: dict[str, Guess]) -> None:
                 _said(best, path[-1], text)
     if (kurtosis := best.get("kurtosis")) and not kurtosis.unit and min(kurtosis.values) < PEARSON_AT_LEAST:
         kurtosis.unit, kurtosis.why = "excess", "below 1, which Pearson's kurtosis never is"
-    if (speed := best.get("rpm")) and not speed.unit and max(speed.values) < _SLOWEST_RPM and median(speed.values) % 1:
+    if (
+        (speed := best.get("rpm"))
+        and not speed.unit
+        and not speed.says_unit
+        and max(speed.values) < _SLOWEST_RPM
+        and median(speed.values) % 1
+    ):
         speed.unit, speed.why = "Hz", "guessed: hardly any machine turns so slowly in a minute"
-    if (level := best.get("level")) and not level.unit:
+    if (level := best.get("level")) and not level.unit and not level.says_unit:
         level.unit, why = acceleration_unit(leaves, level, best.get("velocity_rms"))
         level.unitless, level.why = not level.unit, level.why or why
-    if (peak := best.get("peak")) and not peak.unit and level:
+    if (peak := best.get("peak")) and not peak.unit and not peak.says_unit and level:
         peak.unit = level.unit if vibration_unit(level.unit) else ""
 
 
@@ -238,7 +276,7 @@ def _said(best: dict[str, Guess], name: str, text: str) -> None:
     roles = {_OF_KINDS.get(KINDS.get(word.text, ""), "") for word in words_of((name,))} - {""}
     for role in roles & best.keys() or {"temperature", "level", "velocity_rms"} & best.keys():
         unit = unit_of(_KIND_OF[role], text)
-        if unit is not None and not best[role].unit:
+        if unit is not None and not best[role].unit and not best[role].says_unit:
             best[role].unit = unit.symbol
 
 
@@ -276,10 +314,10 @@ def _by_frequency(strength: float, speed: float, velocity: Guess) -> tuple[str, 
 def _by_gravity(leaves: Leaves) -> str | None:
     triples: dict[Path, dict[str, float]] = {}
     for path, values in leaves.items():
-        number = number_in(values[0])
-        meaning = meaning_of(path[-1:]) if number is not None else None
-        if number is not None and meaning and meaning.axis and meaning.kind == "acceleration":
-            triples.setdefault((*path[:-1], *meaning.template), {})[meaning.axis.casefold()] = number
+        found = number_in(values[0])
+        meaning = meaning_of(path[-1:]) if found is not None else None
+        if found is not None and meaning and meaning.axis and meaning.kind == "acceleration":
+            triples.setdefault((*path[:-1], *meaning.template), {})[meaning.axis.casefold()] = found
     for triple in triples.values():
         if set(triple) == {"x", "y", "z"}:
             length = hypot(*triple.values())
@@ -297,6 +335,6 @@ def by_identity(values: list[Any]) -> list[str]:
     numbers = [number_in(value) for value in values[:FEW]]
     if len(values) < FEW or None in numbers:
         return []
-    rms, peak, crest = (number or 0.0 for number in numbers)
+    rms, peak, crest = (each or 0.0 for each in numbers)
     fits = 0 < rms < peak and isclose(peak, rms * crest, rel_tol=_IDENTICAL)
     return ["level", "peak", "crest_factor"] if fits else []

@@ -11,7 +11,14 @@ from gateway.domain.inputs.learning.identity import good_values, guessed_time, i
 from gateway.domain.inputs.learning.leaves import MAX_LEAVES, Elements, Leaves, is_addressable
 from gateway.domain.inputs.learning.names import Meaning, meaning_of
 from gateway.domain.inputs.learning.proposal import RowsGuess
-from gateway.domain.inputs.learning.quantities import Guess, acceleration_unit, is_unit_name, number_in, role_of
+from gateway.domain.inputs.learning.quantities import (
+    Guess,
+    acceleration_unit,
+    is_measured_in,
+    is_unit_name,
+    number_in,
+    role_of,
+)
 from gateway.domain.inputs.paths import Path, shown
 from gateway.domain.model.quantities import unit_of, vibration_unit
 
@@ -43,7 +50,7 @@ def guessed_rows(elements: Elements, received_us: int) -> tuple[RowsGuess, bool]
         return None
     unit = next((path for path in leaves if len(path) == 1 and is_unit_name(path[0])), None)
     axis = next((path for path, values in leaves.items() if _says_axes(path, values)), None)
-    parts = [_with_axis(part, axis[0]) for part in elements.parts] if axis else elements.parts
+    parts = [_with_axis(part, axis[0], unit) for part in elements.parts if axis[0] in part] if axis else elements.parts
     name, tags = _named(parts, leaves, value, unit)
     if not tags:
         return None
@@ -89,10 +96,10 @@ def _says_axes(path: Path, values: list[Any]) -> bool:
     return len(path) == 1 and all(str(value).casefold() in ("x", "y", "z") for value in values)
 
 
-def _with_axis(part: dict[str, Any], axis: str) -> dict[str, Any]:
+def _with_axis(part: dict[str, Any], axis: str, unit: Path | None) -> dict[str, Any]:
     """Return a row whose texts end with its axis, as its name will be put together."""
     return {
-        name: f"{value}_{part.get(axis)}" if isinstance(value, str) and name != axis else value
+        name: f"{value}_{part[axis]}" if isinstance(value, str) and name != axis and (name,) != unit else value
         for name, value in part.items()
     }
 
@@ -131,7 +138,7 @@ def tag_of(name: str, value: float, unit: str) -> _Tag | None:
     for cut in (0, *(match.end() for match in _SEPARATORS.finditer(name))):
         meaning = None if _NO_FIELD.search(name[cut:]) else meaning_of((name[cut:],))
         role = _role(meaning, unit) if meaning else ""
-        if meaning is not None and role:
+        if meaning is not None and role and (not unit or is_measured_in(role, unit)):
             found = (meaning.rest, cut), _Tag(name[:cut], name[cut:], meaning, role, value)
             best = found if best is None or found[0] < best[0] else best
     return best[1] if best else None

@@ -470,3 +470,58 @@ def test_json_within_a_text_is_looked_into() -> None:
         "press-4": 2.4,
         "press-5": 2.4,
     }
+
+
+def test_a_word_that_is_the_same_on_all_topics_names_no_sensor() -> None:
+    found = tried(*[(f"app/{name}/json", {"GroupName": "Mixer", "fVelRms": 2.5}) for name in ("mill1", "mill2")])
+    assert found.values().keys() == {"mill1", "mill2"}
+
+
+def test_the_address_of_a_session_is_not_the_device() -> None:
+    uplinks = [
+        {"meta": {"device_addr": "01a2b3c4", "device": f"f0d1a0000000001{at}"}, "velocityRms": 2.5} for at in range(2)
+    ]
+    found = tried(*[("network/up", uplink) for uplink in uplinks])
+    assert found.values().keys() == {"f0d1a00000000010", "f0d1a00000000011"}
+
+
+def test_the_sensor_and_the_time_of_rows_stand_around_them() -> None:
+    rows = [{"name": "vel_rms", "value": 2.5}, {"name": "acc_rms_g", "value": 0.2}, {"name": "temp", "error": 2014}]
+    found = tried(*[("/plc/up", {"timestamp": NOW_S * 1000, "node": f"mb{at}", "tags": rows}) for at in (1, 2)])
+    assert found.values() == {f"mb{at}": {"velocityRms": 2.5, "level": round(0.2 * G, 4)} for at in (1, 2)}
+    assert {reading.time_us for reading in found.readings} == {NOW_S * 1_000_000}
+
+
+def test_an_enveloped_acceleration_is_no_level_and_a_row_without_an_axis_has_none() -> None:
+    rows = [
+        {"type": "Velocity RMS", "direction": "X", "value": 0.1, "unit": "in/s"},
+        {"type": "Acceleration Enveloped", "direction": "X", "value": 0.8, "unit": "gE"},
+        {"type": "Shock acceleration", "direction": "X", "value": 12, "unit": "dBsv"},
+        {"type": "Temperature", "value": 41, "unit": "C"},
+    ]
+    found = tried(("node/im-1", {"measuredAt": NOW, "rows": rows}))
+    assert found.values() == {"im-1-x": {"velocityRms": 2.54, "level": 2.54}}
+    assert "None" not in found.text
+
+
+def test_a_unit_behind_a_number_is_that_numbers_and_no_other_is_guessed() -> None:
+    found = tried(("mill/m1", {"vel": "0,1 in/s", "acc": "310 mg", "temp": "104 °F", "note": "12 apples"}))
+    assert found.values() == {"m1": {"velocityRms": 2.54, "temperature": 40.0, "level": round(0.31 * G, 4)}}
+    assert "guessed" not in found.text
+
+
+def test_numbers_with_a_decimal_comma_are_numbers() -> None:
+    found = tried(("mill/m1", {"Schwinggeschwindigkeit_eff": "2,41", "Temperatur": "41,5"}))
+    assert found.values() == {"m1": {"velocityRms": 2.41, "temperature": 41.5, "level": 2.41}}
+
+
+def test_codes_of_units_are_units() -> None:
+    parts = {"velocityRms": (0.0025, "MTS"), "accelerationRms": (0.21, "K40"), "temperature": (104, "FAH")}
+    entity = {name: {"value": value, "unitCode": code, "observedAt": NOW} for name, (value, code) in parts.items()}
+    found = tried(("ngsi/v1", entity))
+    assert found.values() == {"v1": {"velocityRms": 2.5, "temperature": 40.0, "level": round(0.21 * G, 4)}}
+
+
+def test_a_time_without_its_signs_is_one() -> None:
+    found = tried(("mill/m1", {"tsUtc": "20261117T095900Z", "vrms": 2.5}))
+    assert [reading.time_us for reading in found.readings] == [(NOW_S - 60) * 1_000_000]
