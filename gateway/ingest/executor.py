@@ -86,7 +86,7 @@ class Executor:
             self._pipeline.retire(sensors, by, reason, time_ns)
             keys, names = [each.key for each in sensors], [each.id for each in sensors]
             purge.delete_sensors(self._journal, keys, names, after)
-            self._pipeline.remove(sensors)
+            self._pipeline.remove(sensors, time_ns)
         return len(sensors)
 
     def _replay(self, numbers: Sequence[int], after: int, before: int | None, time_ns: int) -> Replayed:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.domain.alerting.alert import Alert
 from gateway.domain.alerting.liveness import Reception
@@ -242,8 +243,11 @@ class Pipeline:
         return self._ask(sensor_id, self._engine.watch.forgetting, time_ns, by=by, reason=reason)
 
     def selected(self, wanted: Selection) -> list[str]:
-        """Return the ids of the sensors that somebody wants removed."""
-        return selected(self._engine.sensors.values(), wanted)
+        """Return the names of the sensors that somebody wants removed. Raises ConflictError for an id of several."""
+        names = self._engine.registry.named(wanted.ids)
+        if wanted.ids and not names:
+            return []
+        return selected(self._engine.sensors.values(), replace(wanted, ids=names))
 
     def known(self, sensor_ids: Sequence[str]) -> list[Sensor]:
         """Return those of these sensors that there are."""
@@ -258,11 +262,15 @@ class Pipeline:
         ended = [change for sensor in sensors for change in self._engine.alerts.end(sensor.id, said, fact)]
         self._write_now([Change(fact), *ended], time_ns)
 
-    def remove(self, sensors: Sequence[Sensor]) -> None:
-        """Forget sensors whose rows are gone."""
+    def remove(self, sensors: Sequence[Sensor], time_ns: int) -> None:
+        """Forget sensors whose rows are gone; who is the only one of an id then is called by that again."""
         for sensor in sensors:
             self._engine.remove(sensor)
         self._recorder.forget_sources()
+        batch = UnitOfWork(next_seq=self._store.next_seq, recorded_ns=time_ns)
+        self._recorder.name_anew({sensor.published_id for sensor in sensors}, time_ns, batch)
+        self._unwritten.append(batch)
+        self._flush()
 
     def take_back_states(self, time_ns: int) -> int:
         """Let machines without a sensor have said nothing of how they run; return how many had."""

@@ -278,6 +278,12 @@ class Recorder:
             self._rename(alone, registry.name_for(published, alone.tags), received_ns, batch)
         return self._add_sensor(event, tags, received_ns, batch)
 
+    def name_anew(self, published: Iterable[str], time_ns: int, batch: UnitOfWork) -> None:
+        """Let sensors that are the only ones of these ids now be called by them."""
+        for each in published:
+            if sensor := self._engine.registry.left_alone(each):
+                self._rename(sensor, each, time_ns, batch)
+
     def _rename(self, sensor: Sensor, name: str, received_ns: int, batch: UnitOfWork) -> None:
         """Let a sensor have another name from now on, with its open alerts; its history follows when it is written."""
         before, published = sensor.id, sensor.published_id

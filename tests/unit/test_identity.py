@@ -22,6 +22,8 @@ from gateway.domain.alerting.alert import CLEARED, RAISED, describe
 from gateway.domain.alerting.liveness import Reception
 from gateway.domain.detection.rules import DAY_NS, Rules
 from gateway.domain.detection.timeline import Clocks
+from gateway.domain.engine.commands import PurgeSensors, SelectSensors
+from gateway.domain.engine.purging import Selection
 from gateway.domain.engine.quotas import Quotas
 from gateway.domain.engine.unit_of_work import UnitOfWork
 from gateway.domain.inputs.topics import TopicTemplates
@@ -298,6 +300,33 @@ def test_places_are_sensors_for_the_quotas_too(tmp_path: Path) -> None:
         assert here.contents()["dead letters"] == {"over_quota": 2}
     finally:
         here.journal.close()
+
+
+class TestPurging:
+    def test_one_of_several_goes_and_a_new_one_may_come(self, here: Plant) -> None:
+        here.take(*(de(0, 4.0, machine) for machine in ("pump-3", "fan-9", "fan-7")))
+        execute = here.journal.execute
+        assert execute(SelectSensors(Selection(pattern="DE"))) == [PUMP, FAN, "DE (fan-7)"]
+        assert execute(SelectSensors(Selection(ids=["DE (fan-8)"]))) == []
+        assert execute(PurgeSensors([FAN], 0, "me", "", NOON_NS)) == 1
+        assert named(here) == [PUMP, "DE (fan-7)"]
+        here.take(de(1, 4.0, "fan-9"), de(1, 4.0, "pump-3"))
+        assert named(here) == [PUMP, "DE (fan-7)", FAN]
+        assert execute(PurgeSensors([PUMP, FAN, "DE (fan-7)"], 0, "me", "", NOON_NS)) == 3
+        here.take(de(2, 4.0, "pump-3"))
+        assert named(here) == ["DE"]
+
+    def test_the_last_one_is_called_by_its_id_again_with_its_alert(self, here: Plant) -> None:
+        """What an invented second one did to its name is undone with it."""
+        here.take(*(de(second, 12.0, "pump-3") for second in range(3)), de(3, 4.0, "fan-9"))
+        here.journal.execute(PurgeSensors([FAN], 0, "me", "", NOON_NS))
+        here.crash()
+        here.take(*(de(second, 4.0, "pump-3") for second in range(4, 8)))
+        contents = here.contents()
+        assert [alert.sensor_id for alert in contents["alerts"]] == ["DE"]
+        assert [fact.type for _, fact in contents["facts"] if fact.subject == "DE"][-1] == CLEARED
+        assert [data["before"] for _, data in facts(here, SENSOR_RENAMED)] == ["DE", PUMP]
+        assert named(here) == ["DE"]
 
 
 class TestWhatIsMeant:

@@ -48,9 +48,22 @@ class Registry:
     def remove(self, sensor: Sensor) -> None:
         """Let there be a sensor no more. Others of its id keep their names."""
         del self.names[sensor.id]
-        shared = self._shared.get(sensor.published_id, {})
-        for place in [place for place, each in shared.items() if each is sensor]:
-            del shared[place]
+        at = self._shared.get(sensor.published_id, {})
+        places = list(at) if len(at) <= _MOST_COMPARED else [self._place(sensor.tags)]
+        for place in places:
+            if at.get(place) is sensor:
+                del at[place]
+        if not at:
+            self._shared.pop(sensor.published_id, None)
+
+    def left_alone(self, published: str) -> Sensor | None:
+        """Return the one sensor that is left of several of an id, if it may be called by that alone again."""
+        at = self._shared.get(published, {})
+        left = {sensor.key: sensor for sensor in at.values()} if len(at) <= _MOST_COMPARED else {}
+        if len(left) != 1 or published in self.names:
+            return None
+        del self._shared[published]
+        return next(iter(left.values()))
 
     def find(self, published: str, tags: Mapping[str, str]) -> Sensor | None:
         """Return the sensor that publishes this id from a topic that has captured this, or None if it is a new one."""
@@ -105,6 +118,10 @@ class Registry:
         if len(found) > 1:
             raise ambiguous(asked, [sensor.id for sensor in found])
         return found[0]
+
+    def named(self, asked: Iterable[str]) -> list[str]:
+        """Return the names of the sensors that are meant, as far as there are any. Raises ConflictError."""
+        return [self.called(each).id for each in asked if self.answering(each)]
 
     def _place(self, tags: Mapping[str, str]) -> AssetPath:
         return _ANYWHERE if self.sensors_move else asset_of(tags)

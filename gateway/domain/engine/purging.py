@@ -18,8 +18,8 @@ SENSORS_PURGED = "SensorsPurged"
 class Selection(Struct, frozen=True):
     """Those of which all of this is true, as far as it is asked.
 
-    They have one of `ids`, which may be several machines', and a name like `pattern`, in which a `*` stands for
-    anything; nothing in order has come of them since `heard_before_ns`; nothing has been learned of them.
+    They have one of `ids` for a name, and a name or an id like `pattern`, in which a `*` stands for anything; nothing
+    in order has come of them since `heard_before_ns`; nothing has been learned of them.
     """
 
     ids: Sequence[str] = ()
@@ -43,8 +43,8 @@ def selected(sensors: Iterable[Sensor], wanted: Selection) -> list[str]:
 def _is_one(sensor: Sensor, wanted: Selection, ids: Collection[str], likeness: str | None) -> bool:
     state = sensor.state
     return not (
-        (ids and sensor.id not in ids and sensor.published_id not in ids)
-        or (likeness is not None and fullmatch(likeness, sensor.id) is None)
+        (ids and sensor.id not in ids)
+        or (likeness is not None and not any(fullmatch(likeness, name) for name in (sensor.id, sensor.published_id)))
         or (wanted.heard_before_ns is not None and max(state.heard_ns, sensor.first_seen_ns) >= wanted.heard_before_ns)
         or (wanted.unlearned and (state.learned is not None or bool(state.others)))
     )

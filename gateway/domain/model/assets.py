@@ -56,10 +56,10 @@ def status_changed(name: str, status: str, time_ns: int) -> DomainEvent:
 
 
 def sensor_renamed(before: str, name: str, published: str, time_ns: int) -> DomainEvent:
-    """Return the fact that a sensor is called otherwise, since the id that it publishes is used at several places."""
-    reason = (
-        f"The id {published!r} is published at several places, which are several sensors; this one is {name!r} now."
-    )
+    """Return the fact that a sensor is called otherwise, since others publish its id, too, or do so no more."""
+    reason = f"Several places publish the id {published!r}, and are several sensors; this one is {name!r} now."
+    if name == published:
+        reason = f"The id {published!r} is of this sensor alone again, which was {before!r}."
     data = {"sensorId": name, "before": before, "publishedId": published, "reason": reason}
     return _fact(SENSOR_RENAMED, name, time_ns, data, (before,))
 
