@@ -12,7 +12,8 @@ from gateway.commands import Commands
 from gateway.config import Config, standing_silences
 from gateway.domain.alerting.alert import RAISED, Alert, describe, fact_data
 from gateway.domain.detection.baseline_events import current
-from gateway.domain.engine.event_log import StoredReading
+from gateway.domain.engine.event_log import StoredReading, contradiction
+from gateway.domain.model.assets import asset_of
 from gateway.domain.model.events import DomainEvent
 from gateway.domain.notification.model import Item, item_of
 from gateway.domain.notification.silences import describe_now
@@ -20,7 +21,7 @@ from gateway.journal import QueryPool, Reader, account_of, level_history, life_o
 from gateway.journal.maintenance import rollups
 from gateway.journal.maintenance.retention import disk_free
 from gateway.journal.outbox.silences import all_silences
-from gateway.journal.queries.machine_states import said_of
+from gateway.journal.queries.machine_states import said_state
 
 _MUTED_AMONG = 1000
 
@@ -53,9 +54,9 @@ class Queries:
         return level_history(reader, sensor_id, window_ns, points, kept)
 
     async def standing(self, sensor_id: str) -> Mapping[str, Any]:
-        """Return what of a sensor was not judged and why, and how its machine was said to run, since when, by whom."""
-        said = await self._questions.ask(said_of, sensor_id)
-        return {"notJudged": await self._operations.not_judged(sensor_id), "machineState": to_builtins(said)}
+        """Return what of a sensor was not judged and why, how its machine was said to run, and what contradicts it."""
+        found = await self._questions.ask(_standing, sensor_id)
+        return {**found, "notJudged": await self._operations.not_judged(sensor_id)}
 
     async def list_alerts(
         self,
@@ -159,6 +160,15 @@ class Queries:
 def _alert(reader: Reader, alert_id: str) -> Mapping[str, Any] | None:
     found = reader.find_alert(alert_id)
     return None if found is None else {**describe(found), **account_of(reader, found.id)}
+
+
+def _standing(reader: Reader, sensor_id: str) -> Mapping[str, Any]:
+    known = next((sensor for sensor in reader.sensors() if sensor.id == sensor_id), None)
+    if known is None:
+        return {"machineState": None, "contradiction": None}
+    newest = reader.last_readings(known.key - 1, known.key).get(known.key)
+    said = said_state(reader, asset_of(known.tags), newest)
+    return {"machineState": to_builtins(said), "contradiction": contradiction(newest)}
 
 
 def _item(alert: Alert) -> Item:

@@ -18,7 +18,7 @@ from gateway.cli.tables import Id, inert
 from gateway.config import load
 from gateway.domain.alerting.alert import describe
 from gateway.domain.alerting.liveness import SENSOR_FORGOTTEN
-from gateway.domain.engine.event_log import StoredReading, ratio_of
+from gateway.domain.engine.event_log import StoredReading, contradiction, ratio_of
 from gateway.domain.model.assets import asset_of
 from gateway.domain.model.reading import as_the_sensor_says, in_words, quantities_of
 from gateway.domain.model.timefmt import rfc3339
@@ -83,6 +83,7 @@ def show(config_path: Path, output: str, sensor_id: str) -> None:
     newest = reader.last_readings(sensor.key - 1, sensor.key).get(sensor.key)
     said = said_state(reader, asset_of(sensor.tags), newest)
     facts |= {"machineState": msgspec.to_builtins(said), "notJudged": reader.not_judged(sensor.key)}
+    facts["contradiction"] = contradiction(newest)
     baselines = [entry.fact.data for entry in reader.entries(sensor_id, "BaselineLearned", None, None, 5)]
     if output == "json":
         print_json({**facts, "baselines": baselines, "alerts": alerts})

@@ -64,6 +64,7 @@ class SensorWithStanding(Sensor):
 
     notJudged: dict[str, int] = Field(description="readings that were stored and not judged, by the reason")
     machineState: SaidState | None
+    contradiction: str | None = Field(description="of its own baseline and the one that counts, in words")
 
 
 class Quantity(BaseModel):

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from gateway.commands import Commands
 from gateway.config import Config
+from gateway.domain.engine.event_log import contradiction
 from gateway.domain.inputs.topics import TopicTemplates
 from gateway.domain.model.events import Message
 from gateway.errors import ConfigError, ConflictError, GatewayError, NotFoundError
@@ -200,4 +201,17 @@ async def test_a_sensors_standing_is_that_of_now(here: Plant) -> None:
     assert standing["notJudged"] == {"stopped": 2}
     said = {"state": "stopped", "since": "2026-03-01T12:00:00.000Z", "by": "its state topic"}
     assert standing["machineState"] == said
-    assert nobody == {"notJudged": {}, "machineState": None}
+    assert standing["contradiction"] is None
+    assert nobody == {"notJudged": {}, "machineState": None, "contradiction": None}
+
+
+@pytest.mark.parametrize(("own", "says"), [(4.0, False), (11.9, False), (13.0, True), (1.2, True), (1e6, True)])
+def test_a_baseline_of_its_own_that_contradicts_the_one_that_counts_is_said(
+    here: Plant, own: float, *, says: bool
+) -> None:
+    here.take(reading(0), reading(1, baselineVibrationLevel=own))
+    newest = here.contents()["readings"][-1]
+    said = contradiction(newest)
+    assert (said is not None) == says
+    if said is not None:
+        assert f"{own:.4g} m/s² as their own baseline, and are compared with 4" in said

@@ -23,6 +23,10 @@ BODY: Final = 9
 """Where these are in it, as numbers for the type checker's sake; a new column comes after them."""
 
 
+CONTRADICTS = 3.0
+"""A baseline that a sensor gives itself, and that is so many times the one that counts, or so small a part of it."""
+
+
 class StoredReading(Struct, frozen=True, gc=False):
     """A reading in the journal: `time_ns` is when it was measured, `baseline` what its level was compared with.
 
@@ -54,6 +58,20 @@ def stored_reading(row: ReadingRow, sensor_id: str, tags: dict[str, str]) -> Sto
 def ratio_of(level: float | None, baseline: float | None) -> float | None:
     """Return a level in units of its baseline, where there are both."""
     return level / baseline if level is not None and baseline else None
+
+
+def contradiction(reading: StoredReading | None) -> str | None:
+    """Return in words that a reading's own baseline is far from the one that its level was compared with, or None."""
+    if reading is None or not reading.baseline:
+        return None
+    data = reading.event().data
+    own = data.baseline_vibration_level
+    if not own or max(own / reading.baseline, reading.baseline / own) <= CONTRADICTS:
+        return None
+    return (
+        f"its readings give {own:.4g} {data.unit} as their own baseline, and are compared with {reading.baseline:.4g}:"
+        " check which is right"
+    )
 
 
 class EventRecord(Struct, frozen=True):

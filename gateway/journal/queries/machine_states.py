@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from gateway.domain.engine.event_log import StoredReading
-from gateway.domain.model.assets import MACHINE_STATE, AssetPath, asset_of
+from gateway.domain.model.assets import MACHINE_STATE, AssetPath
 from gateway.domain.model.timefmt import rfc3339
 from gateway.journal.queries.log_reader import LogReader
 
@@ -36,15 +36,6 @@ def said_state(reader: LogReader, place: AssetPath, reading: StoredReading | Non
             since = rfc3339(entry.fact.time_ns)
             return SaidState(data["state"], since, "its state topic") if data["state"] else None
     return None
-
-
-def said_of(reader: LogReader, sensor_id: str) -> SaidState | None:
-    """Return what was said of how the machine of a sensor ran when its newest reading came."""
-    known = next((sensor for sensor in reader.sensors() if sensor.id == sensor_id), None)
-    if known is None:
-        return None
-    newest = reader.last_readings(known.key - 1, known.key).get(known.key)
-    return said_state(reader, asset_of(known.tags), newest)
 
 
 def in_words(said: SaidState | None) -> str:

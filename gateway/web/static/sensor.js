@@ -126,10 +126,10 @@ class SensorView {
 
   // How its machine was said to run, and what of it was not judged.
   async lookBeside() {
-    const { machineState: said, notJudged } = await this.ask("");
+    const { machineState: said, notJudged, contradiction } = await this.ask("");
     const run = said ? `Machine state: ${said.state}, ${said.since ? `since ${moment(said.since)}, ` : ""}by ${said.by}. ` : "";
     const counts = Object.entries(notJudged).map(([reason, times]) => `${times} ${reason}`);
-    setText(this.standing, run + (counts.length ? `Readings not judged: ${counts.join(", ")}.` : ""));
+    setText(this.standing, run + (counts.length ? `Readings not judged: ${counts.join(", ")}. ` : "") + (contradiction ? `${capital(contradiction)}.` : ""));
   }
 
   async ask(what) {

@@ -102,7 +102,8 @@ class Journal:
 
     async def standing(self, sensor_id: str) -> Mapping[str, Any]:
         said = {"state": "stopped", "since": "2026-03-01T12:00:00.000Z", "by": "its state topic"}
-        return {"notJudged": {"late": 3}, "machineState": said if sensor_id == "VB-1" else None}
+        own = "its readings give 9"
+        return {"notJudged": {"late": 3}, "machineState": said if sensor_id == "VB-1" else None, "contradiction": own}
 
     async def baselines(self, sensor_id: str | None) -> Sequence[Mapping[str, Any]]:
         return [row for row in self.known_baselines if sensor_id in {None, row["sensorId"]}]

@@ -37,6 +37,7 @@ async def test_a_sensor_says_what_was_not_judged_and_how_its_machine_runs(
     assert answer["notJudged"] == {"late": 3}
     said = {"state": "stopped", "since": "2026-03-01T12:00:00.000Z", "by": "its state topic"}
     assert answer["machineState"] == said
+    assert answer["contradiction"] == "its readings give 9"
     assert (await client.get("/api/v1/sensors/VB-2")).json()["machineState"] is None
 
 
