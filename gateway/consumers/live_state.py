@@ -199,10 +199,14 @@ class Live:
         self._news.set()
         self._news = asyncio.Event()
 
+    def worst(self, limit: int) -> list[str]:
+        """Return the ids of the `limit` worst sensors, the worst first."""
+        worst = nsmallest(limit, self._sensors.values(), key=lambda s: (_STATE_RANK[s.state], -(s.ratio or 0), s.id))
+        return [sensor.id for sensor in worst]
+
     def sensors(self, limit: int) -> list[dict[str, Any]]:
         """Return the `limit` worst sensors, the worst first."""
-        worst = nsmallest(limit, self._sensors.values(), key=lambda s: (_STATE_RANK[s.state], -(s.ratio or 0), s.id))
-        return [sensor.whole() for sensor in worst]
+        return [self._sensors[id_].whole() for id_ in self.worst(limit)]
 
     def answering(self, asked: str) -> list[str]:
         """Return the names of the sensors that something people write may mean."""

@@ -6,11 +6,12 @@ import time
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-import msgspec
-from fastapi import APIRouter, HTTPException, Query, Response
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from gateway.domain.model.naming import ambiguous
 from gateway.domain.model.quantities import QUANTITIES
+from gateway.web.encoding import GZIP, as_json
+from gateway.web.fleet import LONGEST_LIST, Fleet
 from gateway.web.ports import Services
 from gateway.web.schema import (
     Alert,
@@ -32,7 +33,7 @@ Until = Annotated[Moment, Query(description="before this time")]
 From = Annotated[Moment | None, Query(alias="from", description="from this time on; an hour ago if left out")]
 To = Annotated[Moment | None, Query(description="before this time; now if left out")]
 Points = Annotated[int, Query(ge=1, le=5_000, description="about so many values; fewer where there is less")]
-Limit = Annotated[int, Query(ge=1, le=10_000)]
+Limit = Annotated[int, Query(ge=1, le=LONGEST_LIST)]
 
 
 _HOUR_NS = 3600 * 10**9
@@ -73,20 +74,26 @@ def _add_sensors(router: APIRouter, services: Services) -> None:
             raise HTTPException(404, f"no reading of a sensor {sensor_id!r} has ever come in")
         return sensor
 
-    @router.get("/sensors", response_model=list[Sensor])
-    async def list_sensors(limit: Limit = 1000) -> list[dict[str, Any]]:
-        """Return the sensors as they are now, the worst first."""
-        return services.live.sensors(limit)
+    fleet = Fleet(services.live)
 
-    @router.get("/sensors/{sensor_id:path}/readings")
-    async def list_readings(
-        sensor_id: str, since: Since = 0, until: Until = LAST_NS, limit: Limit = 1000
-    ) -> list[Reading]:
+    @router.get("/sensors", responses={200: {"model": list[Sensor]}}, response_class=Response)
+    async def list_sensors(request: Request, limit: Limit = 1000) -> Response:
+        """Return the sensors as they are now, the worst first; a list of many may be a second old."""
+        zipped = "gzip" in request.headers.get("accept-encoding", "")
+        body = await fleet.worst(limit, zipped=zipped)
+        headers = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"} if body.startswith(GZIP) else {}
+        return Response(body, media_type="application/json", headers=headers)
+
+    @router.get(
+        "/sensors/{sensor_id:path}/readings", responses={200: {"model": list[Reading]}}, response_class=Response
+    )
+    async def list_readings(sensor_id: str, since: Since = 0, until: Until = LAST_NS, limit: Limit = 1000) -> Response:
         """Return the newest `limit` readings of a sensor in a span of time, the oldest first."""
         name = known(sensor_id)["id"]
         if since >= until:
             raise HTTPException(422, "since must be before until")
-        return [Reading.of(reading) for reading in await services.answers.history(name, since, until, limit)]
+        found = await services.answers.history(name, since, until, limit)
+        return await as_json(lambda: [Reading.of(reading).model_dump(by_alias=True) for reading in found])
 
     @router.get("/sensors/{sensor_id:path}/history", responses={200: {"model": History}}, response_class=Response)
     async def show_history(sensor_id: str, from_: From = None, to: To = None, points: Points = 500) -> Response:
@@ -97,7 +104,7 @@ def _add_sensors(router: APIRouter, services: Services) -> None:
         if window[0] >= window[1]:
             raise HTTPException(422, "from must be before to")
         found = await services.answers.levels(sensor["id"], window, points)
-        return Response(msgspec.json.encode({"unit": sensor["unit"], **found}), media_type="application/json")
+        return await as_json(lambda: {"unit": sensor["unit"], **found})
 
     @router.get("/sensors/{sensor_id:path}", response_model=SensorWithStanding)
     async def show_sensor(sensor_id: str) -> dict[str, Any]:
@@ -116,7 +123,7 @@ def _add_alerts(router: APIRouter, services: Services) -> None:
     ) -> Response:
         """Return the `limit` worst open alerts, oldest first, or the newest of all, newest first."""
         found = await services.answers.list_alerts(every, limit, after)
-        return Response(msgspec.json.encode(found), media_type="application/json")
+        return await as_json(lambda: found)
 
     @router.get("/alerts/{alert_id}", response_model=AlertWithPast)
     async def show_alert(alert_id: str) -> Mapping[str, Any]:

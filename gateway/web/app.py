@@ -8,7 +8,6 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.dependencies import models
 from fastapi.exceptions import RequestValidationError
-from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
@@ -21,12 +20,14 @@ from gateway.web.ack_page import create_ack_page
 from gateway.web.api import create_router
 from gateway.web.baselines import create_baselines
 from gateway.web.commands import Permission, create_actions
+from gateway.web.encoding import Compressed
 from gateway.web.inputs import create_inputs
 from gateway.web.ports import PageSettings, Services
 from gateway.web.schema import Readiness
 from gateway.web.security import HEADERS, Guard
 from gateway.web.silences import create_silences
 from gateway.web.stream import Stream
+from gateway.web.turns import Turns
 
 _STATIC = Path(__file__).parent / "static"
 _STATUS: dict[type[Exception], int] = {NotFoundError: 404, ConflictError: 409, RefusedError: 422, TooMuchError: 422}
@@ -35,7 +36,7 @@ _STATUS: dict[type[Exception], int] = {NotFoundError: 404, ConflictError: 409, R
 def create_app(services: Services, page: PageSettings, stream: Stream | None = None) -> FastAPI:
     """Return the application. `serve` closes its `state.stream` when it stops; tests may bring a faster one."""
     said = about(page)
-    stream = stream or Stream(services.live, said)
+    stream = stream or Stream(services.live, said, refused=services.refused)
     app = FastAPI(title="Vibration gateway", version=__version__, docs_url=None, redoc_url=None)
     app.state.stream = stream
     app.include_router(create_router(services, stream))
@@ -53,8 +54,9 @@ def create_app(services: Services, page: PageSettings, stream: Stream | None = N
     app.add_exception_handler(RequestValidationError, _misunderstood)
     app.add_exception_handler(Exception, _failed)
     app.add_exception_handler(GatewayError, _failed)
-    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
+    app.add_middleware(Compressed)
     app.add_middleware(Guard, hosts=page.hosts)
+    app.add_middleware(Turns, refused=services.refused)
     return app
 
 

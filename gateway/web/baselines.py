@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.web.commands import Permission, Person
+from gateway.web.encoding import as_json
 from gateway.web.ports import Actions, Services
 
 State = Annotated[str, Field(max_length=64)]
@@ -40,9 +41,10 @@ def create_baselines(services: Services, permission: Permission) -> APIRouter:
     router = APIRouter(prefix="/api/v1/baselines")
 
     @router.get("")
-    async def list_baselines(sensor: str | None = None) -> Any:
+    async def list_baselines(sensor: str | None = None) -> Response:
         """Return the baselines that hold, of one sensor or of all, one for each operating state."""
-        return await services.answers.baselines(sensor)
+        found = await services.answers.baselines(sensor)
+        return await as_json(lambda: found)
 
     if services.actions is not None:
         _add_changes(router, services.actions, permission)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
@@ -18,6 +19,10 @@ from gateway.queries import Queries
 from gateway.security.secrets import http_token, link_key
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.readiness import Health
+
+_SWITCH = 0.0005
+"""Seconds that a thread has the interpreter for. The event loop gives it away with every packet, and would wait for as
+long to get it back from the thread that answers questions: 5 ms, as it is by itself, again and again."""
 
 _SENSORS_AT_ONCE = 10_000
 """Sensors whose newest readings are held at once for the page: there may be a hundred thousand."""
@@ -44,6 +49,7 @@ async def serve_page(  # noqa: PLR0917 - it hands over what it is given
     from gateway.web.ports import PageSettings, Services  # noqa: PLC0415 - as above
     from gateway.web.server import serve  # noqa: PLC0415 - as above
 
+    sys.setswitchinterval(_SWITCH)
     live = Live()
     questions = QueryPool(config.gateway.state_dir / FILE_NAME)
     start = stream.last_seq

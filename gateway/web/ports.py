@@ -21,8 +21,8 @@ class LiveState(Protocol):
         """The newest version."""
         ...
 
-    def sensors(self, limit: int) -> list[dict[str, Any]]:
-        """Return the `limit` worst sensors, the worst first."""
+    def worst(self, limit: int) -> list[str]:
+        """Return the ids of the `limit` worst sensors, the worst first."""
         ...
 
     def answering(self, asked: str) -> list[str]:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import msgspec
 from fastapi.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from gateway.config.values import is_loopback
 from gateway.web.ports import LiveState
 
 MOST_VIEWERS = 100
+MOST_OF_ONE = 50
+"""The same of one address that is not this device's, where a proxy may speak for many."""
+
 TICK = 1.0
 PING = 15.0
 RETRY_MS = 3000
@@ -39,7 +44,9 @@ class Stream:
         most: int = MOST_VIEWERS,
         tick: float = TICK,
         ping: float = PING,
+        refused: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._refused = refused
         self._live = live
         self._about = about
         self._most = most
@@ -48,6 +55,7 @@ class Stream:
         self._frames: dict[int, bytes] = {}  # since which version -> the event to the newest one
         self._frames_version = 0
         self._closing = asyncio.Event()
+        self._of: Counter[str] = Counter()
         self.viewers = 0
 
     def close(self) -> None:
@@ -56,19 +64,24 @@ class Stream:
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one more viewer, or refuse."""
-        if self.viewers >= self._most:
+        host = client[0] if (client := scope.get("client")) else ""
+        if self.viewers >= self._most or (self._of[host] >= MOST_OF_ONE and not is_loopback(host)):
+            self._refused("viewers")
             refusal = JSONResponse(
-                {"detail": f"{self._most} viewers are watching already: try again later"},
+                {"detail": f"{self.viewers} viewers are watching already: try again later"},
                 status_code=503,
                 headers={"Retry-After": RETRY_AFTER, "Connection": "close"},
             )
             await refusal(scope, receive, send)
             return
         self.viewers += 1
+        self._of[host] += 1
         try:
             await self._admit(receive, send)
         finally:
             self.viewers -= 1
+            self._of[host] -= 1
+            self._of += Counter()  # without those who have none
             if not self.viewers:
                 self._frames.clear()
 

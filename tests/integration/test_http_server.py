@@ -13,7 +13,7 @@ from gateway.errors import GatewayError
 from gateway.web import server as server_module
 from gateway.web.app import create_app
 from gateway.web.ports import PageSettings, Services
-from gateway.web.server import GRACE, MOST_CONNECTIONS, listen, serve
+from gateway.web.server import FOR_PROBES, GRACE, MOST_CONNECTIONS, MOST_OF_ONE, OF_DEVICE, listen, serve
 from gateway.web.stream import MOST_VIEWERS, Stream
 from tests.plant import stored
 from tests.unit.web.conftest import Journal
@@ -139,12 +139,75 @@ async def test_many_viewers_who_do_not_read_hold_up_nothing(server: Server) -> N
     assert took < GRACE + 2
 
 
-async def test_more_connections_than_allowed_are_closed(server: Server) -> None:
-    idle = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(MOST_CONNECTIONS + 1)]
-    assert await asyncio.wait_for(idle[-1][0].read(1), WAIT) == b""
-    assert not any(reader.at_eof() for reader, _ in idle[:-1])
-    for _, writer in idle:
-        writer.transport.abort()
+Peers = list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
+WAITING = "/api/v1/sensors/VB-1/readings"
+"""The test's journal does not answer it."""
+
+
+@asynccontextmanager
+async def connected(server: Server, count: int, path: str = "") -> AsyncIterator[Peers]:
+    """Make so many connections, which ask for `path` or nothing."""
+    peers: Peers = []
+    try:
+        for _ in range(count):
+            peers.append(await asyncio.open_connection("127.0.0.1", server.port))
+            if path:
+                peers[-1][1].write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        yield peers
+    finally:
+        for _, writer in peers:
+            writer.transport.abort()
+
+
+async def ends(peers: Peers, number: int) -> bool:
+    """Return whether a connection is closed without an answer."""
+    with suppress(ConnectionResetError):
+        return await asyncio.wait_for(peers[number][0].read(1), WAIT) == b""
+    return True
+
+
+async def test_a_new_connection_takes_the_place_of_the_oldest_idle_one(server: Server) -> None:
+    async with connected(server, MOST_CONNECTIONS + 1) as idle, httpx.AsyncClient(base_url=server.url) as client:
+        assert await ends(idle, 0)
+        assert (await client.get("/-/healthy")).status_code == 200
+        assert not any(reader.at_eof() for reader, _ in idle[2:])
+
+
+async def test_where_all_are_busy_the_device_has_places_of_its_own(server: Server) -> None:
+    await server.live.consume([stored("VB-1")], [])
+    one = {"Connection": "close"}
+    async with connected(server, MOST_CONNECTIONS, WAITING), httpx.AsyncClient(base_url=server.url) as client:
+        assert (await client.get("/-/ready", headers=one)).status_code == 200
+        assert (await client.post("/api/v1/sensors", headers=one)).status_code == 405  # it waits for no question
+
+
+async def test_where_all_are_busy_others_have_places_for_probes(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "is_loopback", lambda _: False)
+    monkeypatch.setattr(server_module, "MOST_OF_ONE", MOST_CONNECTIONS)
+    await server.live.consume([stored("VB-1")], [])
+    one = {"Connection": "close"}
+    async with httpx.AsyncClient(base_url=server.url, headers=one, timeout=WAIT) as client:
+        async with connected(server, MOST_CONNECTIONS, WAITING):
+            assert (await client.get("/-/ready")).status_code == 200
+            assert (await client.get("/api/v1/sensors")).status_code == 503
+        async with asyncio.timeout(WAIT):  # they hang up, and that is all it takes
+            while (await client.get("/api/v1/sensors")).status_code != 200:
+                pass
+
+
+async def test_beyond_those_nobody_is_let_in(server: Server) -> None:
+    await server.live.consume([stored("VB-1")], [])
+    async with connected(server, MOST_CONNECTIONS + FOR_PROBES + OF_DEVICE + 1, WAITING) as peers:
+        assert await ends(peers, -1)
+
+
+async def test_one_address_does_not_have_all_places(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "is_loopback", lambda _: False)
+    await server.live.consume([stored("VB-1")], [])
+    async with connected(server, MOST_OF_ONE, WAITING), connected(server, 1, "/api/v1/sensors") as peers:
+        assert b" 503 " in await asyncio.wait_for(peers[0][0].readline(), WAIT)
 
 
 HELD = {

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Concatenate, ParamSpec, TypeVar
 
 from gateway.errors import JournalUnavailableError, TooMuchError
@@ -33,12 +34,16 @@ class QueryPool:
 
         Raises JournalUnavailableError if the journal cannot be read right now.
         """
-        return await ask(self._thread, lambda: self._answer(lambda r: function(r, *args, **kwargs)))
+        gone = Event()
+        try:
+            return await ask(self._thread, lambda: self._answer(lambda r: function(r, *args, **kwargs), gone))
+        finally:
+            gone.set()  # who hangs up waits for no answer, and the next one is not to wait for it either
 
-    def _answer(self, question: Callable[[Reader], T]) -> T:
+    def _answer(self, question: Callable[[Reader], T], gone: Event) -> T:
         end = time.monotonic() + self._longest
         try:
-            with passing_trouble(), self._reader.interrupted_if(lambda: time.monotonic() > end):
+            with passing_trouble(), self._reader.interrupted_if(lambda: gone.is_set() or time.monotonic() > end):
                 self._reader.look_for_moves()
                 return question(self._reader)
         except JournalUnavailableError as error:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import sqlite3
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
@@ -222,6 +223,28 @@ async def test_a_question_that_takes_too_long_is_given_up(here: Plant) -> None:
     questions = QueryPool(here.path, longest=0)
     with pytest.raises(TooMuchError, match="ask for a shorter span"):
         await questions.ask(Reader.count, "VB-2", None, None)
+    questions.close()
+
+
+async def test_a_question_whose_asker_has_hung_up_ends_and_the_next_one_is_answered(here: Plant) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def for_ever(reader: Reader) -> None:
+        begun.set()
+        try:
+            while True:
+                reader.count("VB-2", None, None)
+        finally:
+            ended.set()
+
+    here.take(*(reading(number) for number in range(3000)))
+    questions = QueryPool(here.path, longest=3600)
+    asking = asyncio.create_task(questions.ask(for_ever))
+    await asyncio.to_thread(begun.wait)
+    asking.cancel()
+    async with asyncio.timeout(60):
+        assert await questions.ask(Reader.count, "VB-1", None, None) == 3000
+    assert ended.is_set()
     questions.close()
 
 

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from starlette.types import Message
 
 from gateway.consumers.live_state import Live
+from gateway.web import stream as stream_module
 from gateway.web.stream import Stream
 from tests.plant import alert_entry, alert_of, stored
 from tests.servers.waiting import until_async
@@ -167,6 +168,38 @@ async def test_one_viewer_too_many_is_told_when_to_come_back(
         async with watching(app) as viewer:
             await viewer.until_event("snapshot")
     assert stream.viewers == 0
+
+
+async def test_one_address_does_not_watch_in_every_place(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_module, "MOST_OF_ONE", 2)
+    refused: list[str] = []
+    stream = Stream(live, {}, refused=refused.append)
+
+    def watch(host: str) -> asyncio.Task[list[int]]:
+        return asyncio.create_task(followed(stream, host))
+
+    watchers = [watch(host) for host in ("192.0.2.7", "192.0.2.7", "192.0.2.8", "127.0.0.1", "127.0.0.1", "127.0.0.1")]
+    await until_async(lambda: stream.viewers == len(watchers), WAIT, "every viewer")
+    assert await watch("192.0.2.7") == [503]
+    assert refused == ["viewers"]
+    stream.close()
+    assert await asyncio.gather(*watchers) == [[200]] * len(watchers)
+    assert not stream._of  # noqa: SLF001 - nobody is remembered
+
+
+async def followed(stream: Stream, host: str) -> list[int]:
+    """Watch until the stream ends; return the status."""
+    found: list[int] = []
+
+    async def send(message: Message) -> None:
+        found.extend([message["status"]] if message["type"] == "http.response.start" else [])
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        return {}
+
+    await stream.serve({"type": "http", "client": (host, 5)}, receive, send)
+    return found
 
 
 async def test_closing_ends_every_stream(app: FastAPI, stream: Stream) -> None:
