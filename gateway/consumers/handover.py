@@ -202,9 +202,13 @@ class Handover:
 
     async def _consume(self, rows: Rows) -> object:
         readings, entries = rows.readings, rows.entries
-        if self._is_foreign:
-            readings, entries = [replace(one, tags={**one.tags}) for one in readings], [*entries]
-        return await harmless(partial(self._consumer.consume, readings, entries))
+        if not self._is_foreign:
+            return await harmless(partial(self._consumer.consume, readings, entries))
+        readings, entries = [replace(one, tags={**one.tags}) for one in readings], [*entries]
+        try:
+            return await harmless(partial(self._consumer.consume, readings, entries))
+        except JournalError as error:  # that of our journal is none that somebody else raises
+            raise RuntimeError(f"it raised {type(error).__name__}: {words(error)}") from error
 
     def _refused(self, answer: object, rows: Rows) -> list[Refusal]:
         """Return what a consumer has named; anything but a Taken says that everything is taken."""

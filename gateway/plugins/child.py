@@ -60,10 +60,10 @@ _encode = msgspec.msgpack.encode
 
 def main(descriptor: int) -> None:
     """Serve the gateway on a socket until it closes that."""
-    _limit()
     gateway = Gateway(socket.socket(fileno=descriptor))
     job = gateway.receive()
     assert isinstance(job, wire.Job)  # noqa: S101 - the gateway's own word
+    _limit(is_waited_for=job.role == "decoder")
     try:
         plugin = _made(job)
     except ConfigError as error:
@@ -71,14 +71,19 @@ def main(descriptor: int) -> None:
         return
     wants = getattr(plugin, "wants", None)
     gateway.send(Made(wants if isinstance(wants, Wants) else None))
-    asyncio.run(_serve(gateway, plugin))
+    if job.role == "decoder":
+        _decode_all(gateway, plugin)
+    else:
+        asyncio.run(_serve(gateway, plugin))
 
 
-def _limit() -> None:
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
-    os.nice(_NICER)
+def _limit(*, is_waited_for: bool) -> None:
+    for what, most in ((resource.RLIMIT_DATA, MEMORY), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_NOFILE, OPEN_FILES)):
+        _, allowed = resource.getrlimit(what)
+        limit = most if allowed == resource.RLIM_INFINITY else min(most, allowed)
+        resource.setrlimit(what, (limit, limit))
+    if not is_waited_for:
+        os.nice(_NICER)
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -261,10 +266,23 @@ async def _close(_gateway: Gateway, plugin: Any, _argument: bytes) -> None:
     await plugin.close()
 
 
-async def _decode(_gateway: Gateway, plugin: Any, argument: bytes) -> tuple[list[Any], dict[str, Any]]:
+def _decode_all(gateway: Gateway, decode: Any) -> None:
+    """Decode messages for ever, each at once: the journal waits."""
+    while True:
+        call = gateway.receive()
+        if not isinstance(call, Call):
+            continue
+        try:
+            answer: Up = Answer(call.number, _encode(_decoded(decode, call.argument)))
+        except BaseException as error:  # noqa: BLE001 - as for the others
+            answer = _failure(call.number, error)
+        gateway.send(answer)
+
+
+def _decoded(decode: Any, argument: bytes) -> tuple[list[Any], dict[str, Any]]:
     message = msgspec.msgpack.decode(argument, type=wire.Message)
     state: dict[str, Any] = msgspec.msgpack.decode(message.state)
-    found = plugin(message.topic, message.payload, message.received_ns, state)
+    found = decode(message.topic, message.payload, message.received_ns, state)
     return [dict(each) for each in islice(found, MAX_READINGS + 1)], state
 
 
@@ -276,7 +294,6 @@ _METHODS: dict[str, Callable[[Gateway, Any, bytes], Awaitable[Any]]] = {
     "consume": _consume,
     "ready": _ready,
     "close": _close,
-    "decode": _decode,
 }
 
 if __name__ == "__main__":

@@ -180,12 +180,12 @@ async def _call(
     within: float | None = None,
 ) -> T:
     """Call a method in a thread of its own, which nobody has to wait for."""
-    done = Future[T]()
+    done, given_up = Future[T](), threading.Event()
 
     def run() -> None:
         done.set_running_or_notify_cancel()
         try:
-            result = process.call(method, argument(), type_, within)
+            result = process.call(method, argument(), type_, within, lambda: not given_up.is_set())
         except BaseException as error:  # noqa: BLE001 - whoever awaits it is told
             done.set_exception(error)
         else:
@@ -195,6 +195,7 @@ async def _call(
     try:
         return await asyncio.wrap_future(done)
     except asyncio.CancelledError:
+        given_up.set()
         process.cancel()
         raise
 

@@ -70,7 +70,7 @@ class PluginProcess:
         self._connection: socket.socket | None = None
         self._running = list[tuple[subprocess.Popen[bytes], socket.socket]]()
         weakref.finalize(self, _end_all, self._running)
-        self._is_made = self._is_set_up = False
+        self._is_made = self._is_set_up = self._is_calling = False
         self._failures, self._not_before, self._number = 0, 0.0, 0
 
     def begin(self) -> None:
@@ -78,14 +78,24 @@ class PluginProcess:
         with self._turn, contextlib.suppress(EndedError):
             self._ensure(time.monotonic() + START_WITHIN)
 
-    def call(self, method: str, argument: bytes, type_: Any, within: float | None = None) -> Any:
+    def call(
+        self,
+        method: str,
+        argument: bytes,
+        type_: Any,
+        within: float | None = None,
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> Any:
         """Return what a method returns. Raises what it raises, and EndedError if its process is not, or not any more.
 
-        Without an answer `within` so many seconds its process is ended.
+        Without an answer `within` so many seconds its process is ended. What is not wanted any more once the process
+        has been started is not called.
         """
         with self._turn:
             deadline = None if within is None else time.monotonic() + within
             self._ensure(time.monotonic() + START_WITHIN if deadline is None else deadline)
+            if not is_wanted():
+                raise EndedError("nobody waits for this call any more")
             if self.set_up is not None and not self._is_set_up:
                 self._exchange(*self.set_up, Any, deadline)
                 self._is_set_up = True
@@ -106,7 +116,7 @@ class PluginProcess:
     def cancel(self) -> None:
         """Ask for the end of the call that is under way; soon it is ended with its process."""
         process, number = self._process, self._number
-        if self._turn.locked() and process is not None:
+        if self._is_calling and process is not None:
             threading.Thread(target=self._end_call, args=[process, number], daemon=True).start()
 
     def end(self) -> None:
@@ -121,9 +131,9 @@ class PluginProcess:
                 wire.send(connection, Cancel(number))
             self._sending.release()
         end = time.monotonic() + GRACE
-        while self._turn.locked() and self._number == number and time.monotonic() < end:
+        while self._is_calling and self._number == number and time.monotonic() < end:
             time.sleep(0.01)
-        if self._turn.locked() and self._number == number:
+        if self._is_calling and self._number == number:
             _kill(process)
 
     def _ensure(self, deadline: float) -> None:
@@ -165,6 +175,7 @@ class PluginProcess:
         """Send a call and return its answer, with what the plugin asks for in between."""
         assert self._connection is not None  # noqa: S101 - it was just made sure of
         self._number += 1
+        self._is_calling = True
         try:
             self._connection.settimeout(_left(deadline))
             with self._sending:
@@ -178,6 +189,8 @@ class PluginProcess:
                 self._answer(frame)
         except (Gone, TimeoutError, msgspec.MsgspecError) as error:
             raise self._ended(f"in {method}", error) from None
+        finally:
+            self._is_calling = False
 
     def _answer(self, question: Up) -> None:
         if not isinstance(question, Ask):

@@ -299,7 +299,7 @@ async def test_a_consumers_own_mistake_does_not_end_it(journal: MemoryJournal, m
         await eventually(lambda: consumer.seen != [])
 
 
-@pytest.mark.parametrize("error", [asyncio.CancelledError(), SystemExit(1)], ids=repr)
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), SystemExit(1), JournalError("its own")], ids=repr)
 async def test_what_would_end_the_gateway_ends_nothing(journal: MemoryJournal, error: BaseException) -> None:
     class Leaving(Consumer):
         async def consume(self, readings: Sequence[StoredReading], entries: Sequence[EventRecord]) -> None:

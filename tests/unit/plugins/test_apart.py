@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,6 +106,18 @@ async def test_one_that_ignores_its_end_is_ended_with_its_process(handler: Forei
     assert await said(handler, reason, 0.1) == "TimeoutError: "
     after = await well(handler)
     assert (after == before) is (reason == "waits")
+
+
+async def test_one_that_nobody_waits_for_any_more_while_it_is_started_is_not_called(tmp_path: Path) -> None:
+    process = made("Handler", settings={"word": str(tmp_path)})
+    handler, told = ForeignHandler(process), replace(CRITICAL, reason="exits")
+    process.end()
+    asked = asyncio.ensure_future(handler.send(told))
+    await asyncio.sleep(0)  # it is being started now
+    asked.cancel()
+    await asyncio.wait([asked])
+    assert (await well(handler)).startswith(str(tmp_path))
+    assert process.problem is None, "nothing has exited"
 
 
 async def test_an_end_is_said_and_the_next_start_waits_longer_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
