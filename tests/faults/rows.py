@@ -53,6 +53,9 @@ TITLES = {
     44: "InfluxDB refuses everything, most, what is old, or one point for ever",
     45: "fifty ways for a plugin to fail, in handlers, consumers and decoders",
     46: "a critical alert in a flood of warnings",
+    47: "invented sensors",
+    48: "garbage at the journal's cap",
+    49: "invented machines",
 }
 
 APART = "tests/unit/plugins/test_apart.py"
