@@ -197,7 +197,7 @@ def test_row_17_one_poison_point_in_five_thousand(
     make: Make, mosquitto: Mosquitto, influx: Influx, front: InfluxFront, record: Recorder
 ) -> None:
     """Row 17: InfluxDB refuses one point, for a field of another type: it is a dead letter, the others are stored."""
-    front.answer("/api/v2/write?bucket=vibration&precision=ns", f"Token {influx.token}", poison())
+    front.pass_on("/api/v2/write?bucket=vibration&precision=ns", f"Token {influx.token}", poison())
     gateway = make(influx=front)
     poisoned = reading("S-7", second=700, data={**event("S-7")["data"], "temperature": 40.5})
     messages = [

@@ -67,7 +67,7 @@ def test_row_44_a_field_of_another_type_in_every_point(
     make: Make, mosquitto: Mosquitto, influx: Influx, front: InfluxFront, *, smtp: SmtpServer, record: Recorder
 ) -> None:
     """Row 44: all points are refused, though the database is well: an alert, and once mended they are all written."""
-    front.answer("/api/v2/write?bucket=vibration&precision=ns", f"Token {influx.token}", OTHER_TYPE)
+    front.pass_on("/api/v2/write?bucket=vibration&precision=ns", f"Token {influx.token}", OTHER_TYPE)
     gateway = make(influx=front, smtp=smtp)
     gateway.start()
     mosquitto.publish_all(series("S-1", [BASELINE] * 500))

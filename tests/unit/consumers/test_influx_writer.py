@@ -4,9 +4,13 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from gateway.api import ConsumerContext, DeliveryError, Refused, StoredReading, Taken
@@ -63,13 +67,25 @@ def database() -> Database:
     return Database()
 
 
-@pytest.fixture
-async def made(database: Database) -> AsyncIterator[InfluxWriter]:
-    made = writer()
+@cache
+def writer_of_many_examples() -> InfluxWriter:
+    """Return one that is made once: to read the authorities takes longer than an example."""
+    return writer()
+
+
+@asynccontextmanager
+async def with_bucket(database: Database, **settings: Any) -> AsyncIterator[InfluxWriter]:
+    made = writer(**settings)
     await made.close()
     made._database = database  # type: ignore[assignment] # noqa: SLF001 - a list in the place of the network
     yield made
     await made.close()
+
+
+@pytest.fixture
+async def made(database: Database) -> AsyncIterator[InfluxWriter]:
+    async with with_bucket(database) as made:
+        yield made
 
 
 def readings(count: int, *poison: int) -> list[StoredReading]:
@@ -208,14 +224,52 @@ async def test_points_that_are_refused_together_with_those_that_are_too_old_are_
     assert len(database.requests) - before < 20
 
 
-async def test_what_is_older_than_oldest_is_not_sent(database: Database) -> None:
-    made = writer(oldest="30d")
-    await made.close()
+@given(
+    poison=st.sets(st.integers(0, 59), max_size=8),
+    old=st.integers(0, 30),
+    status=st.sampled_from([400, 422]),
+    names=st.booleans(),
+    counts=st.booleans(),
+)
+async def test_whatever_is_refused_or_too_old_every_other_point_is_written(
+    poison: set[int], old: int, status: int, *, names: bool, counts: bool
+) -> None:
+    """With 1.x and 2, which write what they do not drop and say how much they drop, and with 3, which names lines."""
+    rows = readings(60, *poison)
+    line_of = dict(zip(to_lines(rows, []), range(60), strict=True))
+    written: set[int] = set()
+
+    def judge(lines: list[bytes]) -> Answer:
+        numbers = [line_of.get(line, 1000) for line in lines]
+        bad = [position for position, number in enumerate(numbers, start=1) if number in poison]
+        if bad and names:
+            data = [{"line_number": position, "error_message": "no"} for position in bad]
+            return Answer(status, {}, json.dumps({"error": "partial write", "data": data}).encode())
+        if bad:
+            return said(status, f"partial write: no dropped={len(bad)}" if counts else "no")
+        stale = sum(number < old for number in numbers)
+        if stale and not counts:
+            return said(status, "outside the retention period")
+        written.update(number for number in numbers if old <= number < 1000)
+        return said(status, f"points beyond retention policy dropped={stale}") if stale else WRITTEN
+
+    database = Database()
+    database.judge = judge
+    made = writer_of_many_examples()
     made._database = database  # type: ignore[assignment] # noqa: SLF001 - as above
+    taken = await made.consume(rows, [])
+    assert {one.seq - 1 for one in taken.refused} == poison
+    assert len(taken.refused) == len(poison)
+    assert written == {*range(old, 60)} - poison
+    assert taken.skipped == len({*range(old)} - poison)
+
+
+async def test_what_is_older_than_oldest_is_not_sent(database: Database) -> None:
     new = replace(stored(), time_ns=time.time_ns())
-    assert await made.consume([*readings(10), new], []) == Taken([], skipped=10)
-    assert len(database.lines) == 1
-    assert await made.consume(readings(10), []) == Taken([], skipped=10)
+    async with with_bucket(database, oldest="30d") as made:
+        assert await made.consume([*readings(10), new], []) == Taken([], skipped=10)
+        assert len(database.lines) == 1
+        assert await made.consume(readings(10), []) == Taken([], skipped=10)
     assert len(database.requests) == 1
 
 
