@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-import time
+import threading
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from gateway.api import ConsumerContext, Context, EventRecord, StoredReading, Taken, Trend, Wants
 from gateway.config.values import system_zone
@@ -26,7 +27,13 @@ from tests.notifications import CRITICAL
 from tests.servers.waiting import until
 from tests.unit.plugins.failing import WAYS
 
-WITHIN = 0.5
+WITHIN, PATIENTLY = 0.3, 60.0
+HANGING = {
+    "stops itself", "sleeps", "computes", "prints for ever", "prints one line for ever", "stops its event loop",
+    "forgets all modules", "forgets a builtin", "recurses to the end of the stack", "closes every file",
+    "writes into every file", "forks and ends",
+}  # fmt: skip
+"""They come to no end by themselves, or to one that nobody sees."""
 RETURNS = {"returns None": "NoneType", "returns an object": "object", "returns bytes": "bytes"}
 
 
@@ -86,8 +93,7 @@ async def well(handler: ForeignHandler) -> str:
 @pytest.mark.parametrize("way", WAYS)
 async def test_every_way_to_fail_is_an_error_of_one_call(handler: ForeignHandler, way: str) -> None:
     await well(handler)
-    start = time.monotonic()
-    outcome = await said(handler, way, 10.0 if "memory" in way or "fifty" in way else WITHIN)
+    outcome = await said(handler, way, WITHIN if way in HANGING else PATIENTLY)
     if way in RETURNS:
         assert outcome == RETURNS[way]
     elif way == "returns fifty megabytes":
@@ -95,29 +101,43 @@ async def test_every_way_to_fail_is_an_error_of_one_call(handler: ForeignHandler
     elif way.startswith("raises"):
         assert ":" in outcome
         assert len(outcome) < 1200
-    assert time.monotonic() - start < 15
     assert (await well(handler)).startswith("well, ")
     assert handler.process.problem is None
 
 
 @pytest.mark.parametrize("reason", ["waits", "waits whatever"])
-async def test_one_that_ignores_its_end_is_ended_with_its_process(handler: ForeignHandler, reason: str) -> None:
+async def test_one_that_ignores_its_end_is_ended_with_its_process(
+    handler: ForeignHandler, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    if reason == "waits":
+        monkeypatch.setattr(process_module, "GRACE", PATIENTLY)
     before = await well(handler)
     assert await said(handler, reason, 0.1) == "TimeoutError: "
     after = await well(handler)
     assert (after == before) is (reason == "waits")
 
 
-async def test_one_that_nobody_waits_for_any_more_while_it_is_started_is_not_called(tmp_path: Path) -> None:
+async def test_one_that_nobody_waits_for_any_more_while_it_is_started_is_not_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     process = made("Handler", settings={"word": str(tmp_path)})
     handler, told = ForeignHandler(process), replace(CRITICAL, reason="exits")
     process.end()
+    start, cancelled = process_module._started, threading.Event()  # noqa: SLF001 - where it can be held up
+
+    def slowly(words: list[str], descriptor: int) -> Any:
+        cancelled.wait(PATIENTLY)
+        return start(words, descriptor)
+
+    monkeypatch.setattr(process_module, "_started", slowly)
     asked = asyncio.ensure_future(handler.send(told))
-    await asyncio.sleep(0)  # it is being started now
+    await asyncio.sleep(0)
     asked.cancel()
     await asyncio.wait([asked])
-    assert (await well(handler)).startswith(str(tmp_path))
-    assert process.problem is None, "nothing has exited"
+    with capture_logs() as logs:
+        cancelled.set()
+        assert (await well(handler)).startswith(str(tmp_path))
+    assert logs == [], "nothing has exited"
 
 
 async def test_an_end_is_said_and_the_next_start_waits_longer_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +147,7 @@ async def test_an_end_is_said_and_the_next_start_waits_longer_each_time(monkeypa
         await handler.send(replace(CRITICAL, reason="exits with a code"))
     assert str(caught.value) == "the process of handlers.ours failed in send: it has ended with exit code 7"
     assert (caught.value.delivered_maybe, caught.value.needs_person, caught.value.retry_after) == (True, True, 10.0)
-    with pytest.raises(EndedError, match="it is started again in 10 s") as caught:
+    with pytest.raises(EndedError, match=r"it is started again in \d+ s") as caught:
         await handler.send(CRITICAL)
     assert not caught.value.delivered_maybe
     assert handler.process.problem == "the process of handlers.ours failed in send: it has ended with exit code 7"
@@ -238,8 +258,8 @@ async def test_whatever_a_consumer_raises_is_an_error_of_one_step(consumer: Any,
 
 
 async def test_a_consumer_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch, consumer: Any) -> None:
-    monkeypatch.setattr(foreign, "CONSUME_WITHIN", 0.5)
     await consumer.consume([stored("a")], [])
+    monkeypatch.setattr(foreign, "CONSUME_WITHIN", 0.5)
     with pytest.raises(EndedError, match="it does not answer, and was ended"):
         await consumer.consume([stored("sleeps")], [])
 
@@ -265,6 +285,7 @@ async def test_one_that_says_what_it_wants_is_started_each_time() -> None:
 
 
 def test_a_decoder_keeps_its_state_and_costs_a_dead_letter_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(foreign, "DECODE_WITHIN", PATIENTLY)
     decoder, memory = ForeignDecoder(made("decode", "decoder")), Memory({})
 
     def read(payload: str) -> float:
@@ -277,14 +298,12 @@ def test_a_decoder_keeps_its_state_and_costs_a_dead_letter_at_most(monkeypatch: 
             read(way)
     assert read("c") == 3.0
     monkeypatch.setattr(foreign, "DECODE_WITHIN", 0.3)
-    start = time.monotonic()
     with pytest.raises(DecoderError, match="does not answer"):
         read("sleeps")
     with pytest.raises(DecoderError, match="'deadletters replay' reads it again"):
         read("d")
-    assert time.monotonic() - start < 5
     until(lambda: decoder.process.is_up, 20, "its new start")
-    monkeypatch.setattr(foreign, "DECODE_WITHIN", 10.0)
+    monkeypatch.setattr(foreign, "DECODE_WITHIN", PATIENTLY)
     assert read("e") == 4.0
 
 
@@ -294,7 +313,8 @@ def test_a_decoder_that_eats_memory_costs_its_message() -> None:
         list(decoder("t", b"eats memory", 1, {}))
 
 
-async def test_a_decoder_that_cannot_be_asked_is_an_alert_until_it_is_well() -> None:
+async def test_a_decoder_that_cannot_be_asked_is_an_alert_until_it_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(foreign, "DECODE_WITHIN", PATIENTLY)
     decoder, reports = ForeignDecoder(made("decode", "decoder")), dict[str, str | None]()
 
     async def report(subject: str, problem: str | None) -> None:
