@@ -47,6 +47,7 @@ async def run(
     """
     plugins = plugins or build_plugins(config)
     async with AsyncExitStack() as stack:
+        stack.callback(plugins.end)
         lock = StateLock(config.gateway.state_dir)
         stack.callback(lock.release)
         path = config.gateway.state_dir / FILE_NAME

@@ -20,6 +20,7 @@ from gateway.plugins.contract import check_consumer, check_handler
 from gateway.plugins.foreign import ForeignConsumer, ForeignDecoder, ForeignHandler, apart, foreign_consumer
 from gateway.plugins.isolation import Isolated
 from gateway.plugins.loader import build_foreign
+from gateway.plugins.process import PluginProcess
 
 if TYPE_CHECKING:
     from gateway.domain.inputs.specs import InputSpec
@@ -40,13 +41,20 @@ class Plugins(Struct, frozen=True):
         """The third parties' decoders among the inputs, each in a process of its own."""
         return [spec.decode for spec in self.inputs if isinstance(spec.decode, ForeignDecoder)]
 
+    @property
+    def processes(self) -> list[PluginProcess]:
+        """The processes of third parties' plugins."""
+        every = [*self.handlers.values(), *self.consumers.values(), *self.decoders]
+        return [each.process for each in every if isinstance(each, ForeignHandler | ForeignConsumer | ForeignDecoder)]
+
     def problems(self) -> list[str]:
         """Return what is wrong with third parties' plugins that could not be made: they are tried again."""
-        foreign = [*self.handlers.values(), *self.consumers.values(), *self.decoders]
-        processes = [
-            each.process for each in foreign if isinstance(each, ForeignHandler | ForeignConsumer | ForeignDecoder)
-        ]
-        return [process.problem for process in processes if process.problem is not None]
+        return [process.problem for process in self.processes if process.problem is not None]
+
+    def end(self) -> None:
+        """End the processes."""
+        for process in self.processes:
+            process.end()
 
 
 def build_plugins(config: Config) -> Plugins:

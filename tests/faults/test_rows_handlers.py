@@ -1,6 +1,8 @@
 """Rows 29 to 32: mail servers, gateways for SMS and plugins that do not do what they should."""
 
+import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -182,3 +184,29 @@ def test_row_32_a_plugin_with_a_defect(
     gateway.stop()
     assert len(smtp.messages) == 1
     record(sent=54, stored=54, messages=1, note=f"a plugin that {type_}: {line.get('said', line['event'])}")
+
+
+def test_row_32_a_reload_leaves_no_plugin_behind(
+    make: Make, tmp_path: Path, smtp: SmtpServer, record: Recorder
+) -> None:
+    """Row 32: the process of a plugin ends with the configuration that it is of, and with the gateway."""
+    routes = [{"severity": "critical", "handlers": ["plugin", MAIL], "group_by": "none"}]
+    gateway = make(smtp=smtp, changes={"handlers": {"plugin": {"type": "raises"}}, "routes": routes})
+    gateway.put_on_path(install(tmp_path / "plugins"))
+    gateway.start()
+    seen = {*plugins_of(gateway)}
+    for reload in range(2, 4):
+        os.kill(gateway.pid, signal.SIGHUP)
+        until(lambda: gateway.log.read_text().count("the gateway is running") == reload, 30, "the reload")  # noqa: B023 - it is waited for here
+        until(lambda: len(plugins_of(gateway)) == 1, 15, "the end of the one before")
+        seen |= {*plugins_of(gateway)}
+    gateway.stop()
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in seen), 10, "the end of all")
+    assert len(seen) == 3
+    record(note="3 processes of a plugin in 2 reloads, none of them left")
+
+
+def plugins_of(gateway: MortalGateway) -> list[int]:
+    """Return the processes that a gateway has started."""
+    tasks = Path(f"/proc/{gateway.pid}/task").glob("*/children")
+    return [int(pid) for task in tasks for pid in task.read_text().split()]
