@@ -30,11 +30,8 @@ def alert_changes(gateway: Gateway) -> list[Fact]:
 
 def wait_until_told(gateway: Gateway, messages: int, timeout: float = 30) -> None:
     """Wait until the journal says of so many notifications that they were sent."""
-    until(
-        lambda: int(gateway.command("events", "count", "--type", "NotificationSent")) >= messages,
-        timeout,
-        f"{messages} notifications",
-    )
+    sent = "SELECT count(*) FROM events WHERE type = 'NotificationSent'"
+    until(lambda: gateway.rows(sent)[0][0] >= messages, timeout, f"{messages} notifications")
 
 
 def due_messages(changes: Iterable[Fact]) -> Counter[tuple[str, str]]:

@@ -1,10 +1,7 @@
 """The gateway that dies at a chosen point, and what is left of it in its journal."""
 
 import os
-import sqlite3
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -15,15 +12,16 @@ from tests.servers.processes import Process, find_program
 from tests.servers.waiting import until
 
 INJECTED = Path(__file__).with_name("injected")
-STARTING = 20.0  # seconds
+STARTING = 45.0  # seconds
 
 SCALED = {
     "circuit_breaker": "gateway.consumers.delivery:BREAK_SECONDS",
     "longest_follower_pause": "gateway.consumers.handover:_LONGEST_PAUSE",
     "longest_retry_after": "gateway.consumers.handover:_LONGEST_REQUEST",
     "influxdb_timeout": "gateway.outgoing.client:SECONDS[influxdb]",
+    "flood_idle_ns": "gateway.domain.notification.flood:IDLE_NS",
 }
-"""Pauses of the gateway that a test may shorten: name -> where it is."""
+"""Pauses of the gateway that a test may shorten: name -> where it is. In seconds unless the name says else."""
 
 DELIVERY_FACTS = ("NotificationSent", "NotificationFailed", "NotificationSuppressed", "NotificationDeferred")
 RECEIVED_FACTS = ("MachineStateChanged", "SensorStatusChanged")
@@ -52,10 +50,10 @@ class MortalGateway(Gateway):
         """Let the next process end at the `number`-th passing of a point. It has to be dead now."""
         self._process = self._injected(f"VIBRATION_KILL={point}:{number}")
 
-    def scale(self, **seconds: float) -> None:
+    def scale(self, **pauses: float) -> None:
         """Shorten pauses, by the names of SCALED, for as long as it is not armed."""
         self._process = self._safe = self._injected(
-            f"VIBRATION_SCALED={' '.join(f'{SCALED[name]}={value}' for name, value in seconds.items())}"
+            f"VIBRATION_SCALED={' '.join(f'{SCALED[name]}={value}' for name, value in pauses.items())}"
         )
 
     def trace(self, file: Path, calls: str) -> None:
@@ -112,21 +110,6 @@ class MortalGateway(Gateway):
             return not self.running or self.metric("messages_received_total") >= messages
         except (OSError, HTTPException):  # it died while it answered
             return not self.running
-
-    @contextmanager
-    def journal(self) -> Iterator[sqlite3.Connection]:
-        """Open the journal for reading, whether the gateway runs or not."""
-        uri = f"{(self.state_dir / 'journal.db').as_uri()}?mode=ro"
-        with closing(sqlite3.connect(uri, uri=True, timeout=10)) as database:
-            yield database
-
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
-        with self.journal() as database:
-            return database.execute(query).fetchall()
-
-    def readings(self) -> int:
-        """Return the number of readings in the journal, quicker than a command of the gateway does."""
-        return int(self.rows("SELECT count(*) FROM readings")[0][0])
 
     def last_seq(self) -> int:
         """Return the highest sequence number of a reading: their number and that of some facts. It costs nothing."""

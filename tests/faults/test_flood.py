@@ -33,6 +33,7 @@ def test_a_flood_is_one_digest_and_nothing_is_lost(
 ) -> None:
     routes = [{"severity": "warning", "handlers": [MAIL]}]
     gateway = make(smtp=smtp, changes={"routes": routes, "noise": None, **ONE_READING})
+    gateway.scale(flood_idle_ns=10 * 10**9)
     gateway.start()
     watch = Watch(gateway)
     watch.start()

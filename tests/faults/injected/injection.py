@@ -2,7 +2,7 @@
 """Makes a gateway die at a chosen point, or gives it a defect. Nothing of this is in the product.
 
 VIBRATION_KILL is `POINT:NUMBER`: the process ends itself with SIGKILL when it passes that point for the NUMBER-th time.
-VIBRATION_SCALED is `MODULE:NAME=SECONDS …`: pauses that a test cannot wait for; `MODULE:TABLE[KEY]` is one of a table.
+VIBRATION_SCALED is `MODULE:NAME=PAUSE …`: pauses that a test cannot wait for; `MODULE:TABLE[KEY]` is one of a table.
 VIBRATION_MUTATION is the name of a defect; the tests of the rows concerned have to fail with it.
 """
 
@@ -250,10 +250,11 @@ def inject() -> None:
         module, _, name = where.partition(":")
         name, _, key = name.rstrip("]").partition("[")
         found = getattr(importlib.import_module(module), name)  # it has to be there
+        pause = float(value) if "." in value else int(value)
         if key:
-            found.update({key: float(value)})
+            found.update({key: pause})
         else:
-            setattr(sys.modules[module], name, float(value))
+            setattr(sys.modules[module], name, pause)
     if kill := os.environ.get(KILL):
         point, _, number = kill.partition(":")
         kill_at(point, int(number))
