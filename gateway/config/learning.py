@@ -10,9 +10,13 @@ from collections.abc import Iterator, Sequence
 from gateway.config.presets import preset_names, preset_text
 from gateway.config.to_inputs import compiled
 from gateway.domain.inputs.family import Family
+from gateway.domain.inputs.learning.composing import to_be_named
+from gateway.domain.inputs.learning.families import families
 from gateway.domain.inputs.learning.learned import learned
 from gateway.domain.inputs.learning.proposal import comment, text, toml
+from gateway.domain.inputs.learning.recognising import recognised
 from gateway.domain.inputs.learning.topic_levels import grouped, sensor_level, skeleton, template
+from gateway.domain.inputs.learning.unnamed import unnamed_numbers
 from gateway.domain.inputs.memory import Memory
 from gateway.domain.inputs.recognise import looks_like
 from gateway.domain.inputs.specs import Decode
@@ -25,6 +29,8 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _PRESET = re.compile(r'preset = "([a-z0-9-]+)"')
 _MOST_GROUPS = 100
 """Kinds of topics that presets are tried on."""
+_LONGEST_NUMBER = 20
+"""Characters of a number that is shown."""
 _MOST_UNREAD = 20
 """Kinds of topics that nothing was learned of and that are listed."""
 
@@ -151,7 +157,32 @@ def _unread(messages: Sequence[Message]) -> Iterator[str]:
     yield comment("Of these no reading comes:")
     for pattern, topics in list(found.items())[:_MOST_UNREAD]:
         example = next(message for message in messages if message.topic in topics)
-        advice = looks_like(example.topic, example.payload)
+        advice = looks_like(example.topic, example.payload) or _numbers(example)
+        if pattern.startswith("$"):
+            advice = "topics that begin with $ are the broker's own, and are not read: publish it under another one"
         yield comment(f"  {topics.total()} on {pattern}" + (f": {advice}" if advice else ""))
     if len(found) > _MOST_UNREAD:
         yield comment(f"  and {len(found) - _MOST_UNREAD} further kinds of topics")
+    yield from _how_to(
+        [
+            message
+            for message in messages
+            if not message.topic.startswith("$") and not looks_like(message.topic, message.payload)
+        ]
+    )
+
+
+def _numbers(message: Message) -> str:
+    """Return the numbers of a message that nothing was learned of, as a sentence without its end."""
+    found = recognised(message.topic, message.payload)
+    numbers = {} if found is None else unnamed_numbers(found.value)
+    said = ", ".join(f"{path} {value[:_LONGEST_NUMBER]}" for path, value in numbers.items())
+    return f"nothing says what these are: {said}" if said else ""
+
+
+def _how_to(messages: Sequence[Message]) -> Iterator[str]:
+    """Iterate over the lines that show, at the first message with a number, how somebody says what it is."""
+    one = next(filter(None, map(to_be_named, families(messages))), None)
+    if one is not None and _is_valid(toml(one)):
+        yield comment("If you know what one of these numbers is, say it, and how it is measured, such as:")
+        yield from (comment(f"  {line}") for line in toml(one).splitlines())

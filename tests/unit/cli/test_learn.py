@@ -110,3 +110,26 @@ def test_a_preset_that_reads_what_nothing_else_does_is_taken() -> None:
 )
 def test_a_format_is_recognised_for_dead_letters(payload: bytes, advice: str) -> None:
     assert looks_like("a/b", payload) == advice
+
+
+def heard(topic: str, content: object) -> Message:
+    return Message(topic, json.dumps(content).encode(), 1_794_909_600 * 10**9)
+
+
+def test_numbers_without_telling_names_are_shown_with_the_table_that_would_read_one() -> None:
+    content = {"s": 1, "t": "2026-11-17T10:00:00Z", "ai1": 8.25, "ai2": 12.5, "msg_id": 7, "ch": [{"c1": "12 mg"}]}
+    lines = list(written([heard(f"adam/00d0c9f0d0a{at}/data", content) for at in (1, 2)]))
+    assert "#   2 on adam/+/data: nothing says what these are: s 1, ai1 8.25, ai2 12.5, ch.0.c1 12 mg" in lines
+    commented = lines[lines.index("#   [[inputs]]") :]
+    (table,) = tomllib.loads("\n".join(line.removeprefix("#   ") for line in commented))["inputs"]
+    assert table == {
+        "topic": "adam/{sensor}/data",
+        "time": "t",
+        "fields": {"velocity_rms": ["ai1", "mm/s"]},
+    }
+
+
+def test_what_no_input_can_subscribe_to_is_said() -> None:
+    lines = list(written([heard("$aws/things/a1/shadow/update", {"velocity_rms": 2.5})]))
+    assert any("topics that begin with $ are the broker's own" in line for line in lines)
+    assert "#   [[inputs]]" not in lines

@@ -14,7 +14,15 @@ from gateway.domain.inputs.learning.proposal import Proposal, RowsGuess
 from gateway.domain.inputs.learning.quantities import Guess, axes_of, chosen, guesses
 from gateway.domain.inputs.learning.tags import guessed_rows, tag_objects
 from gateway.domain.inputs.learning.unexplained import of_carrier
-from gateway.domain.inputs.learning.unnamed import bare_value, by_size, identified, labelled, of_topic, renamed
+from gateway.domain.inputs.learning.unnamed import (
+    bare_value,
+    by_size,
+    identified,
+    labelled,
+    of_topic,
+    renamed,
+    unnamed_numbers,
+)
 from gateway.domain.inputs.paths import Path
 
 VIBRATION: Final = ("level", "velocity_rms", "peak")
@@ -54,6 +62,23 @@ def proposed(family: MessageFamily) -> Proposal | None:
     elif not best.rows.settings.keys() & {"time", "senml"}:
         one.time = guessed_time(leaves, family.received_us)
     name(one, family, best.elements, said=best.prefixed)
+    return one
+
+
+def to_be_named(family: MessageFamily) -> Proposal | None:
+    """Return an input for messages with numbers that nothing says the meaning of, with one of them as an example."""
+    value = family.values[0]
+    if family.format in _LINES and isinstance(value, list):
+        value = value[0]
+    numbers = unnamed_numbers(value)
+    if not numbers:
+        return None
+    path = next((path for path, text in numbers.items() if "." in text), next(iter(numbers)))
+    one = _begun(family)
+    one.columns = list(family.messages[0].read.columns)
+    one.inline = {"velocity_rms": [path, "mm/s"]}
+    one.time = guessed_time(leaves_of([value]), family.received_us)
+    name(one, family, Elements("", family.values, []), said=False)
     return one
 
 

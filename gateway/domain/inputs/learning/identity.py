@@ -196,6 +196,11 @@ def _may_be_id(value: Any, words: list[str]) -> bool:
     return not _UUID.fullmatch(value) and time_of(value) is None and "://" not in value
 
 
+def is_about(path: Path) -> bool:
+    """Tell whether the name of a value says that it is about the message or the device, and nothing measured."""
+    return any(word.text in _ID_WORDS or word.text in _NO_ID_WORDS for word in words_of(path[-1:]))
+
+
 def is_small(text: str) -> bool:
     """Tell whether an id is one of a few within something, such as `accelerometer1`, `ch2` or `3`."""
     return bool(_SMALL.fullmatch(text))

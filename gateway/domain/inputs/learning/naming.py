@@ -34,7 +34,7 @@ def name(one: Proposal, family: MessageFamily, elements: Elements, *, said: bool
         return
     in_topic = "" if level is None else names[level]
     heard = set() if level is None else {each.split("/")[level] for each in family.topics}
-    found = [each for each in found if several or not _is_common(heard, each[1])]
+    found = [each for each in found if not _is_common(heard, each[1])]
     one.sensor = _sensor(in_topic, heard, found, several=several) + (_axis(parts) if several else "")
     if one.sensor in ("", f"{{{in_topic}}}") and (varying := levels.ambiguous(family.topics, names, level)):
         one.sensor = "/".join(f"{{{each}}}" for each in varying)

@@ -19,10 +19,14 @@ from gateway.domain.model.quantities import Kind, unit_of, vibration_unit
 _CHANNEL = re.compile(r"(.*?(?:channel|chan|ch|input|probe|point|sensor)[ _-]?)(\d{1,2})(.*)", re.IGNORECASE)
 _ANY_NUMBER: Final = (-1e9, 1e9)
 XYZ: Final = ("0", "1", "2")
+NO_VALUES: Final = frozenset((32767.0, -32768.0, 65535.0, 2147483647.0, -2147483648.0, 4294967295.0))
+"""What devices send for no value: the largest or the smallest number of 16 or 32 bits."""
 GRAVITY: Final = 9.80665
 USUAL_HZ: Final = 100.0
 """About where machines vibrate: velocity and acceleration together say at which frequency they would, for each unit."""
 HIGHEST_HZ: Final = 10_000.0
+SLOW_MM_S: Final = 0.1
+"""A velocity of fewer mm/s is rather one in m/s."""
 _IN_MM_S: Final = {"in/s": 25.4, "m/s": 1e3, "cm/s": 10.0}
 _GRAVITY_IN: Final = (("g", 0.9, 1.15), ("m/s²", 8.8, 11.3), ("mg", 900.0, 1150.0))
 _COLDEST, _HOTTEST = -50.0, 150.0
@@ -129,7 +133,19 @@ def guesses(leaves: Leaves, told: Mapping[Path, Meaning] | None = None) -> list[
         )
         guess.values += _numbers(leaves[path], role)
         guess.order = _order(meaning, guess)
+    for guess in found.values():
+        _leave_out(guess)
     return sorted(found.values(), key=lambda guess: guess.order)
+
+
+def _leave_out(guess: Guess) -> None:
+    """Take the largest number that some bits have for no value, where it is beyond all others and any quantity."""
+    none = sorted(NO_VALUES.intersection(guess.values))
+    others = [value for value in guess.values if value not in NO_VALUES]
+    if none and all(abs(value) < min(map(abs, none)) / 10 for value in others):
+        guess.extra["missing"] = [int(value) for value in none]
+        guess.values = others or [0.0]
+        guess.why = "guessed: this number is what so many bits have for no value"
 
 
 def _numbers(values: list[Any], role: str) -> list[float]:
@@ -303,6 +319,9 @@ def acceleration_unit(leaves: Leaves, level: Guess, velocity: Guess | None) -> t
 def _by_frequency(strength: float, speed: float, velocity: Guess) -> tuple[str, str]:
     """Return the unit in which a vibration of this velocity has the more usual frequency: a = 2 pi f v."""
     in_metres = strength * 1e3 / speed / 2 / pi
+    in_milli = in_metres * GRAVITY / 1e3
+    if in_metres > HIGHEST_HZ >= in_milli and speed >= SLOW_MM_S:
+        return "mg", f"guessed: beside this velocity mg means some {in_milli:.0f} Hz, m/s² {in_metres:.0f} Hz"
     if in_metres > HIGHEST_HZ and not velocity.unit:
         velocity.unit, velocity.why = "m/s", "guessed: in mm/s nothing moves so little with this acceleration"
         in_metres /= 1e3

@@ -24,7 +24,6 @@ _VALUE = re.compile(
 _LINE = re.compile(r"[^\s,=]{1,200}(?:,[^\s,=]{1,200}=[^\s,=]{1,200}){0,50} [^\s=]{1,200}=\S")
 _PAIRS = re.compile(r"\s{0,9}[A-Za-z_][\w .%/-]{0,60}[=:|]")
 """How a line begins; each repetition is bounded, for what is heard can be anything."""
-_CELL = re.compile(r"[,;\t|]")
 _NUMBER = re.compile(r"[-+]?\d{0,30}\.?\d{1,30}(?:[eE][-+]?\d{1,3})?")
 MAX_CELLS: Final = 1000
 """Of a line of CSV."""
@@ -78,16 +77,22 @@ def _of_text(text: str) -> list[str]:
         return ["value"]
     if _LINE.match(line):
         return ["line"]
-    if _is_csv(text, _CELL.split(line)):
+    if _is_csv(text, _cells(line)):
         return ["csv"]
     return ["pairs"] if _PAIRS.match(line) else []
+
+
+def _cells(line: str) -> list[str]:
+    """Return the cells of a line; where another sign is between them, a comma is a number's."""
+    signs = [sign for sign in ";\t|" if line.count(sign) >= FEWEST_CELLS - 1]
+    return line.split(signs[0]) if signs else line.split(",")
 
 
 def _is_csv(text: str, cells: list[str]) -> bool:
     """Tell whether a line has cells of which some are numbers, or names that numbers follow below."""
     if not FEWEST_CELLS <= len(cells) <= MAX_CELLS or any(sign in text for sign in "={}"):
         return False
-    numbers = [bool(_NUMBER.fullmatch(cell.strip())) for cell in cells]
+    numbers = [bool(_NUMBER.fullmatch(cell.strip().replace(",", "."))) for cell in cells]
     if "|" in text and numbers[::2] != numbers[1::2] and not any(numbers[::2]):
         return False
     return any(numbers) or "\n" in text
@@ -121,9 +126,8 @@ def _is_telling(value: Any, depth: int = 0) -> bool:
 def _columns(data: bytes) -> tuple[str, ...]:
     """Return names for the columns of CSV, unless its first line has some: time, id, and c1, c2, ... for the others."""
     lines = data.decode(errors="replace").strip().splitlines()
-    sign = max(",;\t|", key=lines[0].count)
-    cells = [cell.strip() for cell in lines[0].split(sign)]
-    if not any(_NUMBER.fullmatch(cell) for cell in cells):
+    cells = [cell.strip() for cell in _cells(lines[0])]
+    if not any(_NUMBER.fullmatch(cell.replace(",", ".")) for cell in cells):
         return ()
     names = [_column(cell, at) for at, cell in enumerate(cells, start=1)]
     return tuple(name if name not in names[:at] else f"c{at + 1}" for at, name in enumerate(names))
@@ -132,4 +136,4 @@ def _columns(data: bytes) -> tuple[str, ...]:
 def _column(cell: str, at: int) -> str:
     if time_of(cell) is not None:
         return "time"
-    return f"c{at}" if _NUMBER.fullmatch(cell) else "id"
+    return f"c{at}" if _NUMBER.fullmatch(cell.replace(",", ".")) else "id"

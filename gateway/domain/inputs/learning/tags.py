@@ -19,13 +19,15 @@ from gateway.domain.inputs.learning.quantities import (
     number_in,
     role_of,
 )
-from gateway.domain.inputs.paths import Path, shown
+from gateway.domain.inputs.paths import Path, find, shown
 from gateway.domain.model.quantities import unit_of, vibration_unit
 
 _VALUES: Final = ("v", "value", "val", "datavalue", "tagvalue", "reading", "vb", "numericvalue")
 _SEPARATORS = re.compile(r"[./:|\\_\- ]")
 _SEGMENTS = re.compile(r"[./|\\]")
 _NO_FIELD = re.compile(r"\d{4,}|[0-9a-f]{8,}")
+MAX_NESTED: Final = 2
+"""Names of a path to the value: OPC UA has it in a value with its status and its time."""
 MAX_MEMBERS: Final = 20
 """Objects in a message that may be those of tags."""
 MAX_TAG: Final = 200
@@ -45,7 +47,7 @@ def guessed_rows(elements: Elements, received_us: int) -> tuple[RowsGuess, bool]
     senml = any("bn" in part or "bt" in part for part in elements.parts)
     elements = elements._replace(parts=_resolved(elements.parts)) if senml else elements
     leaves = elements.leaves
-    value = next((path for path in leaves if len(path) == 1 and path[0].casefold() in _VALUES), None)
+    value = min((path for path in leaves if _is_value(path)), key=len, default=None)
     if value is None:
         return None
     unit = next((path for path in leaves if len(path) == 1 and is_unit_name(path[0])), None)
@@ -92,6 +94,10 @@ def _resolved(parts: list[Any]) -> list[Any]:
     return found
 
 
+def _is_value(path: Path) -> bool:
+    return len(path) <= MAX_NESTED and all(name.casefold() in _VALUES for name in path)
+
+
 def _says_axes(path: Path, values: list[Any]) -> bool:
     return len(path) == 1 and all(str(value).casefold() in ("x", "y", "z") for value in values)
 
@@ -116,15 +122,13 @@ def _named(parts: list[Any], leaves: Leaves, value: Path, unit: Path | None) -> 
     best: tuple[Path, list[_Tag]] = ((), [])
     for path, texts in leaves.items():
         if len(path) == 1 and path != unit and isinstance(texts[0], str):
-            tags = [
-                tag for part in parts if (tag := _tag(part, path[0], value[0], unit[0] if unit else "")) is not None
-            ]
+            tags = [tag for part in parts if (tag := _tag(part, path[0], value, unit[0] if unit else "")) is not None]
             best = max(best, (path, tags), key=lambda each: len({tag.field for tag in each[1]}))
     return best
 
 
-def _tag(part: dict[str, Any], name: str, value: str, unit: str) -> _Tag | None:
-    text, number, said = part.get(name), number_in(part.get(value)), part.get(unit)
+def _tag(part: dict[str, Any], name: str, value: Path, unit: str) -> _Tag | None:
+    text, number, said = part.get(name), number_in(find(part, value)), part.get(unit)
     if not isinstance(text, str) or number is None:
         return None
     return tag_of(text, number, said if isinstance(said, str) else "")

@@ -25,7 +25,20 @@ SAMPLED: Final = 50
 _ALIKE: Final = 0.3
 _NEARLY: Final = 0.9
 
-_CARRIERS: Final = ("data", "frmpayload", "payload", "payloadhex", "raw", "rawdata", "bytes", "hex", "pdin", "buffer")
+_CARRIERS: Final = (
+    "data",
+    "frmpayload",
+    "payload",
+    "payloadhex",
+    "raw",
+    "rawdata",
+    "bytes",
+    "hex",
+    "pdin",
+    "pdi",
+    "processdata",
+    "buffer",
+)
 _PORTS: Final = ("fport", "port")
 _READ: Final = (3, 4)
 """Modbus: the functions that read registers."""
@@ -64,7 +77,7 @@ def _decoded(value: Any) -> tuple[str, bytes]:
     if not isinstance(value, str) or len(value) > 2 * MOST:
         return "", b""
     try:
-        return "hex", bytes.fromhex(value)
+        return "hex", bytes.fromhex(value.removeprefix("0x"))
     except ValueError:
         pass
     try:

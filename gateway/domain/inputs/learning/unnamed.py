@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from gateway.domain.inputs.learning.identity import time_of
-from gateway.domain.inputs.learning.leaves import FEW, Leaves
+from gateway.domain.inputs.learning.identity import is_about, time_of
+from gateway.domain.inputs.learning.leaves import FEW, MAX_CONTAINERS, MAX_DEPTH, MAX_LEAVES, Leaves, is_addressable
 from gateway.domain.inputs.learning.names import Meaning, meaning_of
 from gateway.domain.inputs.learning.quantities import XYZ, Guess, by_identity, number_in, role_of
 from gateway.domain.inputs.learning.topic_levels import says_something
-from gateway.domain.inputs.paths import Path
+from gateway.domain.inputs.numbers import apart
+from gateway.domain.inputs.paths import Path, opened, shown
 from gateway.domain.model.quantities import BY_KEY, unit_of, vibration_unit
 
 MAX_PARTS: Final = 100
@@ -22,6 +24,10 @@ _SIGNS: Final = "|;,"
 _VALUES: Final = ("value", "val", "v", "state", "reading", "data")
 _TEMPLATE = re.compile(r"value_json((?:\.\w+|\[['\"][^'\"\]]+['\"]\])+)")
 _WARM: Final = (5.0, 150.0)
+
+
+MOST_SHOWN: Final = 8
+"""Numbers of a message that are shown to who has to say what they are."""
 
 
 class Told(NamedTuple):
@@ -164,3 +170,31 @@ def by_size(leaves: Leaves) -> list[Guess]:
     if values and len(values) < FEW and all(_WARM[0] < each < _WARM[1] for each in values[-1][1]):
         roles = ["level", "temperature"]
     return [Guess(role, path, [], found, why=why) for role, (path, found) in zip(roles, values, strict=False)]
+
+
+def unnamed_numbers(value: Any) -> dict[str, str]:
+    """Return some numbers of a message that nothing was learned of, in their order: the path -> as it was sent."""
+    found: dict[str, str] = {}
+    waiting: list[tuple[Any, Path]] = [(value, ())]
+    for _ in range(MAX_LEAVES):
+        if not waiting or len(found) == MOST_SHOWN:
+            break
+        value, path = waiting.pop()
+        members = _members(value) if len(path) < MAX_DEPTH else []
+        waiting += [(member, (*path, str(name))) for name, member in members if is_addressable(name)][::-1]
+        if path and _may_be_measured(path, value):
+            found[shown(path)] = str(value)
+    return found
+
+
+def _members(value: Any) -> list[tuple[Any, Any]]:
+    value = opened(value)
+    either = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return list(islice(either, MAX_CONTAINERS))
+
+
+def _may_be_measured(path: Path, value: Any) -> bool:
+    raw, unit = apart(value)
+    known = unit is None or vibration_unit(unit) is not None or unit_of("temperature", unit) is not None
+    is_other = time_of(value) is not None or meaning_of(path) is None or is_about(path)
+    return known and number_in(raw) is not None and not is_other

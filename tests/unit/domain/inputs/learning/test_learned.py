@@ -525,3 +525,43 @@ def test_codes_of_units_are_units() -> None:
 def test_a_time_without_its_signs_is_one() -> None:
     found = tried(("mill/m1", {"tsUtc": "20261117T095900Z", "vrms": 2.5}))
     assert [reading.time_us for reading in found.readings] == [(NOW_S - 60) * 1_000_000]
+
+
+def test_a_number_that_bits_have_for_no_value_is_missing() -> None:
+    messages = [("mill/m1", {"vrms": 2.5, "rpm": rpm, "temp": temp}) for rpm, temp in ((1480, 41), (65535, 32767))]
+    found = tried(*messages)
+    assert [reading.values for reading in found.readings] == [
+        {"velocityRms": 2.5, "rpm": 1480.0, "temperature": 41.0},
+        {"velocityRms": 2.5},
+    ]
+
+
+def test_a_large_number_among_others_as_large_is_a_value() -> None:
+    messages = [("mill/m1", {"vrms": 2.5, "rpm": rpm}) for rpm in (32767, 30000)]
+    assert [reading.values["rpm"] for reading in tried(*messages).readings] == [32767.0, 30000.0]
+
+
+def test_an_acceleration_of_hundreds_beside_a_usual_velocity_is_in_mg() -> None:
+    found = tried(("mill/m1", {"velocity": 2.4, "acceleration": 310}))
+    assert found.values() == {"m1": {"velocityRms": 2.4, "level": round(0.31 * G, 4)}}
+
+
+def test_lines_apart_by_semicolons_have_decimal_commas() -> None:
+    found = tried(*[(f"ser2net/m{at}", b"VIB;2026-11-17 10:00:00;0,31;2,41;41,5\r\n") for at in (1, 2)])
+    assert {name: values["velocityRms"] for name, values in found.values().items()} == {"m1": 2.41, "m2": 2.41}
+
+
+def test_a_value_with_its_status_and_its_time_is_a_row() -> None:
+    rows = [
+        {"NodeId": f"ns=2;s=Plant.Pump{at}.VelocityRms", "Value": {"Value": at + 0.5, "SourceTimestamp": NOW}}
+        for at in (1, 2)
+    ]
+    found = tried(("opc/samples", rows))
+    assert found.values() == {f"Pump{at}": {"velocityRms": at + 0.5, "level": at + 0.5} for at in (1, 2)}
+    assert {reading.time_us for reading in found.readings} == {NOW_S * 1_000_000}
+
+
+def test_bytes_in_hex_with_signs_between_and_before_them_have_a_frame() -> None:
+    for name, text_ in (("pdi", "00 18 00 0C 01 9F"), ("payload", "0x0018000c019f")):
+        found = tried(("io/m1", {name: text_}))
+        assert [table["binary"]["layout"] for table in found.tables] == [["w1:i16", "w2:i16", "w3:i16"]]
