@@ -18,7 +18,7 @@ from gateway.domain.inputs.learning.recognising import recognised
 from gateway.domain.inputs.learning.topic_levels import grouped, sensor_level, skeleton, template
 from gateway.domain.inputs.learning.unnamed import unnamed_numbers
 from gateway.domain.inputs.memory import Memory
-from gateway.domain.inputs.recognise import looks_like
+from gateway.domain.inputs.recognise import LARGEST_FORMAT, looks_like
 from gateway.domain.inputs.specs import Decode
 from gateway.domain.model.events import Message
 from gateway.errors import ConfigError
@@ -163,18 +163,17 @@ def _unread(messages: Sequence[Message]) -> Iterator[str]:
         yield comment(f"  {topics.total()} on {pattern}" + (f": {advice}" if advice else ""))
     if len(found) > _MOST_UNREAD:
         yield comment(f"  and {len(found) - _MOST_UNREAD} further kinds of topics")
-    yield from _how_to(
-        [
-            message
-            for message in messages
-            if not message.topic.startswith("$") and not looks_like(message.topic, message.payload)
-        ]
-    )
+    yield from _how_to([message for message in messages if _may_be_named(message)])
+
+
+def _may_be_named(message: Message) -> bool:
+    is_known = message.topic.startswith("$") or looks_like(message.topic, message.payload)
+    return not is_known and len(message.payload) <= LARGEST_FORMAT
 
 
 def _numbers(message: Message) -> str:
     """Return the numbers of a message that nothing was learned of, as a sentence without its end."""
-    found = recognised(message.topic, message.payload)
+    found = recognised(message.topic, message.payload) if len(message.payload) <= LARGEST_FORMAT else None
     numbers = {} if found is None else unnamed_numbers(found.value)
     said = ", ".join(f"{path} {value[:_LONGEST_NUMBER]}" for path, value in numbers.items())
     return f"nothing says what these are: {said}" if said else ""

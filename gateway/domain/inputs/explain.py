@@ -9,10 +9,11 @@ from msgspec import Struct
 
 from gateway.domain.inputs.elements import elements_of, is_of_elements, overlaid
 from gateway.domain.inputs.fields import Found, take
+from gateway.domain.inputs.formats import LINEWISE
 from gateway.domain.inputs.numbers import LEVEL, Field, part
 from gateway.domain.inputs.paths import ABSENT, find, shown
 from gateway.domain.inputs.route import Route
-from gateway.domain.inputs.rows import Row
+from gateway.domain.inputs.rows import Row, Rows
 from gateway.domain.inputs.waveforms import samples_of
 
 ELEMENTS: Final = 20
@@ -34,7 +35,7 @@ class Step(Struct, frozen=True):
 def steps(route: Route, message: Any) -> Iterator[Step]:
     """Iterate over what an input looks at in a message."""
     if route.rows is not None:
-        yield from (_row_step(row) for row in route.rows.rows(message, route.captured) if isinstance(row, Row))
+        yield from _row_steps(route, route.rows, message)
         return
     for element, _ in (elements_of(route.spec.each, message, route.wanted) or [])[:ELEMENTS]:
         whole = overlaid(route.spec.binary, element) if is_of_elements(route.spec) else element
@@ -54,6 +55,13 @@ def _step(path: str, field: Field, raw: Any, element: Any, axis: str) -> Step:
     found: Found = {}
     take(found, field, part(field, raw, axis), element, said.append)
     return Step(path, brief(raw), field.quantity, found.get(field.wire), "; ".join(said))
+
+
+def _row_steps(route: Route, rows: Rows, message: Any) -> Iterator[Step]:
+    each = None if route.spec.format in LINEWISE else route.spec.each
+    for element, key in (elements_of(each, message, route.wanted) or [])[:ELEMENTS]:
+        captured = route.captured if key is None else {**route.captured, "key": key}
+        yield from (_row_step(row) for row in rows.rows(element, captured) if isinstance(row, Row))
 
 
 def _row_step(row: Row) -> Step:

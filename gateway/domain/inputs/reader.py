@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from gateway.domain.inputs.elements import MAX_ELEMENTS, elements_of, is_of_elements, overlaid
 from gateway.domain.inputs.emitter import Emitter, Subject, When
 from gateway.domain.inputs.fields import Found
+from gateway.domain.inputs.formats import LINEWISE
 from gateway.domain.inputs.memory import Memory
 from gateway.domain.inputs.numbers import number
 from gateway.domain.inputs.paths import ABSENT, find
@@ -54,7 +55,8 @@ class MessageReader:
         elif self.spec.each is None:
             self._element(self.message, self.route.captured)
         else:
-            self._elements(self.spec.each)
+            for element, captured in self._elements(self.spec.each):
+                self._element(element, captured)
         out = self.out
         if self.problems:
             self._reject("bad_id", self._described())
@@ -90,7 +92,8 @@ class MessageReader:
             + (f"; and {more} more" if more > 0 else "")
         )
 
-    def _elements(self, each: Each) -> None:
+    def _elements(self, each: Each) -> Iterator[tuple[Any, Mapping[str, str]]]:
+        """Iterate over the elements that are not left out, with what is captured for each."""
         elements = elements_of(each, self.message, self.route.wanted)
         if elements is None:
             return
@@ -103,8 +106,13 @@ class MessageReader:
             if self.spec.where_each and self.spec.where_each.failing(element, captured):
                 self.out.filtered += 1
             else:
-                whole = overlaid(self.spec.binary, element) if is_of_elements(self.spec) else element
-                self._element(whole, captured)
+                yield overlaid(self.spec.binary, element) if is_of_elements(self.spec) else element, captured
+
+    def row_elements(self) -> list[tuple[Any, Mapping[str, str]]]:
+        """Return what has the rows: the message, or each of its elements."""
+        if self.spec.each is None or self.spec.format in LINEWISE:
+            return [(self.message, self.route.captured)]
+        return list(self._elements(self.spec.each))
 
     def _element(self, element: Any, captured: Mapping[str, str]) -> None:
         if self.spec.status is not None and self._status(element, captured):
@@ -126,9 +134,11 @@ class MessageReader:
         if subject is not None:
             self.emitter.emit(found, subject)
 
-    def subject(self, element: Any, captured: Mapping[str, str], when: When | None = None) -> Subject | None:
-        """Return whose readings an element has, or None, remembering why."""
-        scopes = (element,) if element is self.message else (element, self.message)
+    def subject(
+        self, element: Any, captured: Mapping[str, str], when: When | None = None, around: Any = None
+    ) -> Subject | None:
+        """Return whose readings an element has, or None, remembering why. What it lacks is looked up `around` it."""
+        scopes = (element,) if element is self.message else (element, around, self.message)
         found = self.route.fixed if captured is self.route.captured else None
         source, place = found or (self.route.source(captured, scopes), self.route.place(captured, scopes))
         if source is None or (found is None and not (is_id(source) and self.route.is_named)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct, msgpack
@@ -42,55 +43,70 @@ _LAST = msgpack.Decoder(Last)
 
 def read_rows(reader: MessageReader, rows: Rows) -> None:
     """Add the readings of all rows."""
-    count = rows.length(reader.message)
-    if count is None:
+    elements = reader.row_elements()
+    counts = [count for element, _ in elements if (count := rows.length(element)) is not None]
+    if not counts:
         return
+    count = sum(counts)
     if count > MAX_ROWS:
         detail = f"{count} rows; at most {MAX_ROWS} come in one message"
         reader.out.rejected.append(Rejected("too_many", detail, reader.payload))
         return
     reader.heard = True
-    groups = _grouped(reader, rows)
+    groups: dict[tuple[str, When], Group] = {}
+    for element, captured in elements:
+        _group(reader, rows, element, captured, groups)
     for group in sorted(groups.values(), key=lambda group: group.subject.when[0]):
         if rows.spec.keep_last:
             _fill(reader.memory, f"last\x1f{reader.spec.name}\x1f{group.subject.key}", group)
         _emit(reader, group)
 
 
-def _grouped(reader: MessageReader, rows: Rows) -> dict[tuple[str, When], Group]:
-    groups: dict[tuple[str, When], Group] = {}
+def _group(
+    reader: MessageReader,
+    rows: Rows,
+    element: Any,
+    captured: Mapping[str, str],
+    groups: dict[tuple[str, When], Group],
+) -> None:
+    """Add the rows of an element to the groups that they belong to."""
     unmapped = 0
-    for row in rows.rows(reader.message, reader.route.captured):
+    for row in rows.rows(element, captured):
         if isinstance(row, Row):
-            _take(reader, rows, row, groups)
+            _take(reader, rows, row, (element, captured), groups)
         else:
             unmapped += 1
             if row and len(reader.out.unused) < MAX_UNUSED and row not in reader.out.unused:
                 reader.out.unused.append(row)
     reader.out.filtered += unmapped
-    return groups
 
 
-def _take(reader: MessageReader, rows: Rows, row: Row, groups: dict[tuple[str, When], Group]) -> None:
+def _take(
+    reader: MessageReader,
+    rows: Rows,
+    row: Row,
+    around: tuple[Any, Mapping[str, str]],
+    groups: dict[tuple[str, When], Group],
+) -> None:
+    element, captured = around
     found: Found = {}
     read_row(row, found, reader.trouble)
     if not found:
         return
-    captured = {**reader.route.captured, **row.tag.captured}
-    subject = reader.subject(row.row, captured, _when(reader, rows, row))
+    subject = reader.subject(row.row, {**captured, **row.tag.captured}, _when(reader, rows, row, element), element)
     if subject is None:
         return
     group = groups.setdefault((subject.key, subject.when), Group(subject, {}))
     group.axes.setdefault(row.tag.axis, {}).update(found)
 
 
-def _when(reader: MessageReader, rows: Rows, row: Row) -> When:
+def _when(reader: MessageReader, rows: Rows, row: Row, element: Any) -> When:
     if rows.spec.senml:
         seconds = number(row.time) or 0.0
         if seconds < RELATIVE_BELOW:
             return reader.emitter.ago(-seconds)
     if row.time is ABSENT:
-        return reader.emitter.when((row.row, reader.message))
+        return reader.emitter.when((row.row, element, reader.message))
     return reader.emitter.moment(row.time)
 
 

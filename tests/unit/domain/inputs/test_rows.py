@@ -3,6 +3,7 @@ from typing import Any
 import cbor2
 import pytest
 
+from gateway.domain.inputs.explain import steps
 from gateway.domain.inputs.memory import Memory
 from gateway.domain.inputs.rows import pattern_of
 from tests.unit.domain.inputs.trying import RECEIVED_US, G, brief, family, message, outcome, readings
@@ -194,3 +195,46 @@ def test_values_of_rows_are_used_and_what_stands_beside_them_is_told() -> None:
     inputs = family(toml)
     seen = message("vb", {"battery": 3.6, "vals": [{"n": "a", "v": 1}]})
     assert inputs.unused_in(seen, inputs.read(seen, Memory())) == ["battery"]
+
+
+OF_ELEMENTS = """
+topic = "cloud"
+each = "assets"
+where_each = { live = true }
+sensor = "{asset}"
+time = "at"
+[inputs.rows]
+each = "values"
+name = "{what}.{point}"
+value = "value"
+fields = { "vib.rms" = ["velocity_rms"], "vib.temp" = ["temperature"] }
+"""
+
+
+def asset(name: str, *, live: bool = True, at: int = T0, **points: float) -> dict[str, Any]:
+    rows = [{"point": point, "value": value} for point, value in points.items()]
+    return {"asset": name, "live": live, "what": "vib", "at": at, "values": rows}
+
+
+def test_each_element_has_rows_of_its_own() -> None:
+    assets = [asset("a", rms=2, temp=40), asset("b", rms=3, at=T0 + 1000, other=1), asset("c", live=False, rms=9)]
+    out = outcome(OF_ELEMENTS, "cloud", {"assets": assets})
+    assert brief(out.readings) == [
+        ("a", 2, {"velocity_rms": 2, "temperature": 40}),
+        ("b", 3, {"velocity_rms": 3}),
+    ]
+    assert [reading.time_us for reading in out.readings] == [T0 * 1000, (T0 + 1000) * 1000]
+    assert out.unused == ["vib.other"]
+    assert out.filtered == 2
+
+
+def test_the_rows_of_all_elements_are_counted_together() -> None:
+    assets = [asset(f"a{at}", rms=2, temp=40) for at in range(5001)]
+    out = outcome(OF_ELEMENTS, "cloud", {"assets": assets})
+    assert (out.readings, [each.reason for each in out.rejected]) == ([], ["too_many"])
+
+
+def test_rows_of_elements_are_explained() -> None:
+    content = {"assets": [asset("a", rms=2), asset("b", temp=40)]}
+    route = next(iter(family(OF_ELEMENTS).routes("cloud")))
+    assert [(step.path, step.value) for step in steps(route, content)] == [("vib.rms", 2), ("vib.temp", 40)]
