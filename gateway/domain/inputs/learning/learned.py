@@ -33,10 +33,10 @@ def learned(messages: Sequence[Message]) -> list[Proposal]:
 def _share_units(proposals: Sequence[Proposal]) -> None:
     """Give accelerations whose unit nothing says that of a level of the same name, of which something does."""
     levels = [one.fields["level"] for one in proposals if "level" in one.fields]
-    known = {level.path[-1]: level.unit for level in levels if level.why != UNKNOWN_UNIT}
+    known = {level.path[-1]: level.unit for level in levels if not level.why.endswith(UNKNOWN_UNIT)}
     for fields in (one.fields for one in proposals):
         level, peak = fields.get("level"), fields.get("peak")
-        if level is not None and level.why == UNKNOWN_UNIT and (unit := known.get(level.path[-1])):
+        if level is not None and level.why.endswith(UNKNOWN_UNIT) and (unit := known.get(level.path[-1])):
             if peak is not None and peak.unit == level.unit:
                 peak.unit = unit
             level.unit, level.why = unit, "guessed: as of the same name elsewhere"

@@ -34,14 +34,15 @@ _CRESTS: Final = (1.0, 15.0)
 """Crest factors, the square wave's and that of a hammer."""
 _SLOWEST_RPM: Final = 120.0
 _UNIT_NAMES: Final = ("unit", "units", "uom", "u", "engunit", "unitofmeasurement", "measurementunit")
+MOMENTARY: Final = "below zero: one moment, no RMS, which says little of a vibration"
 UNKNOWN_UNIT: Final = "guessed: nothing says g or m/s²"
 PEARSON_AT_LEAST: Final = 1.0
 LARGEST_IN_G: Final = 30.0
 """More than a machine's vibration: a larger number has no unit that could be guessed."""
 _IDENTICAL = 0.01
 _TENTH = 0.1
-_PLAUSIBLE: Final = {"temperature": (-10_000.0, 150_000.0), "velocity_rms": (-1e6, 1e6), "level": (-1e7, 1e7)}
-"""What no time and no counter is taken for; whole numbers may be parts of hundreds."""
+_PLAUSIBLE: Final = {"temperature": (-10_000.0, 150_000.0), "velocity_rms": (0.0, 1e6), "level": (-1e7, 1e7)}
+"""What no time and no counter is taken for; whole numbers may be parts of hundreds. A velocity below zero is no RMS."""
 
 ROLES: Final = {
     "crest_factor": "crest_factor",
@@ -121,7 +122,12 @@ def guesses(leaves: Leaves, told: Mapping[Path, Meaning] | None = None) -> list[
         role = role_of(meaning) if meaning else ""
         numbers = _numbers(values, role)
         least, most = _PLAUSIBLE.get(role, _ANY_NUMBER)
-        if meaning is not None and role and numbers and all(least <= number <= most for number in numbers):
+        if (
+            meaning is not None
+            and role
+            and numbers
+            and all(least <= each <= most or each in NO_VALUES for each in numbers)
+        ):
             meant[path] = meaning
     found: dict[tuple[str, Path], Guess] = {}
     for path, meaning in _with_channels(meant).items():
@@ -283,6 +289,8 @@ def _units(leaves: Leaves, best: dict[str, Guess]) -> None:
     if (level := best.get("level")) and not level.unit and not level.says_unit:
         level.unit, why = acceleration_unit(leaves, level, best.get("velocity_rms"))
         level.unitless, level.why = not level.unit, level.why or why
+    if level and min(level.values) < 0 and not level.why.startswith(MOMENTARY):
+        level.why = f"{MOMENTARY}; {level.why}".removesuffix("; ")
     if (peak := best.get("peak")) and not peak.unit and not peak.says_unit and level:
         peak.unit = level.unit if vibration_unit(level.unit) else ""
 

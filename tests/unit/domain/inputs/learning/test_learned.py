@@ -565,3 +565,10 @@ def test_bytes_in_hex_with_signs_between_and_before_them_have_a_frame() -> None:
     for name, text_ in (("pdi", "00 18 00 0C 01 9F"), ("payload", "0x0018000c019f")):
         found = tried(("io/m1", {name: text_}))
         assert [table["binary"]["layout"] for table in found.tables] == [["w1:i16", "w2:i16", "w3:i16"]]
+
+
+def test_what_is_below_zero_is_no_rms() -> None:
+    assert tried(("node/m1", {"v": -0.4})).tables == []
+    found = tried(("node/m1", {"acceleration_g": -0.03}))
+    assert found.values() == {"m1": {"level": round(-0.03 * G, 4)}}
+    assert "no RMS" in found.text
