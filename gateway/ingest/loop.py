@@ -52,7 +52,7 @@ async def ingest(
             if fact.type in ALERT_FACTS:
                 log.info("alert", change=ALERT_FACTS[fact.type], sensor=fact.subject, reason=fact.data["finding"])
             elif fact.type in {SENSOR_RENAMED, SENSOR_MOVED}:
-                log.warning("a sensor's place", sensor=fact.subject, reason=fact.data["reason"])
+                log.warning("a sensor has another name, or has moved", sensor=fact.subject, reason=fact.data["reason"])
         for name, remark in batch.news:
             log.warning("an input makes the best of a message; 'inputs list' says how often", input=name, remark=remark)
         if batch.dead_letters and start - said_at >= _SAY_REJECTED_EVERY:

@@ -47,6 +47,10 @@ def part(message: EmailMessage, kind: str) -> str:
             {"kind": "escalated", "location": "", "site": "", "area": ""},
             "CRITICAL (escalated): P-101 VB-42345 at 3.1 × baseline, since 16:30 UTC",
         ),
+        (
+            {"sensor_id": "DE (P-101)", "location": "", "site": "", "area": ""},
+            "CRITICAL: DE (P-101) at 3.1 × baseline, since 16:30 UTC",
+        ),
         ({"kind": "cleared", "machine": "", "location": "B"}, "CLEARED: VB-42345 at 3.1 × baseline (B)"),
         ({"kind": "test", "location": "", "site": "", "area": ""}, "TEST: Gateway edge-1, nothing is wrong"),
         (
