@@ -67,8 +67,15 @@ def told() -> dict[str, Any]:
     ]
     history[0]["told"] = [{"handler": "mail", **sent}]
     common = {"at": at, "route": "day", "alerts": 1, "until": None, "id": None}
-    went = {**common, **sent, "handler": "mail", "kind": "raised", "by": None, "why": None}
-    muted = {"state": "suppressed", "attempts": 0, "said": None, "by": "silence", "why": "bearing change"}
+    went = {**common, **sent, "named": True, "handler": "mail", "kind": "raised", "by": None, "why": None}
+    muted = {
+        "named": None,
+        "state": "suppressed",
+        "attempts": 0,
+        "said": None,
+        "by": "silence",
+        "why": "bearing change",
+    }
     return {"history": history, "messages": [went, {**common, **muted, "handler": "sms", "kind": "escalated"}]}
 
 
