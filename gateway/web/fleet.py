@@ -58,7 +58,8 @@ class Fleet:
         began = time.perf_counter()
         ids = self._live.worst(LONGEST_LIST)
         for first in range(0, len(ids), _SLICE):
-            rows += [msgspec.json.encode(self._live.sensor(id_)) for id_ in ids[first : first + _SLICE]]
+            found = map(self._live.sensor, ids[first : first + _SLICE])
+            rows += [msgspec.json.encode(each) for each in found if each is not None]  # one may be gone by now
             busy += time.perf_counter() - began
             await asyncio.sleep(0)
             began = time.perf_counter()
