@@ -58,7 +58,7 @@ TITLES = {
     49: "invented machines",
 }
 
-APART = "tests/unit/plugins/test_apart.py"
+APART = "tests/integration/plugins/test_apart.py"
 DURABILITY, REFUSALS = "tests/system/test_durability.py", "tests/system/test_refusals.py"
 ELSEWHERE = {
     5: [f"{DURABILITY}::test_a_mail_server_that_was_away_gets_the_mail_once"],

@@ -25,7 +25,7 @@ from gateway.plugins.foreign import ForeignDecoder, ForeignHandler, FullForeignC
 from gateway.plugins.process import EndedError, PluginProcess
 from tests.notifications import CRITICAL
 from tests.servers.waiting import until
-from tests.unit.plugins.failing import WAYS
+from tests.integration.plugins.failing import WAYS
 
 WITHIN, PATIENTLY = 0.3, 60.0
 HANGING = {
@@ -44,7 +44,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def point(name: str) -> EntryPoint:
-    return EntryPoint(name, f"tests.unit.plugins.failing:{name}", "a group")
+    return EntryPoint(name, f"tests.integration.plugins.failing:{name}", "a group")
 
 
 def made(name: str, role: Any = "handler", settings: object = None) -> PluginProcess:
