@@ -23,9 +23,9 @@ from gateway.plugins import foreign
 from gateway.plugins import process as process_module
 from gateway.plugins.foreign import ForeignDecoder, ForeignHandler, FullForeignConsumer, apart, foreign_consumer
 from gateway.plugins.process import EndedError, PluginProcess
+from tests.integration.plugins.failing import WAYS
 from tests.notifications import CRITICAL
 from tests.servers.waiting import until
-from tests.integration.plugins.failing import WAYS
 
 WITHIN, PATIENTLY = 0.3, 60.0
 HANGING = {
