@@ -22,6 +22,7 @@ from gateway.config import Config, load
 from gateway.errors import ConfigError, GatewayError
 from gateway.journal import copy
 from gateway.plugins.registry import Plugins, build_plugins
+from gateway.telemetry.service_manager import notify
 
 
 @click.command()
@@ -177,6 +178,7 @@ class Signals:
 def _announce(config: Config, started: asyncio.Event) -> Callable[[str | None], None]:
     def announce(page_url: str | None) -> None:
         started.set()
+        notify("READY=1")
         asyncio.get_running_loop().call_later(_SETTLING, _spare_what_stays)
         structlog.get_logger(__name__).info(
             "the gateway is running", gateway=config.gateway.id, version=__version__, page=page_url

@@ -164,6 +164,14 @@ def test_the_service_owns_the_folder_that_the_example_configuration_names() -> N
     assert service["User"] != "root"
 
 
+def test_the_service_says_that_it_lives_and_is_bounded() -> None:
+    service = unit()["Service"]
+    assert service["Type"] == "notify"
+    assert float(service["WatchdogSec"]) >= 60, "a round of the ticker is a second, and a slow disk takes its time"
+    assert {"MemoryMax", "TasksMax"} <= service.keys()
+    assert "AF_UNIX" in service["RestrictAddressFamilies"].split()
+
+
 def test_the_service_does_not_start_before_the_disk_of_its_journal_is_mounted() -> None:
     assert unit()["Unit"]["RequiresMountsFor"] == f"/var/lib/{unit()['Service']['StateDirectory']}"
 
