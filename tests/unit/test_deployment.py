@@ -137,6 +137,17 @@ def test_every_port_is_published_on_this_machine_only() -> None:
     assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
 
 
+@pytest.mark.parametrize("name", ["gateway", "simulator"])
+def test_our_own_containers_may_do_and_write_nothing_beside_their_work(name: str) -> None:
+    service = SERVICES[name]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["read_only"] is True
+    assert service["pids_limit"] <= 256
+    assert service["mem_limit"] == "1g"
+    assert service["restart"] == "unless-stopped"
+
+
 def test_whoever_is_waited_for_has_a_health_check() -> None:
     image_checks = {"gateway"} if instruction("HEALTHCHECK") else set()
     checked = image_checks | {name for name, service in SERVICES.items() if "test" in service.get("healthcheck", {})}
