@@ -52,7 +52,7 @@ unit: dev  ## the tests that need no server, in under a minute
 	$(BIN)/python -m pytest -q -n auto --dist worksteal --hypothesis-profile quick $(UNIT)
 
 test: dev servers  ## every test, against real servers
-	$(BIN)/python -m pytest -n 2 --dist worksteal --hypothesis-profile ci -m "not slow" tests
+	$(BIN)/python -m pytest -n 3 --dist worksteal --hypothesis-profile ci -m "not slow" tests
 
 faults: dev servers  ## every fault, the long ones too, every example, and docs/reliability.md from the figures (under an hour)
 	$(BIN)/python -m pytest -q -n auto --dist worksteal --hypothesis-profile full $(UNIT)

@@ -83,6 +83,6 @@ def alert_of(
 def alert_entry(alert: dict[str, Any]) -> EventRecord:
     """Return the fact that tells of an alert as it stands now."""
     type_ = CLEARED if alert["state"] == "cleared" else RAISED if alert["severity"] == "warning" else ESCALATED
-    data = {**alert, "openedNs": NOON_NS, "knownNs": NOON_NS, "finding": alert["reason"]}
+    data = {**alert, "openedNs": NOON_NS, "newcomer": False, "finding": alert["reason"]}
     fact = DomainEvent(f"fact-{alert['id']}", type_, NOON_NS, alert["sensorId"], "event-1", "event-1", data)
     return EventRecord(1, fact, NOON_NS)

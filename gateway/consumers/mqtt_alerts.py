@@ -126,5 +126,5 @@ def _level(name: str) -> str:
 
 def announcement(data: dict[str, Any]) -> dict[str, Any]:
     """Return the alert's object with its site, area and machine beside the rest."""
-    shown = {key: value for key, value in data.items() if key not in {"tags", "finding", "openedNs", "knownNs"}}
+    shown = {key: value for key, value in data.items() if key not in {"tags", "finding", "openedNs", "newcomer"}}
     return {**shown, **{name: data["tags"].get(name) for name in _LEVELS}}

@@ -61,10 +61,8 @@ class Forks(_Handler):
 
 class Floods(_Handler):
     async def send(self, _notification: object) -> str:
-        eaten = []
         while True:
             print("x" * 1000)  # noqa: T201 - that is the defect
-            eaten.append(bytearray(1_000_000))
 
 
 def install(folder: Path) -> Path:

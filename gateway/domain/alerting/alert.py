@@ -17,6 +17,9 @@ from gateway.domain.model.alert_kinds import AlertKind
 from gateway.domain.model.events import SEVERITIES, AlertState, DomainEvent, Severity, derive, derived_id
 from gateway.domain.model.timefmt import rfc3339
 
+NEWCOMER_NS = 86_400 * 10**9
+"""Sensors that have been known for less than this may be invented."""
+
 CONDITION = "GatewayConditionChanged"
 RAISED, ESCALATED, CLEARED = "AlertRaised", "AlertEscalated", "AlertCleared"
 STALE, ACTIVE, UPDATED, RETURNED = "AlertStale", "AlertActive", "AlertUpdated", "AlertReturned"
@@ -45,8 +48,8 @@ class Alert(Struct, frozen=True, rename="camel"):
     limit where that was not the level. `faults` are what is wrong with the
     sensor itself, in an alert of that kind: name -> in words. `returned_ns` is since when a latched one is only open
     because nobody has acknowledged it. `shelved_severity` is how severe it was when it was shelved. `sensor_id` is the
-    sensor's name, `published_id` the id that it publishes where that is another. `known_ns` is since when its sensor
-    has been known.
+    sensor's name, `published_id` the id that it publishes where that is another. A `newcomer` is an alert whose sensor
+    had been known for less than a day when it was raised, as invented ones are.
     """
 
     id: str
@@ -72,7 +75,7 @@ class Alert(Struct, frozen=True, rename="camel"):
     faults: dict[str, str] = {}
     figure: str = ""
     published_id: str = ""
-    known_ns: int = 0
+    newcomer: bool = False
 
     @property
     def ratio(self) -> float | None:
@@ -204,7 +207,7 @@ def _opened(kind: AlertKind, severity: Severity, reason: str, cause: Cause) -> A
         location=cause.location,
         tags=cause.tags,
         published_id=cause.published_id,
-        known_ns=cause.known_ns,
+        newcomer=cause.known_ns > 0 and cause.time_ns - cause.known_ns < NEWCOMER_NS,
     )
 
 
@@ -219,8 +222,7 @@ def changed(alert: Alert, type_: str, finding: str, cause: Cause) -> tuple[Alert
 
 def fact_data(alert: Alert, finding: str) -> dict[str, Any]:
     """Return what a fact about an alert says: the alert as it is then, and what was found."""
-    times = {"openedNs": alert.opened_ns, "knownNs": alert.known_ns}
-    return {**describe(alert), **times, "finding": finding}
+    return {**describe(alert), "openedNs": alert.opened_ns, "newcomer": alert.newcomer, "finding": finding}
 
 
 def describe(alert: Alert) -> dict[str, Any]:

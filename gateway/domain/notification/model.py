@@ -30,9 +30,6 @@ MOST_ITEMS = 1000
 MOST_NAMED = 50
 """So many a text names; of the others it says how many there are."""
 
-NEWCOMER_NS = 86_400 * 10**9
-"""Sensors that have been known for less than this may be invented."""
-
 SENT, FAILED = "NotificationSent", "NotificationFailed"
 SUPPRESSED, DEFERRED = "NotificationSuppressed", "NotificationDeferred"
 
@@ -42,7 +39,7 @@ class Item(Struct, frozen=True, rename="camel"):
 
     `change` is the id of the fact that tells of it; `over` says that the alert had cleared when the message was made.
     `tags` are what further placeholders of the topic have captured. `sensor_id` is the sensor's name, `published_id`
-    the id that it publishes where that is another. `known_ns` is since when the sensor has been known.
+    the id that it publishes where that is another. A `newcomer` is one whose sensor had just become known.
     """
 
     change: str
@@ -66,12 +63,7 @@ class Item(Struct, frozen=True, rename="camel"):
     tags: dict[str, str] = {}
     figure: str = ""
     published_id: str = ""
-    known_ns: int = 0
-
-    @property
-    def is_of_newcomer(self) -> bool:
-        """Whether its sensor had been known for less than a day when the alert was raised, as invented ones are."""
-        return self.known_ns > 0 and self.opened_ns - self.known_ns < NEWCOMER_NS
+    newcomer: bool = False
 
 
 class Planned(Struct, frozen=True):
@@ -143,7 +135,7 @@ def item_of(fact: DomainEvent, kind: ItemKind) -> Item:
         tags=further(tags),
         figure=data.get("figure") or "",
         published_id=data.get("publishedId") or "",
-        known_ns=data.get("knownNs") or 0,
+        newcomer=bool(data.get("newcomer")),
     )
 
 
@@ -192,7 +184,7 @@ def worst_first(items: Sequence[Item]) -> list[Item]:
 
     def key(item: Item) -> tuple[bool, bool, int, int, float]:
         many = alerts[item.site, item.area, item.machine]
-        return item.over, item.is_of_newcomer, -SEVERITIES.index(item.severity), many, -(item.ratio or 0.0)
+        return item.over, item.newcomer, -SEVERITIES.index(item.severity), many, -(item.ratio or 0.0)
 
     return sorted(items, key=key)
 

@@ -67,7 +67,7 @@ async def test_an_alert_is_published_as_it_is_listed_with_its_place(broker: Brok
     ]
     assert (said["reason"], said["openedBy"]) == (alert_of()["reason"], "event-1")
     assert (said["site"], said["area"], said["machine"]) == ("plant-1", "hall-2", "pump-7")
-    assert not {"tags", "openedNs", "knownNs", "finding"} & set(said)
+    assert not {"tags", "openedNs", "newcomer", "finding"} & set(said)
     assert "traceparent" not in said
 
 

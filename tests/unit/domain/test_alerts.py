@@ -26,7 +26,7 @@ def test_an_alert_is_raised_with_everything_that_explains_it() -> None:
     assert (alert.opened_ns, alert.opened_by, alert.reason) == (SECOND, "event-1", "reason 1")
     assert (alert.level, alert.baseline, alert.ratio, alert.unit, alert.location) == (8.0, 4.0, 2.0, "g", "Hall 2")
     assert (fact.id, fact.type, fact.causation_id, fact.correlation_id) == (alert.id, RAISED, "event-1", "first")
-    assert fact.data == {**describe(alert), "openedNs": SECOND, "knownNs": 0, "finding": "reason 1"}
+    assert fact.data == {**describe(alert), "openedNs": SECOND, "newcomer": False, "finding": "reason 1"}
 
 
 def test_escalating_keeps_its_beginning_and_has_a_new_reason() -> None:

@@ -179,10 +179,10 @@ class TestFloods:
         seen = Watched(Route("warning", ("mail",)))
         for number in range(300):
             at_ns = NOON + number * SECOND // 10
-            name, known_ns, ratio = (f"forged-{number}", at_ns - MINUTE, 99.0)
+            name, newcomer, ratio = (f"forged-{number}", True, 99.0)
             if number == 150:
-                name, known_ns, ratio = "real", at_ns - 30 * 24 * HOUR, 3.0
-            seen.take(fact("raised", name, at_ns, severity="critical", machine=name, ratio=ratio, knownNs=known_ns))
+                name, newcomer, ratio = "real", False, 3.0
+            seen.take(fact("raised", name, at_ns, severity="critical", machine=name, ratio=ratio, newcomer=newcomer))
         seen.pass_until(NOON + HOUR)
         (digest,) = [one for one in seen.messages if "real" in [item.alert_id for item in one.items]]
         assert digest.count > 10
@@ -191,8 +191,8 @@ class TestFloods:
     def test_one_of_a_machine_with_few_comes_before_those_of_one_with_many(self) -> None:
         seen = Watched(Route("warning", ("mail",)))
         for number in range(60):
-            seen.take(fact("raised", f"a{number}", NOON + number, machine="busy", knownNs=1, ratio=9.0))
-        seen.take(fact("raised", "real", NOON + 61, machine="pump-7", knownNs=1))
+            seen.take(fact("raised", f"a{number}", NOON + number, machine="busy", ratio=9.0))
+        seen.take(fact("raised", "real", NOON + 61, machine="pump-7"))
         seen.pass_until(NOON + HOUR)
         (digest,) = [one for one in seen.messages if one.count > 1]
         assert digest.items[0].alert_id == "real"
