@@ -105,7 +105,7 @@ async def test_no_redirection_is_followed_and_no_cookie_kept(peer: ScriptedHttp,
 
     def script(request: Asked) -> list[bytes]:
         asked.append(request)
-        return [answer(307, b"", {"Location": "/elsewhere", "Set-Cookie": "a=b"})]
+        return [answer(307, b"", {"Location": "/elsewhere", "Set-Cookie": "a=b", "Connection": "close"})]
 
     peer.script = script
     async with Client("webhook", trust) as client:
