@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.consumers.live_state import Live
 from gateway.errors import ConflictError, GatewayError, JournalUnavailableError, NotFoundError, RefusedError
+from gateway.web import wrong_tokens
 from gateway.web.app import create_app
 from gateway.web.commands import Permission
 from gateway.web.ports import PageSettings, Services
@@ -23,6 +24,12 @@ SET, RELEARN = "/api/v1/baselines/VB-1/set", "/api/v1/baselines/VB-1/relearn"
 BACKFILL = "/api/v1/consumers/influx/backfill"
 PURGE, FORGET = "/api/v1/sensors/purge", "/api/v1/sensors/hall-2/VB-1/forget"
 SHELVE, UNSHELVE = "/api/v1/alerts/a1/shelve", "/api/v1/alerts/a1/unshelve"
+
+
+@pytest.fixture(autouse=True)
+def _unslowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let wrong tokens cost no time: all of these tests come from one address."""
+    monkeypatch.setattr(wrong_tokens, "FREE", 10_000)
 
 
 @pytest.fixture(scope="module")
