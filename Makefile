@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= ../shared/data
-UNIT := tests/unit tests/contract/test_store.py tests/contract/test_api.py
+UNIT := tests/unit tests/contract/test_store.py
 
 # Rewritten assertions and compiled modules are kept: to make them anew takes longer than many tests.
 unexport PYTHONDONTWRITEBYTECODE
@@ -55,7 +55,7 @@ test: dev servers  ## every test, against real servers
 	$(BIN)/python -m pytest -n 3 --dist worksteal --hypothesis-profile ci -m "not slow" tests
 
 faults: dev servers  ## every fault, the long ones too, every example, and docs/reliability.md from the figures (under an hour)
-	$(BIN)/python -m pytest -q -n auto --dist worksteal --hypothesis-profile full $(UNIT)
+	$(BIN)/python -m pytest -q -n auto --dist worksteal --hypothesis-profile full $(UNIT) tests/contract/test_api.py
 	rm -f .faults.jsonl
 	FAULTS_REPORT=$(CURDIR)/.faults.jsonl $(BIN)/python -m pytest --timeout 3600 tests/faults
 	$(BIN)/python -m tests.faults.report .faults.jsonl
