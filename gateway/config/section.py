@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 class Section(BaseModel):
     """A table of the file. Its repr shows no values, since any of them may have come from a secret.
 
-    Validators are built once, with the whole file's: for each table by itself they take a tenth of a start.
+    Validators are built once, with the whole file's: for each table by itself they lengthen every start.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)

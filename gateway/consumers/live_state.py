@@ -170,7 +170,7 @@ class Live:
         self._sensors: dict[str, _Sensor] = {}
         self._shown: list[_Sensor] = []
         self._open: dict[str, dict[str, Mapping[str, Any]]] = {}  # sensor id -> alert id -> alert
-        self._gone: dict[str, int] = {}  # name that a sensor had -> the version since which it has another
+        self._gone: dict[str, int] = {}  # name that a sensor had -> the version since which it has it no more
         self._counts: Counter[str] = Counter()
         self._version = self._alerts_version = 1
         self._news = asyncio.Event()
@@ -283,9 +283,11 @@ class Live:
         self._settle(sensor)
 
     def _purge(self, sensor_ids: Iterable[str]) -> None:
-        """Show sensors no more; a viewer that knows them shows them until it begins anew."""
+        """Show sensors no more."""
         gone = [sensor for id_ in sensor_ids if (sensor := self._sensors.pop(id_, None)) is not None]
         self._counts.subtract(sensor.state for sensor in gone)
+        for sensor in gone:
+            self._leave(sensor)
         self._shown = [sensor for sensor in self._shown if sensor.id in self._sensors]
         self._show_more()
 
@@ -302,6 +304,7 @@ class Live:
         if before not in self._sensors:
             return
         sensor = self._sensors.pop(before)
+        self._leave(sensor)
         if name in self._sensors:
             self._counts[sensor.state] -= 1
             self._shown = [each for each in self._shown if each is not sensor]
@@ -312,7 +315,15 @@ class Live:
         if alerts := self._open.pop(before, None):
             self._open[name] = {id_: {**alert, "sensorId": name} for id_, alert in alerts.items()}
             self._alerts_version = self._version
-        self._gone[before] = self._version
+
+    def _leave(self, sensor: _Sensor) -> None:
+        """Let those who view a sensor know that there is none of this name any more."""
+        if not sensor.shown:
+            return
+        self._gone.pop(sensor.id, None)
+        self._gone[sensor.id] = self._version
+        if len(self._gone) > SHOWN_SENSORS:
+            del self._gone[next(iter(self._gone))]
 
     def _add(self, sensor_id: str, tags: dict[str, str]) -> _Sensor:
         sensor = self._sensors[sensor_id] = _Sensor(sensor_id, tags, born=self._version, version=self._version)

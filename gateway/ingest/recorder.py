@@ -76,10 +76,12 @@ class Recorder:
         for item in items:
             if isinstance(item, Rejected):
                 self._reject(message, item, batch)
-            elif quota := self._over(item[0].data.sensor_id, place, batch):
-                self._refuse(message, item[1], quota, batch)
+                continue
+            sensor = self._sensor_of(item[0], place, message.received_ns, batch)
+            if isinstance(sensor, str):
+                self._refuse(message, item[1], sensor, batch)
             else:
-                self._record(message, item, place, batch)
+                self._record(message, item, sensor, place, batch)
 
     def restore_inputs(self, saved: Checkpoint) -> None:
         """Let the inputs take up where the journal ends."""
@@ -115,20 +117,23 @@ class Recorder:
 
     def record_mapped(self, message: Message, reading: Reading, batch: UnitOfWork) -> str | None:
         """Add to a batch a reading that an input made, and what follows from it; or return the quota it is over."""
-        registry = self._engine.registry
+        registry, is_new = self._engine.registry, False
         known = registry.names.get(reading.sensor)
-        if known is None or known.published or known.tags != reading.place:
+        if known is not None and not known.published and known.tags == reading.place:
+            tags = known.tags
+        else:
             known = registry.find(reading.sensor, reading.place)
-            if known is None and (quota := self._refused(reading.sensor, reading.place, batch)):
-                return quota
-        is_new = known is None and not registry.is_known(reading.sensor)
-        tags = known.tags if known is not None and known.tags == reading.place else dict(reading.place)
+            is_new = known is None and not registry.is_known(reading.sensor)
+            tags = known.tags if known is not None and known.tags == reading.place else dict(reading.place)
         event = reading.event
         if event.data.vibration_level is None:
             complete(event.data)
         if message.traceparent:
             event.traceparent = event.traceparent or message.traceparent
-        self._record(message, (event, reading.body), tags, batch)
+        sensor = self._sensor_of(event, tags, message.received_ns, batch)
+        if isinstance(sensor, str):
+            return sensor
+        self._record(message, (event, reading.body), sensor, tags, batch)
         if is_new:
             self._note_source(reading.sensor)
         return None
@@ -199,14 +204,6 @@ class Recorder:
             DeadLetter(batch.take_seq(), at, topic, message.packet_id, digest, rejected, retained)
         )
 
-    def _over(self, sensor_id: str, tags: dict[str, str], batch: UnitOfWork) -> str | None:
-        """Return the quota that a reading is over, as its sensor is a new one too many."""
-        sensor = self._engine.sensors.get(sensor_id)
-        if sensor is not None and sensor.tags is tags and not sensor.published:
-            return None
-        is_known = self._engine.registry.find(sensor_id, tags) is not None
-        return None if is_known else self._refused(sensor_id, tags, batch)
-
     def _refused(self, published: str, tags: Mapping[str, str], batch: UnitOfWork) -> str | None:
         """Take in a sensor that is new at its place, or return the quota that it is over; that is counted."""
         name = self._engine.registry.name_for(published, tags)
@@ -219,12 +216,11 @@ class Recorder:
         """Make a dead letter of what is over a quota: it may be taken through again when there is room."""
         self._reject(message, Rejected("over_quota", f"over quotas.{quota}", payload), batch)
 
-    def _record(self, message: Message, decoded: Decoded, tags: dict[str, str], batch: UnitOfWork) -> None:
+    def _record(
+        self, message: Message, decoded: Decoded, sensor: Sensor, tags: dict[str, str], batch: UnitOfWork
+    ) -> None:
         event, body = decoded
         received_ns, engine = message.received_ns, self._engine
-        sensor = engine.sensors.get(event.data.sensor_id)
-        if sensor is None or sensor.tags is not tags or sensor.published:
-            sensor = self._sensor_of(event, tags, received_ns, batch)
         state, key = sensor.state, sensor.key
         event_id = event.event_id or ""
         event_us = microseconds(event.timestamp)
@@ -268,12 +264,21 @@ class Recorder:
                 batch.add(change)
         self.mark(sensor, judged)
 
-    def _sensor_of(self, event: VibrationRecorded, tags: dict[str, str], received_ns: int, batch: UnitOfWork) -> Sensor:
-        """Return the sensor that publishes an id at a place: a new one, if it was never heard there."""
+    def _sensor_of(
+        self, event: VibrationRecorded, tags: dict[str, str], received_ns: int, batch: UnitOfWork
+    ) -> Sensor | str:
+        """Return the sensor that publishes an id at a place, a new one if it was never heard there; or a quota.
+
+        That one its being new is over.
+        """
         registry, published = self._engine.registry, event.data.sensor_id
-        sensor = registry.find(published, tags)
+        sensor = registry.names.get(published)
+        if sensor is None or sensor.tags is not tags or sensor.published:
+            sensor = registry.find(published, tags)
         if sensor is not None:
             return sensor
+        if quota := self._refused(published, tags, batch):
+            return quota
         if alone := registry.alone(published):
             self._rename(alone, registry.name_for(published, alone.tags), received_ns, batch)
         return self._add_sensor(event, tags, received_ns, batch)

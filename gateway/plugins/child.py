@@ -246,16 +246,19 @@ async def _start(gateway: Gateway, plugin: Any, argument: bytes) -> None:
     await plugin.start(ConsumerContext(gateway_id, own_metrics, reading_behind, facts_with_id))
 
 
-async def _consume(_gateway: Gateway, plugin: Any, argument: bytes) -> list[tuple[int, str]]:
+async def _consume(_gateway: Gateway, plugin: Any, argument: bytes) -> tuple[list[tuple[int, str]], int]:
+    """Return what it refuses and why, and how many rows it leaves out."""
     rows = msgspec.msgpack.decode(argument, type=wire.Rows)
     taken = await plugin.consume(rows.readings, rows.entries)
     if not isinstance(taken, Taken):
-        return []
-    return [
+        return [], 0
+    refused = [
         (one.seq, _text(one.reason[:_LONGEST_TEXT]))
         for one in taken.refused
         if isinstance(one.seq, int) and isinstance(one.reason, str)
     ]
+    skipped = taken.skipped if isinstance(taken.skipped, int) else 0
+    return refused, min(max(skipped, 0), len(rows.readings) + len(rows.entries))
 
 
 async def _ready(_gateway: Gateway, _plugin: Any, _argument: bytes) -> None:

@@ -89,14 +89,14 @@ class ForeignConsumer:
         """Hand over one step. Raises what it raises; DeliveryError if its process ends."""
         if self.process.made.wants != self._wants:
             raise DeliveryError("it wants something else than at the start; reload the gateway", needs_person=True)
-        rows = await _call(
+        refused, skipped = await _call(
             self.process,
             "consume",
             lambda: _encode(wire.Rows(list(readings), list(entries))),
-            list[tuple[int, str]],
+            tuple[list[tuple[int, str]], int],
             CONSUME_WITHIN,
         )
-        return Taken([Refused(seq, reason) for seq, reason in rows])
+        return Taken([Refused(seq, reason) for seq, reason in refused], skipped)
 
 
 class FullForeignConsumer(ForeignConsumer):

@@ -155,10 +155,12 @@ async def test_the_page_and_whoever_reads_the_journal_know_them_no_more(here: Pl
         stream.announce()
         step = await stream.read(Reader.step, 0, 100)
         await live.consume(step.readings, step.entries)
+        seen = live.version
         await Commands(here.journal, stream).purge(Selection(pattern="FORGED-*"), "anna", "", machine_states=False)
         step = await stream.read(Reader.step, step.until, 100)
         await live.consume(step.readings, step.entries)
         assert stream._reader._sensors.keys() == {1}  # noqa: SLF001 - what is kept in memory
+    assert live.changes(seen)["gone"] == [f"FORGED-{number}" for number in range(5)], "an open page drops them"
     shown: dict[str, Any] = live.changes(0)
     assert shown["counts"]["sensors"] == 1
     assert [row[0] for row in shown["sensors"]] == ["VB-1"]

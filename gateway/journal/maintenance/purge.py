@@ -17,7 +17,7 @@ from gateway.journal.sqlite.writer import Journal
 _JSON = msgspec.json.Encoder()
 
 ROWS_AT_ONCE = 20_000
-"""Readings that are looked through in one transaction: some 50 ms."""
+"""Readings that are looked through in one transaction: others have their turn between two."""
 
 
 def delete_readings(journal: Journal, keys: Sequence[int], after: int) -> int | None:

@@ -249,11 +249,11 @@ class Consumer:
 
     def __init__(self, _name: str, _settings: Mapping[str, Any]) -> None: ...
 
-    async def consume(self, readings: Sequence[StoredReading], _entries: Sequence[EventRecord]) -> Any:
+    async def consume(self, readings: Sequence[StoredReading], entries: Sequence[EventRecord]) -> Any:
         way = readings[0].event_id
         if way in WAYS:
             return WAYS[way]()
-        return Taken([Refused(one.seq, "not mine") for one in readings if one.level is None] or [])
+        return Taken([Refused(one.seq, "not mine") for one in readings if one.level is None], skipped=len(entries))
 
 
 class Wanting(Consumer):

@@ -235,6 +235,7 @@ FACT = EventRecord(3, DomainEvent("x", "AlertRaised", 1, "VB-1", "c", "d", {"a":
 async def test_a_consumer_is_handed_rows_and_says_what_it_refuses(consumer: Any) -> None:
     taken = await consumer.consume([stored("a"), stored("b", 2, None)], [FACT])
     assert [(one.seq, one.reason) for one in taken.refused] == [(2, "not mine")]
+    assert taken.skipped == 1
 
 
 @pytest.mark.parametrize(
