@@ -8,7 +8,7 @@ UNIT := tests/unit tests/contract/test_store.py
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev check format unit test faults soak bench demo evaluate lock servers clean
+.PHONY: help setup dev check format unit test faults soak bench bench-peers demo evaluate lock servers clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -67,6 +67,9 @@ soak: dev servers  ## half an hour of load with random faults: memory and files 
 
 bench: dev servers  ## the benchmarks, as a table
 	$(BIN)/python -m bench
+
+bench-peers: dev servers  ## the whole job beside Telegraf and Node-RED, whichever are on the PATH
+	$(BIN)/python -m bench.peers
 
 demo: setup  ## a plant in a box: simulated machines, one of which fails while you watch
 	$(BIN)/vibration-gateway demo
