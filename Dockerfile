@@ -1,18 +1,31 @@
-# The gateway and the simulator, in one image: the simulator is the same image with another entry point.
+# The gateway, and on top of it the simulator, which the gateway's image has nothing of.
 #
 #   docker build -t vibration-gateway .
+#   docker build -t vibration-simulator --target simulator .
 
 FROM python:3.12.12-slim-bookworm AS build
 WORKDIR /src
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-COPY requirements/run.lock requirements/
-RUN python -m venv /opt/vibration-gateway \
-    && /opt/vibration-gateway/bin/pip install --require-hashes -r requirements/run.lock
+COPY requirements/ requirements/
+# pip installs into the other environment and stays behind, as does the build backend: a lock file pins it, which build
+# isolation would not.
+RUN python -m venv --without-pip /opt/vibration-gateway \
+    && pip --python /opt/vibration-gateway install --require-hashes -r requirements/run.lock \
+    && pip install --require-hashes -r requirements/build.lock
 COPY pyproject.toml README.md ./
 COPY gateway/ gateway/
 COPY simulator/ simulator/
-# The build backend is in the lock file; with build isolation pip would fetch one that nothing pins.
-RUN /opt/vibration-gateway/bin/pip install --no-deps --no-index --no-build-isolation .
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
+    && pip --python /opt/vibration-gateway install --no-deps --no-index /wheels/*.whl
+
+FROM build AS build-simulator
+RUN pip --python /opt/vibration-gateway install --require-hashes -r requirements/demo.lock
+
+FROM python:3.12.12-slim-bookworm AS simulator
+COPY --from=build-simulator /opt/vibration-gateway /opt/vibration-gateway
+ENV PATH=/opt/vibration-gateway/bin:$PATH PYTHONUNBUFFERED=1
+USER nobody
+ENTRYPOINT ["vibration-simulator"]
 
 FROM python:3.12.12-slim-bookworm
 # The owner of a new volume is the owner of the folder that it covers.

@@ -2,13 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= ../shared/data
+RESOLVE_FLAGS ?= --upgrade
 UNIT := tests/unit tests/contract/test_store.py
 
 # Rewritten assertions and compiled modules are kept: to make them anew takes longer than many tests.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev check format unit test faults soak bench bench-peers demo evaluate lock servers clean
+.PHONY: help setup dev check format unit test faults soak bench bench-peers demo evaluate lock dist release servers clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -21,8 +22,8 @@ dev: .venv/dev.stamp  ## the same with everything that the tests need
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 setup"; exit 1; }
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "The venv module is missing. On Debian: apt-get install python3-venv"; exit 1; }
 
-.venv/run.stamp: requirements/run.lock pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.lock
+.venv/run.stamp: requirements/demo.lock pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/demo.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -77,10 +78,26 @@ demo: setup  ## a plant in a box: simulated machines, one of which fails while y
 evaluate: dev servers  ## detection on real measurements, goal beside value: make evaluate DATA=folder
 	$(BIN)/python -m bench.evaluate $(DATA)
 
-lock: dev  ## resolve the dependencies anew
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --extra demo --group build pyproject.toml -o requirements/run.lock
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --extra demo --extra parquet --group build --group dev pyproject.toml -o requirements/dev.lock
-	echo pysparkplug | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade - -o requirements/edge.lock
+RESOLVE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
+# Each begins with what the one before has chosen, so that one version of a package is tried everywhere.
+lock: dev  ## resolve the dependencies anew; with RESOLVE_FLAGS= only what has changed
+	$(RESOLVE) $(RESOLVE_FLAGS) --extra edge pyproject.toml -o requirements/run.lock
+	$(RESOLVE) $(RESOLVE_FLAGS) -c requirements/run.lock --group pyproject.toml:build -o requirements/build.lock
+	$(RESOLVE) $(RESOLVE_FLAGS) -c requirements/run.lock --extra demo --group build pyproject.toml -o requirements/demo.lock
+	$(RESOLVE) $(RESOLVE_FLAGS) -c requirements/demo.lock --extra demo --extra parquet --group build --group dev pyproject.toml -o requirements/dev.lock
+	echo pysparkplug | $(RESOLVE) $(RESOLVE_FLAGS) - -o requirements/edge.lock
+	$(RESOLVE) $(RESOLVE_FLAGS) --group pyproject.toml:release -o requirements/release.lock
+
+dist: dev .venv/release.stamp  ## wheel, source, Debian package, SBOM, licences and checksums, in dist/
+	BIN=$(BIN) sh packaging/dist.sh
+
+release: dev .venv/release.stamp  ## the same of a tagged commit whose version and changelog say so, and of nothing else
+	BIN=$(BIN) sh packaging/release.sh
+
+.venv/release.stamp: requirements/release.lock | .venv/bin/python
+	@$(PYTHON) -m venv .venv/release
+	.venv/release/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/release.lock
+	@touch $@
 
 clean:  ## forget the virtual environment and everything made
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

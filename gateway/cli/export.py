@@ -22,6 +22,7 @@ from gateway.domain.model.quantities import BY_WIRE
 from gateway.domain.model.reading import FLAG_NAMES
 from gateway.domain.model.timefmt import rfc3339
 from gateway.errors import GatewayError
+from gateway.extras import lacking
 from gateway.journal import READINGS, Reader
 from gateway.journal.queries import export
 
@@ -244,10 +245,7 @@ class Parquet:
             import pyarrow as pa  # noqa: PLC0415 - an extra
             from pyarrow import parquet  # noqa: PLC0415 - as above
         except ImportError:
-            raise GatewayError(
-                "Parquet needs the extra 'parquet' (.venv/bin/pip install '.[parquet]' in the checkout); or choose csv"
-                " or ndjson"
-            ) from None
+            raise GatewayError(f"Parquet: {lacking('parquet')}; or choose csv or ndjson") from None
         types = {"seq": pa.int64(), **dict.fromkeys(_NUMBERS, pa.float64())}
         self._arrow = pa
         self._schema = pa.schema([(name, types.get(name, pa.string())) for name in columns])

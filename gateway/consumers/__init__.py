@@ -7,5 +7,3 @@ BUILT_IN = {  # type -> by name, so that only what the configuration asks for is
 }
 SECTIONS = {"influxdb": "influx", "otel": "otel"}
 """Types with a section of their own in the configuration -> the name of that one's cursor."""
-EXTRAS = {"otel": "opentelemetry-proto"}
-"""Types that need an extra of the same name -> what it installs."""

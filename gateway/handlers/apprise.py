@@ -79,11 +79,9 @@ class AppriseHandler:
 
 
 def _channel(number: int, url: SecretStr) -> Any:
-    """Return what Apprise makes of an address. Raises ValueError without Apprise, or if it knows no such address."""
-    try:
-        import apprise  # noqa: PLC0415 - 19 MB, only for those who have it
-    except ImportError:
-        raise ValueError("Apprise is not installed: .venv/bin/pip install '.[apprise]' in the checkout") from None
+    """Return what Apprise makes of an address. Raises ValueError if it knows no such address."""
+    import apprise  # noqa: PLC0415 - 19 MB, only for those who have it
+
     logging.getLogger("apprise").propagate = False  # what it says belongs to one message, and may hold addresses
     channel = apprise.Apprise()
     if not channel.add(url.get_secret_value()):

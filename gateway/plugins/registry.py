@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -11,10 +11,11 @@ from msgspec import Struct
 from gateway.api import Consumer, Context, Handler
 from gateway.config import Config, PluginSection, masked
 from gateway.consumers import BUILT_IN as CONSUMERS
-from gateway.consumers import EXTRAS, SECTIONS
+from gateway.consumers import SECTIONS
 from gateway.consumers.runner import Follower
 from gateway.domain.inputs.topics import TopicTemplates
 from gateway.errors import ConfigError
+from gateway.extras import lacking
 from gateway.handlers import BUILT_IN, FOREIGN
 from gateway.plugins.contract import check_consumer, check_handler
 from gateway.plugins.foreign import ForeignConsumer, ForeignDecoder, ForeignHandler, apart, foreign_consumer
@@ -63,8 +64,11 @@ def build_plugins(config: Config) -> Plugins:
     handlers = _build_each(config.handlers, _handler, problems)
     consumers = _build_each(config.consumers, _consumer, problems)
     inputs = _inputs(config, problems) if config.inputs else []
+    needed = {**{type_: type_ for type_ in SECTIONS}, "http": "page"}
     problems += [
-        problem for type_ in SECTIONS if getattr(config, type_) is not None for problem in _lacking(type_, type_)
+        f"{section}: {problem}"
+        for section, extra in needed.items()
+        if getattr(config, section) is not None and (problem := lacking(extra)) is not None
     ]
     if problems:
         raise ConfigError([masked(problem, config.secrets) for problem in problems])
@@ -89,15 +93,9 @@ def _inputs(config: Config, problems: list[str]) -> list[InputSpec]:
     return inputs
 
 
-def _lacking(where: str, type_: str) -> list[str]:
-    """Return what a built-in consumer needs and does not have, as a line about its table."""
-    if type_ not in EXTRAS:
-        return []
-    try:
-        version(EXTRAS[type_])
-    except PackageNotFoundError:
-        return [f"{where}: this needs the extra '{type_}': .venv/bin/pip install '.[{type_}]' in the checkout"]
-    return []
+def _refuse_without_extra(where: str, type_: str) -> None:
+    if (problem := lacking(type_)) is not None:
+        raise ConfigError([f"{where}: {problem}"])
 
 
 def _handler(name: str, type_: str, settings: Mapping[str, Any]) -> Handler:
@@ -139,9 +137,8 @@ def build_consumer(name: str, type_: str, settings: Mapping[str, Any]) -> Consum
     Raises ConfigError.
     """
     where = f"consumers.{name}"
-    if lacking := _lacking(where, type_):
-        raise ConfigError(lacking)
     if type_ in CONSUMERS:
+        _refuse_without_extra(where, type_)
         built_in: Consumer = build_foreign(where, _entry(type_), settings, is_ours=True)
         return built_in
     consumer: Consumer = build_foreign(where, _offered_consumer(where, type_), settings)
@@ -182,6 +179,8 @@ def build_handler(name: str, type_: str, settings: Mapping[str, Any]) -> Handler
     value, and neither does the chain of exceptions, since any value may be a secret.
     """
     where = f"handlers.{name}"
+    if type_ in BUILT_IN:
+        _refuse_without_extra(where, type_)
     handler: Handler = build_foreign(where, _offered(where, type_), settings, is_ours=type_ in BUILT_IN)
     check_handler(where, type_, handler)
     return handler if type_ in BUILT_IN.keys() - FOREIGN else Isolated(name, handler)

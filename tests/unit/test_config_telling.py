@@ -1,8 +1,8 @@
 """The tables that say who is told: what they become, and every mistake in them named."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -201,12 +201,25 @@ def test_traces_without_the_extra_are_refused_before_anything_starts(
     config = read('[otel]\nendpoint = "http://x/"')
     assert build_plugins(config).consumers == {}
 
-    def missing(package: str) -> str:
-        raise PackageNotFoundError(package)
-
-    monkeypatch.setattr("gateway.plugins.registry.version", missing)
+    monkeypatch.setattr("gateway.extras.find_spec", lambda _: None)
     with pytest.raises(ConfigError, match=r"pip install '\.\[otel\]'"):
         build_plugins(config)
+
+
+@pytest.mark.parametrize(
+    ("text", "extra"),
+    [
+        ("[http]\nport = 8080", "http: this needs the extra 'page'"),
+        ('[handlers.m]\ntype = "email"', "handlers.m: this needs the extra 'email'"),
+        ('[handlers.m]\ntype = "apprise"', "handlers.m: this needs the extra 'apprise'"),
+    ],
+)
+def test_what_is_not_installed_is_named_before_anything_starts(
+    read: Read, monkeypatch: pytest.MonkeyPatch, text: str, extra: str
+) -> None:
+    monkeypatch.setattr("gateway.extras.find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=re.escape(extra)):
+        build_plugins(read(text))
 
 
 @pytest.mark.parametrize(("text", "rate"), [("20/h", (20, 3600)), ("5/10m", (5, 600)), ("1 / 30s", (1, 30))])
