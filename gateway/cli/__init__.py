@@ -25,6 +25,7 @@ _COMMANDS = {
     "check": "gateway.cli.check:check",
     "init": "gateway.cli.init:init",
     "backup": "gateway.cli.run:backup",
+    "upgrade": "gateway.cli.upgrade:upgrade",
     "demo": "gateway.cli.demo:demo",
     "stats": "gateway.cli.stats:stats",
     "inputs": "gateway.cli.inputs:inputs",

@@ -8,7 +8,7 @@ from gateway.journal.queries.level_history import level_history, newest_readings
 from gateway.journal.queries.pool import QueryPool
 from gateway.journal.queries.reader import READINGS, Reader
 from gateway.journal.queries.trace import life_of, traceparent_behind
-from gateway.journal.sqlite.connection import FILE_NAME, StateLock, copy
+from gateway.journal.sqlite.connection import FILE_NAME, StateLock, copy, newest_version, version_of
 from gateway.journal.sqlite.writer import Journal
 
 __all__ = [
@@ -27,5 +27,7 @@ __all__ = [
     "level_history",
     "life_of",
     "newest_readings",
+    "newest_version",
     "traceparent_behind",
+    "version_of",
 ]

@@ -14,8 +14,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/src/debian/source"
 cd "$work/src"
-cp "$wheel" "$here/requirements/run.lock" "$here/config/gateway.toml" "$here/config/mosquitto/mosquitto.conf" \
+cp "$wheel" "$here/requirements/run.lock" "$here/packaging/deb/gateway.toml" "$here/config/mosquitto/mosquitto.conf" \
     "$here/config/systemd/vibration-gateway.service" .
+cp "$here/config/gateway.toml" example.toml
 cp "$here"/packaging/deb/rules "$here"/packaging/deb/postinst "$here"/packaging/deb/prerm "$here"/packaging/deb/postrm debian/
 for script in postinst prerm postrm; do mv "debian/$script" "debian/vibration-gateway.$script"; done
 sed -e "s/@maintainer@/$maintainer/" -e "s/@python@/$python/" -e "s/@next_python@/$next/" "$here/packaging/deb/control.in" >debian/control

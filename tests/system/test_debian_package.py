@@ -46,6 +46,11 @@ def test_it_is_installed_upgraded_and_removed_without_touching_what_is_the_plant
     def inside(*command: str) -> str:
         return run("chroot", debian, *command)
 
+    def gateway(*command: str) -> str:
+        """Do as the service does, under its account."""
+        program = ("vibration-gateway", *command, "-c", "/etc/vibration-gateway/gateway.toml")
+        return inside("chroot", "--userspec=vibration-gateway", "/", *program)
+
     inside("dpkg", "-i", "/0.8.0.deb")
     assert inside("vibration-gateway", "--version").strip() == "vibration-gateway 0.8.0"
     configuration = debian / "etc/vibration-gateway/gateway.toml"
@@ -54,48 +59,23 @@ def test_it_is_installed_upgraded_and_removed_without_touching_what_is_the_plant
     )
     assert inside("stat", "-c", "%U %a", "/var/lib/vibration-gateway").strip() == "vibration-gateway 750"
     assert not (debian / "etc/systemd/system/multi-user.target.wants/vibration-gateway.service").exists()
-    inside(
-        "chroot",
-        "--userspec=vibration-gateway",
-        "/",
-        "vibration-gateway",
-        "check",
-        "-c",
-        f"/{configuration.relative_to(debian)}",
-    )
+    gateway("check")
     inside(
         "sh",
         "-c",
         "! /opt/vibration-gateway/bin/python -c 'import pip' && ! /opt/vibration-gateway/bin/python -c 'import numpy'",
     )
-    size = sum(int(line.split()[0]) for line in inside("du", "-sk", "/opt/vibration-gateway").splitlines())
-    assert size * 1024 < 90_000_000
+    assert int(inside("du", "-sm", "/opt/vibration-gateway").split()[0]) < 90
 
     configuration.write_text(configuration.read_text() + "\n# the plant's own\n")
-    inside(
-        "chroot",
-        "--userspec=vibration-gateway",
-        "/",
-        "vibration-gateway",
-        "init",
-        "-c",
-        "/etc/vibration-gateway/gateway.toml",
-    )
+    gateway("init")
     journal = debian / "var/lib/vibration-gateway/journal.db"
     assert journal.exists()
     inside("dpkg", "-i", "/0.9.0.deb")
     assert inside("vibration-gateway", "--version").strip() == "vibration-gateway 0.9.0"
     assert configuration.read_text().endswith("# the plant's own\n")
-    inside(
-        "chroot",
-        "--userspec=vibration-gateway",
-        "/",
-        "vibration-gateway",
-        "events",
-        "count",
-        "-c",
-        "/etc/vibration-gateway/gateway.toml",
-    )
+    gateway("upgrade", "--check")
+    gateway("events", "count")
     inside("dpkg", "-i", "/0.8.0.deb")
     assert inside("vibration-gateway", "--version").strip() == "vibration-gateway 0.8.0"
 

@@ -38,6 +38,29 @@ def migrations(directory: Any = _PACKAGE / "schema") -> list[str]:
     return [(directory / name).read_text(encoding="utf-8") for name in found]
 
 
+def version_of(path: Path) -> tuple[int, list[str]]:
+    """Return the version of a journal's schema, and the names of the changes that this program has on top of it.
+
+    There are none for a newer program's journal. Raises JournalError if the file cannot be read or is no journal.
+    """
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
+            version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        raise JournalError(f"{path} cannot be read: {error}") from error
+    return version, _names()[version:]
+
+
+def newest_version() -> int:
+    """Return the version of the schema that this program writes."""
+    return len(_names())
+
+
+def _names() -> list[str]:
+    found = sorted(entry.name for entry in (_PACKAGE / "schema").iterdir() if _MIGRATION.fullmatch(entry.name))
+    return [name[5:-4].replace("_", " ") for name in found]
+
+
 def open_for_writing(path: Path, scripts: list[str] | None = None) -> sqlite3.Connection:
     """Open or create the journal and bring its schema up to date, keeping a copy of what an older program made.
 
