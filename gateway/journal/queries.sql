@@ -163,6 +163,7 @@ SELECT 1 FROM dead_letters WHERE digest = ? AND packet_id = ? LIMIT 1;
 -- Where the newest rows have been trimmed, the cursors and the snapshot still know how far the sequence had come.
 SELECT max(
     coalesce((SELECT max(seq) FROM readings), 0),
+    coalesce((SELECT max(last) FROM sealed_index), 0),
     coalesce((SELECT max(seq) FROM events), 0),
     coalesce((SELECT max(seq) FROM dead_letters), 0),
     coalesce((SELECT max(seq) FROM cursors), 0),
@@ -283,7 +284,7 @@ SELECT seq, id, type, time, recorded, subject, correlation_id, causation_id, dat
 WHERE alert IS NOT NULL AND type LIKE 'Alert%' AND (?1 IS NULL OR subject = ?1) ORDER BY seq DESC LIMIT ?2;
 
 -- name: count_readings
-SELECT count(*) FROM readings;
+SELECT (SELECT count(*) FROM readings) + (SELECT coalesce(sum(count), 0) FROM sealed_index);
 
 -- name: count_dead_letters
 SELECT count(*) FROM dead_letters;
@@ -488,7 +489,8 @@ DELETE FROM originals WHERE seq IN (
 
 -- name: trim_originals_without_readings
 DELETE FROM originals WHERE seq IN (
-    SELECT seq FROM originals WHERE last < coalesce((SELECT min(seq) FROM readings), ?1) AND ?3 >= 0
+    SELECT seq FROM originals
+    WHERE last < coalesce((SELECT min(seq) FROM sealed_index), (SELECT min(seq) FROM readings), ?1) AND ?3 >= 0
     ORDER BY seq LIMIT ?2
 );
 
@@ -515,3 +517,66 @@ DELETE FROM input_memory WHERE key = ?;
 
 -- name: input_memory
 SELECT key, value FROM input_memory;
+
+-- name: to_seal
+SELECT :columns: FROM readings WHERE seq <= ? ORDER BY seq LIMIT ?;
+
+-- name: insert_sealed
+INSERT INTO sealed (seq, head, ids, numbers, bodies) VALUES (?, ?, ?, ?, ?);
+
+-- name: insert_sealed_index
+INSERT INTO sealed_index (
+    seq, number, last, count, event_low, event_high, time_low, time_high, newest, replaced, bytes
+)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: insert_sealed_hashes
+INSERT OR REPLACE INTO sealed_hashes (number, hashes) VALUES (?, ?);
+
+-- name: insert_sealed_ids
+INSERT OR REPLACE INTO sealed_ids (bucket, segment, entries) VALUES (?, ?, ?);
+
+-- name: count_between
+SELECT count(*) FROM readings WHERE seq >= ? AND seq <= ?;
+
+-- name: delete_between
+DELETE FROM readings WHERE seq >= ? AND seq <= ?;
+
+-- name: delete_sealed
+DELETE FROM sealed WHERE seq = ?;
+
+-- name: delete_sealed_index
+DELETE FROM sealed_index WHERE seq = ?;
+
+-- name: delete_sealed_hashes
+DELETE FROM sealed_hashes WHERE number >= ? AND number < ?;
+
+-- name: delete_sealed_ids
+DELETE FROM sealed_ids WHERE segment = ?;
+
+-- name: sealed_state
+-- What tells whether blocks were sealed, have gone, or were written anew since it was last looked.
+SELECT (SELECT max(seq) FROM sealed_index), (SELECT min(seq) FROM sealed_index),
+    (SELECT value FROM notes WHERE name = 'sealed_changed');
+
+-- name: sealed_index
+SELECT seq, number, last, count, event_low, event_high, time_low, time_high, newest, replaced FROM sealed_index
+WHERE seq > ? ORDER BY seq;
+
+-- name: sealed_block
+SELECT head, ids, numbers, bodies FROM sealed WHERE seq = ?;
+
+-- name: sealed_hashes
+SELECT number, hashes FROM sealed_hashes WHERE number >= ? AND number < ? ORDER BY number;
+
+-- name: sealed_entries
+SELECT segment, entries FROM sealed_ids WHERE bucket = ? ORDER BY segment DESC;
+
+-- name: sealed_segments
+SELECT segment FROM sealed_ids WHERE bucket = 0;
+
+-- name: sealed_segment
+SELECT bucket, entries FROM sealed_ids WHERE segment = ?;
+
+-- name: sealed_figures
+SELECT count(*), coalesce(sum(count), 0), coalesce(sum(bytes), 0) FROM sealed_index;

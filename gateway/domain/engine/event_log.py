@@ -19,6 +19,9 @@ ReadingRow = tuple[int, int, int, str, int, int, float | None, float | None, int
 """A reading with these columns; `sensor` is its key."""
 
 SENSOR: Final = 2
+TIME: Final = 4
+RECEIVED: Final = 5
+LEVEL: Final = 6
 BODY: Final = 9
 """Where these are in it, as numbers for the type checker's sake; a new column comes after them."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from heapq import merge
+from operator import itemgetter
 from pathlib import Path
 from sys import intern
 from typing import Any
@@ -14,6 +16,7 @@ from gateway.domain.detection.state import Sensor
 from gateway.domain.engine.event_log import (
     BODY,
     SENSOR,
+    TIME,
     EventRecord,
     LogSlice,
     ReadingRow,
@@ -24,6 +27,7 @@ from gateway.domain.model.assets import asset_of
 from gateway.domain.model.events import DomainEvent
 from gateway.domain.model.naming import ambiguous, names_of, published_in
 from gateway.errors import NotFoundError
+from gateway.journal.sealed.blocks import Blocks
 from gateway.journal.sqlite.codec import REGISTRY_SEQ, SNAPSHOT_SEQ, KnownSensor, decode_state, decode_tags
 from gateway.journal.sqlite.connection import load_queries, open_for_reading
 from gateway.journal.sqlite.recovery import check_slice
@@ -41,6 +45,7 @@ class LogReader:
     def __init__(self, path: Path) -> None:
         self._sql = load_queries()
         self._db = open_for_reading(path)
+        self._blocks = Blocks(self._db, self._sql)
         self._sensors: dict[int, tuple[str, dict[str, str]]] = {}
         self._newest_sensor = 0
         self._moved: tuple[str] | None = None
@@ -64,10 +69,12 @@ class LogReader:
     def interrupted_if(self, enough: Callable[[], bool]) -> Iterator[None]:
         """End what is asked within the block with sqlite3.OperationalError as soon as `enough` says so."""
         self._db.set_progress_handler(enough, _STEPS_BETWEEN_LOOKS)
+        self._blocks.enough = enough
         try:
             yield
         finally:
             self._db.set_progress_handler(None, 0)
+            self._blocks.enough = lambda: False
 
     def check(self, table: str, after: int, until: int) -> None:
         """Look through the rows after < seq <= until. Raises sqlite3.DatabaseError if something is wrong."""
@@ -85,7 +92,7 @@ class LogReader:
         """
         until = max(self.last_seq(), known)
         self.look_for_moves()
-        found: list[tuple[Any, ...]] = []
+        found: list[ReadingRow] = []
         if readings:
             found, complete = self._up_to_size(after, until, limit)
             if not complete:
@@ -132,10 +139,12 @@ class LogReader:
         self.look_for_moves()  # who follows facts alone has not come past them
         event_id, sensor = fact.causation_id, self._key(fact.subject)
         row = self._db.execute(self._sql["replaced_reading"], (fact.time_ns, sensor, event_id)).fetchone()
+        row = row or self._blocks.replaced(fact.time_ns, sensor, event_id)
         return self._with_key((fact.time_ns // 1000, sensor), event_id) if row is None else self._reading(row)
 
     def _with_key(self, key: tuple[int, int], event_id: str) -> StoredReading | None:
         row = self._db.execute(self._sql["reading_with_key"], (*key, event_id)).fetchone()
+        row = row or self._blocks.with_key(*key, event_id)
         return None if row is None else self._reading(row)
 
     def entries_with_id(self, event_id: str) -> list[EventRecord]:
@@ -174,17 +183,32 @@ class LogReader:
         query = (
             f"SELECT seq, time FROM (SELECT * FROM readings WHERE {own} ORDER BY event_us DESC, time DESC LIMIT ?)"  # noqa: S608 - made of the constants above
             f" UNION ALL SELECT seq, time FROM (SELECT * FROM readings WHERE {replaced} ORDER BY time DESC LIMIT ?)"
-            " ORDER BY time DESC LIMIT ?"
+            " ORDER BY time DESC, seq DESC LIMIT ?"
         )
         # The bodies, which may be large, are not sorted: each is read when its turn comes.
-        for seq, _ in self._db.execute(query, (*coarse_values, *values, limit, *values, limit, limit)):
-            yield self._reading(self._db.execute(self._sql["reading"], (seq,)).fetchone())
+        places = self._db.execute(query, (*coarse_values, *values, limit, *values, limit, limit)).fetchall()
+        sensor = None if sensor_id is None else self._key(sensor_id)
+        sealed = self._blocks.newest_first(sensor, *_bounds(since_ns, until_ns))
+        yielded = before = 0
+        for _, seq in merge(((time, seq) for seq, time in places), sealed, reverse=True):
+            if yielded == limit:
+                return
+            if seq != before and (reading := self._with_seq(seq)) is not None:
+                yielded, before = yielded + 1, seq
+                yield reading
+
+    def _with_seq(self, seq: int) -> StoredReading | None:
+        """Return the reading with a sequence number, sealed or not; None if it has gone meanwhile."""
+        row = self._db.execute(self._sql["reading"], (seq,)).fetchone() or self._blocks.reading(seq)
+        return None if row is None else self._reading(row)
 
     def reading_bounds(self, since_ns: int | None, until_ns: int | None) -> tuple[int, int]:
         """Return the first and the last seq of the readings with since <= time < until; 1, 0 if none."""
-        window = -_ALL if since_ns is None else since_ns, _ALL if until_ns is None else until_ns
+        window = _bounds(since_ns, until_ns)
         first, last = self._db.execute(self._sql["reading_bounds"], window).fetchone()
-        return (1, 0) if first is None else (first, last)
+        if (sealed := self._blocks.bounds(*window)) is None:
+            return (1, 0) if first is None else (first, last)
+        return sealed if first is None else (sealed[0], max(last, sealed[1]))
 
     def readings_after(self, after: int, until: int, limit: int) -> list[StoredReading]:
         """Return the first readings with after < seq <= until: `limit` at most, fewer where they are large."""
@@ -201,9 +225,12 @@ class LogReader:
         for key, encoded in self._db.execute(self._sql["detectors"], (after, until)):
             if key not in found:
                 state = decode_state(encoded)
-                row = self._db.execute(self._sql["newest_known"], (key, state.newest_us, state.replaced_ns)).fetchone()
-                if row is not None:
-                    found[key] = self._reading(row)
+                newest_us, replaced_ns = state.newest_us, state.replaced_ns
+                row = self._db.execute(self._sql["newest_known"], (key, newest_us, replaced_ns)).fetchone()
+                sealed = self._blocks.newest_known(key, newest_us, replaced_ns) if replaced_ns or not row else None
+                rows = [each for each in (row, sealed) if each is not None]
+                if rows:
+                    found[key] = self._reading(max(rows, key=itemgetter(TIME)))
         return found
 
     def entries(
@@ -227,8 +254,22 @@ class LogReader:
         """Return the number of readings measured in since <= time < until."""
         where, values = self._window("time", since_ns, until_ns, sensor_id)
         query = f"SELECT count(*) FROM readings WHERE {' AND '.join(['1', *where])}"  # noqa: S608 - made of constants
-        count: int = self._db.execute(query, values).fetchone()[0]
-        return count
+        sensor = None if sensor_id is None else self._key(sensor_id)
+        with self.at_once():
+            count: int = self._db.execute(query, values).fetchone()[0]
+            return count + self._blocks.count(sensor, *_bounds(since_ns, until_ns))
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Let all that is asked within the block see one state of the journal: nothing is sealed between."""
+        if self._db.in_transaction:
+            yield
+            return
+        self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._db.execute("ROLLBACK")
 
     def count_entries(self, subject: str | None, type_: str | None, since_ns: int | None, until_ns: int | None) -> int:
         """Return the number of facts with since <= time < until."""
@@ -251,16 +292,25 @@ class LogReader:
         number: int = self._db.execute(self._sql[query]).fetchone()[0]
         return number
 
-    def _up_to_size(self, after: int, until: int, limit: int) -> tuple[list[tuple[Any, ...]], bool]:
+    def _up_to_size(self, after: int, until: int, limit: int) -> tuple[list[ReadingRow], bool]:
         """Return the first readings after a sequence number, and whether they are all up to `until`."""
-        found: list[tuple[Any, ...]] = []
+        found: list[ReadingRow] = []
         size = 0
-        for row in self._db.execute(self._sql["readings_after"], (after, until, limit)):
-            found.append(row)
-            size += len(row[BODY])
-            if size > MAX_STEP_BYTES:
-                return found, False
+        with self.at_once():
+            for row in self._rows_after(after, until, limit):
+                found.append(row)
+                size += len(row[BODY])
+                if size > MAX_STEP_BYTES:
+                    return found, False
         return found, len(found) < limit
+
+    def _rows_after(self, after: int, until: int, limit: int) -> Iterator[ReadingRow]:
+        sealed = 0
+        if after < self._blocks.last:
+            for row in self._blocks.rows(after, until, limit):
+                sealed += 1
+                yield row
+        yield from self._db.execute(self._sql["readings_after"], (after, until, limit - sealed))
 
     def look_for_moves(self) -> None:
         """Read again where the sensors are if one has moved to another machine, or has been purged."""
@@ -286,6 +336,10 @@ class LogReader:
         if key not in self._sensors:
             self._read_names(after=self._newest_sensor)
         return stored_reading(row, *self._sensors[key])
+
+
+def _bounds(since_ns: int | None, until_ns: int | None) -> tuple[int, int]:
+    return -_ALL if since_ns is None else since_ns, _ALL if until_ns is None else until_ns
 
 
 def entry_of(row: tuple[Any, ...]) -> EventRecord:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from operator import attrgetter
+from array import array
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from math import fsum
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,11 +14,14 @@ import msgspec
 from gateway.domain.alerting.alert import Alert
 from gateway.domain.detection.baseline_events import CHANGES
 from gateway.domain.detection.limits import Limits
-from gateway.domain.engine.event_log import EventRecord, StoredReading
+from gateway.domain.engine.event_log import BODY, LEVEL, SENSOR, TIME, EventRecord, ReadingRow, StoredReading
 from gateway.domain.model.assets import AssetPath, asset_of
 from gateway.domain.model.events import DomainEvent, Message
 from gateway.errors import GatewayError
-from gateway.journal.queries.log_reader import LogReader, entry_of
+from gateway.journal.queries.log_reader import MAX_STEP_BYTES, LogReader, entry_of
+from gateway.journal.queries.resolutions import SECOND_NS
+from gateway.journal.sealed.blocks import NEXT
+from gateway.journal.sealed.finding import hashes_in
 from gateway.journal.sqlite.codec import OVER_QUOTA, decode_counts, decode_state
 
 if TYPE_CHECKING:
@@ -75,12 +81,15 @@ class Reader(LogReader):
     def find_reading(self, event_id: str) -> StoredReading | None:
         """Return the newest reading with an id, or None. What followed from it says when it was; else this takes long.
 
-        About a second for every ten million readings.
+        That is an entry of an index for each reading that is not sealed yet, and one for every 262,144 that are.
         """
         for entry in self.entries_caused_by(event_id, 1):
             if found := self.reading_behind(entry.fact):
                 return found
         key = self._db.execute(self._sql["reading_with_id"], (event_id,)).fetchone()
+        row = self._blocks.with_id(event_id)
+        if row is not None and (key is None or row[1] > key[0]):
+            return self._reading(row)
         return None if key is None else self._with_key(key, event_id)
 
     def ids_that_begin(self, text: str) -> list[str]:
@@ -88,8 +97,10 @@ class Reader(LogReader):
 
         Only where no fact or message has such an id are the readings looked through, which takes long.
         """
-        found = self.rows("ids_that_begin", text) or self.rows("readings_that_begin", text)
-        return [id_ for (id_,) in found]
+        if found := self.rows("ids_that_begin", text):
+            return [id_ for (id_,) in found]
+        ids = {id_ for (id_,) in self.rows("readings_that_begin", text)} | self._blocks.ids_that_begin(text)
+        return sorted(ids)[:2]
 
     def cause_of_notification(self, notification_id: str) -> str | None:
         """Return the id of the fact that a notification tells of, or None if there is no such notification."""
@@ -118,11 +129,41 @@ class Reader(LogReader):
     def before(self, since_ns: int) -> int | None:
         """Return the `seq` before all that came since a time by our clock; None if nothing has. It reads every row."""
         found: int | None = self._db.execute(self._sql["before"], (since_ns,)).fetchone()[0]
-        return found
+        sealed = self._blocks.first_received(since_ns)
+        return found if sealed is None else sealed - 1 if found is None else min(found, sealed - 1)
 
     def count_readings(self) -> int:
         """Return the number of readings."""
         return self._number("count_readings")
+
+    def to_seal(self, until: int, limit: int) -> list[ReadingRow]:
+        """Return the first readings up to a sequence number that are not sealed: so many at most, fewer if large."""
+        found: list[ReadingRow] = []
+        size = 0
+        for row in self._db.execute(self._sql["to_seal"], (until, limit)):
+            found.append(row)
+            size += len(row[BODY])
+            if size > MAX_STEP_BYTES:
+                break
+        return found
+
+    def next_block_number(self) -> int:
+        """Return the number of the next sealed block."""
+        noted = self._db.execute(self._sql["note"], (NEXT,)).fetchone()
+        return max(self._blocks.index.next_number, int(noted[0]) if noted else 0)
+
+    def hashes_of_blocks(self, first: int, end: int) -> list[tuple[int, array[int]]]:
+        """Return (place within the segment, 32 bits of each id) of the blocks with first <= number < end."""
+        found = []
+        for number, packed in self._db.execute(self._sql["sealed_hashes"], (first, end)):
+            hashes = hashes_in(packed)
+            found.append((number - first, array("I", self._blocks.hashes(number)) if hashes is None else hashes))
+        return found
+
+    def sealed_figures(self) -> tuple[int, int, int]:
+        """Return the number of sealed blocks, of the readings in them, and their bytes."""
+        found: tuple[int, int, int] = self._db.execute(self._sql["sealed_figures"]).fetchone()
+        return found
 
     def count_dead_letters(self) -> int:
         """Return the number of dead letters."""
@@ -183,7 +224,20 @@ class Reader(LogReader):
 
     def summaries(self, step: int, after: int, until: int) -> list[tuple[int, int, float, float, float, int]]:
         """Return the rollup rows, of `step` seconds each, that the readings after < seq <= until come to."""
-        return self._db.execute(self._sql["summaries"], (after, until, step)).fetchall()
+        with self.at_once():
+            rows = self._db.execute(self._sql["summaries"], (after, until, step)).fetchall()
+            return rows if after >= self._blocks.last else [*self._sealed_summaries(step, after, until), *rows]
+
+    def _sealed_summaries(
+        self, step: int, after: int, until: int
+    ) -> Iterator[tuple[int, int, float, float, float, int]]:
+        found = defaultdict[tuple[int, int], list[float]](list)
+        for row in self._blocks.rows(after, until):
+            if (level := row[LEVEL]) is not None:
+                found[row[SENSOR], row[TIME] // SECOND_NS // step * step].append(level)
+        for (sensor, begin), levels in sorted(found.items()):
+            low, high = min(levels), max(levels)
+            yield sensor, begin, low, max(min(fsum(levels) / len(levels), high), low), high, len(levels)
 
     def levels(
         self, table: str, sensor_id: str, window: tuple[int, int], step: int, limit: int
@@ -214,12 +268,23 @@ class Reader(LogReader):
 
         Of very many only some, evenly spread, and the newest; among very many other sensors' not the whole span.
         """
-        bounds = (since_ns // 1000, until_ns // 1000, _TREND_SEARCHED, self._key(sensor_id), since_ns, until_ns)
-        found = self._db.execute(self._sql["trend_candidates"], (*bounds, _TREND_SEARCHED_REPLACED))
-        seqs = [seq for (seq,) in found]
-        stride = len(seqs) // _TREND_READINGS + 1
-        chosen = msgspec.json.encode([*seqs[:-_TREND_NEWEST:stride], *seqs[-_TREND_NEWEST:]]).decode()
-        return self._db.execute(self._sql["trend_readings"], (chosen, since_ns, until_ns)).fetchall()
+        sensor, window_us = self._key(sensor_id), (since_ns // 1000, until_ns // 1000)
+        bounds = (*window_us, _TREND_SEARCHED, sensor, since_ns, until_ns)
+        with self.at_once():
+            rows = self._db.execute(self._sql["trend_candidates"], (*bounds, _TREND_SEARCHED_REPLACED)).fetchall()
+            seqs = sorted({*(seq for (seq,) in rows), *self._sealed_trend(sensor, (since_ns, until_ns), len(rows))})
+            stride = len(seqs) // _TREND_READINGS + 1
+            chosen = [*seqs[:-_TREND_NEWEST:stride], *seqs[-_TREND_NEWEST:]]
+            encoded = msgspec.json.encode(chosen).decode()
+            found = self._db.execute(self._sql["trend_readings"], (encoded, since_ns, until_ns)).fetchall()
+            sealed = (self._blocks.level(seq) for seq in chosen if seq <= self._blocks.last)
+            found += [each for each in sealed if each and each[1] is not None and since_ns <= each[0] < until_ns]
+        return sorted(found, key=itemgetter(0))
+
+    def _sealed_trend(self, sensor: int, window_ns: tuple[int, int], searched: int) -> Iterator[int]:
+        since_ns, until_ns = window_ns
+        yield from self._blocks.measured(sensor, (since_ns // 1000, until_ns // 1000), _TREND_SEARCHED - searched)
+        yield from self._blocks.replaced_between(sensor, since_ns, until_ns, _TREND_SEARCHED_REPLACED)
 
     def limits(self, sensor_id: str) -> Limits | None:
         """Return what a sensor's level is compared with, as of the last snapshot; None if that knows nothing."""

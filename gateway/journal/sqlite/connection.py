@@ -122,7 +122,7 @@ def copy(path: Path, target: Path) -> int:
                 source.backup(destination)
                 destination.execute("PRAGMA journal_mode = DELETE")
                 verdict = destination.execute("PRAGMA quick_check").fetchone()[0]
-                count: int = destination.execute("SELECT count(*) FROM readings").fetchone()[0]
+                count: int = destination.execute(load_queries()["count_readings"]).fetchone()[0]
         except sqlite3.Error as error:
             target.unlink()
             raise JournalError(f"{path} could not be copied to {target}: {error}") from error
@@ -161,6 +161,9 @@ def _set_up(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("PRAGMA journal_size_limit = 67108864")
+    # What is freed is not written again, be it to overwrite it or for want of memory: sealing frees all that came.
+    connection.execute("PRAGMA secure_delete = FAST")
+    connection.execute("PRAGMA cache_spill = OFF")
     mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
     level = connection.execute("PRAGMA synchronous").fetchone()[0]
     if (mode, level) != ("wal", 2):

@@ -23,6 +23,7 @@ from gateway.domain.engine.unit_of_work import UnitOfWork
 from gateway.domain.model.assets import AssetPath
 from gateway.domain.model.events import DomainEvent, Message
 from gateway.errors import JournalError, JournalUnavailableError
+from gateway.journal.sqlite.both import Both
 from gateway.journal.sqlite.codec import (
     MACHINES,
     NEWEST_SEQ,
@@ -69,6 +70,7 @@ class Journal:
         is_new = not is_there(path)
         self._db, salvaged = open_or_salvage(path)
         self._file = identity(path)
+        self.both = Both(self._db, self._sql)
         self._mark = HighWater(path, len(migrations()))
         self.reading = ReadErrors(path)
         one = self._sql["insert_reading"].removesuffix(";")
@@ -175,12 +177,11 @@ class Journal:
 
     def find_reading(self, event_us: int, sensor: int, event_id: str) -> bytes | None:
         """Return the body of the reading with this key, or None."""
-        rows = self._patiently("find_reading", event_us, sensor, event_id)
-        return bytes(rows[0][0]) if rows else None
+        return self.reading.patiently(lambda: self.both.body(event_us, sensor, event_id))
 
     def count_same_time(self, event_us: int, sensor: int) -> int:
         """Return how many readings of a sensor have the same time."""
-        return int(self._patiently("count_same_time", event_us, sensor)[0][0])
+        return self.reading.patiently(lambda: self.both.count_same_time(event_us, sensor))
 
     def has_dead_letter(self, digest: bytes, packet_id: int) -> bool:
         """Tell whether this very message is a dead letter already."""
@@ -205,7 +206,7 @@ class Journal:
             self.sensors(),
             [*self.open_alerts(), *self.shelved_alerts()],
             self._db.execute(self._sql["replay"], (seq,)),
-            self._db.execute(self._sql["recent"], (seq, look_back)),
+            self.both.recent(seq, look_back),
             decode_machines(self.note(MACHINES)),
             {key: bytes(value) for key, value in self.all("input_memory")},
             [(packet_id, bytes(digest)) for packet_id, digest in reversed(self.all("newest_messages", messages))],
@@ -272,7 +273,7 @@ class Journal:
 
     def newest_times(self, count: int) -> list[tuple[int, int, int]]:
         """Return the time that counts, that of receipt, and the flags of so many of the newest readings."""
-        return self.all("newest_times", count)
+        return self.both.newest_times(count)
 
     def trim(self, query: str, seq: int, limit: int, before_ns: int) -> int:
         """Delete the oldest rows up to `seq` and older than a time, `limit` at most; return how many went."""

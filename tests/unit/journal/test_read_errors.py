@@ -50,8 +50,9 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def break_disk(here: Plant, words: str, times: int) -> None:
-    attributes = vars(here.journal)
-    attributes["_db"] = Unreadable(attributes["_db"], lambda statement: words in statement, times)
+    broken = Unreadable(vars(here.journal)["_db"], lambda statement: words in statement, times)
+    for part in (here.journal, here.journal.both):
+        vars(part)["_db"] = broken
 
 
 def test_in_the_middle_of_a_batch_it_is_tried_again_and_nothing_is_judged_twice(
