@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from gateway.app.component import Built
+from gateway.app.component import IngestSide
 from gateway.domain.model.events import SEVERITIES
 from gateway.errors import JournalUnavailableError
 from gateway.journal import FILE_NAME, Reader, Stream
@@ -23,16 +23,16 @@ _LOG = "log"
 _MEND = "is a terminal stopped (Ctrl-Q starts it), its disk full, or the program behind a pipe stuck?"
 
 
-async def keep_gauges(built: Built) -> None:
+async def keep_gauges(side: IngestSide) -> None:
     """Bring the gauges up to date from time to time."""
-    metrics, path = built.metrics, built.config.gateway.state_dir / FILE_NAME
+    metrics, path = side.metrics, side.config.gateway.state_dir / FILE_NAME
     files = [path, Path(f"{path}-wal")]
-    lost_lines = LostLines(lambda: standard_error().dropped, metrics, built.report)
+    lost_lines = LostLines(lambda: standard_error().dropped, metrics, side.report)
     while True:
-        metrics.broker_connected.set(not built.broker.subscriber.problems)
+        metrics.broker_connected.set(not side.broker.subscriber.problems)
         metrics.journal_bytes.set(sum(file.stat().st_size for file in files if file.exists()))
         with suppress(JournalUnavailableError):  # said where it is read
-            await _count_in_journal(built.stream, metrics, built.runners)
+            await _count_in_journal(side.stream, metrics, side.consumers)
         await lost_lines.look()
         await asyncio.sleep(_GAUGES_EVERY)
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
-from gateway.app.component import Built
+from gateway.app.component import IngestSide
 from gateway.config import Config
 from gateway.domain.engine.quotas import LETTER_BYTES, WORDS
 from gateway.errors import JournalUnavailableError
@@ -57,10 +57,10 @@ class OverQuota:
                 await self._report(subject_of(quota), None)
 
 
-async def watch_quotas(built: Built) -> None:
+async def watch_quotas(side: IngestSide) -> None:
     """Look at what was over a quota, for ever."""
-    watched = OverQuota(limits_of(built.config), built.metrics, built.report)
+    watched = OverQuota(limits_of(side.config), side.metrics, side.report)
     while True:
         with suppress(JournalUnavailableError):  # said where it is read
-            await watched.look(await built.stream.read(Reader.over_quota), time.monotonic())
+            await watched.look(await side.stream.read(Reader.over_quota), time.monotonic())
         await asyncio.sleep(_EVERY)

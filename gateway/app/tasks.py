@@ -37,6 +37,8 @@ class Tasks:
     async def __aexit__(self, *_error: object) -> None:
         for task in self._tasks:
             task.cancel()
+        if not self._tasks:  # the start has failed before there was one
+            return
         _, pending = await asyncio.wait(self._tasks, timeout=_STOP_WITHIN)
         for task in pending:
             log.warning("a part of the gateway did not stop in time and is left behind", part=task.get_name())

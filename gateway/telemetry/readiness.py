@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
 from gateway.domain.model.events import Severity
 from gateway.domain.notification.suppression import BROKER
@@ -12,6 +13,19 @@ from gateway.journal import Upkeep
 from gateway.mqtt.subscriber import Subscriber
 
 _AWAY, _LOOK_EVERY = 300.0, 5.0
+
+
+class Condition(Protocol):
+    """How ingest is, for those who follow the journal."""
+
+    @property
+    def broker_problems(self) -> Sequence[str]:
+        """Why nothing comes from the broker."""
+        ...
+
+    def reasons(self) -> list[str]:
+        """Return why the gateway cannot do its job right now; none means ready."""
+        ...
 
 
 class Health:

@@ -18,7 +18,7 @@ from gateway.journal import FILE_NAME, QueryPool, Reader, Stream
 from gateway.queries import Queries
 from gateway.security.secrets import http_token, link_key
 from gateway.telemetry.metrics import Metrics
-from gateway.telemetry.readiness import Health
+from gateway.telemetry.readiness import Condition
 
 _SWITCH = 0.0005
 """Seconds that a thread has the interpreter for. The event loop gives it away with every packet, and would wait for as
@@ -42,7 +42,7 @@ def open_listener(config: Config, stack: AsyncExitStack) -> tuple[Any, str | Non
 
 
 async def serve_page(  # noqa: PLR0917 - it hands over what it is given
-    config: Config, listener: Any, stream: Stream, metrics: Metrics, health: Health, operations: Commands
+    config: Config, listener: Any, stream: Stream, metrics: Metrics, condition: Condition, operations: Commands
 ) -> None:
     """Serve the page and the API for ever, with what happened before in them from the start."""
     from gateway.web.app import create_app, forget_endpoints  # noqa: PLC0415 - see open_listener
@@ -61,10 +61,10 @@ async def serve_page(  # noqa: PLR0917 - it hands over what it is given
         await live.consume(list((await patiently(partial(stream.read, slice_))).values()), [])
     del sensors
     public = config.http.public_url if config.http else None
-    answers = Queries(config, questions, operations, lambda: health.broker_problems)
+    answers = Queries(config, questions, operations, lambda: condition.broker_problems)
     token, key = http_token(config), link_key(config)
     services = Services(
-        live, answers, health.reasons, metrics.registry, operations, token, key, metrics.count_refused_request
+        live, answers, condition.reasons, metrics.registry, operations, token, key, metrics.count_refused_request
     )
     page = PageSettings(
         gateway_id=config.gateway.id,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.app.own_alerts import OwnAlerts
+from gateway.app.own_alerts import OwnAlerts, clear_gone
 from gateway.consumers.memory import MemoryConsumer
 from gateway.consumers.runner import Follower
 from gateway.errors import JournalUnavailableError
@@ -48,8 +48,11 @@ async def test_alerts_about_what_has_left_the_configuration_clear_and_no_others(
     for subject in about:
         await alerts.report(subject, "it is away")
     ours = MemoryConsumer("ours", {})
-    await alerts.clear_gone(
-        ["mail"], [Follower("consumer.ours", ours, "consumer.ours"), Follower("otel", ours, "otel")]
+    await clear_gone(
+        here.journal,
+        alerts.report,
+        ["mail"],
+        [Follower("consumer.ours", ours, "consumer.ours"), Follower("otel", ours, "otel")],
     )
     assert open_subjects(here) == ["broker", "consumer.ours", "disk", "handler mail", "otel"]
 
