@@ -10,7 +10,8 @@ from gateway.app.over_quota import watch_quotas
 from gateway.consumers.notification_planning import NAME as NOTIFIER
 from gateway.ingest.subscriptions import remember_broker
 from gateway.ingest.ticker import pass_time
-from gateway.journal.maintenance import rollups
+from gateway.journal import FILE_NAME
+from gateway.journal.maintenance import rollups, sealing
 from gateway.journal.queries.resolutions import RESOLUTIONS
 from gateway.mqtt.incidents import watch_incidents
 from gateway.telemetry.certificates import watch_certificates
@@ -50,8 +51,16 @@ async def _beat(side: FollowerSide) -> None:
 
 async def _look_after_journal(side: IngestSide) -> None:
     """Keep the journal in bounds; what those who follow it have not had yet is kept for as long as possible."""
-    names = [NOTIFIER, *(each.table for each in RESOLUTIONS), *side.waited_for]
-    await side.upkeep.run(names, time.time_ns, side.report)
+    await side.upkeep.run(_waited_for(side), time.time_ns, side.report)
+
+
+def _waited_for(side: IngestSide) -> list[str]:
+    return [NOTIFIER, *(each.table for each in RESOLUTIONS), *side.waited_for]
+
+
+async def _seal(side: IngestSide) -> None:
+    path, age_ns = side.config.gateway.state_dir / FILE_NAME, side.config.retention.seal_after
+    await sealing.seal_for_ever(side.journal, path, _waited_for(side), age_ns, time.time_ns)
 
 
 INGEST: tuple[Component[IngestSide], ...] = (
@@ -59,6 +68,7 @@ INGEST: tuple[Component[IngestSide], ...] = (
     Component("rollups", _always, lambda side: rollups.follow_journal(side.journal, side.stream)),
     Component("time", _always, lambda s: pass_time(s.journal, s.pipeline, s.stream, s.health)),
     Component("upkeep", _always, _look_after_journal),
+    Component("sealing", _always, _seal),
     Component("inspection", _always, lambda side: side.upkeep.inspect(side.report)),
     Component("broker", _always, lambda side: watch_broker(lambda: side.health.broker_problems, side.report)),
     Component("certificates", _always, lambda side: watch_certificates(side.config, side.report)),

@@ -61,6 +61,10 @@ async def _count_in_journal(stream: Stream, metrics: Metrics, consumers: Iterabl
     open_alerts = await stream.read(Reader.count_open_alerts)
     for severity in SEVERITIES:
         metrics.alerts_open.labels(severity).set(open_alerts.get(severity, 0))
+    blocks, readings, size = await stream.read(Reader.sealed_figures)
+    metrics.journal_sealed_blocks.set(blocks)
+    metrics.journal_sealed_readings.set(readings)
+    metrics.journal_sealed_bytes.set(size)
     last, places = stream.last_seq, await stream.places()
     for name in consumers:
         metrics.set_lag(name, last - places.get(name, 0))

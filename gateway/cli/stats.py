@@ -101,6 +101,7 @@ def _percent(share: float | None) -> str:
 def _show_journal(reader: Reader, gateway: GatewayStatus | None, output: str) -> None:
     last = reader.last_seq()
     open_alerts = reader.alerts(everything=False)
+    sealed = reader.sealed_figures()
     facts: dict[str, Any] = {
         "gateway": {
             "answers": None if gateway is None else gateway.answers,
@@ -108,6 +109,7 @@ def _show_journal(reader: Reader, gateway: GatewayStatus | None, output: str) ->
         },
         "sensors": len(reader.sensors()),
         "readings": reader.count_readings(),
+        "sealed": {"blocks": sealed[0], "readings": sealed[1], "bytes": sealed[2]},
         "deadLetters": reader.dead_letters_by_reason(),
         "overQuota": reader.over_quota(),
         "openAlerts": {
@@ -128,6 +130,7 @@ def _show_journal(reader: Reader, gateway: GatewayStatus | None, output: str) ->
             **_in_words(gateway),
             "sensors": facts["sensors"],
             "readings": facts["readings"],
+            "sealed": _sealed(*sealed),
             "not understood": reader.heard().in_words().removeprefix("heard, not understood: ") or "nothing",
             "dead letters": ", ".join(f"{count} {reason}" for reason, count in facts["deadLetters"].items()) or "none",
             **_over_quota(facts["overQuota"]),
@@ -145,6 +148,10 @@ def _show_journal(reader: Reader, gateway: GatewayStatus | None, output: str) ->
     click.echo()
     told = [(row["handler"], row["state"], row["count"]) for row in facts["notifications"]]
     print_table(("handler", "state", "messages"), told, empty="Nobody has been told anything yet.")
+
+
+def _sealed(blocks: int, readings: int, size: int) -> str:
+    return f"{readings} of them in {blocks} blocks, {size / readings:.1f} bytes each" if readings else "none yet"
 
 
 def _over_quota(counts: dict[str, int]) -> dict[str, str]:

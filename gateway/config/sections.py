@@ -258,6 +258,7 @@ class RetentionSection(Section):
     """How long the journal keeps what, how large it may become, and how much of the disk it leaves alone."""
 
     readings: Duration = 400 * 86400 * 10**9
+    seal_after: Duration = 600 * 10**9
     events: Duration = 3650 * 86400 * 10**9
     dead_letters: Duration = 90 * 86400 * 10**9
     dead_letters_size: Annotated[Size, Field(ge=10**5)] = 10**9

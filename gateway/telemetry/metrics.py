@@ -62,6 +62,9 @@ class Metrics:
             "Decoding, evaluating and committing one batch",
             (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
         )
+        self.journal_sealed_blocks = gauge("journal_sealed_blocks", "Blocks of sealed readings in the journal")
+        self.journal_sealed_readings = gauge("journal_sealed_readings", "Readings in these blocks")
+        self.journal_sealed_bytes = gauge("journal_sealed_bytes", "What these blocks take up")
         self.journal_bytes = gauge("journal_bytes", "Size of the journal on disk, with its write-ahead log")
         self.log_lines_dropped = counter("log_lines_dropped", "Lines of the log that nobody took in time")
         self.http_refused = counter("http_refused", "Requests over HTTP that were refused", "reason")

@@ -20,7 +20,7 @@ from gateway.config import RetentionSection
 from gateway.domain.model.events import Severity
 from gateway.errors import JournalError, JournalUnavailableError
 from gateway.journal.log.stream import Stream
-from gateway.journal.maintenance import rollups
+from gateway.journal.maintenance import rollups, sealing
 from gateway.journal.maintenance.letters import LetterBound
 from gateway.journal.maintenance.log_size import LONGEST, folded, log_bytes, too_long
 from gateway.journal.maintenance.our_clock import LOOK_BACK, clock_problem, latest_believable
@@ -262,6 +262,8 @@ class Upkeep:
             "trim_silences": section.events,
             "trim_alerts": section.events,
         }
+        while await self._journal.call(sealing.trim, self._journal, done, now_ns - section.readings, SLICE):
+            pass
         for query, age_ns in ages.items():
             while await self._journal.call(self._journal.trim, query, done, SLICE, now_ns - age_ns) == SLICE:
                 pass
@@ -302,11 +304,16 @@ class Upkeep:
     async def _shrink(self, query: str, seq: int) -> bool:
         """Delete the oldest rows up to `seq` until the content is under `max_size`; tell whether it is."""
         while await self._journal.call(self._journal.used_bytes) > self._section.max_size:
-            if not await self._journal.call(self._journal.trim, query, seq, SIZE_SLICE, _ANY_AGE):
+            if not await self._journal.call(self._trim_first, query, seq):
                 return False
             while await self._journal.call(self._journal.trim, _ORPHANS, seq, SIZE_SLICE, _ANY_AGE) == SIZE_SLICE:
                 pass  # or readings would go for the room that messages nobody needs any more take up
         return True
+
+    def _trim_first(self, query: str, seq: int) -> int:
+        """Delete some of the first rows, which of readings are sealed; return how many went."""
+        sealed = sealing.trim(self._journal, seq, _ANY_AGE, SIZE_SLICE) if query == "trim_readings" else 0
+        return sealed or self._journal.trim(query, seq, SIZE_SLICE, _ANY_AGE)
 
 
 def disk_free(folder: Path) -> int:

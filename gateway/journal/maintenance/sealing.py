@@ -5,19 +5,59 @@ A block is made beside the journal's thread, which then only puts it in the plac
 
 from __future__ import annotations
 
+import asyncio
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from itertools import takewhile
+from pathlib import Path
 
 from msgspec import Struct
 
 from gateway.domain.engine.event_log import BODY, RECEIVED, SENSOR, ReadingRow
+from gateway.errors import JournalUnavailableError
 from gateway.journal.queries.reader import Reader
 from gateway.journal.sealed import block, finding
 from gateway.journal.sealed.block import Sealed, index_row
 from gateway.journal.sealed.blocks import CHANGED, NEXT
 from gateway.journal.sealed.finding import SEGMENT
+from gateway.journal.sqlite.executor import ask
+from gateway.journal.sqlite.recovery import passing_trouble
 from gateway.journal.sqlite.writer import Journal
+
+EVERY = 10.0
+"""Seconds between two looks at whether there is enough for a block."""
+
+_BETWEEN_BLOCKS = 0.2
+"""Seconds of rest: an old journal is sealed beside everything else, some 15,000 readings a second."""
+
+
+async def seal_for_ever(
+    journal: Journal, path: Path, consumers: Sequence[str], age_ns: int, now_ns: Callable[[], int]
+) -> None:
+    """Seal what is older than `age_ns` and what all of `consumers` have had, for as long as we run.
+
+    Blocks are made by a reader and in a thread of their own.
+    """
+    reader = Reader(path)
+    thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal-sealing")
+    try:
+        while True:
+            is_sealed = False
+            with suppress(
+                JournalUnavailableError
+            ):  # a full disk is told of elsewhere; the readings are where they were
+                until = await journal.call(journal.settled_seq, consumers)
+                window = now_ns() - age_ns, now_ns()
+                with passing_trouble(), journal.reading.unavailable():
+                    step = await ask(thread, partial(next_block, reader, until, window))
+                is_sealed = step is not None and await journal.call(put, journal, step)
+            await asyncio.sleep(_BETWEEN_BLOCKS if is_sealed else EVERY)
+    finally:
+        thread.shutdown(wait=True)
+        reader.close()
 
 
 class Step(Struct, frozen=True):
@@ -56,18 +96,25 @@ def next_block(reader: Reader, until: int, window_ns: tuple[int, int], size: int
 def put(journal: Journal, step: Step) -> bool:
     """Put a block in the place of its readings; tell whether they were still all there. In the journal's thread."""
     head = step.sealed.head
-    with journal.transaction():
-        if journal.all("count_between", head.first, head.last)[0][0] != head.count:
-            return False  # a sensor has been purged meanwhile
-        _insert_block(journal, step.sealed)
-        journal.many("insert_sealed_hashes", [(head.number, finding.packed_hashes(step.sealed.hashes))])
-        journal.many("upsert_note", [(NEXT, str(head.number + 1))])
-        journal.count("delete_between", head.first, head.last)
-        if step.segment is not None:
-            first = step.segment * SEGMENT
-            journal.many("insert_sealed_ids", ((bucket, step.segment, each) for bucket, each in step.entries))
-            journal.count("delete_sealed_hashes", first, first + SEGMENT)
+    journal.all("keep_in_memory")
+    try:
+        with journal.transaction():
+            if journal.all("count_between", head.first, head.last)[0][0] != head.count:
+                return False  # a sensor has been purged meanwhile
+            _insert_block(journal, step.sealed)
+            journal.many("insert_sealed_hashes", [(head.number, finding.packed_hashes(step.sealed.hashes))])
+            journal.many("upsert_note", [(NEXT, str(head.number + 1))])
+            journal.count("delete_between", head.first, head.last)
+            if step.segment is not None:
+                _insert_segment(journal, step.segment, step.entries)
+    finally:
+        journal.all("keep_on_disk")
     return True
+
+
+def _insert_segment(journal: Journal, segment: int, entries: Sequence[tuple[int, bytes]]) -> None:
+    journal.many("insert_sealed_ids", ((bucket, segment, each) for bucket, each in entries))
+    journal.count("delete_sealed_hashes", segment * SEGMENT, (segment + 1) * SEGMENT)
 
 
 def _insert_block(journal: Journal, sealed: Sealed) -> None:
@@ -82,6 +129,8 @@ def trim(journal: Journal, until: int, before_ns: int, most: int) -> int:
     """
     index = journal.both.blocks.index
     gone = 0
+    if not len(index):
+        return gone
     with journal.transaction():
         for place in range(len(index)):
             if index.lasts[place] > until or gone >= most:

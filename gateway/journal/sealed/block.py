@@ -62,7 +62,7 @@ class Sealed(Struct, frozen=True):
     hashes: list[int]
 
 
-class DamagedBlockError(Exception):
+class DamagedBlockError(ValueError):
     """A part of a block is not what was written."""
 
 

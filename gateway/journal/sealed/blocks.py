@@ -202,12 +202,10 @@ class Blocks:
     def _numbers(self, event_id: str) -> Iterator[int]:
         """Yield the numbers of the blocks where an id may be; those of damaged entries all."""
         hashed = id_hash(event_id)
-        merged = 0
         for segment, entries in self._db.execute(self._sql["sealed_entries"], (bucket_of(hashed),)).fetchall():
             places = blocks_in(entries, hashed)
-            merged = max(merged, (segment + 1) * SEGMENT)
             yield from (segment * SEGMENT + place for place in (range(SEGMENT) if places is None else places))
-        for number, packed in self._db.execute(self._sql["sealed_hashes"], (merged, maxsize)):
+        for number, packed in self._db.execute(self._sql["sealed_hashes"], (0, maxsize)):
             hashes = hashes_in(packed)
             if hashes is None or hashed in hashes:
                 yield number

@@ -161,9 +161,7 @@ def _set_up(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("PRAGMA journal_size_limit = 67108864")
-    # What is freed is not written again, be it to overwrite it or for want of memory: sealing frees all that came.
-    connection.execute("PRAGMA secure_delete = FAST")
-    connection.execute("PRAGMA cache_spill = OFF")
+    connection.execute("PRAGMA secure_delete = FAST")  # or all that is freed would be written again, to overwrite it
     mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
     level = connection.execute("PRAGMA synchronous").fetchone()[0]
     if (mode, level) != ("wal", 2):

@@ -20,8 +20,9 @@ from gateway.domain.inputs.native import decode_event
 from gateway.domain.notification.model import Notification
 from gateway.domain.notification.silences import Silence
 from gateway.errors import JournalError, JournalUnavailableError
+from gateway.journal.sealed import block, salvage
 from gateway.journal.sqlite.codec import REGISTRY_SEQ, SNAPSHOT_SEQ, decode_state, encode_state
-from gateway.journal.sqlite.connection import migrations, open_for_writing
+from gateway.journal.sqlite.connection import load_queries, migrations, open_for_writing
 from gateway.journal.sqlite.read_errors import (
     READS_AGAIN_WITHIN,
     TRY_AGAIN,
@@ -44,7 +45,7 @@ _SLICE = 500
 _SMALL_TABLES = (
     "sensors", "alerts", "outbox", "told", "planner", "silences", "cursors", "detector", "notes", "input_memory",
 )  # fmt: skip
-BIG_TABLES = ("readings", "events", "dead_letters", "originals")
+BIG_TABLES = ("sealed", "readings", "events", "dead_letters", "originals")
 _LARGE_ROWS = ("waveforms",)
 """Not looked through at a start: their rows are large, and nothing follows from them but what is asked for."""
 
@@ -57,6 +58,7 @@ _decode_json = msgspec.json.decode
 _DECODE: dict[str, Callable[[tuple[Any, ...]], object]] = {
     "sensors": lambda row: _decode_json(row[2], type=dict[str, str]),
     "readings": lambda row: decode_event(row[BODY]),
+    "sealed": lambda row: block.check(row[1:]),
     "events": lambda row: _decode_json(row[8], type=dict[str, Any]),
     "alerts": lambda row: _decode_json(row[4], type=Alert),
     "outbox": lambda row: _decode_json(row[9], type=Notification),
@@ -188,7 +190,8 @@ def check_slice(connection: sqlite3.Connection, table: str, after: int, until: i
 def _check_rows(connection: sqlite3.Connection, table: str, which: str = "", values: tuple[int, ...] = ()) -> None:
     for row in connection.execute(f"SELECT * FROM {table} {which}", values):  # noqa: S608 - of the table of tables above
         if not _makes_sense(table, row):
-            raise sqlite3.DatabaseError(f"{table}: what row {row[0]} holds cannot be decoded")
+            what = f"the block of readings from {row[0]} on" if table == "sealed" else f"what row {row[0]} holds"
+            raise sqlite3.DatabaseError(f"{table}: {what} cannot be decoded")
 
 
 def _makes_sense(table: str, row: tuple[Any, ...]) -> bool:
@@ -268,15 +271,33 @@ def _keep_all(connection: sqlite3.Connection, path: Path) -> dict[str, int]:
         damaged.text_factory = lambda text: text.decode(errors="surrogateescape")  # which cannot be written again
         for table in (*_SMALL_TABLES, *BIG_TABLES, *_LARGE_ROWS, *_ROLLUPS):
             counts[table] = _keep(connection, table, _readable_rows(damaged, table))
+        counts["sealed blocks"] = counts.pop("sealed")
+        counts["readings"] += _index_blocks(connection, damaged)
     _name_orphans(connection)
     _remember_times(connection)
     # Without their cursors the notifier would tell everything again, and the rollups would count readings twice.
-    for name, table in (("notifier", "events"), *((name, "readings") for name in _ROLLUPS)):
+    both = "(SELECT seq FROM readings UNION ALL SELECT last AS seq FROM sealed_index)"
+    for name, table in (("notifier", "events"), *((name, both) for name in _ROLLUPS)):
         connection.execute(
             f"INSERT OR IGNORE INTO cursors SELECT ?, coalesce(max(seq), 0) FROM {table}",  # noqa: S608 - as above
             (name,),
         )
+    connection.execute(  # nothing is sealed that a start would still take up
+        "INSERT OR IGNORE INTO notes SELECT ?, max(last) FROM sealed_index HAVING max(last) > 0", (SNAPSHOT_SEQ,)
+    )
     return counts
+
+
+def _index_blocks(connection: sqlite3.Connection, damaged: sqlite3.Connection) -> int:
+    """Make anew what leads to the sealed blocks, and name those that are lost; return the number of their readings."""
+    _write(connection, "BEGIN IMMEDIATE")
+    salvage.name_orphans(connection, load_queries())
+    count = salvage.index_blocks(connection, load_queries(), _readable_rows(damaged, "sealed_ids"))
+    _write(connection, "COMMIT")
+    with suppress(sqlite3.DatabaseError):
+        for readings in salvage.lost(damaged, connection):
+            log.error("a block of readings of the damaged journal could not be kept", readings=readings)
+    return count
 
 
 def _remember_times(connection: sqlite3.Connection) -> None:
@@ -284,7 +305,13 @@ def _remember_times(connection: sqlite3.Connection) -> None:
     query = (
         "SELECT sensor, max(event_us) FROM readings WHERE sensor NOT IN (SELECT sensor FROM detector) GROUP BY sensor"
     )
-    for key, newest_us in connection.execute(query).fetchall():
+    newest = dict(connection.execute(query).fetchall())
+    without = {
+        key for (key,) in connection.execute("SELECT key FROM sensors WHERE key NOT IN (SELECT sensor FROM detector)")
+    }
+    for key, newest_us in salvage.newest_times(connection, load_queries(), without).items():
+        newest[key] = max(newest.get(key, newest_us), newest_us)
+    for key, newest_us in newest.items():
         state = SensorState(newest_us=newest_us, seen_us=newest_us)
         connection.execute("INSERT INTO detector VALUES (?, ?)", (key, encode_state(state)))
 
@@ -296,17 +323,19 @@ def _readable_rows(damaged: sqlite3.Connection, table: str) -> Iterator[tuple[An
             yield from damaged.execute(f"SELECT * FROM {table}")  # noqa: S608 - of the table of tables above
         return
     forward = f"SELECT * FROM {table} WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608 - as above
-    last = yield from _walk(damaged, forward, -1, 1)
+    size = salvage.ROWS_AT_ONCE if table == "sealed" else _SLICE
+    last = yield from _walk(damaged, forward, -1, 1, size)
     backward = f"SELECT * FROM {table} WHERE seq < ? AND seq > {last} ORDER BY seq DESC LIMIT ?"  # noqa: S608 - as above
-    yield from _walk(damaged, backward, 2**62, -1)
+    yield from _walk(damaged, backward, 2**62, -1, size)
 
 
-def _walk(damaged: sqlite3.Connection, query: str, seq: int, direction: int) -> Generator[tuple[Any, ...], None, int]:
+def _walk(
+    damaged: sqlite3.Connection, query: str, seq: int, direction: int, limit: int
+) -> Generator[tuple[Any, ...], None, int]:
     """Yield rows in steps, each from the last one's seq on, until there are no more or one cannot be read.
 
     Return the seq of the last one. In a damaged tree a step may lead back; there it ends.
     """
-    limit = _SLICE
     while limit:
         try:
             rows = damaged.execute(query, (seq, limit)).fetchall()

@@ -17,6 +17,7 @@ from gateway.domain.notification.matching import Matchers
 from gateway.domain.notification.outbox import OutboxItem, Planning
 from gateway.domain.notification.silences import Silence
 from gateway.journal import Journal
+from gateway.journal.maintenance import sealing
 from gateway.journal.outbox.rows import Messages
 from gateway.journal.outbox.silences import add
 from gateway.journal.sqlite.read_errors import suspicion
@@ -43,6 +44,11 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
         messages.enqueue(Planning(0, [item], records=[("flaps", "VB-1", b'{"times":[1]}')]), "notifier", 5)
         add(messages, Silence("s1", Matchers(sensors=("VB-1",)), "anna", "", 0, 10), 1)
         here.journal.move_cursor("influx", 7)
+        with here.reader() as reader:
+            for _ in range(8):
+                step = sealing.next_block(reader, 2**62, (2**62, 2**63 - 1), 25)
+                assert step is not None
+                assert sealing.put(here.journal, step)
     return folder
 
 
@@ -140,6 +146,31 @@ def test_what_the_damage_has_not_reached_is_kept(tmp_path: Path, sound: Path) ->
         assert here.journal.cursor("influx") == 7
         assert contents["dead letters"] == {"not_json": 1}
     assert aside(path)
+
+
+def test_of_sealed_readings_a_block_is_lost_at_most(tmp_path: Path, sound: Path) -> None:
+    path = suspected(copied(sound, tmp_path, in_block(sound, 3)))
+    with plant(tmp_path) as here:
+        assert here.journal.salvaged is not None
+        assert "sealed: the block of readings from" in here.journal.salvaged
+        rows = here.contents()["readings"]
+        assert len(rows) == READINGS - 25
+        with here.reader() as reader:
+            assert reader.find_reading("VB-1@10") is not None
+            assert reader.find_reading("VB-1@40") is None
+        assert_useful(here)
+    assert aside(path)
+
+
+def in_block(sound: Path, number: int) -> Damage:
+    """Flip a bit in a block of readings."""
+    with closing(sqlite3.connect(sound / "journal.db")) as database:
+        ((bodies,),) = database.execute("SELECT bodies FROM sealed ORDER BY seq LIMIT 1 OFFSET ?", (number,))
+
+    def damage(content: bytearray) -> None:
+        content[content.index(bodies[:200]) + 100] ^= 1
+
+    return damage
 
 
 def in_table(sound: Path, table: str) -> Damage:

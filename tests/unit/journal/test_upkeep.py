@@ -167,6 +167,7 @@ class FakeJournal:
         self.done, self.other = done, other
         self.saved = done
         self._log = log
+        self.both = SimpleNamespace(blocks=SimpleNamespace(index=()))  # nothing is sealed
 
     async def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return function(*arguments)
