@@ -40,6 +40,8 @@ _COMMANDS = {
     "deadletters": "gateway.cli.deadletters:deadletters",
     "influx": "gateway.cli.influx:influx",
     "trace": "gateway.cli.trace:trace",
+    "users": "gateway.cli.access:users",
+    "tokens": "gateway.cli.access:tokens",
     "handlers": "gateway.cli.handlers:handlers",
 }
 

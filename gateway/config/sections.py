@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from gateway.config.access import Network, TokenSection, UserSection
 from gateway.config.influx import OURS_IN_INFLUXDB, InfluxSection
 from gateway.config.notification import (
     HeartbeatSection,
@@ -31,7 +32,18 @@ from gateway.config.notification import (
 from gateway.config.plugins import HandlerSection, PluginSection
 from gateway.config.rule_keys import ELSEWHERE, with_keys_of
 from gateway.config.section import Section
-from gateway.config.values import Duration, Host, Interval, Name, OwnToken, Port, Size, Timezone, system_zone
+from gateway.config.values import (
+    Duration,
+    Host,
+    Interval,
+    Name,
+    OwnToken,
+    Port,
+    Size,
+    Timezone,
+    is_loopback,
+    system_zone,
+)
 from gateway.domain.detection.rules import Rules, Threshold
 from gateway.domain.engine.quotas import Quotas
 from gateway.domain.inputs.topics import TopicTemplates
@@ -162,6 +174,26 @@ class HttpSection(Section):
     port: Port = 8080
     token: OwnToken | None = None
     public_url: AnyHttpUrl | None = None
+    read: Literal["open", "signed-in"] | None = None
+    session: Annotated[Duration, Field(ge=60 * 10**9, le=30 * 86400 * 10**9)] = 12 * 3600 * 10**9
+    proxies: tuple[Network, ...] = ()
+    user_header: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")] | None = None
+
+    @property
+    def is_read_by_all(self) -> bool:
+        """Return whether who is not signed in may read; by itself only where nobody else reaches it."""
+        return self.read == "open" or (self.read is None and is_loopback(self.host))
+
+    @model_validator(mode="after")
+    def _whose_word(self) -> Self:
+        if self.user_header is not None and not self.proxies:
+            raise ValueError("user_header counts only from http.proxies, and there are none")
+        if self.user_header is not None and self.user_header.lower() in _NEVER_A_NAME:
+            raise ValueError(f"{self.user_header} is a header that others send for other reasons")
+        return self
+
+
+_NEVER_A_NAME = {"host", "cookie", "authorization", "origin", "referer", "x-forwarded-for", "x-forwarded-proto"}
 
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -282,6 +314,8 @@ class Config(Section):
     mqtt: MqttSection
     influxdb: InfluxSection | None = None
     http: HttpSection | None = None
+    users: tuple[UserSection, ...] = ()
+    tokens: tuple[TokenSection, ...] = ()
     detection: DetectionSection = DetectionSection()
     alerts: AlertsSection = AlertsSection()
     retention: RetentionSection = RetentionSection()
@@ -319,7 +353,7 @@ class Config(Section):
             raise ValueError(f"more than one table for id {', '.join(map(repr, twice))}")
         return tables
 
-    @field_validator("routes", "silences")
+    @field_validator("routes", "silences", "users", "tokens")
     @classmethod
     def _named_once(cls, tables: tuple[Any, ...]) -> tuple[Any, ...]:
         names = [getattr(table, "name", None) or f"route {number}" for number, table in enumerate(tables, start=1)]

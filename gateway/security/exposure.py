@@ -85,8 +85,10 @@ def _open_page(config: Config) -> Iterator[str]:
     public = config.http.public_url
     if public is not None and public.scheme == "http" and not is_loopback(public.host or ""):
         yield "http.public_url: is not https, so links and the token pass in the clear; put a proxy with TLS in front"
-    elif public is None and not is_loopback(config.http.host):
+    elif public is None and not is_loopback(config.http.host) and not config.http.proxies:
         yield (
-            f"http.host: whoever reaches {config.http.host} may read everything, names and numbers of people too, and"
-            " the token passes in the clear; put a proxy with TLS in front, and set http.public_url"
+            f"http.host: the token passes in the clear to {config.http.host}; put a proxy with TLS in front, and set"
+            " http.public_url"
         )
+    if config.http.is_read_by_all and not is_loopback(config.http.host):
+        yield "http.read: whoever reaches the page may read everything but addresses of people, and their names too"

@@ -12,6 +12,7 @@ from gateway.domain.model.naming import ambiguous
 from gateway.domain.model.quantities import QUANTITIES
 from gateway.web.encoding import GZIP, as_json
 from gateway.web.fleet import LONGEST_LIST, Fleet
+from gateway.web.permission import shown
 from gateway.web.ports import Services
 from gateway.web.schema import (
     Alert,
@@ -52,9 +53,9 @@ def create_router(services: Services, stream: Stream) -> APIRouter:
         return [Quantity.model_validate(quantity) for quantity in QUANTITIES]
 
     @router.get("/gateway", response_model=Condition)
-    async def show_condition() -> Mapping[str, Any]:
+    async def show_condition(request: Request) -> Mapping[str, Any]:
         """Return how the gateway itself is: broker, consumers, handlers, dead letters, disk."""
-        return {**await services.answers.condition(), "reasons": services.readiness()}
+        return dict(shown(request, {**await services.answers.condition(), "reasons": services.readiness()}))
 
     @router.get("/stream", response_class=Response, responses={200: {"content": {"text/event-stream": {}}}})
     async def follow() -> StreamResponse:
@@ -116,6 +117,7 @@ def _add_sensors(router: APIRouter, services: Services) -> None:
 def _add_alerts(router: APIRouter, services: Services) -> None:
     @router.get("/alerts", responses={200: {"model": list[Alert]}}, response_class=Response)
     async def list_alerts(
+        request: Request,
         *,
         every: Annotated[bool, Query(alias="all", description="the closed ones too")] = False,
         limit: Limit = 1000,
@@ -123,22 +125,22 @@ def _add_alerts(router: APIRouter, services: Services) -> None:
     ) -> Response:
         """Return the `limit` worst open alerts, oldest first, or the newest of all, newest first."""
         found = await services.answers.list_alerts(every, limit, after)
-        return await as_json(lambda: found)
+        return await as_json(lambda: shown(request, found))
 
     @router.get("/alerts/{alert_id}", response_model=AlertWithPast)
-    async def show_alert(alert_id: str) -> Mapping[str, Any]:
+    async def show_alert(request: Request, alert_id: str) -> Mapping[str, Any]:
         """Return one alert, open or closed, with its changes and every message about it."""
         alert = await services.answers.find_alert(alert_id)
         if alert is None:
             raise HTTPException(404, f"there is no alert {alert_id!r}")
-        return alert
+        return dict(shown(request, alert))
 
 
 def _add_events(router: APIRouter, services: Services) -> None:
     @router.get("/events/{event_id:path}/trace", response_model=Trace)
-    async def show_trace(event_id: str) -> Mapping[str, Any]:
+    async def show_trace(request: Request, event_id: str) -> Mapping[str, Any]:
         """Return the whole life of one event: published, received, stored, evaluated, told, written."""
         found = await services.answers.trace(event_id)
         if found is None:
             raise HTTPException(404, f"the journal knows no event {event_id!r}")
-        return found
+        return dict(shown(request, found))

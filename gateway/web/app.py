@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.dependencies import models
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
@@ -19,12 +19,15 @@ from gateway.errors import ConflictError, GatewayError, NotFoundError, RefusedEr
 from gateway.web.ack_page import create_ack_page
 from gateway.web.api import create_router
 from gateway.web.baselines import create_baselines
-from gateway.web.commands import Permission, create_actions
+from gateway.web.commands import create_actions
 from gateway.web.encoding import Compressed
+from gateway.web.forwarded import Forwarded
 from gateway.web.inputs import create_inputs
+from gateway.web.permission import Permission
 from gateway.web.ports import PageSettings, Services
 from gateway.web.schema import Readiness
 from gateway.web.security import HEADERS, Guard
+from gateway.web.signing_in import create_signing_in
 from gateway.web.silences import create_silences
 from gateway.web.stream import Stream
 from gateway.web.turns import Turns
@@ -37,18 +40,25 @@ def create_app(services: Services, page: PageSettings, stream: Stream | None = N
     """Return the application. `serve` closes its `state.stream` when it stops; tests may bring a faster one."""
     said = about(page)
     stream = stream or Stream(services.live, said, refused=services.refused)
-    app = FastAPI(title="Vibration gateway", version=__version__, docs_url=None, redoc_url=None)
+    permission = Permission(services.token, page.hosts, services.refused, access=services.access)
+    app = FastAPI(
+        title="Vibration gateway",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        dependencies=[Depends(permission)],
+    )
     app.state.stream = stream
     app.include_router(create_router(services, stream))
-    permission = Permission(services.token, page.hosts, services.refused)
-    app.include_router(create_baselines(services, permission))
-    app.include_router(create_inputs(services, permission))
+    app.include_router(create_baselines(services))
+    app.include_router(create_inputs(services))
     if services.actions is not None:
-        actions = create_actions(services.actions, permission)
+        actions = create_actions(services.actions)
         app.include_router(actions)
         said["actions"] = _alert_actions(actions)  # the page offers what there is
         app.include_router(create_ack_page(services, services.actions, page))
-    app.include_router(create_silences(services, permission))
+    app.include_router(create_silences(services))
+    app.include_router(create_signing_in(permission))
     _add_probes(app, services)
     _add_files(app)
     app.add_exception_handler(RequestValidationError, _misunderstood)
@@ -57,6 +67,7 @@ def create_app(services: Services, page: PageSettings, stream: Stream | None = N
     app.add_middleware(Compressed)
     app.add_middleware(Guard, hosts=page.hosts)
     app.add_middleware(Turns, refused=services.refused)
+    app.add_middleware(Forwarded, access=services.access)  # outermost: the others go by who asks
     return app
 
 

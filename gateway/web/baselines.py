@@ -1,14 +1,15 @@
-"""Baselines over HTTP: what is normal, and, with the token, saying so or having it learned anew."""
+"""Baselines over HTTP: what is normal, and, for operators, saying so or having it learned anew."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.web.commands import Permission, Person
+from gateway.web.commands import By
 from gateway.web.encoding import as_json
+from gateway.web.permission import who
 from gateway.web.ports import Actions, Services
 
 State = Annotated[str, Field(max_length=64)]
@@ -22,7 +23,7 @@ class Setting(BaseModel):
 
     level: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     state: State = ""
-    by: Person
+    by: By = None
     reason: Annotated[str, Field(max_length=1000)] = ""
 
 
@@ -32,11 +33,11 @@ class Relearning(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     state: State | None = None
-    by: Person
+    by: By = None
     reason: Annotated[str, Field(max_length=1000)] = ""
 
 
-def create_baselines(services: Services, permission: Permission) -> APIRouter:
+def create_baselines(services: Services) -> APIRouter:
     """Return the routes; those that change something only where something can be changed."""
     router = APIRouter(prefix="/api/v1/baselines")
 
@@ -47,17 +48,17 @@ def create_baselines(services: Services, permission: Permission) -> APIRouter:
         return await as_json(lambda: found)
 
     if services.actions is not None:
-        _add_changes(router, services.actions, permission)
+        _add_changes(router, services.actions)
     return router
 
 
-def _add_changes(router: APIRouter, actions: Actions, permission: Permission) -> None:
-    @router.post("/{sensor_id:path}/set", dependencies=[Depends(permission)], responses=_ERRORS)
-    async def set_baseline(sensor_id: str, body: Setting) -> dict[str, Any]:
+def _add_changes(router: APIRouter, actions: Actions) -> None:
+    @router.post("/{sensor_id:path}/set", responses=_ERRORS)
+    async def set_baseline(request: Request, sensor_id: str, body: Setting) -> dict[str, Any]:
         """Set what is normal for a sensor."""
-        return dict(await actions.set_baseline(sensor_id, body.level, body.state, body.by, body.reason))
+        return dict(await actions.set_baseline(sensor_id, body.level, body.state, who(request, body.by), body.reason))
 
-    @router.post("/{sensor_id:path}/relearn", dependencies=[Depends(permission)], responses=_ERRORS)
-    async def relearn(sensor_id: str, body: Relearning) -> dict[str, Any]:
+    @router.post("/{sensor_id:path}/relearn", responses=_ERRORS)
+    async def relearn(request: Request, sensor_id: str, body: Relearning) -> dict[str, Any]:
         """Have it learned anew what is normal for a sensor; what was learned before stays in the journal."""
-        return dict(await actions.relearn(sensor_id, body.state, body.by, body.reason))
+        return dict(await actions.relearn(sensor_id, body.state, who(request, body.by), body.reason))

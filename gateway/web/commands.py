@@ -1,26 +1,22 @@
-"""What changes something over HTTP. It needs the token; a browser must also come from our own page."""
+"""What changes something over HTTP. `web.rights` says who may."""
 
 from __future__ import annotations
 
-import secrets
 import time
-from collections.abc import Callable
-from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.config.values import Duration
 from gateway.domain.engine.purging import Selection
+from gateway.web.permission import who
 from gateway.web.ports import Actions
 from gateway.web.schema import Problem
-from gateway.web.security import host_name
-from gateway.web.wrong_tokens import LONGEST_DELAY, WrongTokens
-
-_RETRY_AFTER = str(round(LONGEST_DELAY))
 
 Person = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+
+By = Annotated[Person | None, Field(description="who; only the gateway's own token may say so, others are known")]
 
 NAMED = 1000
 """Sensors that an answer names."""
@@ -31,7 +27,7 @@ class Acknowledgement(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    by: Person
+    by: By = None
     reason: Annotated[str, Field(max_length=1000)] = ""
 
 
@@ -40,7 +36,7 @@ class ShelvingRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    by: Person
+    by: By = None
     duration: Annotated[Duration, Field(alias="for", description="30m, 2h, 3d", examples=["8h"])]
     reason: Annotated[str, Field(min_length=1, max_length=1000)]
 
@@ -66,7 +62,7 @@ class PurgeRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    by: Person
+    by: By = None
     reason: Annotated[str, Field(max_length=1000)] = ""
     ids: list[str] = []
     pattern: Annotated[str | None, Field(description="of their ids; a * stands for anything")] = None
@@ -83,84 +79,41 @@ class PurgeRequest(BaseModel):
         return Selection(self.ids, self.pattern, before_ns, self.unlearned)
 
 
-class Permission:
-    """The check before every change. A request with the token and without an Origin is a program's, and allowed."""
-
-    def __init__(
-        self,
-        token: str,
-        hosts: frozenset[str],
-        refused: Callable[[str], None] = lambda _: None,
-        wrong_tokens: WrongTokens | None = None,
-    ) -> None:
-        self._token = token
-        self._hosts = {host.lower() for host in hosts}
-        self._refused = refused
-        self._wrong_tokens = wrong_tokens or WrongTokens()
-
-    async def __call__(self, request: Request) -> None:
-        """Raise as `check` does, later the more wrong tokens came from there, and 429 where too many did at once."""
-        address = request.client.host if request.client else ""
-        if self._wrong_tokens.is_refused(address):
-            self._refused("too many wrong tokens")
-            raise HTTPException(429, "too many wrong tokens came from this address", {"Retry-After": _RETRY_AFTER})
-        try:
-            self.check(request)
-        except HTTPException as error:
-            self._refused("wrong origin" if error.status_code == HTTPStatus.FORBIDDEN else "wrong token")
-            if error.status_code == HTTPStatus.UNAUTHORIZED and request.headers.get("Authorization"):
-                await self._wrong_tokens.failed(address)
-            raise
-
-    def check(self, request: Request) -> None:
-        """Raise HTTPException 401 without the right token, 403 from another site's page."""
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not secrets.compare_digest(token.encode(), self._token.encode()):
-            raise HTTPException(401, "the token is missing or wrong", {"WWW-Authenticate": "Bearer"})
-        origin = request.headers.get("Origin")
-        if origin is not None and not self._is_ours(origin, request.headers.get("Host", "")):
-            raise HTTPException(403, "this change was asked for by a page of another site")
-
-    def _is_ours(self, origin: str, host: str) -> bool:
-        netloc = origin.partition("://")[2].lower()  # an Origin has neither a path nor a user
-        return netloc != "" and (netloc == host.lower() or host_name(netloc) in self._hosts)
-
-
-def create_actions(actions: Actions, permission: Permission) -> APIRouter:
+def create_actions(actions: Actions) -> APIRouter:
     """Return the routes that change something."""
     problems: dict[int | str, dict[str, Any]] = {
         code: {"model": Problem} for code in (400, 401, 403, 404, 409, 422, 429, 503)
     }
-    router = APIRouter(prefix="/api/v1", dependencies=[Depends(permission)], responses=problems)
+    router = APIRouter(prefix="/api/v1", responses=problems)
 
     @router.post("/alerts/{alert_id}/ack")
-    async def acknowledge(alert_id: str, body: Acknowledgement) -> dict[str, Any]:
+    async def acknowledge(request: Request, alert_id: str, body: Acknowledgement) -> dict[str, Any]:
         """Acknowledge an open alert; the first one wins."""
-        return dict(await actions.acknowledge(alert_id, body.by, body.reason))
+        return dict(await actions.acknowledge(alert_id, who(request, body.by), body.reason))
 
     @router.post("/alerts/{alert_id}/shelve")
-    async def shelve(alert_id: str, body: ShelvingRequest) -> dict[str, Any]:
+    async def shelve(request: Request, alert_id: str, body: ShelvingRequest) -> dict[str, Any]:
         """Shelve an open alert: nobody is told of it for a while, unless it becomes worse."""
-        return dict(await actions.shelve(alert_id, body.duration, body.by, body.reason))
+        return dict(await actions.shelve(alert_id, body.duration, who(request, body.by), body.reason))
 
     @router.post("/alerts/{alert_id}/unshelve")
-    async def unshelve(alert_id: str, body: Acknowledgement) -> dict[str, Any]:
+    async def unshelve(request: Request, alert_id: str, body: Acknowledgement) -> dict[str, Any]:
         """Take an alert off the shelf before its time."""
-        return dict(await actions.unshelve(alert_id, body.by, body.reason))
+        return dict(await actions.unshelve(alert_id, who(request, body.by), body.reason))
 
     @router.post("/sensors/{sensor_id:path}/forget")
-    async def forget(sensor_id: str, body: Acknowledgement) -> dict[str, Any]:
+    async def forget(request: Request, sensor_id: str, body: Acknowledgement) -> dict[str, Any]:
         """Let nobody wait for a sensor any more: its alerts end. It counts again with its next reading."""
-        return dict(await actions.forget(sensor_id, body.by, body.reason))
+        return dict(await actions.forget(sensor_id, who(request, body.by), body.reason))
 
     @router.post("/sensors/purge")
-    async def purge(body: PurgeRequest) -> dict[str, Any]:
+    async def purge(request: Request, body: PurgeRequest) -> dict[str, Any]:
         """Remove sensors, with all their readings: invented ones, or ones long gone. It cannot be undone."""
         wanted = body.selection(time.time_ns())
         if body.dry_run:
             names = await actions.selected(wanted)
             return {"sensors": len(names), "ids": names[:NAMED]}
-        return dict(await actions.purge(wanted, body.by, body.reason, machine_states=body.machine_states))
+        return dict(await actions.purge(wanted, who(request, body.by), body.reason, machine_states=body.machine_states))
 
     @router.post("/deadletters/replay")
     async def replay(body: Numbers) -> dict[str, Any]:

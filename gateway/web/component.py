@@ -41,6 +41,26 @@ def open_listener(config: Config, stack: AsyncExitStack) -> tuple[Any, str | Non
     return listener, f"{local_url(config.http.host, listener.getsockname()[1])}/"
 
 
+def _access(config: Config) -> Any:
+    from gateway.security.sessions import FILE_NAME as SESSIONS  # noqa: PLC0415 - see open_listener
+    from gateway.security.sessions import Sessions  # noqa: PLC0415 - as above
+    from gateway.web.permission import Access  # noqa: PLC0415 - as above
+
+    http = config.http
+    if http is None:
+        return Access()
+    return Access(
+        users={user.name: user for user in config.users},
+        tokens={token.sha256.get_secret_value(): token for token in config.tokens},
+        sessions=Sessions(config.gateway.state_dir / SESSIONS),
+        cookie=f"vibration-gateway-{config.gateway.id}",
+        read_open=http.is_read_by_all,
+        session_seconds=http.session / 10**9,
+        proxies=http.proxies,
+        user_header=http.user_header or "",
+    )
+
+
 async def serve_page(  # noqa: PLR0917 - it hands over what it is given
     config: Config, listener: Any, stream: Stream, metrics: Metrics, condition: Condition, operations: Commands
 ) -> None:
@@ -64,7 +84,15 @@ async def serve_page(  # noqa: PLR0917 - it hands over what it is given
     answers = Queries(config, questions, operations, lambda: condition.broker_problems)
     token, key = http_token(config), link_key(config)
     services = Services(
-        live, answers, condition.reasons, metrics.registry, operations, token, key, metrics.count_refused_request
+        live,
+        answers,
+        condition.reasons,
+        metrics.registry,
+        operations,
+        token,
+        key,
+        metrics.count_refused_request,
+        _access(config),
     )
     page = PageSettings(
         gateway_id=config.gateway.id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.domain.engine.event_log import StoredReading
 from gateway.domain.engine.purging import Selection
+from gateway.web.permission import Access
 
 
 class LiveState(Protocol):
@@ -184,6 +185,7 @@ class Services:
     token: str = ""
     link_key: bytes = b""
     refused: Callable[[str], None] = lambda _: None
+    access: Access = field(default_factory=Access)
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,17 @@
-"""Silences over HTTP: everybody may read them; adding and ending one needs the token."""
+"""Silences over HTTP: adding and ending one needs an operator."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, HTTPException, Query
+from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, create_model
 
 from gateway.domain.model.events import Severity
 from gateway.domain.notification.matching import DIMENSIONS
-from gateway.web.commands import Permission, Person
+from gateway.web.commands import By
+from gateway.web.permission import who
 from gateway.web.ports import Actions, Services
 
 Text = Annotated[str, Field(min_length=1, max_length=128)]
@@ -35,7 +36,7 @@ class NewSilence(_Dimensions):
 
     model_config = ConfigDict(extra="forbid")
 
-    by: Person
+    by: By = None
     reason: Annotated[str, Field(min_length=1, max_length=1000)]
     until: AwareDatetime
     starts: AwareDatetime | None = None
@@ -48,10 +49,10 @@ class Ending(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    by: Person
+    by: By = None
 
 
-def create_silences(services: Services, permission: Permission) -> APIRouter:
+def create_silences(services: Services) -> APIRouter:
     """Return the routes."""
     router = APIRouter(prefix="/api/v1")
 
@@ -63,26 +64,25 @@ def create_silences(services: Services, permission: Permission) -> APIRouter:
         return await services.answers.silences(every)
 
     if services.actions is not None:
-        _add_changes(router, services.actions, permission)
+        _add_changes(router, services.actions)
     return router
 
 
-def _add_changes(router: APIRouter, actions: Actions, permission: Permission) -> None:
-    @router.post("/silences", dependencies=[Depends(permission)], responses={401: {}, 403: {}, 422: {}})
-    async def add(body: NewSilence) -> dict[str, Any]:
+def _add_changes(router: APIRouter, actions: Actions) -> None:
+    @router.post("/silences", responses={401: {}, 403: {}, 422: {}})
+    async def add(request: Request, body: NewSilence) -> dict[str, Any]:
         """Tell nobody of what matches until a time; what is still active then is told then."""
         wanted = body.model_dump(exclude={"by", "reason"}, exclude_none=True)
         texts = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in wanted.items()}
         try:
-            return dict(await actions.add_silence(texts, body.by, body.reason))
+            return dict(await actions.add_silence(texts, who(request, body.by), body.reason))
         except ValueError as error:
             raise HTTPException(422, str(error)) from error
 
     @router.post(
         "/silences/{silence_id}/expire",
-        dependencies=[Depends(permission)],
         responses={401: {}, 403: {}, 404: {}, 409: {}},
     )
-    async def expire(silence_id: str, body: Ending) -> dict[str, Any]:
+    async def expire(request: Request, silence_id: str, body: Ending) -> dict[str, Any]:
         """End a silence now."""
-        return dict(await actions.expire_silence(silence_id, body.by))
+        return dict(await actions.expire_silence(silence_id, who(request, body.by)))

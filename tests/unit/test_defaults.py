@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from gateway.config import load, noise_of, route_table, rules_for
+from gateway.config.access import TokenSection, UserSection
 from gateway.config.influx import InfluxSection
 from gateway.config.notification import (
     HeartbeatSection,
@@ -49,6 +50,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[mqtt]": MqttSection,
     "[influxdb]": InfluxSection,
     "[http]": HttpSection,
+    "[[users]]": UserSection,
+    "[[tokens]]": TokenSection,
     "[retention]": RetentionSection,
     "[quotas]": QuotasSection,
     "[detection]": DetectionSection,

@@ -1,6 +1,7 @@
 // Asking the gateway to change something: a dialog for the name and the reason; the token is asked for once.
 
 import { $, element } from "./dom.js";
+import { session } from "./session.js";
 import { capital } from "./words.js";
 
 const TOKEN = "vibration-gateway-token";
@@ -8,25 +9,31 @@ const NAME = "vibration-gateway-name";
 const DURATIONS = [["30m", "30 minutes"], ["2h", "2 hours"], ["8h", "8 hours, a shift"], ["1d", "a day"], ["7d", "a week"]];
 
 export function acknowledge(alert) {
-  const fields = [nameField(), reasonField("")];
-  ask("Acknowledge", alert, fields, "ack", (form) => ({ by: form.get("by"), reason: form.get("reason") }));
+  const fields = [...nameFields(), reasonField("")];
+  ask("Acknowledge", alert, fields, "ack", (form) => ({ ...by(form), reason: form.get("reason") }));
 }
 
 export function shelve(alert) {
   const options = DURATIONS.map(([value, text]) => element("option", { value }, text));
   const duration = field("For", element("select", { name: "for" }, ...options));
-  const body = (form) => ({ by: form.get("by"), for: form.get("for"), reason: form.get("reason") });
-  ask("Shelve", alert, [nameField(), duration, reasonField("required")], "shelve", body);
+  const body = (form) => ({ ...by(form), for: form.get("for"), reason: form.get("reason") });
+  ask("Shelve", alert, [...nameFields(), duration, reasonField("required")], "shelve", body);
 }
 
 export function unshelve(alert) {
-  const fields = [nameField(), reasonField("")];
-  ask("Unshelve", alert, fields, "unshelve", (form) => ({ by: form.get("by"), reason: form.get("reason") }));
+  const fields = [...nameFields(), reasonField("")];
+  ask("Unshelve", alert, fields, "unshelve", (form) => ({ ...by(form), reason: form.get("reason") }));
 }
 
-function nameField() {
+// Whoever signed in is known; with the gateway's own token anybody may be named.
+function nameFields() {
+  if (!session.namesItself) return [];
   const known = sessionStorage.getItem(NAME) ?? "";
-  return field("Your name", element("input", { name: "by", required: "", maxlength: "100", autocomplete: "name", value: known }));
+  return [field("Your name", element("input", { name: "by", required: "", maxlength: "100", autocomplete: "name", value: known }))];
+}
+
+function by(form) {
+  return session.namesItself ? { by: form.get("by") } : {};
 }
 
 function reasonField(required) {
@@ -51,7 +58,7 @@ function ask(what, alert, fields, action, bodyOf) {
   const cancel = element("button", { type: "button" }, "Cancel");
   const of = element("p", {}, `${alert.sensorId}: ${alert.reason}`);
   const form = element("form", {}, element("h2", { id: "dialog-title" }, `${what} this alert`), of, ...fields);
-  if (!sessionStorage.getItem(TOKEN)) form.append(tokenField());
+  if (!session.signedIn && !sessionStorage.getItem(TOKEN)) form.append(tokenField());
   form.append(problem, element("p", { class: "buttons" }, send, cancel));
   const dialog = element("dialog", { "aria-labelledby": "dialog-title" }, form);
   cancel.addEventListener("click", () => dialog.close());
@@ -67,7 +74,7 @@ function ask(what, alert, fields, action, bodyOf) {
       return;
     }
     problem.textContent = said;
-    if (!sessionStorage.getItem(TOKEN) && !form.elements.token) problem.before(tokenField());
+    if (!session.signedIn && !sessionStorage.getItem(TOKEN) && !form.elements.token) problem.before(tokenField());
   });
   document.body.append(dialog);
   dialog.showModal();
@@ -76,8 +83,9 @@ function ask(what, alert, fields, action, bodyOf) {
 // Ask for a change; return null, or why it was not made.
 async function change(path, form, bodyOf) {
   const token = form.get("token") ?? sessionStorage.getItem(TOKEN);
-  sessionStorage.setItem(NAME, form.get("by"));
-  const headers = { "Content-Type": "application/json", Authorization: `Bearer ${token}` };
+  if (form.has("by")) sessionStorage.setItem(NAME, form.get("by"));
+  const headers = { "Content-Type": "application/json" };
+  if (!session.signedIn) headers.Authorization = `Bearer ${token}`;
   let answer;
   try {
     answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(bodyOf(form)) });
@@ -85,7 +93,7 @@ async function change(path, form, bodyOf) {
     return "The gateway does not answer; nothing has changed.";
   }
   if (answer.status === 401) sessionStorage.removeItem(TOKEN);
-  else sessionStorage.setItem(TOKEN, token);
+  else if (!session.signedIn) sessionStorage.setItem(TOKEN, token);
   if (answer.ok) return null;
   const { detail } = await answer.json().catch(() => ({}));
   const words = Array.isArray(detail) ? detail.map((each) => `${each.loc.at(-1)}: ${each.msg}`).join("; ") : detail;

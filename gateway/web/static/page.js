@@ -10,6 +10,7 @@ import * as machine from "./machine.js";
 import { present, sensors, whenChanged } from "./model.js";
 import * as overview from "./overview.js";
 import * as sensor from "./sensor.js";
+import { begin } from "./session.js";
 import * as trace from "./trace.js";
 import { keepAsking } from "./silences.js";
 import { SEVERITIES } from "./words.js";
@@ -95,5 +96,6 @@ whenChanged((news) => {
   view.draw(news);
 });
 setAttribute($("view"), "tabindex", "-1");
+begin();
 keepConnected();
 keepAsking();

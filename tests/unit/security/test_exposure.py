@@ -94,6 +94,8 @@ def test_a_token_of_a_few_letters_is_refused(tmp_path: Path, token: str) -> None
         ("", []),
         ('host = "::1"\npublic_url = "http://localhost:8080"', []),
         ('host = "0.0.0.0"', ["http.host"]),
+        ('host = "0.0.0.0"\nread = "open"', ["http.host", "http.read"]),
+        ('host = "0.0.0.0"\nproxies = ["10.0.0.5"]', []),
         ('host = "192.0.2.7"\npublic_url = "https://plant.example.com"', []),
         ('public_url = "http://plant.example.com"', ["http.public_url"]),
     ],

@@ -116,6 +116,7 @@ async def test_every_path_is_described(client: httpx.AsyncClient) -> None:
         "/api/v1/sensors/{sensor_id}",
         "/api/v1/sensors/{sensor_id}/history",
         "/api/v1/sensors/{sensor_id}/readings",
+        "/api/v1/session",
         "/api/v1/silences",
         "/api/v1/stream",
         "/metrics",
