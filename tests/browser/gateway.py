@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.consumers.live_state import Live
 from gateway.web.app import create_app
+from gateway.web.permission import Access
 from gateway.web.ports import PageSettings, Services
 from gateway.web.server import listen, serve
 from tests.plant import stored
@@ -28,6 +29,7 @@ class Gateway:
     journal: Journal = field(default_factory=Journal)
     changes: Changes = field(default_factory=Changes)
     port: int = field(default_factory=free_port)
+    access: Access = field(default_factory=Access)
     server: asyncio.Task[None] | None = None
 
     @property
@@ -36,7 +38,7 @@ class Gateway:
 
     def start(self) -> None:
         self.journal.answering.set()
-        services = Services(self.live, self.journal, list, CollectorRegistry(), self.changes, TOKEN)
+        services = Services(self.live, self.journal, list, CollectorRegistry(), self.changes, TOKEN, access=self.access)
         page = PageSettings("edge-1", ["vibration/{site}/{area}/{machine}/{sensor}/reading"])
         self.server = asyncio.create_task(serve(create_app(services, page), listen("127.0.0.1", self.port)))
 
