@@ -14,6 +14,7 @@ from bench.growth import growth
 from bench.mapped import mapped
 from bench.online import latency, sustained
 from bench.plant import CONSOLE, RESULTS
+from bench.rest import rest
 from bench.stages import stages
 from bench.throughput import backlog, throughput
 from tests.servers.processes import ServerMissingError
@@ -24,6 +25,7 @@ PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "throughput": throughput,
     "sustained": sustained,
     "latency": latency,
+    "rest": rest,
     "growth": growth,
     "backlog": backlog,
 }

@@ -14,6 +14,7 @@ from gateway.journal import FILE_NAME, Reader, Stream
 from gateway.journal.maintenance.retention import Report
 from gateway.telemetry.log_writer import standard_error
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.wear import written_bytes
 
 _GAUGES_EVERY = 2.0
 _QUIET_ROUNDS = 30
@@ -28,7 +29,12 @@ async def keep_gauges(side: IngestSide) -> None:
     metrics, path = side.metrics, side.config.gateway.state_dir / FILE_NAME
     files = [path, Path(f"{path}-wal")]
     lost_lines = LostLines(lambda: standard_error().dropped, metrics, side.report)
+    counted = 0
     while True:
+        written = written_bytes()
+        if written is not None and written > counted:
+            metrics.journal_written.inc(written - counted)
+            counted = written
         metrics.broker_connected.set(not side.broker.subscriber.problems)
         metrics.journal_bytes.set(sum(file.stat().st_size for file in files if file.exists()))
         with suppress(JournalUnavailableError):  # said where it is read

@@ -15,7 +15,7 @@ from gateway.app.tasks import Tasks
 from gateway.config import Config
 from gateway.domain.inputs.topics import TopicTemplates
 from gateway.errors import JournalUnavailableError
-from gateway.ingest.loop import ingest
+from gateway.ingest.loop import Ingest as IngestLoop
 from gateway.ingest.processor import Pipeline
 from gateway.ingest.restore import mapped_inputs, restored_pipeline, signals_of
 from gateway.ingest.subscriptions import is_first_start, remember_subscriptions
@@ -54,7 +54,6 @@ async def run(
 
         wanted = [*templates.filters, *signals_of(config).filters, *(inputs.filters if inputs else [])]
         broker = broker_side(config, journal, wanted, plugins)
-        subscriber = broker.subscriber
         listener, page_url = open_listener(config, stack)
         report = OwnAlerts(journal, stream).report
         is_first, session = is_first_start(journal), broker.session
@@ -95,20 +94,20 @@ async def run(
         tasks = await stack.enter_async_context(Tasks())
         await start_followers(config, plugins, for_followers, metrics, questions, listener, page_url, tasks)
         start(INGEST, side, tasks)
-        await stack.enter_async_context(subscriber)
-        tasks.start("subscriptions", remember_subscriptions(subscriber, journal, broker.filters, broker.obsolete))
-        tasks.start(
-            "ingest",
-            ingest(
-                subscriber,
-                journal=journal,
-                pipeline=pipeline,
-                stream=stream,
-                metrics=metrics,
-                health=health,
-                stored=side.act_on,
-            ),
+        subscriber = await stack.enter_async_context(broker.subscriber)
+        work = IngestLoop(
+            subscriber,
+            journal=journal,
+            pipeline=pipeline,
+            stream=stream,
+            metrics=metrics,
+            health=health,
+            within=config.journal.commit_within / 1e9,
+            stored=side.act_on,
         )
+        stack.push_async_callback(work.finish)  # while the broker can still hear of it
+        tasks.start("subscriptions", remember_subscriptions(subscriber, journal, broker.filters, broker.obsolete))
+        tasks.start("ingest", work.run())
         started(page_url)
         await tasks.failure()
 

@@ -22,11 +22,13 @@ from gateway.cli.output import (
     window_options,
 )
 from gateway.cli.tables import shown
+from gateway.config import load_state_dir
 from gateway.domain.alerting.alert import ALERT_FACTS
 from gateway.domain.alerting.kpis import DAY_NS, AlertEvent, alert_event, assess, kpis
 from gateway.domain.model.timefmt import rfc3339
 from gateway.journal import Reader
 from gateway.journal.queries.resolutions import RESOLUTIONS
+from gateway.telemetry.wear import Wear, wear_of
 
 SPAN_NS = 30 * DAY_NS
 """What ISA-18.2's figures are meant for, at least."""
@@ -51,7 +53,7 @@ def stats(config_path: Path, output: str, since: int | None, until: int | None, 
         raise click.UsageError("--since and --until are for --alerts")
     else:
         reader = open_reader(config_path)
-        _show_journal(reader, condition(config_path), output)
+        _show_journal(reader, condition(config_path), wear_of(load_state_dir(config_path) / "lock"), output)
 
 
 def _show_alerts(reader: Reader, since: int | None, until: int | None, output: str) -> None:
@@ -94,11 +96,19 @@ def _alert_events(reader: Reader) -> list[AlertEvent]:
     return [event for event in events if event is not None]
 
 
+def _worn(wear: Wear | None) -> dict[str, str]:
+    """Return what a card is worn by, in words; nothing where no gateway runs or it is somebody else's."""
+    if wear is None:
+        return {}
+    since = timedelta(seconds=round(wear.seconds))
+    return {"card wear": f"{wear.a_day / 1e9:.1f} GB a day ({wear.written / 1e6:,.0f} MB in {since} since the start)"}
+
+
 def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.0f} %"
 
 
-def _show_journal(reader: Reader, gateway: GatewayStatus | None, output: str) -> None:
+def _show_journal(reader: Reader, gateway: GatewayStatus | None, wear: Wear | None, output: str) -> None:
     last = reader.last_seq()
     open_alerts = reader.alerts(everything=False)
     sealed = reader.sealed_figures()
@@ -116,6 +126,7 @@ def _show_journal(reader: Reader, gateway: GatewayStatus | None, output: str) ->
             severity: sum(alert.severity == severity for alert in open_alerts) for severity in ("critical", "warning")
         },
         "journalBytes": reader.size(),
+        "writtenBytes": None if wear is None else wear.written,
         "lastSeq": last,
         "consumers": {name: {"cursor": seq, "behind": last - seq} for name, seq in reader.cursors().items()},
         "notifications": [
@@ -136,6 +147,7 @@ def _show_journal(reader: Reader, gateway: GatewayStatus | None, output: str) ->
             **_over_quota(facts["overQuota"]),
             "open alerts": ", ".join(f"{count} {severity}" for severity, count in facts["openAlerts"].items()),
             "journal": f"{facts['journalBytes'] / 1e6:.1f} MB, up to entry {last}",
+            **_worn(wear),
         }
     )
     click.echo()

@@ -24,8 +24,8 @@ LARGEST_SECRET_FILE = 1_000_000  # bytes
 DEEPEST = 16  # tables and lists within each other; four are needed
 
 _NOT_JUDGING = {
-    "gateway", "mqtt", "inputs", "influxdb", "http", "users", "tokens", "retention", "quotas", "handlers", "consumers",
-    "heartbeat", "otel",
+    "gateway", "mqtt", "inputs", "influxdb", "http", "journal", "users", "tokens", "retention", "quotas", "handlers",
+    "consumers", "heartbeat", "otel",
 }  # fmt: skip
 """Tables that neither judge a reading nor say who is told."""
 

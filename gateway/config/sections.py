@@ -286,6 +286,12 @@ class SensorSection(RuleOverrides):
     baseline: Positive | None = None
 
 
+class JournalSection(Section):
+    """How long a reading may wait for the commit that it shares with others."""
+
+    commit_within: Annotated[Duration, Field(le=5 * 10**9)] = 500 * 10**6
+
+
 class RetentionSection(Section):
     """How long the journal keeps what, how large it may become, and how much of the disk it leaves alone."""
 
@@ -318,6 +324,7 @@ class Config(Section):
     tokens: tuple[TokenSection, ...] = ()
     detection: DetectionSection = DetectionSection()
     alerts: AlertsSection = AlertsSection()
+    journal: JournalSection = JournalSection()
     retention: RetentionSection = RetentionSection()
     quotas: QuotasSection = QuotasSection()
     inputs: tuple[Mapping[str, Any], ...] = ()

@@ -1,10 +1,14 @@
-"""From the broker to the disk, batch after batch, and what keeps it from going on."""
+"""From the broker to the disk, and what keeps it from going on.
+
+Messages are judged as they come; the commit, and with it the acknowledgement, waits until there is a reason for it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 
@@ -23,31 +27,129 @@ log = structlog.get_logger(__name__)
 
 _TRY_AGAIN = 1.0
 _SAY_REJECTED_EVERY = 10.0
+_FINISH_WITHIN = 3.0
 
 
-async def ingest(
-    subscriber: Subscriber,
-    *,
-    journal: Journal,
-    pipeline: Pipeline,
-    stream: Stream,
-    metrics: Metrics,
-    health: Health,
-    stored: Callable[[UnitOfWork], None] = lambda _: None,
-) -> None:
-    """Take batches through the pipeline for ever; acknowledge each once it is on disk.
+class Ingest:
+    """Takes messages through the pipeline, and commits and acknowledges them together.
 
-    `stored` is called with each batch then: for what is to be done beside the journal.
+    A commit comes at once if somebody must be told (an alert has changed), and otherwise as soon as half of what the
+    broker may have under way waits for it, or the oldest message has waited for `within` seconds. What waits is
+    `judged`. `stored` is called with each batch that is on disk then: for what is to be done beside the journal.
     """
-    said_at = -_SAY_REJECTED_EVERY
-    while True:
-        messages = await subscriber.batch()
+
+    def __init__(
+        self,
+        subscriber: Subscriber,
+        *,
+        journal: Journal,
+        pipeline: Pipeline,
+        stream: Stream,
+        metrics: Metrics,
+        health: Health,
+        within: float = 0.0,
+        stored: Callable[[UnitOfWork], None] = lambda _: None,
+    ) -> None:
+        self._subscriber = subscriber
+        self._journal = journal
+        self._pipeline = pipeline
+        self._stream = stream
+        self._metrics = metrics
+        self._health = health
+        self._within = within
+        self._stored = stored
+        self._waiting: list[Message] = []
+        self.judged: list[UnitOfWork] = []
+        self._due = self._seconds = 0.0
+        self._said_at = -_SAY_REJECTED_EVERY
+        self._next: asyncio.Task[list[Message]] | None = None
+        self._at_work = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Go on for ever."""
+        while True:
+            messages = await self._messages()
+            async with self._at_work:
+                if messages:
+                    await self._take(messages)
+                if self._waiting and self._must_commit():
+                    await self._commit()
+
+    async def finish(self) -> None:
+        """Commit and acknowledge what has been taken, if that takes no time; nothing is taken from now on."""
+        if self._next is not None:
+            self._next.cancel()
+        with suppress(TimeoutError):  # a full disk: the broker has it all, and sends it again
+            async with asyncio.timeout(_FINISH_WITHIN):
+                await self._at_work.acquire()  # for good
+                if self._waiting:
+                    await self._commit()
+
+    async def _messages(self) -> list[Message]:
+        """Return what has come; nothing, once a commit is due."""
+        if not self._waiting:
+            return await self._subscriber.batch()
+        if self._next is None:
+            self._next = asyncio.ensure_future(self._subscriber.batch())
+        await asyncio.wait([self._next], timeout=max(0.0, self._due - time.monotonic()))
+        if not self._next.done():
+            return []
+        messages, self._next = self._next.result(), None
+        return messages
+
+    async def _take(self, messages: list[Message]) -> None:
+        if self._waiting and messages[0].generation != self._waiting[-1].generation:
+            await self._commit()  # what comes again on a new connection has to be found on disk
+        await self._health.room()
         start = time.perf_counter()
-        batch = await _process(journal, pipeline, messages, health)
-        subscriber.acknowledge(messages)
-        stream.announce()
-        stored(batch)
-        metrics.count_batch(batch, time.perf_counter() - start)
+        batch = await self._journal.call(self._pipeline.take, messages, time.time_ns())
+        self._seconds += time.perf_counter() - start
+        if not self._waiting:
+            self._due = time.monotonic() + self._within
+        self._waiting += messages
+        if not self.judged or self.judged[-1] is not batch:
+            self.judged.append(batch)
+
+    def _must_commit(self) -> bool:
+        return (
+            any(batch.alerts for batch in self.judged)
+            or 2 * len(self._waiting) >= self._subscriber.most_under_way
+            or time.monotonic() >= self._due
+        )
+
+    async def _commit(self) -> None:
+        start = time.perf_counter()
+        await self._written()
+        self._subscriber.acknowledge(self._waiting)
+        self._stream.announce()
+        batches, self.judged, self._waiting = self.judged, [], []
+        for batch in batches:
+            self._stored(batch)
+        self._seconds += time.perf_counter() - start
+        for batch in batches:
+            self._metrics.count_batch(batch, self._seconds / len(batches))
+            self._say(batch, start)
+        self._seconds = 0.0
+
+    async def _written(self) -> None:
+        """Write what has been judged; while the journal cannot be written, try again and acknowledge nothing."""
+        health = self._health
+        while True:
+            try:
+                await self._journal.call(self._pipeline.commit)
+            except JournalUnavailableError as error:
+                if health.journal_problem is None:
+                    log.error("nothing can be stored, so nothing is acknowledged; trying again", error=str(error))  # noqa: TRY400 - the reason is in the message
+                health.journal_problem = str(error)
+                await asyncio.sleep(_TRY_AGAIN)
+                await health.room()
+            else:
+                if health.journal_problem is not None:
+                    log.info("the journal can be written again")
+                    health.journal_problem = None
+                return
+
+    def _say(self, batch: UnitOfWork, now: float) -> None:
         for _, fact in batch.facts:
             if fact.type in ALERT_FACTS:
                 log.info("alert", change=ALERT_FACTS[fact.type], sensor=fact.subject, reason=fact.data["finding"])
@@ -55,8 +157,8 @@ async def ingest(
                 log.warning("a sensor has another name, or has moved", sensor=fact.subject, reason=fact.data["reason"])
         for name, remark in batch.news:
             log.warning("an input makes the best of a message; 'inputs list' says how often", input=name, remark=remark)
-        if batch.dead_letters and start - said_at >= _SAY_REJECTED_EVERY:
-            said_at = start
+        if batch.dead_letters and now - self._said_at >= _SAY_REJECTED_EVERY:
+            self._said_at = now
             first = batch.dead_letters[0]
             log.warning(
                 "a message cannot be used; 'deadletters list' shows all of them",
@@ -64,21 +166,3 @@ async def ingest(
                 reason=first.rejected.reason,
                 detail=first.rejected.detail,
             )
-
-
-async def _process(journal: Journal, pipeline: Pipeline, messages: Sequence[Message], health: Health) -> UnitOfWork:
-    """Process a batch; while the journal cannot be written, try again and acknowledge nothing."""
-    while True:
-        await health.room()
-        try:
-            batch = await journal.call(pipeline.process, messages, time.time_ns())
-        except JournalUnavailableError as error:
-            if health.journal_problem is None:
-                log.error("nothing can be stored, so nothing is acknowledged; trying again", error=str(error))  # noqa: TRY400 - the reason is in the message
-            health.journal_problem = str(error)
-            await asyncio.sleep(_TRY_AGAIN)
-        else:
-            if health.journal_problem is not None:
-                log.info("the journal can be written again")
-                health.journal_problem = None
-            return batch

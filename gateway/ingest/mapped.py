@@ -102,7 +102,8 @@ class MappedInputs:
     def remember(self, batch: UnitOfWork) -> None:
         """Add to the batch what has to be remembered from now on, since the last one was written."""
         batch.memory |= self._memory.changes()
-        batch.forgotten, self._forgotten = self._memory.forgotten - self._forgotten, self._memory.forgotten
+        batch.forgotten += self._memory.forgotten - self._forgotten
+        self._forgotten = self._memory.forgotten
 
 
 def _row(message: Message, digest: bytes, wave: Waveform) -> WaveformRow:

@@ -69,6 +69,7 @@ class Pipeline:
         self._since_snapshot = 0
         self._prepared: UnitOfWork | None = None
         self._unwritten: list[UnitOfWork] = []
+        self._open: UnitOfWork | None = None
         self._ahead = False
 
     @property
@@ -131,23 +132,38 @@ class Pipeline:
         """
         if self._prepared is None:
             self._flush()
-            self._ahead = True
-            batch = UnitOfWork(next_seq=self._store.next_seq, recorded_ns=recorded_ns, messages=len(messages))
-            batch.size = sum([len(message.payload) for message in messages])
-            for message in messages:
-                self._recorder.take(message, batch)
-            self._recorder.remember(batch)
-            batch.not_judged, self._engine.not_judged = self._engine.not_judged, {}
-            self._prepared = batch
-            self._unwritten.append(batch)
+            self._prepared = self.take(messages, recorded_ns)
         batch = self._prepared
-        self._flush()
+        self.commit()
         self._prepared = None
-        self._since_snapshot += len(batch.readings)
+        return batch
+
+    def take(self, messages: Sequence[Message], recorded_ns: int) -> UnitOfWork:
+        """Judge messages, and add what follows from them to what the next commit writes; return all of that.
+
+        Nothing of it is on disk yet, and it is lost with the process: the messages may not be acknowledged.
+        """
+        self._ahead = True
+        batch = self._open
+        if batch is None:
+            batch = self._open = UnitOfWork(next_seq=self._store.next_seq, recorded_ns=recorded_ns)
+            self._unwritten.append(batch)
+        batch.messages += len(messages)
+        batch.size += sum([len(message.payload) for message in messages])
+        for message in messages:
+            self._recorder.take(message, batch)
+        self._recorder.remember(batch)
+        for reason, count in self._engine.not_judged.items():
+            batch.not_judged[reason] = batch.not_judged.get(reason, 0) + count
+        self._engine.not_judged = {}
+        return batch
+
+    def commit(self) -> None:
+        """Write all that has been taken. Raises JournalUnavailableError, and may be called again then."""
+        self._flush()
         if self._since_snapshot >= max(SNAPSHOT_READINGS, 10 * len(self._engine.sensors)):
             with suppress(JournalUnavailableError):  # the batch is on disk; the next one tries again
                 self.snapshot()
-        return batch
 
     def pass_time(self, now_ns: int, reception: Reception) -> None:
         """Draw the conclusions of time alone: readings that need wait no longer, silent sensors, ends of shelvings.
@@ -190,11 +206,13 @@ class Pipeline:
 
     def _flush(self) -> None:
         """Write what is not written yet, in order."""
+        self._open = None
         while self._unwritten:
             batch = self._unwritten[0]
             batch.start_at(self._store.next_seq)
             self._store.write(batch)
             del self._unwritten[0]
+            self._since_snapshot += len(batch.readings)
         self._ahead = False
 
     def report(

@@ -34,6 +34,8 @@ log = structlog.get_logger(__name__)
 _SECOND_NS = 1_000_000_000
 _QOS = 1
 _SESSION_TAKEN_OVER = 0x8E
+_MOST_UNDER_WAY = 20
+"""What MQTT 3.1.1 leaves to the broker; Mosquitto's default, and less than that of every other."""
 
 
 class PahoSubscriber:
@@ -98,6 +100,11 @@ class PahoSubscriber:
         await asyncio.to_thread(self._client.loop_stop)
         self._generation += 1  # what is acknowledged from now on is nobody's
         del self._client  # paho closes a pair of sockets of its own only when nobody holds it any more
+
+    @property
+    def most_under_way(self) -> int:
+        """How many messages the broker sends, as far as is known, before it waits for an acknowledgement."""
+        return min(self._section.receive_maximum, _MOST_UNDER_WAY)
 
     async def batch(self) -> list[Message]:
         """Wait for messages and return what has come since the last call, in order; of very much, the oldest."""

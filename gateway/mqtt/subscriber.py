@@ -34,6 +34,11 @@ class Subscriber(Protocol):
         """Why nothing can arrive right now; empty while connected and subscribed."""
         ...
 
+    @property
+    def most_under_way(self) -> int:
+        """How many messages the broker sends, as far as is known, before it waits for an acknowledgement."""
+        ...
+
     async def batch(self) -> list[Message]:
         """Wait for messages and return what has come since the last call, in order; of very much, the oldest."""
         ...

@@ -66,6 +66,7 @@ class Metrics:
         self.journal_sealed_readings = gauge("journal_sealed_readings", "Readings in these blocks")
         self.journal_sealed_bytes = gauge("journal_sealed_bytes", "What these blocks take up")
         self.journal_bytes = gauge("journal_bytes", "Size of the journal on disk, with its write-ahead log")
+        self.journal_written = counter("journal_written_bytes", "Bytes written to the disk: what wears a card")
         self.log_lines_dropped = counter("log_lines_dropped", "Lines of the log that nobody took in time")
         self.http_refused = counter("http_refused", "Requests over HTTP that were refused", "reason")
         self.broker_connected = gauge("broker_connected", "1 while connected to the broker and subscribed")

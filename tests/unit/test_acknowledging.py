@@ -4,17 +4,19 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal, cast
 
 import mqtt5
+import msgspec
 import pytest
 
 from gateway.config import MqttSection
 from gateway.domain.engine.unit_of_work import UnitOfWork
+from gateway.domain.model.events import Message
 from gateway.errors import JournalUnavailableError
 from gateway.ingest import loop
 from gateway.journal import Stream
@@ -25,6 +27,7 @@ from gateway.mqtt.subscriber import Subscriber
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.readiness import Health
 from tests.readings import Plant, plant, reading
+from tests.servers.waiting import until_async
 
 PACKET_ID = 7
 READING = reading(0)
@@ -106,7 +109,7 @@ async def test_it_is_acknowledged_after_the_commit_and_not_while_that_fails(
     subscriber, receive = SUBSCRIBERS[name](said)
     health = cast("Health", SimpleNamespace(room=_room, journal_problem=None))
     with closing(Stream(here.journal, here.path)) as stream:
-        work = loop.ingest(
+        work = loop.Ingest(
             subscriber,
             journal=here.journal,
             pipeline=here.pipeline,
@@ -114,7 +117,7 @@ async def test_it_is_acknowledged_after_the_commit_and_not_while_that_fails(
             metrics=metrics,
             health=health,
         )
-        running = asyncio.create_task(work)
+        running = asyncio.create_task(work.run())
         receive()
         await done.wait()
         running.cancel()
@@ -125,3 +128,79 @@ async def test_it_is_acknowledged_after_the_commit_and_not_while_that_fails(
 
 async def _room() -> None:
     """Wait for nothing: there is room on the disk."""
+
+
+class Told:
+    """A subscriber whose messages come when the test says so."""
+
+    most_under_way = 8
+    problems = ()
+
+    def __init__(self) -> None:
+        self.coming: asyncio.Queue[list[Message]] = asyncio.Queue()
+        self.acknowledged: list[int] = []
+
+    async def batch(self) -> list[Message]:
+        return await self.coming.get()
+
+    def acknowledge(self, messages: Sequence[Message]) -> None:
+        self.acknowledged.append(len(messages))
+
+
+class TestWhenIsCommitted:
+    """A commit has a reason: nothing here waits for time, which is an hour."""
+
+    @pytest.fixture
+    async def subscriber(self, here: Plant) -> AsyncIterator[Told]:
+        told = Told()
+        health = cast("Health", SimpleNamespace(room=_room, journal_problem=None))
+        with closing(Stream(here.journal, here.path)) as stream:
+            self.work = loop.Ingest(
+                cast("Subscriber", told),
+                journal=here.journal,
+                pipeline=here.pipeline,
+                stream=stream,
+                metrics=Metrics(),
+                health=health,
+                within=3600,
+            )
+            running = asyncio.create_task(self.work.run())
+            yield told
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    async def judged(self, count: int) -> None:
+        await until_async(lambda: sum(batch.messages for batch in self.work.judged) == count, 10, "it to be judged")
+
+    async def test_readings_that_tell_nobody_anything_wait(self, here: Plant, subscriber: Told) -> None:
+        for number in range(3):
+            subscriber.coming.put_nowait([reading(number)])
+        await self.judged(3)
+        assert subscriber.acknowledged == []
+        assert here.journal.next_seq == 1
+
+    async def test_half_of_what_may_be_under_way_is_enough(self, subscriber: Told) -> None:
+        for number in range(4):
+            subscriber.coming.put_nowait([reading(number)])
+        await until_async(lambda: bool(subscriber.acknowledged), 10, "the acknowledgement")
+        assert subscriber.acknowledged == [4]
+
+    async def test_an_alert_waits_for_nothing(self, subscriber: Told) -> None:
+        for number in range(3):
+            subscriber.coming.put_nowait([reading(number, level=400.0)])
+        await until_async(lambda: bool(subscriber.acknowledged), 10, "the acknowledgement")
+        assert subscriber.acknowledged == [3]
+
+    async def test_another_connection_finds_on_disk_what_came_on_the_first(self, subscriber: Told) -> None:
+        first = msgspec.structs.replace(reading(0), generation=1, packet_id=7)
+        subscriber.coming.put_nowait([first])
+        subscriber.coming.put_nowait([msgspec.structs.replace(first, generation=2, duplicate=True)])
+        await until_async(lambda: bool(subscriber.acknowledged), 10, "the acknowledgement")
+        assert subscriber.acknowledged == [1]
+        await self.judged(1)
+
+    async def test_the_end_commits_and_acknowledges(self, subscriber: Told) -> None:
+        subscriber.coming.put_nowait([reading(0)])
+        await self.judged(1)
+        await self.work.finish()
+        assert subscriber.acknowledged == [1]
