@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from bench import backtests
+from bench.cases import cases
 from bench.detection_cost import cost
 from bench.figures import Figure, machine, save, show
 from bench.fleet_score import fleet
@@ -24,6 +25,7 @@ NEEDS = {
     "skab": "skab",
     "factory": "factory",
     "fan": "fan",
+    "cases": "detection-cases",
     "system": "ims",
 }
 """Part -> the data set's folder."""
@@ -40,6 +42,7 @@ def _measures(folder: Path) -> dict[str, Measure]:
         "skab": partial(backtests.skab, folder),
         "factory": partial(backtests.factory, folder),
         "fan": partial(backtests.fan, folder),
+        "cases": partial(cases, folder),
         "fleet": fleet,
         "cost": cost,
         "system": partial(whole_system, folder),

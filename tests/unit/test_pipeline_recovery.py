@@ -199,7 +199,7 @@ def test_what_a_whole_machine_has_shifted_to_is_remembered_of_all_its_sensors(he
         here.take(*(reading(second, 0.1 if stopped else level, name, **stopped) for name in ("VB-1", "VB-2")))
         if snapshot and second == 25:
             here.pipeline.snapshot()
-    assert here.changes() == []
+    assert here.changes() == [("AlertRaised", "warning")]
     here.crash()
     here.take(reading(30, 6.5), reading(30, 6.5, "VB-2"))
     assert [row.baseline for row in here.contents()["readings"]][-2:] == [None, None], "they are learning anew"

@@ -89,6 +89,13 @@ def _numbers() -> array:  # type: ignore[type-arg] # not generic before 3.12
     return array("d")
 
 
+FEWEST = 10
+"""Where readings come so rarely that the time is over before there are enough, so many give a first look."""
+
+ALIKE = 0.2
+"""Standard deviations of the logarithm: levels that lie closer together are those of one way of running."""
+
+
 class Learning(Struct):
     """Readings on their way to a baseline: `count` were seen, every `stride`-th is kept.
 
@@ -123,15 +130,16 @@ class Learning(Struct):
             self.smoothed = self.smoothed[1::2]
             self.velocities = self.velocities and self.velocities[1::2]
 
-    def is_due(self, readings: int, *, complete: bool) -> bool:
+    def is_due(self, readings: int, *, complete: bool, rare: bool = False) -> bool:
         """Tell whether it is time to look: at `readings`, 2, 4, 8, ... times as many, and when the time is `complete`.
 
         Sensors that began together look again some readings later, up to a quarter of `readings`, by the millisecond in
         which each began: a thousand looks at once would keep everything waiting for a tenth of a second. When complete,
-        if the readings are not enough, again and again after a quarter more of them.
+        if the readings are not enough, again and again after a quarter more of them. Where readings may be so `rare`
+        that the time is over before there are as many, every `FEWEST` of them give a first look.
         """
         if self.count < readings:
-            return False
+            return rare and complete and self.count >= FEWEST and self.count % FEWEST == 0
         if complete:
             due = self.count >= 1.25 * self.looked
             self.looked = self.count if due else self.looked
@@ -234,7 +242,7 @@ def running_from(samples: Sequence[float], ordered: Sequence[float]) -> float:
     It stood still wherever the level is zero. The other readings are split where the two parts are most alike within
     themselves (Otsu's method, on the logarithm). The split counts if the middle of the lower part is below `SPLIT` of
     that of the upper one, and the upper one is no mere spikes: at least `RUNS_AT_LEAST` of all, and most of them next
-    to one another in time. `ordered` are the samples in the order of their size.
+    to one another in time, or alike. `ordered` are the samples in the order of their size.
     """
     zeros = bisect_right(ordered, 0.0)
     if zeros == len(ordered):
@@ -250,7 +258,13 @@ def running_from(samples: Sequence[float], ordered: Sequence[float]) -> float:
         return lowest
     above = [sample >= ordered[at] for sample in samples]
     side_by_side = sum(one and two for one, two in pairwise(above))
-    return ordered[at] if 2 * side_by_side >= sum(above) else lowest
+    return ordered[at] if 2 * side_by_side >= sum(above) or _are_alike(ordered[at:]) else lowest
+
+
+def _are_alike(ordered: Sequence[float]) -> bool:
+    """Tell whether levels are those of one way of running, as in runs of one reading each: spikes are of any height."""
+    middle = median(ordered)
+    return len(ordered) >= FEWEST and MAD_TO_SIGMA * median(abs(log(each / middle)) for each in ordered) < ALIKE
 
 
 def _best_split(ordered: Sequence[float]) -> int:

@@ -7,7 +7,7 @@ from enum import Enum, auto
 
 from msgspec import Struct
 
-from gateway.domain.detection.baseline import SMOOTHING, Baseline, Learning, learn
+from gateway.domain.detection.baseline import FEWEST, SMOOTHING, Baseline, Learning, learn
 from gateway.domain.detection.indicator import IndicatorState, row_against_chance, step
 from gateway.domain.detection.indicators import INDICATORS, LEVEL, SHAPE, Reading, limits_for, measured
 from gateway.domain.detection.limits import Limits, critical_from, unknown_state
@@ -25,8 +25,11 @@ SETTLED = frozenset({"learned", "set"})
 FORGETTING = 1 / 256
 """Weight of a new reading in the share of readings that jump beyond the limit and back."""
 
-FRESH = 4
+FRESH = 8
 """For so many on-delays after a start a shift of all sensors of a machine is put down to the start."""
+
+LONG_GAP_NS = 86_400 * 10**9
+"""After so long without a reading a shift of all sensors is put down to what happened meanwhile, as after a start."""
 
 FIRST_START = 10.0
 """A level this many times the provisional baseline, where nothing says the state, is the first start of a machine that
@@ -110,6 +113,7 @@ def evaluate(state: SensorState, sample: Sample, rules: Rules) -> Evaluation:
         smooth = _first_smooth(limit, level)
     bounded = level if level < limit.lowest else limit.lowest  # noqa: FURB136 - min() costs twice as much
     state.smooth = smooth = smooth + SMOOTHING * (bounded - smooth)
+    state.odd = state.odd or smooth < limit.fallen  # for good, perhaps
     is_open = state.severity is not SeverityRank.NONE or bool(state.tallies)
     if is_open or level >= limit.lowest or smooth >= limit.smoothed or limit.quantities or limit.is_moving:
         finding = _judge(state, limit, sample, rules)
@@ -154,6 +158,8 @@ def _unsettled(state: SensorState, sample: Sample, rules: Rules) -> str:
         if enter(state, name) and before and name:  # where one of them is not named, nothing says that it has changed
             state.unsettled_ns = state.judged_ns
             _end_series(state)
+    if state.judged_ns is not None and sample.time_ns - state.judged_ns > LONG_GAP_NS:
+        state.fresh = FRESH * rules.on_readings  # nobody saw what was done to the machine meanwhile
     state.judged_ns = sample.time_ns
     if state.unsettled_ns is None:
         return ""
@@ -172,9 +178,12 @@ def _stand_still(state: SensorState, sample: Sample, rules: Rules) -> None:
 
 
 def _has_stopped(state: SensorState, sample: Sample, rules: Rules) -> None:
+    """Begin anew, but for what no run is long enough for: readings beyond a limit in several short runs are a row."""
     state.unsettled_ns = sample.time_ns
-    state.fresh = FRESH * rules.on_readings
-    _end_series(state)
+    whole = FRESH * rules.on_readings
+    if whole - state.fresh >= rules.on_readings:
+        _end_series(state)
+    state.fresh = whole
 
 
 def _end_series(state: SensorState) -> None:
@@ -321,7 +330,9 @@ def _begin_anew(state: SensorState) -> None:
 
 def _reading(state: SensorState, sample: Sample) -> Reading:
     smoothed = state.smooth or sample.level or 0.0
-    return Reading(sample.level, sample.unit, sample.time_ns, smoothed, sample.quantities, sample.sensor_unit)
+    return Reading(
+        sample.level, sample.unit, sample.time_ns, smoothed, sample.quantities, sample.sensor_unit, state.spikes
+    )
 
 
 def _raise(
@@ -361,14 +372,15 @@ def _learn(state: SensorState, limit: Limits, level: float, sample: Sample, rule
         learning = state.learning = Learning(first_ns=sample.time_ns)
     learning.add(level, state.smooth, sample.quantities.velocity_rms)
     complete = sample.time_ns - learning.first_ns >= rules.learning_ns
+    few = learning.count < rules.learning_readings
     nothing = PASSED_OVER[LEARNING] if limit.baseline is None or limit.is_inherited else NOTHING
-    if not learning.is_due(rules.learning_readings, complete=complete):
+    if not learning.is_due(rules.learning_readings, complete=complete, rare=rules.learning_ns > 0):
         return nothing
     learned = learn(
         learning,
         sample.time_ns,
-        readings=rules.learning_readings,
-        complete=complete,
+        readings=FEWEST if few else rules.learning_readings,
+        complete=complete and not few,
         version=next_version(state),
         state=state.operating_state,
     )

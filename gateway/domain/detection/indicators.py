@@ -14,14 +14,17 @@ from msgspec.structs import replace
 
 from gateway.domain.detection.baseline import Baseline
 from gateway.domain.detection.comparison import compared, level_in_words, number
-from gateway.domain.detection.limits import Bounds, Limits, QuantityBounds, limits
+from gateway.domain.detection.limits import Bounds, Delays, Limits, QuantityBounds, limits
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.sample import Sample
 from gateway.domain.detection.state import SensorState
 from gateway.domain.model.quantities import BY_KEY, QUANTITIES, Quantity, unit_of
 from gateway.domain.model.reading import Measured
 
-LEVEL, DRIFT, RISE = "level", "drift", "rise"
+LEVEL, DRIFT, RISE, JUMPS = "level", "drift", "rise", "jumps"
+
+JUMPS_LAST_NS = 3600 * 10**9
+"""What jumps for less than an hour, such as while somebody hammers beside it, is no way in which the machine runs."""
 
 Measure = tuple[str, float, Bounds]
 """The name of an indicator, its value and its bounds."""
@@ -39,6 +42,7 @@ class Reading(Struct, frozen=True):
     smoothed: float
     quantities: Measured
     sensor_unit: str | None
+    jumps: float = 0.0
 
 
 class Indicator(Struct, frozen=True):
@@ -77,6 +81,15 @@ def _rise(state: SensorState, limit: Limits, level: float, time_ns: int, rules: 
     return RISE, level, Bounds(warning, inf, limit.level.clear, limit.level.delays, warning)
 
 
+def _jumps(state: SensorState, limit: Limits, _level: float, _ns: int, rules: Rules) -> Measure | None:
+    """Compare the share of readings that jump beyond the level's limit and back."""
+    if not rules.jumping_share:
+        return None
+    share, delays = rules.jumping_share, limit.level.delays
+    lasting = Delays(1, max(JUMPS_LAST_NS, delays.on_ns), delays.off_readings, delays.off_ns)
+    return JUMPS, state.spikes, Bounds(share, inf, share / 2, lasting, share)
+
+
 def _level_in_words(reading: Reading, limit: Limits, baseline: Baseline) -> str:
     text = f"RMS {_at(reading.level, reading)}, {compared(reading.level or 0.0, baseline)}"
     if limit.is_inherited:
@@ -92,6 +105,13 @@ def _rise_in_words(reading: Reading, _limit: Limits, baseline: Baseline) -> str:
     return f"RMS has quickly risen to {_at(reading.level, reading)}, {compared(reading.level or 0.0, baseline)}"
 
 
+def _jumps_in_words(reading: Reading, limit: Limits, baseline: Baseline) -> str:
+    return (
+        f"RMS keeps jumping beyond its limit {number(limit.level.warning)} and back, in {100 * reading.jumps:.0f} % of"
+        f" the last readings; it is {_at(reading.level, reading)} now, {compared(reading.level or 0.0, baseline)}"
+    )
+
+
 def _at(level: float | None, reading: Reading) -> str:
     return level_in_words(level or 0.0, reading.unit, reading.sensor_unit)
 
@@ -102,6 +122,7 @@ INDICATORS: Final = {
         Indicator(LEVEL, _level, _level_in_words),
         Indicator(DRIFT, _drift, _drift_in_words, told_by=LEVEL),
         Indicator(RISE, _rise, _rise_in_words, moves=lambda rules: rules.rise_ratio > 0),
+        Indicator(JUMPS, _jumps, _jumps_in_words, told_by=LEVEL),
     )
 }
 """By name, in the order in which they are judged and told. A row here, with its rules, is all that a new one takes."""

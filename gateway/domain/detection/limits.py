@@ -71,7 +71,8 @@ class Limits(Struct, frozen=True, gc=False):
     """What a sensor's readings are compared with in one operating state.
 
     `lowest` is the level's first limit, below `stopped` the machine stands still; both in the sensor's unit. `drift` is
-    for the smoothed level. `is_moving` says that a limit moves with each reading, `is_inherited` that nothing is known
+    for the smoothed level, which has fallen for good if it stays below `fallen`. `is_moving` says that a
+    limit moves with each reading, `is_inherited` that nothing is known
     in the state yet and the baseline is that of another one.
     """
 
@@ -84,6 +85,7 @@ class Limits(Struct, frozen=True, gc=False):
     quantities: tuple[QuantityBounds, ...] = ()
     is_moving: bool = False
     is_inherited: bool = False
+    fallen: float = 0.0
 
 
 def limits(baseline: Baseline | None, rules: Rules) -> Limits:
@@ -100,7 +102,10 @@ def limits(baseline: Baseline | None, rules: Rules) -> Limits:
     level = _bounds(warning, critical, baseline.level, rules.hysteresis, delays)
     slow = _delays(max(rules.on_readings, SMOOTHED_READINGS), *structs.astuple(delays)[1:])
     drift = _bounds(_drift(baseline, rules), inf, baseline.level, rules.hysteresis, slow)
-    return Limits(baseline, level, drift, level.lowest, drift.warning, baseline.level * rules.stopped_ratio, quantities)
+    return Limits(
+        baseline, level, drift, level.lowest, drift.warning, baseline.level * rules.stopped_ratio, quantities,
+        fallen=_fallen(baseline, warning, rules),
+    )  # fmt: skip
 
 
 def critical_from(baseline: Baseline, rules: Rules) -> float:
@@ -145,6 +150,16 @@ def _drift(baseline: Baseline, rules: Rules) -> float:
     if baseline.smoothed is None:
         return least
     return max(least, min(_beyond(baseline.smoothed, baseline, rules), rules.warning_ratio * _high(baseline)))
+
+
+def _fallen(baseline: Baseline, warning: float, rules: Rules) -> float:
+    """Return what the smoothed level stays above: as far below the baseline as the warning is above it, at the least.
+
+    On the logarithm, as the spread is. Only where enough was learned to know how far it wanders by itself.
+    """
+    if rules.fall_ratio == 0 or baseline.source not in {"learned", "configured", "set"}:
+        return 0.0
+    return min(rules.fall_ratio * baseline.level, baseline.level * baseline.level / warning)
 
 
 def _high(baseline: Baseline) -> float:

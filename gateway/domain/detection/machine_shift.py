@@ -9,18 +9,20 @@ from gateway.domain.detection.comparison import number
 from gateway.domain.detection.detector import Evaluation, Shift, Verdict
 from gateway.domain.detection.indicators import LEVEL
 from gateway.domain.detection.operating_state import forget_baselines
+from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.state import Sensor, SensorState
 from gateway.domain.model.events import SeverityRank
 
 REGIME_CHANGED = "RegimeChanged"
 
 
-def shift_of_all(sensor: Sensor, evaluation: Evaluation, machine: Collection[Sensor], on_readings: int) -> list[Shift]:
-    """Return the shift of every sensor of the machine, if a warning of one of them, just raised, is one of all.
+def shift_of_all(sensor: Sensor, evaluation: Evaluation, machine: Collection[Sensor], rules: Rules) -> list[Shift]:
+    """Return the shift of most sensors of the machine, if a warning of one of them, just raised, is one of them all.
 
-    They were all seen standing still shortly before and are all above their learned limits, none so far as to be
-    critical. The others may lack the last reading of the series, since theirs come later. None are returned if the
-    sensor is alone, or somebody has chosen one of the baselines.
+    They were seen standing still, or not at all, shortly before, and are above their learned limits, none so far as to
+    be critical, or more than `regime_ratio` times what was normal: that is never taken for a new normal. The others may
+    lack the last reading of the series, since theirs come later. None are returned if the sensor is alone, or somebody
+    has chosen its baseline.
     """
     finding = evaluation.finding
     if finding is None or finding.change is not Verdict.RAISE or finding.severity != "warning":
@@ -28,9 +30,13 @@ def shift_of_all(sensor: Sensor, evaluation: Evaluation, machine: Collection[Sen
     others = [other for other in machine if other is not sensor and not other.is_silent]
     if not others or not sensor.state.fresh or not _is_learned(sensor.state):
         return []
-    if not all(_has_shifted(other.state, max(1, on_readings - 1)) for other in others):
+    shifted = [other for other in others if _has_shifted(other.state, max(1, rules.on_readings - 1))]
+    if 2 * (1 + len(shifted)) <= 1 + len(others) or not shifted:
         return []
-    return [_shift(each) for each in (sensor, *others)]
+    shifts = [_shift(each) for each in (sensor, *shifted)]
+    if any(shift.level > rules.regime_ratio * shift.before.level for shift in shifts):
+        return []
+    return shifts
 
 
 def begin_anew(machine: Collection[Sensor], shifts: Collection[Shift]) -> None:
@@ -43,16 +49,21 @@ def begin_anew(machine: Collection[Sensor], shifts: Collection[Shift]) -> None:
             state.severity, state.alert_state, state.tallies, state.smooth = SeverityRank.NONE, "", None, None
 
 
+def in_words(shifts: Collection[Shift]) -> str:
+    """Return what a person is told of a shift."""
+    ratios = [shift.level / shift.before.level for shift in shifts]
+    return (
+        f"All {len(ratios)} sensors of the machine are at {number(min(ratios))} to {number(max(ratios))} times their"
+        " baselines since it was started, or since nothing came from it: a change of the machine, not of one of them."
+        " Look at it. What is normal is learned anew, unless somebody says what it is (baselines set)."
+    )
+
+
 def describe(sensor: Sensor, shifts: Collection[Shift]) -> dict[str, Any]:
     """Return the shift as the fact tells it, in words too."""
-    ratios = [shift.level / shift.before.level for shift in shifts]
     return {
         "machine": sensor.tags.get("machine"),
-        "reason": (
-            f"All {len(ratios)} sensors of the machine are at {number(min(ratios))} to {number(max(ratios))} times"
-            " their baselines since it was started: a change of the machine, not of one of them. New baselines are"
-            " learned; check that the change is meant."
-        ),
+        "reason": (in_words(shifts)),
         "sensors": [
             {
                 "sensorId": shift.sensor_id,

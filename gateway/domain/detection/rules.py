@@ -47,6 +47,11 @@ class Rules(Struct, frozen=True):
     baseline a level is that of a machine standing still.
 
     Only `states` are states of the machine, those of standing still too; any other word says nothing. None: any may be.
+    A smoothed level that stays below `fall_ratio` times the baseline for `fall_after_ns` has fallen for good; one of
+    standing still for `still_after_ns`, though nobody says that the machine does, may be a sensor that has come off.
+    A warning is due too where a `jumping_share` of the last few hundred readings lies beyond the limit, however short
+    their rows. A shift of all sensors of a machine since its start is only learned anew up to `regime_ratio` times.
+
     `settling_ns` after a start or a change of the operating state nothing is judged or learned. `iso_group` and
     `iso_support` say which limits of ISO 10816-3 hold for `velocity_rms`; without a group none do. A sensor is silent
     after five times `interval_ns` (None: learned), but not before `silent_after_ns`. Readings that are not judged,
@@ -75,6 +80,11 @@ class Rules(Struct, frozen=True):
     rpm_step: NotNegative = 0.1
     load_step: NotNegative = 0.25
     drift_ratio: NotNegative = 1.25
+    fall_ratio: Share = 0.7
+    fall_after_ns: int = 3 * DAY_NS
+    still_after_ns: int = 7 * DAY_NS
+    jumping_share: Share = 0.1
+    regime_ratio: Ratio = 2.0
     rise_ratio: NotNegative = 0.0
     rise_window_ns: int = 3600 * SECOND_NS
     regime_change: bool = True

@@ -14,6 +14,7 @@ from typing import Final
 from gateway.domain.detection import plausibility
 from gateway.domain.detection.comparison import level_in_words
 from gateway.domain.detection.detector import current_limits
+from gateway.domain.detection.lasting import fall_in_words, has_fallen, is_learned_here, still_in_words
 from gateway.domain.detection.operating_state import STANDSTILL_RPM, ZERO, forget_baselines, known_baselines, word_of
 from gateway.domain.detection.rules import Rules
 from gateway.domain.detection.sample import Sample
@@ -26,7 +27,13 @@ FLOOR: Final = 2
 CLOCK: Final = 4
 UNIT: Final = 8
 UNJUDGED: Final = 16
-NAMES = {STUCK: "stuck", FLOOR: "floor", CLOCK: "clock", UNIT: "unit", UNJUDGED: "unjudged"}
+FALLEN: Final = 32
+STILL: Final = 64
+SHIFTED: Final = 128
+NAMES = {
+    STUCK: "stuck", FLOOR: "floor", CLOCK: "clock", UNIT: "unit", UNJUDGED: "unjudged", FALLEN: "fallen",
+    STILL: "still", SHIFTED: "shifted",
+}  # fmt: skip
 """Bit in `SensorState.faults` -> name of the fault."""
 
 BLINDING = frozenset({"silent", "stuck", "floor", "unit"})
@@ -56,6 +63,7 @@ SHORTEST_NS = 600 * 10**9
 """A fault lasts for ten minutes before it is told, however many readings come."""
 
 _GOOD_COUNTS = 4
+_ANY: Final = Rules()
 
 Faults = Mapping[str, str] | None
 """All faults that there are, name -> in words; None if they are the same as before."""
@@ -77,6 +85,7 @@ def examine(state: SensorState, sample: Sample, rules: Rules, *, replaced: bool)
     faults = _low(state, sample, rules, faults, low=limit is not None and level < limit.stopped)
     faults = _clock(state, sample.time_ns, faults, replaced=replaced)
     faults = _unit(state, sample, rules, faults)
+    faults = _lasting(state, sample, rules, faults, low=limit is not None and level < limit.stopped)
     counts = (
         state.run
         or state.floor
@@ -84,12 +93,15 @@ def examine(state: SensorState, sample: Sample, rules: Rules, *, replaced: bool)
         or state.other_unit
         or faults & UNIT
         or _own_baseline_is_new(state, sample)
+        or state.fall_ns
+        or state.still_ns
+        or faults & (FALLEN | SHIFTED)
     )
     state.odd = bool(counts or state.changes < FEWEST_CHANGES)
     if faults == state.faults:
         return None
     state.faults = faults
-    return _in_words(state, sample)
+    return _in_words(state, sample, rules)
 
 
 def examine_clock(state: SensorState, sample: Sample, *, replaced: bool) -> Mapping[str, str] | None:
@@ -198,6 +210,28 @@ def _low(state: SensorState, sample: Sample, rules: Rules, faults: int, *, low: 
     return faults | FLOOR if state.floor >= LEAST_LOW and lasts and varies else faults
 
 
+def _lasting(state: SensorState, sample: Sample, rules: Rules, faults: int, *, low: bool) -> int:
+    """Follow what changes for good: a level that has fallen, stands still, or has shifted with others."""
+    if not low:
+        faults = faults | FALLEN if has_fallen(state, sample, rules) else faults & ~FALLEN
+    if not low or not rules.still_after_ns or _runs(sample, rules) is not None:
+        state.still_ns, faults = 0, faults & ~STILL
+    else:
+        state.still_ns = state.still_ns or sample.time_ns
+        if sample.time_ns - state.still_ns >= rules.still_after_ns and not faults & STUCK:
+            faults |= STILL
+    if state.shifted and is_learned_here(state):  # what is normal has been learned anew, or said
+        state.shifted = ""
+    return faults | SHIFTED if state.shifted else faults & ~SHIFTED
+
+
+def shift(state: SensorState, sample: Sample, text: str, found: Faults) -> Faults:
+    """Tell of a shift of all sensors of a machine, until what is normal has been learned anew. Returns as `examine`."""
+    state.shifted, state.odd = text, True
+    state.faults |= SHIFTED
+    return _in_words(state, sample) if found is None else {**found, NAMES[SHIFTED]: text}
+
+
 def _clock(state: SensorState, time_ns: int, faults: int, *, replaced: bool) -> int:
     """Count times that cannot be believed up, and the others down four times as fast."""
     if not replaced:
@@ -262,7 +296,7 @@ def _runs(sample: Sample, rules: Rules) -> bool | None:
     return None if rpm is None else abs(rpm) >= STANDSTILL_RPM
 
 
-def _in_words(state: SensorState, sample: Sample) -> dict[str, str]:
+def _in_words(state: SensorState, sample: Sample, rules: Rules | None = None) -> dict[str, str]:
     level = level_in_words(state.last_level or 0.0, state.unit, sample.sensor_unit)
     other = "another unit" if sample.level is None else sample.unit
     before = next(reversed(state.units)) if state.units and state.unit == sample.unit else state.unit
@@ -278,6 +312,9 @@ def _in_words(state: SensorState, sample: Sample) -> dict[str, str]:
         UNIT: f"It measures in {other} instead of {before}, and its readings are not judged"
         f"{'' if before == state.unit else ' until what is normal has been learned in that, too'}."
         " Set it back, or say what is normal now (baselines set, baselines relearn).",
+        FALLEN: fall_in_words(state, sample, (rules or _ANY).fall_after_ns),
+        STILL: still_in_words(sample.time_ns - state.still_ns),
+        SHIFTED: state.shifted,
         UNJUDGED: plausibility.doubt_in_words(state.doubt, sample.unit) if state.doubt else "",
     }
     return {NAMES[bit]: text for bit, text in words.items() if state.faults & bit}

@@ -110,6 +110,10 @@ class SensorState(Struct, gc=False, omit_defaults=True):
     readings in another; `units` keeps what is known in those, by the operating state. `gives_level` says that there was
     ever a level in its readings.
 
+    `fall_ns` is since when the smoothed level has been far below what is normal, `fallen` what was normal before it
+    fell for good, `returned` the readings in a row that are as before; `still_ns` is since when it has been that
+    of standing still, `shifted` how it and the others of its machine have shifted together, in words.
+
     `not_judged` counts the readings that were not judged, by the reason; `doubt` are those of them that cannot be so.
     `late` are its last readings, if they are late; `ids_again_ns` is when it was said last that its ids begin again.
     `own_readings` are the readings in a row, at most `OWN_CONSTANT`, with the same baseline of their own.
@@ -167,6 +171,11 @@ class SensorState(Struct, gc=False, omit_defaults=True):
     gives_level: bool = False
     not_judged: dict[str, int] | None = None
     doubt: Doubt | None = None
+    fall_ns: int = 0
+    fallen: Baseline | None = None
+    returned: int = 0
+    still_ns: int = 0
+    shifted: str = ""
     late: LateRun | None = None
     ids_again_ns: int = 0
 

@@ -229,10 +229,11 @@ class Engine:
         if evaluation.finding is None or not rules.regime_change or not state.fresh:
             return evaluation
         machine = self.machines.sensors_of(asset_of(sensor.tags))
-        shifts = regime.shift_of_all(sensor, evaluation, machine, rules.on_readings)
+        shifts = regime.shift_of_all(sensor, evaluation, machine, rules)
         if not shifts:
             return evaluation
         regime.begin_anew(machine, shifts)
+        faults = health.shift(state, sample, regime.in_words(shifts), faults)
         return Evaluation(shifts=tuple(shifts), faults=faults)
 
     def _passed_over(
