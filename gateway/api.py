@@ -77,18 +77,25 @@ def _no_address(_alert_id: str, _person: str) -> str:
     return ""
 
 
+def _no_page(_alert_id: str, _severity: str, _person: str) -> str:
+    return ""
+
+
 class Context(Struct, frozen=True):
     """What the gateway offers to a handler that asks for it by having a method `attach`.
 
     `timezone` is for times in messages. `trend(sensor_id, since_ns, until_ns)` gives the
     readings with since <= time < until, or the newest of them where there are very many.
     `acknowledge_url(alert_id, person)` gives the address of a page on which that person, and whoever is handed the
-    address, can acknowledge; it is empty where the gateway has no public address.
+    address, can acknowledge; it is empty where the gateway has no public address. `alert_url(alert_id, severity,
+    person)` is short enough for an SMS, and of a page with everything that can be done about the alert while it has
+    that severity, by a person whom a handler of the type `email` or `sms` tells today.
     """
 
     timezone: tzinfo = UTC
     trend: Callable[[str, int, int], Awaitable[Trend]] = _no_trend
     acknowledge_url: Callable[[str, str], str] = _no_address
+    alert_url: Callable[[str, str, str], str] = _no_page
 
 
 class Previewed(Handler, Protocol):

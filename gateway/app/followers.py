@@ -22,6 +22,7 @@ from gateway.domain.engine.commands import Writer
 from gateway.journal import Outbox, QueryPool, Reader, Stream, traceparent_behind
 from gateway.plugins.context import handler_context
 from gateway.plugins.registry import Plugins, attach, followers
+from gateway.security.reachable import page_address
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.readiness import Condition
 
@@ -54,7 +55,6 @@ async def start_followers(  # noqa: PLR0917 - it builds from what it is given
     metrics: Metrics,
     questions: QueryPool,
     listener: Any,
-    page_url: str | None,
     tasks: Tasks,
 ) -> None:
     """Take up what was under way, and start everything that follows the journal."""
@@ -77,7 +77,7 @@ async def start_followers(  # noqa: PLR0917 - it builds from what it is given
             noise=noise_of(config),
             silences=standing_silences(config),
             gateway_id=config.gateway.id,
-            page_url=page_url or "",
+            page_url=f"{address}/" if (address := page_address(config)) else "",
             in_the_log={name for name, table in config.handlers.items() if table.type == "log"},
             told=metrics.count_notification,
             report=report,

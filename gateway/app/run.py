@@ -65,7 +65,7 @@ async def run(
             pipeline.snapshot,
             is_foreign=lambda: is_first and session.is_older,
         )
-        health = Health(subscriber, upkeep, lambda: broker.twins.problem)
+        health = Health(broker.subscriber, upkeep, lambda: broker.twins.problem)
         for_followers = Ingest(journal, stream, health, broker.publisher)
         consumers = all_followers(config, plugins, for_followers)
         questions = QueryPool(path)
@@ -92,7 +92,7 @@ async def run(
         await clear_gone(journal, report, config.handlers, consumers, [each.subject for each in plugins.decoders])
 
         tasks = await stack.enter_async_context(Tasks())
-        await start_followers(config, plugins, for_followers, metrics, questions, listener, page_url, tasks)
+        await start_followers(config, plugins, for_followers, metrics, questions, listener, tasks)
         start(INGEST, side, tasks)
         subscriber = await stack.enter_async_context(broker.subscriber)
         work = IngestLoop(

@@ -16,6 +16,7 @@ from gateway.domain.model.events import derived_id
 from gateway.domain.notification.model import Notification
 from gateway.errors import GatewayError
 from gateway.plugins.registry import attach, build_handler
+from gateway.security.reachable import page_address
 
 _COLUMNS = ("handler", "type", "routes")
 
@@ -97,5 +98,5 @@ def _test_notification(config: Config) -> Notification:
         occurred_ns=now_ns,
         opened_ns=now_ns,
         gateway_id=config.gateway.id,
-        page_url=str(config.http.public_url) if config.http and config.http.public_url else "",
+        page_url=f"{address}/" if (address := page_address(config)) else "",
     )

@@ -18,6 +18,8 @@ from gateway.errors import GatewayError
 from gateway.journal import Reader
 from gateway.plugins.context import trend_of
 from gateway.plugins.registry import attach, build_handler
+from gateway.security.alert_links import PATH
+from gateway.security.reachable import page_address
 
 
 def render(config: Config, reader: Reader, alert: Alert, name: str) -> Mapping[str, str]:
@@ -32,16 +34,19 @@ def render(config: Config, reader: Reader, alert: Alert, name: str) -> Mapping[s
     preview = getattr(handler, "preview", None)
     if preview is None:
         raise GatewayError(f"{name}: a handler of this type cannot show what it would send")
-    public = config.http.public_url if config.http else None
+    address = page_address(config)
 
     async def trend(sensor_id: str, since_ns: int, until_ns: int) -> Trend:
         return trend_of(reader.trend(sensor_id, since_ns, until_ns), reader.limits(sensor_id))
 
     def acknowledge_url(_alert_id: str, _person: str) -> str:
-        return f"{str(public).rstrip('/')}/ack/…" if public else ""
+        return f"{address}/ack/…" if address else ""
+
+    def alert_url(_alert_id: str, _severity: str, _person: str) -> str:
+        return f"{address}{PATH}…" if address else ""
 
     async def ask() -> Mapping[str, str]:
-        attach(handler, Context(zone_of(config), trend, acknowledge_url))
+        attach(handler, Context(zone_of(config), trend, acknowledge_url, alert_url))
         parts: Mapping[str, str] = await preview(_notification(alert, config))
         return parts
 
@@ -63,7 +68,7 @@ def print_message(parts: Mapping[str, str], output: str) -> None:
 def _notification(alert: Alert, config: Config) -> Notification:
     """Return what is told of an alert as it stands."""
     cleared = alert.state == "cleared"
-    public = config.http.public_url if config.http else None
+    address = page_address(config)
     return Notification(
         id=derived_id("preview", alert.id),
         kind="cleared" if cleared else "raised",
@@ -83,6 +88,6 @@ def _notification(alert: Alert, config: Config) -> Notification:
         baseline=alert.baseline,
         ratio=alert.ratio,
         unit=alert.unit,
-        page_url=str(public) if public else "",
+        page_url=f"{address}/#alert={alert.id}" if address else "",
         figure=alert.figure,
     )

@@ -175,7 +175,7 @@ def notification_of(planned: Planned, gateway_id: str, page_url: str) -> Notific
         baseline=first.baseline if alone else None,
         ratio=first.ratio if alone else None,
         unit=first.unit,
-        page_url=page_url,
+        page_url=f"{page_url}#alert={first.alert_id}" if page_url and alone else page_url,
         grouped=() if alone else planned.items,
         count=planned.count,
         figure=first.figure if alone else "",

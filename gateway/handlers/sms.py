@@ -86,14 +86,21 @@ class SmsHandler:
         Raises DeliveryError: `retry` if somebody may be reached later (no connection, 429, 5xx), none if everybody is
         refused for good; `delivered_maybe` if a request got no answer.
         """
-        body = (await self.preview(notification))["text"]
         async with self._client() as client:
-            outcomes = await asyncio.gather(*(self._tell(client, notification, to, body) for to in self._recipients))
+            outcomes = await asyncio.gather(
+                *(self._tell(client, notification, to, self._body(notification, to)) for to in self._recipients)
+            )
         return conclude(outcomes)
 
     async def preview(self, notification: Notification) -> dict[str, str]:
         """Return the text of the message."""
-        return {"text": compose(notification, self._context.timezone, self._settings.text)}
+        return {"text": self._body(notification, self._recipients[0])}
+
+    def _body(self, notification: Notification, to: str) -> str:
+        link = ""
+        if notification.kind in wording.OPEN and not notification.grouped:
+            link = self._context.alert_url(notification.alert_id, notification.severity, to)
+        return compose(notification, self._context.timezone, self._settings.text, link)
 
     def _client(self) -> Client:
         # a plant's way out is often a proxy from the environment; plain http must not leave this machine by one
@@ -139,16 +146,18 @@ class SmsHandler:
         return answer(text, [self._settings.auth_token.get_secret_value(), self._credentials()])
 
 
-def compose(notification: Notification, zone: tzinfo, template: Template | None = None) -> str:
+def compose(notification: Notification, zone: tzinfo, template: Template | None = None, own_link: str = "") -> str:
     """Return the message in the basic alphabet of GSM 03.38, one SMS long, with what matters most in front.
 
-    The link is whole or left out. Details follow for as long as there is room; the last one is cut at a word.
+    The link, `own_link` where the recipient has one, is whole or left out.
+    Details follow for as long as there is room; the last one is cut at a word.
     """
-    own = "" if template is None else wording.one_line(template.render(wording.fields(notification, zone)))
+    link = wording.safe_url(own_link) or wording.link(notification)
+    values = {**wording.fields(notification, zone), "link": link}
+    own = "" if template is None else wording.one_line(template.render(values))
     if own:
         return to_gsm7(own)[:LONGEST]
     text = to_gsm7(wording.summary(notification, zone))[:LONGEST]
-    link = wording.link(notification)
     ending = f" {link}" if link and to_gsm7(link) == link and len(text) + len(link) < LONGEST else ""
     for detail in map(to_gsm7, [*wording.items(notification, zone), *wording.details(notification)]):
         room = LONGEST - len(text) - len(ending) - len(". ")

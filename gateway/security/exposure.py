@@ -83,6 +83,11 @@ def _open_page(config: Config) -> Iterator[str]:
     if config.http is None:
         return
     public = config.http.public_url
+    if public is None and is_loopback(config.http.host) and any(table.type in {"email", "sms"} for table in config.handlers.values()):
+        yield (
+            "http.public_url: there is none, and the page is for this device alone, so messages have no link to their"
+            " alert, nor to acknowledge it"
+        )
     if public is not None and public.scheme == "http" and not is_loopback(public.host or ""):
         yield "http.public_url: is not https, so links and the token pass in the clear; put a proxy with TLS in front"
     elif public is None and not is_loopback(config.http.host) and not config.http.proxies:

@@ -17,6 +17,7 @@ from gateway import __version__
 from gateway.domain.model.alert_kinds import ALERT_KINDS
 from gateway.errors import ConflictError, GatewayError, NotFoundError, RefusedError, TooMuchError
 from gateway.web.ack_page import create_ack_page
+from gateway.web.alert_page import create_alert_page
 from gateway.web.api import create_router
 from gateway.web.baselines import create_baselines
 from gateway.web.commands import create_actions
@@ -57,6 +58,7 @@ def create_app(services: Services, page: PageSettings, stream: Stream | None = N
         app.include_router(actions)
         said["actions"] = _alert_actions(actions)  # the page offers what there is
         app.include_router(create_ack_page(services, services.actions, page))
+        app.include_router(create_alert_page(services, services.actions, page))
     app.include_router(create_silences(services))
     app.include_router(create_signing_in(permission))
     _add_probes(app, services)

@@ -66,6 +66,7 @@ async def serve_page(  # noqa: PLR0917 - it hands over what it is given
 ) -> None:
     """Serve the page and the API for ever, with what happened before in them from the start."""
     from gateway.web.app import create_app, forget_endpoints  # noqa: PLC0415 - see open_listener
+    from gateway.web.people import people_of  # noqa: PLC0415 - as above
     from gateway.web.ports import PageSettings, Services  # noqa: PLC0415 - as above
     from gateway.web.server import serve  # noqa: PLC0415 - as above
 
@@ -101,6 +102,7 @@ async def serve_page(  # noqa: PLR0917 - it hands over what it is given
         critical_ratio=config.detection.critical_ratio,
         hosts=frozenset({public.host}) if public and public.host else frozenset(),
         timezone=zone_of(config),
+        people=people_of(config),
     )
     try:
         async with asyncio.TaskGroup() as group:

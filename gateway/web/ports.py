@@ -192,7 +192,8 @@ class Services:
 class PageSettings:
     """What the page shows of the configuration, and `hosts`: further names under which browsers may ask for it.
 
-    `timezone` is for times that the gateway itself writes into a page.
+    `timezone` is for times that the gateway itself writes into a page, `people` are those whom a message with a link of
+    their own is for.
     """
 
     gateway_id: str
@@ -201,3 +202,4 @@ class PageSettings:
     critical_ratio: float = 2.5
     hosts: frozenset[str] = frozenset()
     timezone: tzinfo = UTC
+    people: frozenset[str] = frozenset()

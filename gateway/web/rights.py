@@ -25,6 +25,8 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/metrics"): Right.NOTHING,
     ("GET", "/ack/{signed}"): Right.NOTHING,  # the signed link is what allows it
     ("POST", "/ack/{signed}"): Right.NOTHING,
+    ("GET", "/s/{code}"): Right.NOTHING,  # so is the short one
+    ("POST", "/s/{code}"): Right.NOTHING,
     ("GET", f"{_API}/session"): Right.NOTHING,
     ("POST", f"{_API}/session"): Right.NOTHING,
     ("DELETE", f"{_API}/session"): Right.NOTHING,

@@ -44,22 +44,21 @@ log = structlog.get_logger(__name__)
 PATIENCE = 60.0  # seconds for each reply; the handler's `timeout`, which the gateway minds, is usually shorter
 QUIT_TIMEOUT = 2.0  # seconds, for a courtesy: the message is the server's already
 CHART_WITHIN = 5.0  # seconds; a mail without its picture is better than none
-OPEN = frozenset({"raised", "escalated", "reminder", "escalation"})
-"""Kinds that tell of an alert somebody can acknowledge."""
 
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _ADDRESS = rf"{_ATOM}(?:\.{_ATOM})*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*"
 _MAILBOX = re.compile(rf"(?P<plain>{_ADDRESS})|(?P<name>[^<>@]*?)\s*<(?P<address>{_ADDRESS})>")
 
 
-def _mailbox(text: object) -> Address:
+def mailbox(text: object) -> Address:
+    """Return a recipient of a configuration. Raises ValueError for what is none."""
     parts = _MAILBOX.fullmatch(text) if isinstance(text, str) and text.isprintable() else None
     if parts is None:
         raise ValueError("must be a mail address in ASCII such as name@example.com or Name <name@example.com>")
     return Address(header(parts["name"] or ""), addr_spec=parts["plain"] or parts["address"])
 
 
-Mailbox = Annotated[Address, BeforeValidator(_mailbox)]
+Mailbox = Annotated[Address, BeforeValidator(mailbox)]
 
 
 class EmailSettings(Section):
@@ -167,9 +166,11 @@ class EmailHandler:
         return [Letter(to, compose(page, subject, settings.from_, to)) for to, page in pages]
 
     def _link(self, notification: Notification, to: Address) -> str:
-        if notification.kind not in OPEN or notification.grouped:
+        if notification.kind not in wording.OPEN or notification.grouped:
             return ""
-        return self._context.acknowledge_url(notification.alert_id, to.display_name or to.addr_spec)
+        person, context = to.display_name or to.addr_spec, self._context
+        own = context.alert_url(notification.alert_id, notification.severity, person)
+        return own or context.acknowledge_url(notification.alert_id, person)
 
     async def _picture(self, notification: Notification) -> Picture | None:
         """Return the chart of the last hours; none if it cannot be had in time."""

@@ -28,6 +28,9 @@ FIELDS = frozenset(
 )  # fmt: skip
 """What a template can name; `fields` gives the values."""
 
+OPEN = frozenset({"raised", "escalated", "reminder", "escalation"})
+"""Kinds that tell of an alert somebody can acknowledge."""
+
 _OCCURRED = {"escalated": "Escalated", "cleared": "Cleared", "test": "Sent"}
 _REMARKS = {"escalated": "escalated", "reminder": "still active", "escalation": "not acknowledged"}
 _LEADS: dict[NotificationKind, str] = {

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from gateway.domain.inputs.heard import Heard
 
 READINGS = "VibrationRecorded"
+BEGINNING = 13
+"""Characters of an alert's id that a short link has: two groups of it."""
+
 _TREND_READINGS, _TREND_NEWEST = 1000, 100
 _TREND_SEARCHED, _TREND_SEARCHED_REPLACED = 200_000, 20_000
 """Entries of an index that are looked at for one trend: some 20 ms."""
@@ -65,10 +68,11 @@ class Reader(LogReader):
         return msgspec.json.decode(rows[0][0], type=Alert)
 
     def find_alert(self, alert_id: str) -> Alert | None:
-        """Return the alert with exactly this id, or None."""
+        """Return the alert with exactly this id, or the only one whose id begins as a link has it; or None."""
         rows = self._db.execute(self._sql["alert"], (alert_id,)).fetchall()
         found = [msgspec.json.decode(alert, type=Alert) for (alert,) in rows]
-        return next((alert for alert in found if alert.id == alert_id), None)
+        exact = next((alert for alert in found if alert.id == alert_id), None)
+        return found[0] if exact is None and len(found) == 1 and len(alert_id) == BEGINNING else exact
 
     def alert_events(self, alert_id: str) -> list[EventRecord]:
         """Return the facts about an alert, oldest first."""

@@ -122,7 +122,7 @@ class TestAlerts:
         raised = next(alert["id"] for alert in answer(run, "alerts", "list", "--all") if alert["sensorId"] == "VB-2")
         shown = run("alerts", "show", raised, "--render", "mail").out
         assert shown.startswith("subject: WARNING: pump-7 VB-2 at ")
-        assert "Acknowledge: https://gateway.example.com/ack/…\n" in shown
+        assert "Acknowledge: https://gateway.example.com/s/…\n" in shown
         assert "<html" not in shown
         parts = answer(run, "alerts", "show", raised, "--render", "mail")
         assert parts["html"].startswith("<!DOCTYPE html>")

@@ -81,7 +81,7 @@ class TestPlanning:
         assert (said.sensor_id, said.site, said.area, said.machine) == ("VB-1", "plant-1", "hall-2", "pump-7")
         assert (said.level, said.baseline, said.ratio, said.unit) == (8.0, 4.0, 2.0, "m/s²")
         assert (said.reason, said.opened_ns) == (entry.fact.data["finding"], entry.fact.data["openedNs"])
-        assert (said.gateway_id, said.page_url) == ("edge-1", "http://x/")
+        assert (said.gateway_id, said.page_url) == ("edge-1", f"http://x/#alert={said.alert_id}")
 
     async def test_a_handler_is_not_asked_to_tell_that_it_does_not_work(self, journal: MemoryJournal) -> None:
         mail, sms = Scripted(), Scripted()

@@ -139,7 +139,7 @@ class Journal:
         return self.traces.get(event_id)
 
     async def find_alert(self, alert_id: str) -> Mapping[str, Any] | None:
-        return next((alert for alert in self.alerts if alert["id"] == alert_id), None)
+        return next((alert for alert in self.alerts if alert["id"].startswith(alert_id)), None)
 
 
 class Changes:
