@@ -26,6 +26,7 @@ _COMMANDS = {
     "init": "gateway.cli.init:init",
     "backup": "gateway.cli.run:backup",
     "upgrade": "gateway.cli.upgrade:upgrade",
+    "provision": "gateway.cli.provision:provision",
     "demo": "gateway.cli.demo:demo",
     "stats": "gateway.cli.stats:stats",
     "inputs": "gateway.cli.inputs:inputs",

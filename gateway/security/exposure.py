@@ -83,7 +83,11 @@ def _open_page(config: Config) -> Iterator[str]:
     if config.http is None:
         return
     public = config.http.public_url
-    if public is None and is_loopback(config.http.host) and any(table.type in {"email", "sms"} for table in config.handlers.values()):
+    if (
+        public is None
+        and is_loopback(config.http.host)
+        and any(table.type in {"email", "sms"} for table in config.handlers.values())
+    ):
         yield (
             "http.public_url: there is none, and the page is for this device alone, so messages have no link to their"
             " alert, nor to acknowledge it"
