@@ -69,7 +69,7 @@ class Gateway:
                 "topics": ["vibration/{site}/{area}/{machine}/{sensor}/reading"],
             },
             "http": {"host": HOST, "port": self.port},
-            "journal": {"commit_within": "50ms"},  # tests wait for what is on disk; those of faults take the default
+            "journal": {"commit_within": "50ms"},  # tests wait for what is on disk
         }
         if influx is not None:
             token = secret(self.config.with_name("influx-token"), influx.token)

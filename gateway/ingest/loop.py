@@ -87,11 +87,12 @@ class Ingest:
 
     async def _messages(self) -> list[Message]:
         """Return what has come; nothing, once a commit is due."""
-        if not self._waiting:
+        if not self._waiting and self._next is None:
             return await self._subscriber.batch()
         if self._next is None:
             self._next = asyncio.ensure_future(self._subscriber.batch())
-        await asyncio.wait([self._next], timeout=max(0.0, self._due - time.monotonic()))
+        timeout = max(0.0, self._due - time.monotonic()) if self._waiting else None
+        await asyncio.wait([self._next], timeout=timeout)
         if not self._next.done():
             return []
         messages, self._next = self._next.result(), None

@@ -42,8 +42,7 @@ class MortalGateway(Gateway):
     """A gateway that can be armed with a point at which it kills itself (`injected/injection.py`)."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        # Kept waiting for a commit as by default: a crash is to find as much under way as with a user.
-        super().__init__(*arguments, **options | {"changes": {"journal": None} | dict(options.get("changes") or {})})
+        super().__init__(*arguments, **options)
         self._safe = self._process
         self.kills = 0
 

@@ -204,3 +204,25 @@ class TestWhenIsCommitted:
         await self.judged(1)
         await self.work.finish()
         assert subscriber.acknowledged == [1]
+
+
+async def test_each_message_is_acknowledged_in_time_though_no_other_follows(here: Plant) -> None:
+    told = Told()
+    health = cast("Health", SimpleNamespace(room=_room, journal_problem=None))
+    with closing(Stream(here.journal, here.path)) as stream:
+        work = loop.Ingest(
+            cast("Subscriber", told),
+            journal=here.journal,
+            pipeline=here.pipeline,
+            stream=stream,
+            metrics=Metrics(),
+            health=health,
+            within=0.02,
+        )
+        running = asyncio.create_task(work.run())
+        for number in range(1, 6):
+            told.coming.put_nowait([reading(number)])
+            await until_async(lambda: len(told.acknowledged) == number, 10, "the acknowledgement")  # noqa: B023 - awaited
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert told.acknowledged == [1] * 5
