@@ -15,7 +15,7 @@ from gateway.app.tasks import Tasks
 from gateway.config import Config
 from gateway.domain.inputs.topics import TopicTemplates
 from gateway.errors import JournalUnavailableError
-from gateway.ingest.loop import Ingest as IngestLoop
+from gateway.ingest.loop import IngestLoop
 from gateway.ingest.processor import Pipeline
 from gateway.ingest.restore import mapped_inputs, restored_pipeline, signals_of
 from gateway.ingest.subscriptions import is_first_start, remember_subscriptions

@@ -30,7 +30,7 @@ _SAY_REJECTED_EVERY = 10.0
 _FINISH_WITHIN = 3.0
 
 
-class Ingest:
+class IngestLoop:
     """Takes messages through the pipeline, and commits and acknowledges them together.
 
     A commit comes at once if somebody must be told (an alert has changed), and otherwise as soon as half of what the

@@ -55,13 +55,13 @@ def test_the_link_in_a_mail_acknowledges_when_its_button_is_pressed(
     (picture,) = [part for part in mail.walk() if part.get_content_type() == "image/png"]
     assert "baseline 4.0, warning 6.4, critical 10.0" in body(mail, "html")
     assert f"cid:{picture['Content-ID'].strip('<>')}" in body(mail, "html")
-    (address,) = re.findall(rf"^Acknowledge: ({re.escape(PUBLIC)}ack/\S+)$", body(mail, "plain"), re.MULTILINE)
+    (address,) = re.findall(rf"^Acknowledge: ({re.escape(PUBLIC)}s/\S+)$", body(mail, "plain"), re.MULTILINE)
 
     here = address.replace(PUBLIC, f"http://127.0.0.1:{gateway.port}/")
     opened = httpx.get(here, trust_env=False)
     assert "Acknowledge as Anna Berg" in opened.text
     assert not gateway.ask("alerts", "list")[0]["acknowledged"]
-    pressed = httpx.post(here, trust_env=False, follow_redirects=True)
+    pressed = httpx.post(here, data={"do": "acknowledge"}, trust_env=False, follow_redirects=True)
     assert "<h1>Acknowledged by Anna Berg</h1>" in pressed.text
     (alert,) = gateway.ask("alerts", "list")
     assert (alert["acknowledged"], alert["acknowledgedBy"]) == (True, "Anna Berg")

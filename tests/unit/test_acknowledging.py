@@ -109,7 +109,7 @@ async def test_it_is_acknowledged_after_the_commit_and_not_while_that_fails(
     subscriber, receive = SUBSCRIBERS[name](said)
     health = cast("Health", SimpleNamespace(room=_room, journal_problem=None))
     with closing(Stream(here.journal, here.path)) as stream:
-        work = loop.Ingest(
+        work = loop.IngestLoop(
             subscriber,
             journal=here.journal,
             pipeline=here.pipeline,
@@ -155,7 +155,7 @@ class TestWhenIsCommitted:
         told = Told()
         health = cast("Health", SimpleNamespace(room=_room, journal_problem=None))
         with closing(Stream(here.journal, here.path)) as stream:
-            self.work = loop.Ingest(
+            self.work = loop.IngestLoop(
                 cast("Subscriber", told),
                 journal=here.journal,
                 pipeline=here.pipeline,
@@ -210,7 +210,7 @@ async def test_each_message_is_acknowledged_in_time_though_no_other_follows(here
     told = Told()
     health = cast("Health", SimpleNamespace(room=_room, journal_problem=None))
     with closing(Stream(here.journal, here.path)) as stream:
-        work = loop.Ingest(
+        work = loop.IngestLoop(
             cast("Subscriber", told),
             journal=here.journal,
             pipeline=here.pipeline,
