@@ -536,13 +536,6 @@ INSERT OR REPLACE INTO sealed_hashes (number, hashes) VALUES (?, ?);
 -- name: insert_sealed_ids
 INSERT OR REPLACE INTO sealed_ids (bucket, segment, entries) VALUES (?, ?, ?);
 
--- name: keep_in_memory
--- What a transaction frees again need not be written if it was not in between, for want of memory.
-PRAGMA cache_spill = OFF;
-
--- name: keep_on_disk
-PRAGMA cache_spill = ON;
-
 -- name: count_between
 SELECT count(*) FROM readings WHERE seq >= ? AND seq <= ?;
 

@@ -96,19 +96,15 @@ def next_block(reader: Reader, until: int, window_ns: tuple[int, int], size: int
 def put(journal: Journal, step: Step) -> bool:
     """Put a block in the place of its readings; tell whether they were still all there. In the journal's thread."""
     head = step.sealed.head
-    journal.all("keep_in_memory")
-    try:
-        with journal.transaction():
-            if journal.all("count_between", head.first, head.last)[0][0] != head.count:
-                return False  # a sensor has been purged meanwhile
-            _insert_block(journal, step.sealed)
-            journal.many("insert_sealed_hashes", [(head.number, finding.packed_hashes(step.sealed.hashes))])
-            journal.many("upsert_note", [(NEXT, str(head.number + 1))])
-            journal.count("delete_between", head.first, head.last)
-            if step.segment is not None:
-                _insert_segment(journal, step.segment, step.entries)
-    finally:
-        journal.all("keep_on_disk")
+    with journal.transaction():
+        if journal.all("count_between", head.first, head.last)[0][0] != head.count:
+            return False  # a sensor has been purged meanwhile
+        _insert_block(journal, step.sealed)
+        journal.many("insert_sealed_hashes", [(head.number, finding.packed_hashes(step.sealed.hashes))])
+        journal.many("upsert_note", [(NEXT, str(head.number + 1))])
+        journal.count("delete_between", head.first, head.last)
+        if step.segment is not None:
+            _insert_segment(journal, step.segment, step.entries)
     return True
 
 

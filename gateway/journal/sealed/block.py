@@ -28,7 +28,7 @@ T = TypeVar("T")
 READINGS = 4096
 """In a block, at most."""
 
-MOST_BYTES = 2_000_000
+MOST_BYTES = 4_000_000
 """A block ends with the reading that makes its bodies larger than this."""
 
 _CHECKSUM = 4

@@ -20,7 +20,8 @@ class Index:
     def __init__(self, db: sqlite3.Connection, sql: Mapping[str, str]) -> None:
         self._db, self._sql = db, sql
         self._state: tuple[int | None, int | None, str | None] = (None, None, None)
-        self._read(_NOWHERE)
+        for name in (*_COLUMNS, "_event_reach", "_event_floor", "_time_reach", "_time_floor"):
+            setattr(self, name, array("q"))
 
     def refresh(self) -> None:
         """Take in what has been sealed, and leave out what has gone."""
@@ -38,10 +39,9 @@ class Index:
         if after == _NOWHERE:
             for name in _COLUMNS:
                 setattr(self, name, array("q"))
-        columns = [getattr(self, name) for name in _COLUMNS]
-        for row in self._db.execute(self._sql["sealed_index"], (after,)):
-            for column, value in zip(columns, row, strict=True):
-                column.append(value)
+        rows = self._db.execute(self._sql["sealed_index"], (after,)).fetchall()
+        for name, values in zip(_COLUMNS, zip(*rows, strict=True), strict=False):  # nothing, where there are no rows
+            getattr(self, name).extend(values)
         # What no block before, or after, goes beyond: time nearly follows the sequence, so few blocks are left between.
         self._event_reach = array("q", accumulate(self.event_highs, max))
         self._event_floor = array("q", accumulate(reversed(self.event_lows), min))[::-1]
@@ -58,6 +58,10 @@ class Index:
     time_highs: array[int]
     newest: array[int]
     replaced: array[int]
+    _event_reach: array[int]
+    _event_floor: array[int]
+    _time_reach: array[int]
+    _time_floor: array[int]
 
     @property
     def changed(self) -> tuple[int | None, str | None]:

@@ -1,5 +1,7 @@
 """Sealed blocks: exact, small, whole or named; and every question is answered as if nothing were sealed."""
 
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterable
 from hashlib import sha256
@@ -14,6 +16,7 @@ from structlog.testing import capture_logs
 
 from gateway.domain.engine.event_log import ReadingRow, StoredReading
 from gateway.domain.model.events import derived_id
+from gateway.errors import JournalUnavailableError
 from gateway.journal import Reader
 from gateway.journal.maintenance import purge, sealing
 from gateway.journal.queries import export
@@ -261,3 +264,51 @@ def test_what_is_purged_while_a_block_is_made_is_not_sealed(tmp_path: Path) -> N
         purge.delete_readings(here.journal, [key], 0)
         assert not sealing.put(here.journal, step)
         assert len(Reader.readings_after(reader, 0, 99, 99)) == 5
+
+
+SEALS = """
+import sys
+from pathlib import Path
+from gateway.journal import Journal, Reader
+from gateway.journal.maintenance import sealing
+journal, reader = Journal(Path(sys.argv[1])), Reader(Path(sys.argv[1]))
+print("ready", flush=True)
+while step := sealing.next_block(reader, 2**62, (2**62, 2**63 - 1), 8):
+    sealing.put(journal, step)
+    print("sealed", flush=True)
+"""
+
+
+def test_killed_while_it_seals_it_loses_and_repeats_nothing(tmp_path: Path) -> None:
+    with plant(tmp_path) as here:
+        for first in range(0, 400, 50):
+            here.take(*(reading(second) for second in range(first, first + 50)))
+        path = here.path
+    for blocks in (1, 7):
+        with subprocess.Popen([sys.executable, "-c", SEALS, path], stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            for _ in range(1 + blocks):
+                process.stdout.readline()
+            process.kill()
+        with plant(tmp_path) as here, here.reader() as reader:
+            assert here.journal.salvaged is None
+            assert [each.event_id for each in reader.readings_after(0, 9999, 999)] == [f"VB-1@{n}" for n in range(400)]
+            assert reader.sealed_figures()[1] >= 8 * blocks
+            assert len(list(reader.readings(None, None, None, -1))) == reader.count_readings() == 400
+
+
+def test_a_disk_that_fills_while_sealing_leaves_the_readings_where_they_are(tmp_path: Path) -> None:
+    with plant(tmp_path) as here, here.reader() as reader:
+        notes = [{"note": sha256(b"%d" % second).hexdigest()} for second in range(200)]  # which hardly compress
+        here.take(*(reading(second, metadata=note) for second, note in enumerate(notes)))
+        step = sealing.next_block(reader, 2**62, ANY_AGE, 200)
+        assert step is not None
+        db = here.journal._db  # noqa: SLF001 - a disk that is full says the same
+        db.execute(f"PRAGMA max_page_count = {db.execute('PRAGMA page_count').fetchone()[0]}")
+        with pytest.raises(JournalUnavailableError, match="full"):
+            sealing.put(here.journal, step)
+        assert reader.sealed_figures() == (0, 0, 0)
+        assert len(reader.readings_after(0, 999, 999)) == 200
+        db.execute("PRAGMA max_page_count = 1000000")
+        assert sealing.put(here.journal, step)
+        assert len(reader.readings_after(0, 999, 999)) == 200
