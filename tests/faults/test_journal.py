@@ -79,7 +79,7 @@ def test_damage_after_a_power_cut(make: Make, mosquitto: Mosquitto, smtp: SmtpSe
     damaged(gateway, damage)
     gateway.start()
     kept = assert_set_aside(gateway, mosquitto, smtp)
-    assert kept > READINGS / 3 or damage is header_destroyed
+    assert kept > READINGS / 4 or damage is header_destroyed  # what begins every journal lies in the first half of it
     gateway.stop()
     gateway.start()
     until(lambda: gateway.ask("alerts", "list") == [], 10, "the end of the alert after a start without damage")
