@@ -41,6 +41,7 @@ _COMMANDS = {
     "deadletters": "gateway.cli.deadletters:deadletters",
     "influx": "gateway.cli.influx:influx",
     "trace": "gateway.cli.trace:trace",
+    "audit": "gateway.cli.audit:audit",
     "users": "gateway.cli.access:users",
     "tokens": "gateway.cli.access:tokens",
     "handlers": "gateway.cli.handlers:handlers",

@@ -19,6 +19,7 @@ from gateway.errors import ConflictError, GatewayError, NotFoundError, RefusedEr
 from gateway.web.ack_page import create_ack_page
 from gateway.web.alert_page import create_alert_page
 from gateway.web.api import create_router
+from gateway.web.audited import Audited
 from gateway.web.baselines import create_baselines
 from gateway.web.commands import create_actions
 from gateway.web.encoding import Compressed
@@ -67,6 +68,7 @@ def create_app(services: Services, page: PageSettings, stream: Stream | None = N
     app.add_exception_handler(Exception, _failed)
     app.add_exception_handler(GatewayError, _failed)
     app.add_middleware(Compressed)
+    app.add_middleware(Audited, audit=services.access.audit)
     app.add_middleware(Guard, hosts=page.hosts)
     app.add_middleware(Turns, refused=services.refused)
     app.add_middleware(Forwarded, access=services.access)  # outermost: the others go by who asks

@@ -42,6 +42,7 @@ def open_listener(config: Config, stack: AsyncExitStack) -> tuple[Any, str | Non
 
 
 def _access(config: Config) -> Any:
+    from gateway.security.audit import Audit  # noqa: PLC0415 - see open_listener
     from gateway.security.sessions import FILE_NAME as SESSIONS  # noqa: PLC0415 - see open_listener
     from gateway.security.sessions import Sessions  # noqa: PLC0415 - as above
     from gateway.web.permission import Access  # noqa: PLC0415 - as above
@@ -52,6 +53,7 @@ def _access(config: Config) -> Any:
     return Access(
         users={user.name: user for user in config.users},
         tokens={token.sha256.get_secret_value(): token for token in config.tokens},
+        audit=Audit(config.gateway.state_dir),
         sessions=Sessions(config.gateway.state_dir / SESSIONS),
         cookie=f"vibration-gateway-{config.gateway.id}",
         read_open=http.is_read_by_all,

@@ -17,6 +17,7 @@ import structlog
 from fastapi import HTTPException, Request
 
 from gateway.config.access import Network, TokenSection, UserSection
+from gateway.security.audit import Audit
 from gateway.security.sessions import Sessions
 from gateway.web.rights import OF_ROLE, RIGHTS, Right
 from gateway.web.security import host_name
@@ -56,6 +57,7 @@ class Access:
     tokens: Mapping[str, TokenSection] = field(default_factory=dict)
     """By the SHA-256 of the token."""
     sessions: Sessions = field(default_factory=Sessions)
+    audit: Audit = field(default_factory=Audit)
     cookie: str = "vibration-gateway"
     read_open: bool = True
     session_seconds: float = 43_200.0
@@ -95,9 +97,8 @@ class Permission:
         needed = _needed(request)
         if needed is Right.NOTHING:
             return
-        identity = await self.asker(request)
+        identity = request.state.identity = await self.asker(request)
         self.check(request, identity, needed)
-        request.state.identity = identity
 
     async def asker(self, request: Request) -> Identity | None:
         """Return who asks, as `identify` does: later the more wrong tokens came from there, or 429 at once."""

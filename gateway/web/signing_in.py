@@ -96,6 +96,7 @@ def create_signing_in(permission: Permission) -> APIRouter:
             access.sessions.end(before)
         begin = partial(access.sessions.begin, found.name, proof, access.session_seconds)
         response.set_cookie(value=await asyncio.to_thread(begin), max_age=round(access.session_seconds), **cookie)
+        request.state.identity = found
         log.info("signed in at the page", user=found.name, address=address_of(request))
         return {**_described(found), "readNeedsSignIn": not access.read_open}
 

@@ -269,6 +269,23 @@ def test_sessions_outlast_a_restart_and_end(tmp_path: Path) -> None:
     assert Sessions(path, lambda: now[0]).find(text) is None
 
 
+async def test_who_did_what_is_in_the_audit(app: FastAPI, access: Access, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(access.audit, "record", lambda *line: lines.append(line))
+    client = await signed_in(app, "olga")
+    await client.post(ACK, json={})
+    await client.post(PURGE, json={})
+    async with browser(app, ELSEWHERE) as stranger:
+        await stranger.post(SESSION, json={"name": "olga", "password": "wrong"})
+        await stranger.post(ACK, json={})
+    assert lines == [
+        ("olga", "session", "192.0.2.10", f"POST {SESSION}", 200),
+        ("olga", "session", "192.0.2.10", f"POST {ACK}", 200),
+        ("olga", "session", "192.0.2.10", f"POST {PURGE}", 403),
+        ("", "", ELSEWHERE, f"POST {SESSION}", 401),
+    ]
+
+
 def test_somebody_has_so_many_sessions() -> None:
     sessions = Sessions()
     texts = [sessions.begin("olga", "p", 60.0) for _ in range(MOST_OF_ONE + 2)]
