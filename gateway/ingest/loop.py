@@ -29,6 +29,9 @@ _TRY_AGAIN = 1.0
 _SAY_REJECTED_EVERY = 10.0
 _FINISH_WITHIN = 3.0
 
+_LARGE = 4_000_000
+"""Bytes of messages that one transaction does not wait with: they are held in memory."""
+
 
 class IngestLoop:
     """Takes messages through the pipeline, and commits and acknowledges them together.
@@ -113,7 +116,7 @@ class IngestLoop:
 
     def _must_commit(self) -> bool:
         return (
-            any(batch.alerts for batch in self.judged)
+            any(batch.alerts or batch.size >= _LARGE for batch in self.judged)
             or 2 * len(self._waiting) >= self._subscriber.most_under_way
             or time.monotonic() >= self._due
         )

@@ -361,8 +361,11 @@ class Pipeline:
     def snapshot(self) -> None:
         """Save the state of every sensor that has changed since the last time.
 
-        Not while the state is ahead of the journal: readings that could not be written come again.
+        What has been taken is written first. Not while that fails, and the state is ahead of the journal: those
+        readings come again.
         """
+        with suppress(JournalUnavailableError):
+            self._flush()
         if self._ahead:
             return
         changed = [sensor for sensor in self.sensors if sensor.is_changed]

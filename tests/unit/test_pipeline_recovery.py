@@ -84,6 +84,13 @@ class TestADiskThatIsFull:
         assert [len(step.readings), len(step.entries), step.until] == [3, 1, seen + 5]
         assert here.take(reading(9)).next_seq == seen + 7
 
+    def test_a_snapshot_is_taken_while_messages_wait_for_their_commit(self, here: Plant) -> None:
+        """Or a gateway under an even load would never give the upkeep one, and readings could not go."""
+        here.pipeline.take([reading(second) for second in range(3)], NOON_NS)
+        here.pipeline.snapshot()
+        assert here.journal.settled_seq([]) == here.journal.next_seq - 1
+        assert len(here.contents()["readings"]) == 3
+
     def test_a_snapshot_that_fails_does_not_make_the_batch_fail(
         self, here: Plant, broken: Broken, monkeypatch: pytest.MonkeyPatch
     ) -> None:
