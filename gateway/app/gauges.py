@@ -46,8 +46,8 @@ async def keep_gauges(side: IngestSide) -> None:
 class LostLines:
     """Tells of lines of the log that nobody took, and that all of them get through again."""
 
-    def __init__(self, dropped: Callable[[], int], metrics: Metrics, report: Report) -> None:
-        self._dropped, self._metrics, self._report = dropped, metrics, report
+    def __init__(self, dropped: Callable[[], int], metrics: Metrics, report: Report, about: str = _LOG) -> None:
+        self._dropped, self._metrics, self._report, self._about = dropped, metrics, report, about
         self._known = 0
         self._quiet = _QUIET_ROUNDS
 
@@ -57,10 +57,19 @@ class LostLines:
         new, self._known = now - self._known, now
         if new:
             self._metrics.log_lines_dropped.inc(new)
-            await self._report(_LOG, f"{now} lines of the log are lost since the start: nobody takes them; {_MEND}")
+            await self._report(
+                self._about, f"{now} lines of the log are lost since the start: nobody takes them; {_MEND}"
+            )
         self._quiet = 0 if new else self._quiet + 1
         if self._quiet == _QUIET_ROUNDS + 1:
-            await self._report(_LOG, None)
+            await self._report(self._about, None)
+
+
+async def look_after_lines(lines: LostLines) -> None:
+    """Tell of lost lines of the log, for ever."""
+    while True:
+        await lines.look()
+        await asyncio.sleep(_GAUGES_EVERY)
 
 
 async def _count_in_journal(stream: Stream, metrics: Metrics, consumers: Iterable[str]) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
+from functools import partial
+from typing import Any
 
 from gateway.app.broker import broker_side
 from gateway.app.component import IngestSide, start
 from gateway.app.components import INGEST
 from gateway.app.followers import Ingest, all_followers, start_followers
 from gateway.app.own_alerts import OwnAlerts, clear_gone
+from gateway.app.supervisor import Supervisor, job_of
 from gateway.app.tasks import Tasks
 from gateway.config import Config
 from gateway.domain.inputs.topics import TopicTemplates
@@ -27,12 +30,16 @@ from gateway.web.component import open_listener
 
 
 async def run(
-    config: Config, started: Callable[[str | None], None] = lambda _: None, plugins: Plugins | None = None
+    config: Config,
+    started: Callable[[str | None], None] = lambda _: None,
+    plugins: Plugins | None = None,
+    log_level: str = "info",
 ) -> None:
     """Run the gateway until cancelled. `started` is called once it takes messages, with the address of its page.
 
-    Who embeds the gateway may bring `plugins` of its own instead of those that the configuration names. Everything
-    is built first, then started; what was built is taken down in reverse, whatever happens.
+    Who embeds the gateway may bring `plugins` of its own instead of those that the configuration names; those that
+    follow the journal are used where there is one process. Everything is built first, then started; what was built is
+    taken down in reverse, whatever happens.
     """
     plugins = plugins or build_plugins(config)
     async with AsyncExitStack() as stack:
@@ -68,8 +75,6 @@ async def run(
         health = Health(broker.subscriber, upkeep, lambda: broker.twins.problem)
         for_followers = Ingest(journal, stream, health, broker.publisher)
         consumers = all_followers(config, plugins, for_followers)
-        questions = QueryPool(path)
-        stack.callback(questions.close)
         side = IngestSide(
             config=config,
             plugins=plugins,
@@ -92,8 +97,14 @@ async def run(
         await clear_gone(journal, report, config.handlers, consumers, [each.subject for each in plugins.decoders])
 
         tasks = await stack.enter_async_context(Tasks())
-        await start_followers(config, plugins, for_followers, metrics, questions, listener, tasks)
+        if config.gateway.processes == 1:
+            questions = QueryPool(path)
+            stack.callback(questions.close)
+            await start_followers(config, plugins, for_followers, metrics, questions, listener, tasks)
         start(INGEST, side, tasks)
+        begun = (
+            _start_process(side, for_followers, listener, log_level, tasks) if config.gateway.processes > 1 else None
+        )
         subscriber = await stack.enter_async_context(broker.subscriber)
         work = IngestLoop(
             subscriber,
@@ -108,8 +119,19 @@ async def run(
         stack.push_async_callback(work.finish)  # while the broker can still hear of it
         tasks.start("subscriptions", remember_subscriptions(subscriber, journal, broker.filters, broker.obsolete))
         tasks.start("ingest", work.run())
+        if begun is not None:
+            await tasks.until(begun)
         started(page_url)
         await tasks.failure()
+
+
+def _start_process(side: IngestSide, ingest: Ingest, listener: Any, log_level: str, tasks: Tasks) -> asyncio.Event:
+    """Start the process of what follows the journal; return what is set once it has begun."""
+    side.plugins.end_followers()  # theirs are made again in the process where they are used
+    job = partial(job_of, side.config, side.journal, ingest, listener, log_level)
+    supervisor = Supervisor(job, side.journal, ingest, side.metrics, side.report)
+    tasks.start("followers", supervisor.run())
+    return supervisor.begun
 
 
 async def _last_snapshot(journal: Journal, pipeline: Pipeline) -> None:

@@ -25,6 +25,19 @@ class Tasks:
         """Start a task that is to run for as long as the gateway does."""
         self._tasks.add(asyncio.ensure_future(_named(name, work)))
 
+    async def until(self, event: asyncio.Event) -> None:
+        """Wait for something; raise what a task raises that ends before."""
+        waiting = asyncio.ensure_future(event.wait())
+        failing = asyncio.ensure_future(self.failure())
+        try:
+            await asyncio.wait([waiting, failing], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+            failing.cancel()
+            (error, _) = await asyncio.gather(failing, waiting, return_exceptions=True)
+        if isinstance(error, Exception):
+            raise error
+
     async def failure(self) -> None:
         """Wait until a task ends, which it should not, and raise what it raised."""
         done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)

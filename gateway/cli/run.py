@@ -33,18 +33,18 @@ def run(config_path: Path, log_level: str) -> None:
 
     SIGHUP reads the configuration again; one with a mistake, or that cannot be started with, changes nothing.
     """
-    _share_memory()
+    share_memory()
     config, plugins = read_configuration(config_path)
     logs.set_up(config.secrets, log_level)
     asyncio.run(run_and_reload(config_path, config, plugins, log_level))
 
 
 _M_ARENA_MAX = -8  # of glibc's malloc.h
-_SETTLING = 5.0
+SETTLING = 5.0
 """Seconds after which a start has made what it makes, the page included."""
 
 
-def _share_memory() -> None:
+def share_memory() -> None:
     """Have all threads share the C library's memory, as far as it is glibc.
 
     By itself it keeps a pool for each thread, up to eight for each processor, and every one of them keeps the most that
@@ -74,7 +74,7 @@ async def run_and_reload(config_path: Path, config: Config, plugins: Plugins, lo
     old: Config | None = None
     while True:
         started = asyncio.Event()
-        running = asyncio.ensure_future(app.run(config, _announce(config, started), plugins))
+        running = asyncio.ensure_future(app.run(config, _announce(config, started), plugins, log_level))
         reloaded = await _next_configuration(config_path, config.gateway.state_dir, signals, running)
         if reloaded is None:
             failure = _failure(running)
@@ -179,7 +179,7 @@ def _announce(config: Config, started: asyncio.Event) -> Callable[[str | None], 
     def announce(page_url: str | None) -> None:
         started.set()
         notify("READY=1")
-        asyncio.get_running_loop().call_later(_SETTLING, _spare_what_stays)
+        asyncio.get_running_loop().call_later(SETTLING, spare_what_stays)
         structlog.get_logger(__name__).info(
             "the gateway is running", gateway=config.gateway.id, version=__version__, page=page_url
         )
@@ -187,7 +187,7 @@ def _announce(config: Config, started: asyncio.Event) -> Callable[[str | None], 
     return announce
 
 
-def _spare_what_stays() -> None:
+def spare_what_stays() -> None:
     """Have what is there once the gateway has started looked through for garbage no more.
 
     It is nearly all that there is, and while it is looked through nothing else happens.

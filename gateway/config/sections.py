@@ -61,6 +61,7 @@ class GatewaySection(Section):
     state_dir: Path
     timezone: Timezone | None = None  # of the times in messages; None is the system's
     sensors_move: bool = False
+    processes: Annotated[int, Field(ge=1, le=2)] = 1
 
 
 class TlsSection(Section):

@@ -9,6 +9,7 @@ from gateway.journal.queries.pool import QueryPool
 from gateway.journal.queries.reader import READINGS, Reader
 from gateway.journal.queries.trace import life_of, traceparent_behind
 from gateway.journal.sqlite.connection import FILE_NAME, StateLock, copy, newest_version, version_of
+from gateway.journal.sqlite.read_errors import ReadErrors
 from gateway.journal.sqlite.writer import Journal
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Journal",
     "Outbox",
     "QueryPool",
+    "ReadErrors",
     "Reader",
     "StateLock",
     "Stream",

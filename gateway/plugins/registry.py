@@ -52,6 +52,12 @@ class Plugins(Struct, frozen=True):
         """Return what is wrong with third parties' plugins that could not be made: they are tried again."""
         return [process.problem for process in self.processes if process.problem is not None]
 
+    def end_followers(self) -> None:
+        """End the processes of what follows the journal."""
+        for process in self.processes:
+            if not any(process is each.process for each in self.decoders):
+                process.end()
+
     def end(self) -> None:
         """End the processes."""
         for process in self.processes:

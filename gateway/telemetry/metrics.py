@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter as Tally
+from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
 
 from gateway.domain.engine.unit_of_work import UnitOfWork
 
 _PREFIX = "vibration_gateway"
 
+Families = dict[str, list[tuple[str, dict[str, str], float]]]
+"""Name of a metric -> its samples: name, labels, value."""
+
 
 class Metrics:
-    """Every metric, in a registry of its own."""
+    """Every metric, in a registry of its own; in `shown` are those of the gateway's other process, too."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        self.registry = self.shown = CollectorRegistry()
 
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, labels, namespace=_PREFIX, registry=self.registry)
@@ -68,8 +74,26 @@ class Metrics:
         self.journal_bytes = gauge("journal_bytes", "Size of the journal on disk, with its write-ahead log")
         self.journal_written = counter("journal_written_bytes", "Bytes written to the disk: what wears a card")
         self.log_lines_dropped = counter("log_lines_dropped", "Lines of the log that nobody took in time")
+        self.follower_restarts = counter(
+            "follower_restarts", "How often the process that follows the journal was started again"
+        )
         self.http_refused = counter("http_refused", "Requests over HTTP that were refused", "reason")
         self.broker_connected = gauge("broker_connected", "1 while connected to the broker and subscribed")
+
+    def families(self) -> Families:
+        """Return what is counted here, for the other process."""
+        return {
+            metric.name: [(name, dict(labels), value) for name, labels, value, *_ in metric.samples]
+            for metric in self.registry.collect()
+        }
+
+    def beside(self, families: Families) -> None:
+        """Show what the other process counts, beside what is counted here; each counts what the other does not."""
+        if self.shown is self.registry:
+            self.shown = CollectorRegistry()
+            self._both = _Both(self.registry)
+            self.shown.register(self._both)
+        self._both.other = families
 
     def add_consumer(self, consumer: str) -> None:
         """Show a consumer from the start: what has not happened yet is 0."""
@@ -124,7 +148,7 @@ class Metrics:
         The names are those of `/metrics` without their prefix.
         """
         found: dict[tuple[tuple[str, str], ...], dict[str, float]] = {}
-        for metric in self.registry.collect():
+        for metric in self.shown.collect():
             for sample in metric.samples:
                 if not sample.name.endswith(("_bucket", "_created")):
                     values = found.setdefault(tuple(sorted(sample.labels.items())), {})
@@ -136,3 +160,26 @@ class Metrics:
         self.notifications.labels(handler, outcome).inc()
         if outcome == "sent":
             self.notification_latency.observe(seconds)
+
+
+class _Both(Collector):
+    """Two processes' metrics as one: of what both have, the sum; when something began, the earlier time."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self.other: Families = {}
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            samples: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
+            ours = [(name, labels, value) for name, labels, value, *_ in metric.samples]
+            for name, labels, value in [*ours, *self.other.get(metric.name, [])]:
+                key = name, tuple(sorted(labels.items()))
+                known = samples.get(key)
+                samples[key] = (
+                    value if known is None else min(known, value) if name.endswith("_created") else known + value
+                )
+            both = Metric(metric.name, metric.documentation, metric.type)
+            for (name, labels_of), value in samples.items():
+                both.add_sample(name, dict(labels_of), value)
+            yield both

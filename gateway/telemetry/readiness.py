@@ -27,6 +27,10 @@ class Condition(Protocol):
         """Return why the gateway cannot do its job right now; none means ready."""
         ...
 
+    def dead(self) -> list[str]:
+        """Say that ingest hangs, if it is a process of its own and does."""
+        ...
+
 
 class Health:
     """Why the gateway cannot do its job right now."""
@@ -49,6 +53,10 @@ class Health:
     def reasons(self) -> list[str]:
         """Return the reasons; none means ready."""
         return [*self.deafness(), *filter(None, (self._unpublished(),))]
+
+    def dead(self) -> list[str]:
+        """Return nothing: it is this very process."""
+        return []
 
     def deafness(self) -> list[str]:
         """Return the reasons for which readings do not come in, or are not stored."""

@@ -101,9 +101,11 @@ def _alert_actions(router: APIRouter) -> list[str]:
 def _add_probes(app: FastAPI, services: Services) -> None:
     @app.head("/-/healthy", include_in_schema=False)
     @app.get("/-/healthy")
-    async def healthy() -> dict[str, bool]:
-        """Answer, as long as the event loop turns."""
-        return {"healthy": True}
+    async def healthy(response: Response) -> dict[str, bool]:
+        """Answer, as long as the event loop turns; of two processes, that of each."""
+        is_dead = bool(services.dead())
+        response.status_code = 503 if is_dead else 200
+        return {"healthy": not is_dead}
 
     @app.head("/-/ready", include_in_schema=False)
     @app.get("/-/ready", responses={503: {"model": Readiness}})

@@ -90,12 +90,13 @@ async def serve_page(  # noqa: PLR0917 - it hands over what it is given
         live,
         answers,
         condition.reasons,
-        metrics.registry,
+        metrics.shown,
         operations,
         token,
         key,
         metrics.count_refused_request,
         _access(config),
+        condition.dead,
     )
     page = PageSettings(
         gateway_id=config.gateway.id,

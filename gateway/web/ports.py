@@ -173,8 +173,8 @@ class Actions(Protocol):
 class Services:
     """Where the answers come from.
 
-    `readiness` gives the reasons for not being ready. `link_key` is what acknowledge links are signed with. `refused`
-    counts a request that was refused, by its reason.
+    `readiness` gives the reasons for not being ready, `dead` those for not being healthy. `link_key` is what links to
+    acknowledge are signed with. `refused` counts a request that was refused, by its reason.
     """
 
     live: LiveState
@@ -186,6 +186,7 @@ class Services:
     link_key: bytes = b""
     refused: Callable[[str], None] = lambda _: None
     access: Access = field(default_factory=Access)
+    dead: Callable[[], Sequence[str]] = list
 
 
 @dataclass(frozen=True)

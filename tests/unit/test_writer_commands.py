@@ -5,14 +5,14 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args
+from typing import Any, TypeVar, Union
 
 import msgspec
 import pytest
 
 from gateway.commands import Commands
 from gateway.domain.engine import commands
-from gateway.domain.engine.commands import COMMANDS, Command
+from gateway.domain.engine.commands import COMMANDS, Command, answer_of
 from gateway.domain.engine.purging import Selection
 from gateway.domain.model.events import DomainEvent
 from gateway.domain.model.timefmt import rfc3339
@@ -44,12 +44,6 @@ class Wire:
         again: T = msgspec.msgpack.decode(msgspec.msgpack.encode(answer), type=answer_of(type(command)))
         assert again == answer
         return again
-
-
-def answer_of(command: type[Command[Any]]) -> Any:
-    """Return the type of what a command is answered with."""
-    (base,) = command.__orig_bases__  # type: ignore[attr-defined] # as every subclass of a generic has them
-    return get_args(base)[0]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ tagged with its name, and `Command[T]` says what it is answered with.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, get_args
 
 from msgspec import Struct
 
@@ -311,6 +311,12 @@ class ResumeMessages(Command[int], frozen=True):
 
     handlers: Sequence[str]
     now_ns: int
+
+
+def answer_of(command: type[Command[Any]]) -> Any:
+    """Return the type of what a command is answered with."""
+    (base,) = command.__orig_bases__  # type: ignore[attr-defined] # as every subclass of a generic has them
+    return get_args(base)[0]
 
 
 COMMANDS = tuple(Command.__subclasses__())

@@ -8,22 +8,21 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 import msgspec
 import structlog
 
 from gateway.domain.detection.state import Sensor
-from gateway.domain.engine.commands import MoveCursor
+from gateway.domain.engine.commands import MoveCursor, Writer
 from gateway.domain.engine.event_log import LogSlice
 from gateway.domain.engine.unit_of_work import UnitOfWork
 from gateway.errors import JournalError, JournalUnavailableError
 from gateway.journal.log.recent_rows import Tail
 from gateway.journal.queries.reader import Reader
 from gateway.journal.sqlite.executor import ask
-from gateway.journal.sqlite.read_errors import suspect
+from gateway.journal.sqlite.read_errors import ReadErrors, suspect
 from gateway.journal.sqlite.recovery import passing_trouble
-from gateway.journal.sqlite.writer import Journal
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,10 +30,22 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
+class Written(Writer, Protocol):
+    """What a stream has of the writer, in this process or another one: how far it is, and what is wrong with reading.
+
+    There is no fact after `last_fact`. `on_written` is called with what it wrote, if that is in this process.
+    """
+
+    next_seq: int
+    last_fact: int
+    reading: ReadErrors
+    on_written: Callable[[UnitOfWork], None]
+
+
 class Stream:
     """Reads in a thread of its own, so that a long question delays neither the batches nor the event loop."""
 
-    def __init__(self, journal: Journal, path: Path) -> None:
+    def __init__(self, journal: Written, path: Path) -> None:
         self._journal = journal
         self._path = path
         self._reader = Reader(path)

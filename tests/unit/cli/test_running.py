@@ -74,7 +74,7 @@ def test_a_reload_never_begins_a_journal_anew(config: Path, monkeypatch: pytest.
 def test_a_reload_leaves_nothing_of_the_old_one_behind(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Though the collector has been told to spare what stays."""
     left: list[weakref.ref[Told]] = []
-    spare, spared = running._spare_what_stays, asyncio.Event()  # noqa: SLF001 - to know when it has been called
+    spare, spared = running.spare_what_stays, asyncio.Event()
 
     def say_so() -> None:
         spare()
@@ -92,8 +92,8 @@ def test_a_reload_leaves_nothing_of_the_old_one_behind(config: Path, monkeypatch
 
     monkeypatch.setattr(app, "run", run)
     monkeypatch.setattr(logs, "set_up", lambda *_: None)
-    monkeypatch.setattr(running, "_SETTLING", 0.0)
-    monkeypatch.setattr(running, "_spare_what_stays", say_so)
+    monkeypatch.setattr(running, "SETTLING", 0.0)
+    monkeypatch.setattr(running, "spare_what_stays", say_so)
     try:
         asyncio.run(running.run_and_reload(config, load(config), Plugins({}, {}), "info"))
         assert len(left) == 2
