@@ -17,6 +17,7 @@ from gateway.domain.engine.unit_of_work import UnitOfWork
 from gateway.domain.model.assets import SENSOR_MOVED, SENSOR_RENAMED
 from gateway.domain.model.events import Message
 from gateway.errors import JournalUnavailableError
+from gateway.ingest.need import Need
 from gateway.ingest.processor import Pipeline
 from gateway.journal import Journal, Stream
 from gateway.mqtt.subscriber import Subscriber
@@ -59,11 +60,11 @@ class IngestLoop:
         self._stream = stream
         self._metrics = metrics
         self._health = health
-        self._within = within
+        self._need = Need(within, subscriber.most_under_way)
         self._stored = stored
         self._waiting: list[Message] = []
         self.judged: list[UnitOfWork] = []
-        self._due = self._seconds = 0.0
+        self._seconds = 0.0
         self._said_at = -_SAY_REJECTED_EVERY
         self._next: asyncio.Task[list[Message]] | None = None
         self._at_work = asyncio.Lock()
@@ -94,8 +95,8 @@ class IngestLoop:
             return await self._subscriber.batch()
         if self._next is None:
             self._next = asyncio.ensure_future(self._subscriber.batch())
-        timeout = max(0.0, self._due - time.monotonic()) if self._waiting else None
-        await asyncio.wait([self._next], timeout=timeout)
+        due_at = self._need.due_at
+        await asyncio.wait([self._next], timeout=None if due_at is None else max(0.0, due_at - time.monotonic()))
         if not self._next.done():
             return []
         messages, self._next = self._next.result(), None
@@ -106,25 +107,30 @@ class IngestLoop:
             await self._commit()  # what comes again on a new connection has to be found on disk
         await self._health.room()
         start = time.perf_counter()
-        batch = await self._journal.call(self._pipeline.take, messages, time.time_ns())
+        batch = await self._judged(messages)
         self._seconds += time.perf_counter() - start
-        if not self._waiting:
-            self._due = time.monotonic() + self._within
+        self._need.take(len(messages), messages[0].generation, time.monotonic())
         self._waiting += messages
         if not self.judged or self.judged[-1] is not batch:
             self.judged.append(batch)
 
+    async def _judged(self, messages: list[Message]) -> UnitOfWork:
+        """Judge messages. While something else waits to be written, which the disk refuses, nothing more is taken."""
+        while True:
+            try:
+                return await self._journal.call(self._pipeline.take, messages, time.time_ns())
+            except JournalUnavailableError:
+                await self._written()
+
     def _must_commit(self) -> bool:
-        return (
-            any(batch.alerts or batch.size >= _LARGE for batch in self.judged)
-            or 2 * len(self._waiting) >= self._subscriber.most_under_way
-            or time.monotonic() >= self._due
-        )
+        urgent = any(batch.alerts or batch.publications or batch.size >= _LARGE for batch in self.judged)
+        return urgent or self._need.is_due(time.monotonic())
 
     async def _commit(self) -> None:
         start = time.perf_counter()
         await self._written()
         self._subscriber.acknowledge(self._waiting)
+        self._need.committed(time.monotonic())
         self._stream.announce()
         batches, self.judged, self._waiting = self.judged, [], []
         for batch in batches:

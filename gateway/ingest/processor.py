@@ -141,8 +141,11 @@ class Pipeline:
     def take(self, messages: Sequence[Message], recorded_ns: int) -> UnitOfWork:
         """Judge messages, and add what follows from them to what the next commit writes; return all of that.
 
-        Nothing of it is on disk yet, and it is lost with the process: the messages may not be acknowledged.
+        Nothing of it is on disk yet, and it is lost with the process: the messages may not be acknowledged. Raises
+        JournalUnavailableError, and has judged nothing, while what came after the last ones cannot be written.
         """
+        if self._unwritten and self._unwritten[-1] is not self._open:
+            self._flush()
         self._ahead = True
         batch = self._open
         if batch is None:
@@ -205,13 +208,14 @@ class Pipeline:
         return batch.replayed
 
     def _flush(self) -> None:
-        """Write what is not written yet, in order."""
-        self._open = None
+        """Write what is not written yet, in order. What could not be written stays open: it knows what comes again."""
         while self._unwritten:
             batch = self._unwritten[0]
             batch.start_at(self._store.next_seq)
             self._store.write(batch)
             del self._unwritten[0]
+            if batch is self._open:
+                self._open = None
             self._since_snapshot += len(batch.readings)
         self._ahead = False
 

@@ -35,8 +35,6 @@ log = structlog.get_logger(__name__)
 _PATIENCE = 10.0
 """Seconds that a connection may take, with TLS handshake and the broker's answer."""
 _SECOND_NS = 1_000_000_000
-_SILENCE = 0.05
-"""Seconds without a message after which a broker that had ten of them and more may be waiting for us."""
 _UNSUBSCRIBE_ID, _SUBSCRIBE_ID = 1, 2
 _FAILED = 0x80  # reason codes from here on are refusals
 
@@ -92,8 +90,8 @@ class Mqtt5Subscriber:
 
     @property
     def most_under_way(self) -> int:
-        """How many messages the broker sends, as far as is known, before it waits for an acknowledgement."""
-        return self._window.found
+        """How many messages the broker may send before it waits for us, unless it has a limit of its own."""
+        return self._section.receive_maximum
 
     async def batch(self) -> list[Message]:
         """Wait for messages and return what has come since the last call, in order; of very much, the oldest."""
@@ -122,8 +120,6 @@ class Mqtt5Subscriber:
         """Tell the broker that these need not be sent again; those of an earlier connection it sends again anyway."""
         if self._connection is None:
             return
-        silence = asyncio.get_running_loop().time() - self._arrived_at
-        self._window.held(len(messages), in_silence=not self._inbox and silence > _SILENCE)
         now = self._generation
         ids = [message.packet_id for message in messages if message.generation == now and message.packet_id]
         self._connection.send(b"".join([PubAckPacket(packet_id).write() for packet_id in ids]))

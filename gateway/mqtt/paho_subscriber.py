@@ -103,8 +103,9 @@ class PahoSubscriber:
 
     @property
     def most_under_way(self) -> int:
-        """How many messages the broker sends, as far as is known, before it waits for an acknowledgement."""
-        return min(self._section.receive_maximum, _MOST_UNDER_WAY)
+        """How many messages the broker may send before it waits for us, unless it has a limit of its own."""
+        most = self._section.receive_maximum
+        return most if self._is_v5 else min(most, _MOST_UNDER_WAY)
 
     async def batch(self) -> list[Message]:
         """Wait for messages and return what has come since the last call, in order; of very much, the oldest."""

@@ -36,7 +36,7 @@ class Subscriber(Protocol):
 
     @property
     def most_under_way(self) -> int:
-        """How many messages the broker sends, as far as is known, before it waits for an acknowledgement."""
+        """How many messages the broker may send before it waits for us, unless it has a limit of its own."""
         ...
 
     async def batch(self) -> list[Message]:

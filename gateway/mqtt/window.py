@@ -21,12 +21,6 @@ class Window:
     def __init__(self, allowed: int) -> None:
         self._allowed = self._found = allowed
         self._last = self._times = 0
-        self._held = self._held_times = 0
-
-    @property
-    def found(self) -> int:
-        """The number of messages that the broker sends before it waits, as far as it has shown."""
-        return self._found
 
     @property
     def pace(self) -> float:
@@ -42,14 +36,4 @@ class Window:
         self._times = self._times + 1 if count == self._last else 1
         self._last = count
         if self._times >= _CERTAIN:
-            self._found = min(count, self._allowed)
-
-    def held(self, count: int, *, in_silence: bool) -> None:
-        """Take note of how many messages waited for a commit, and whether nothing more was coming by then."""
-        if not in_silence or count < _LEAST:
-            self._held_times = 0
-            return
-        self._held_times = self._held_times + 1 if count == self._held else 1
-        self._held = count
-        if self._held_times >= _CERTAIN:
             self._found = min(count, self._allowed)

@@ -226,3 +226,23 @@ async def test_each_message_is_acknowledged_in_time_though_no_other_follows(here
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     assert told.acknowledged == [1] * 5
+
+
+async def test_what_comes_again_while_the_disk_refuses_is_known_all_the_same(
+    here: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between taking and committing, time passes on a full disk; then the broker sends the same again."""
+    write, full = here.journal.write, [True]
+
+    def refused(batch: UnitOfWork) -> None:
+        if full[0]:
+            raise JournalUnavailableError("the journal cannot be written: disk full")
+        write(batch)
+
+    monkeypatch.setattr(here.journal, "write", refused)
+    here.pipeline.take([reading(0)], 1)
+    here.pipeline.snapshot()
+    assert here.pipeline.take([reading(0)], 2).duplicates == 1
+    full[0] = False
+    here.pipeline.commit()
+    assert len(here.contents()["readings"]) == 1
