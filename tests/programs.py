@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -107,13 +108,15 @@ class Gateway:
             return False
 
     def get(self, path: str) -> Any:
-        """Return the JSON of an answer, whatever its status."""
-        return json.loads(self._fetch(path)[1])
+        """Return the JSON of an answer, whatever its status: with the token, to which nothing is hidden."""
+        token = self.state_dir / "http-token"
+        known = {"Authorization": f"Bearer {token.read_text().strip()}"} if token.exists() else {}
+        return json.loads(self._fetch(path, known)[1])
 
-    def _fetch(self, path: str) -> tuple[int, bytes]:
+    def _fetch(self, path: str, headers: Mapping[str, str] = MappingProxyType({})) -> tuple[int, bytes]:
         """Ask by the cheapest means, since it is done again and again while something is measured."""
         with closing(HTTPConnection(HOST, self.port, timeout=10)) as connection:
-            connection.request("GET", path)
+            connection.request("GET", path, headers=dict(headers))
             response = connection.getresponse()
             return response.status, response.read()
 
