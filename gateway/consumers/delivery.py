@@ -156,7 +156,7 @@ class Notifier:
 
     async def _attempt(self, item: OutboxItem, handler: Handler, timeout_ns: int) -> None:
         now_ns = time.time_ns()
-        state, answer, pause = await self._send(item, handler, timeout_ns)
+        state, answer, pause, lasts = await self._send(item, handler, timeout_ns)
         said = _receipt(answer)
         if item.is_uncertain and state in {"pending", "failed"}:
             state, said = ("uncertain" if state == "pending" else "failed"), f"{said}; {_MAYBE}"
@@ -168,7 +168,8 @@ class Notifier:
             [item.outcome(SENT if state == "sent" else FAILED, said, done_ns)] if state in {"sent", "failed"} else []
         )
         due_ns = done_ns + round(pause * _SECOND_NS)
-        instead = self._instead(item, done_ns) if state == "failed" else []
+        # What lasts until somebody mends it is tried again, but whoever comes next need not wait for that.
+        instead = self._instead(item, done_ns) if state == "failed" or (lasts and item.attempts == 1) else []
         await stored(partial(self._outbox.settle, item, state, due_ns, said, facts, instead))
         for other in instead:
             self._event(other.handler).set()
@@ -211,8 +212,13 @@ class Notifier:
                 handler_subject(handler), f"{BREAK_AFTER} attempts in a row have failed, the last with: {said}"
             )
 
-    async def _send(self, item: OutboxItem, handler: Handler, timeout_ns: int) -> tuple[OutboxState, object, float]:
-        """Call the handler once; return the state that follows, what was said, and the pause before another try."""
+    async def _send(
+        self, item: OutboxItem, handler: Handler, timeout_ns: int
+    ) -> tuple[OutboxState, object, float, bool]:
+        """Call the handler once; return the state that follows, what was said, and the pause before another try.
+
+        The last says whether it goes on so until a person does something about it.
+        """
         pause = min(_FIRST_PAUSE * 2 ** min(item.attempts - 1, 30), _LONGEST_PAUSE) * random.uniform(0.8, 1.2)
         try:
             async with asyncio.timeout(timeout_ns / _SECOND_NS):
@@ -221,19 +227,20 @@ class Notifier:
             if error.needs_person:
                 await self._report(handler_subject(item.handler), str(error))
             if not error.retry:
-                return "failed", str(error), 0.0
+                return "failed", str(error), 0.0, False
             pause = max(pause, min(error.retry_after or 0.0, _LONGEST_REQUEST))
-            return ("uncertain" if error.delivered_maybe else "pending"), str(error), pause
+            lasts = error.needs_person and error.retry_after is None  # else it begins anew by itself, as a process does
+            return ("uncertain" if error.delivered_maybe else "pending"), str(error), pause, lasts
         except TimeoutError:
-            return "uncertain", f"no answer within {timeout_ns / _SECOND_NS:g} s", pause
+            return "uncertain", f"no answer within {timeout_ns / _SECOND_NS:g} s", pause, False
         except (Exception, SystemExit, asyncio.CancelledError) as error:
             # A handler is foreign code: whatever it raises, the others go on. Only who stops the gateway may cancel.
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
                 raise
             log.exception("a handler failed with a mistake of its own", handler=item.handler)
-            return "pending", traceback.format_exception_only(error)[-1].strip(), pause
-        return "sent", said, 0.0
+            return "pending", traceback.format_exception_only(error)[-1].strip(), pause, False
+        return "sent", said, 0.0, False
 
     async def _until(self, name: str, due_ns: int | None) -> None:
         """Wait until something is due or new for a handler.

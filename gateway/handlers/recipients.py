@@ -49,4 +49,5 @@ def _together(failures: Sequence[DeliveryError], said: str) -> DeliveryError:
         retry=any(failure.retry for failure in failures),
         retry_after=max(waits, default=None),
         delivered_maybe=any(failure.delivered_maybe for failure in failures),
+        needs_person=any(failure.needs_person for failure in failures),
     )

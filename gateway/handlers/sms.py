@@ -128,7 +128,7 @@ class SmsHandler:
             reply = await client.ask("POST", url, urlencode(form).encode())
         except NoAnswerError as error:
             said = self._said(f"{form['To']}: {error}")
-            return DeliveryError(said, retry=not error.is_untrusted, delivered_maybe=error.sent)
+            return DeliveryError(said, delivered_maybe=error.sent, needs_person=error.is_untrusted)
         return self._outcome(form["To"], reply)
 
     def _outcome(self, to: str, reply: Answer) -> Outcome:

@@ -116,8 +116,8 @@ class WebhookHandler:
             async with Client("webhook", self._trust, use_environment=False) as client:
                 reply = await client.ask("POST", url, body, self._headers(notification, body), only_public=only_public)
         except NoAnswerError as error:
-            final = error.is_untrusted
-            raise DeliveryError(self._said(str(error)), retry=not final, delivered_maybe=error.sent) from None
+            lasts = error.is_untrusted
+            raise DeliveryError(self._said(str(error)), delivered_maybe=error.sent, needs_person=lasts) from None
         return self._receipt(reply)
 
     async def preview(self, notification: Notification) -> dict[str, str]:

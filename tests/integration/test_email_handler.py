@@ -83,7 +83,7 @@ async def test_refuses_a_certificate_of_somebody_else(tmp_path: Path, security: 
     server.start()
     other = issue(tmp_path / "other")
     failure = await failure_of(handler_for(server, ca=str(other.ca), host=host))
-    assert not failure.retry
+    assert (failure.retry, failure.needs_person) == (True, True)
     assert "certificate" in str(failure).lower()
     assert server.attempts == []
     server.stop()
@@ -91,7 +91,7 @@ async def test_refuses_a_certificate_of_somebody_else(tmp_path: Path, security: 
 
 async def test_never_falls_back_to_plain_text(smtp: SmtpServer) -> None:
     failure = await failure_of(handler_for(smtp, security="starttls", username="gateway", password="right"))
-    assert not failure.retry
+    assert (failure.retry, failure.needs_person) == (True, True)
     assert "STARTTLS" in str(failure)
     assert smtp.attempts == []
 

@@ -43,6 +43,7 @@ log = structlog.get_logger(__name__)
 
 PATIENCE = 60.0  # seconds for each reply; the handler's `timeout`, which the gateway minds, is usually shorter
 QUIT_TIMEOUT = 2.0  # seconds, for a courtesy: the message is the server's already
+_LACKS_STARTTLS = "STARTTLS"
 CHART_WITHIN = 5.0  # seconds; a mail without its picture is better than none
 
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
@@ -128,7 +129,8 @@ class EmailHandler:
         """Hand the message to the server and return its reply, with the recipients that it refused.
 
         Raises DeliveryError: `retry` for what may pass (no connection, codes 4xx), none for what does not (codes 5xx,
-        login, certificate, no STARTTLS); `delivered_maybe` if the connection broke after the message was on its way.
+        login); `delivered_maybe` if the connection broke after the message was on its way, `needs_person` where there
+        is no encryption that can be trusted (certificate, STARTTLS): that is mended at the server, not by waiting.
         """
         client = self._client()
         try:
@@ -266,10 +268,12 @@ class EmailHandler:
         else:  # no connection, or a server that lacks what we need: encryption, login
             text, retry = str(error) or type(error).__name__, isinstance(error, OSError)
             unanswered = True
+        is_insecure = is_bad_certificate(error) or _LACKS_STARTTLS in text
         return DeliveryError(
             self._said(text),
-            retry=retry and not is_bad_certificate(error),
-            delivered_maybe=handed_over and unanswered,
+            retry=retry or is_insecure,
+            delivered_maybe=handed_over and unanswered and not is_insecure,
+            needs_person=is_insecure,
         )
 
     def _said(self, text: str) -> str:

@@ -94,6 +94,15 @@ class TestInstead:
         assert boss.sent[0].kind == "raised"
         assert boss.sent[0].id == next(row.item.id for row in journal.rows.values() if row.item.handler == "boss")
 
+    async def test_what_lasts_until_somebody_mends_it_is_tried_again_and_the_next_is_told_at_once(
+        self, journal: MemoryJournal
+    ) -> None:
+        mail, sms = Scripted(*[DeliveryError("its certificate has expired", needs_person=True)] * 2), Scripted()
+        async with running(journal, routes=(Route("warning", ("mail",), fallback="sms"),), mail=mail, sms=sms):
+            journal.add(warning())
+            await eventually(lambda: journal.states() == [("mail", "sent"), ("sms", "sent")])
+        assert (len(mail.sent), len(sms.sent)) == (3, 1)
+
     async def test_who_is_told_already_is_not_told_again(self, journal: MemoryJournal) -> None:
         mail, sms = Scripted(DeliveryError("550", retry=False)), Scripted()
         routes = (Route("warning", ("mail",), fallback="sms"), Route("critical", ("sms",)))

@@ -255,7 +255,7 @@ class TestDelivering:
         pauses = []
         for attempt in (1, 2, 3, 9, 10, 5000):
             busy = Scripted(DeliveryError("busy"))
-            _, _, pause = await made._send(replace(taken, attempts=attempt), busy, SECOND)  # noqa: SLF001 - its pause, without the wait
+            _, _, pause, _ = await made._send(replace(taken, attempts=attempt), busy, SECOND)  # noqa: SLF001 - its pause, without the wait
             pauses.append(pause)
         assert pauses == [pytest.approx(expected, rel=0.21) for expected in (1, 2, 4, 256, 300, 300)]
 
