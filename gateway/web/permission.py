@@ -218,7 +218,7 @@ def who(request: Request, by: str | None) -> str:
     if not identity.speaks_for_others:
         return identity.name
     if by is None:
-        raise HTTPException(422, [{"loc": ["body", "by"], "msg": "Field required"}])
+        raise HTTPException(422, [{"loc": ["body", "by"], "msg": "Field required", "type": "missing"}])
     return by
 
 

@@ -134,7 +134,8 @@ def test_row_34_everybody_at_once(make: Make, mosquitto: Mosquitto, record: Reco
 
 def test_row_34_who_may_not(make: Make, mosquitto: Mosquitto, smtp: SmtpServer, record: Recorder) -> None:
     """Row 34: without the token, from another site's page, or by following a link: refused, nothing changed."""
-    gateway, alert, permit = with_alert(make, mosquitto, smtp=smtp)
+    public = {"http": {"public_url": "http://gateway.example.com/"}}
+    gateway, alert, permit = with_alert(make, mosquitto, smtp=smtp, changes=public)
     path, body = f"/api/v1/alerts/{alert}/ack", {"by": "anna"}
     before = gateway.conclusions()
     foreign = {"Authorization": permit, "Origin": "https://evil.example"}

@@ -219,7 +219,10 @@ class TestHistory:
         with plant(tmp_path) as here:
             here.take(*(de(second, 12.0, "pump-3") for second in range(3)))
         with closing(sqlite3.connect(tmp_path / "journal.db")) as database:  # as version 8 left it
-            database.executescript("ALTER TABLE sensors DROP COLUMN published; PRAGMA user_version = 8;")
+            database.executescript(
+                "ALTER TABLE sensors DROP COLUMN published; PRAGMA user_version = 8;"
+                + "".join(f"DROP TABLE {name};" for name in ("sealed", "sealed_index", "sealed_hashes", "sealed_ids"))
+            )
         with plant(tmp_path) as here:
             here.crash()
             assert named(here) == ["DE"]

@@ -30,7 +30,7 @@ def test_whatever_a_start_after_a_reload_fails_with_the_old_configuration_is_bac
 ) -> None:
     old_text, started = config.read_text(), []
 
-    async def run(loaded: Config, ready: Callable[[str | None], None], _plugins: Plugins) -> None:
+    async def run(loaded: Config, ready: Callable[[str | None], None], _plugins: Plugins, _level: str) -> None:
         started.append(loaded.mqtt.port)
         if loaded.mqtt.port != 1883:
             raise problem
@@ -53,7 +53,7 @@ def test_whatever_a_start_after_a_reload_fails_with_the_old_configuration_is_bac
 def test_a_reload_never_begins_a_journal_anew(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started = []
 
-    async def run(loaded: Config, ready: Callable[[str | None], None], _plugins: Plugins) -> None:
+    async def run(loaded: Config, ready: Callable[[str | None], None], _plugins: Plugins, _level: str) -> None:
         started.append(loaded.gateway.state_dir.name)
         ready(None)
         os.kill(os.getpid(), signal.SIGHUP)
@@ -80,7 +80,7 @@ def test_a_reload_leaves_nothing_of_the_old_one_behind(config: Path, monkeypatch
         spare()
         spared.set()
 
-    async def run(_config: Config, ready: Callable[[str | None], None], _plugins: Plugins) -> None:
+    async def run(_config: Config, ready: Callable[[str | None], None], _plugins: Plugins, _level: str) -> None:
         before = [reference() for reference in left]
         left.append(weakref.ref(here := Told(signal.SIGTERM if before else signal.SIGHUP)))
         here.others.append(here)  # only the collector can end that
@@ -105,7 +105,7 @@ def test_a_start_that_fails_after_a_reload_leaves_nothing_behind(config: Path, m
     """It fails with all its sensors there, as with a port that is taken; the old one then runs for months."""
     left: list[weakref.ref[Told]] = []
 
-    async def run(_config: Config, ready: Callable[[str | None], None], _plugins: Plugins) -> None:
+    async def run(_config: Config, ready: Callable[[str | None], None], _plugins: Plugins, _level: str) -> None:
         here = Told(signal.SIGTERM if left else signal.SIGHUP)
         here.others.append(here)  # only the collector can end that
         left.append(weakref.ref(here))
