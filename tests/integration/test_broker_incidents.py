@@ -110,7 +110,7 @@ def test_a_session_that_is_taken_while_the_gateway_is_there(make: Make, mosquitt
     thief.disconnect()
     thief.loop_stop()
     assert alert["severity"] == "critical"
-    assert f"another client with the client id '{CLIENT}'" in alert["reason"]
+    assert f"client id '{CLIENT}'" in alert["reason"]  # taken once, or, where both come back, again and again
 
 
 def test_what_did_not_fit_into_the_queue_is_told_with_its_number(make: Make, tmp_path: Path) -> None:
