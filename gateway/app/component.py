@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from msgspec import Struct
 
@@ -26,6 +26,9 @@ from gateway.journal.maintenance.retention import Report
 from gateway.plugins.registry import Plugins
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.readiness import Condition, Health
+
+if TYPE_CHECKING:
+    from gateway.fleet.centre import Centre
 
 S = TypeVar("S")
 
@@ -60,7 +63,10 @@ class IngestSide(Struct, frozen=True):
 
 
 class FollowerSide(Struct, frozen=True):
-    """What follows the journal, built before anything starts. `listener` is the page's socket, if there is a page."""
+    """What follows the journal, built before anything starts. `listener` is the page's socket, if there is a page.
+
+    `centre` is there if this gateway is the centre of a fleet, `report` tells of what is wrong with a part of it.
+    """
 
     config: Config
     plugins: Plugins
@@ -73,6 +79,8 @@ class FollowerSide(Struct, frozen=True):
     condition: Condition
     metrics: Metrics
     listener: Any
+    report: Report
+    centre: Centre | None = None
 
 
 class Component(Struct, Generic[S], frozen=True):

@@ -49,6 +49,20 @@ async def _beat(side: FollowerSide) -> None:
     await beat(side.config.heartbeat, side.condition.reasons)
 
 
+async def _report_to_centre(side: FollowerSide) -> None:
+    from gateway.fleet.uplink import NAME, Uplink  # noqa: PLC0415 - only for one of a fleet
+
+    runner = side.runners[NAME]
+    uplink = runner.follower.consumer
+    assert isinstance(uplink, Uplink)  # noqa: S101 - made in followers
+    await uplink.run(side.commands, runner.send_back, side.condition.reasons, side.report)
+
+
+async def _be_centre(side: FollowerSide) -> None:
+    assert side.centre is not None  # noqa: S101 - else it is not wanted
+    await side.centre.run()
+
+
 async def _look_after_journal(side: IngestSide) -> None:
     """Keep the journal in bounds; what those who follow it have not had yet is kept for as long as possible."""
     await side.upkeep.run(_waited_for(side), time.time_ns, side.report)
@@ -90,7 +104,9 @@ FOLLOWERS: tuple[Component[FollowerSide], ...] = (
     Component(
         "http",
         lambda side: side.listener is not None,
-        lambda s: serve_page(s.config, s.listener, s.stream, s.metrics, s.condition, s.commands),
+        lambda s: serve_page(s.config, s.listener, s.stream, s.metrics, s.condition, s.commands, s.centre),
     ),
+    Component("fleet", lambda side: side.config.fleet is not None, _report_to_centre),
+    Component("centre", lambda side: side.centre is not None, _be_centre),
     Component("heartbeat", lambda side: side.config.heartbeat is not None, _beat),
 )

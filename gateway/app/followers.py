@@ -20,6 +20,7 @@ from gateway.consumers.mqtt_alerts import Announcer, Publisher, take_up
 from gateway.consumers.runner import Follower, Runner
 from gateway.domain.engine.commands import Writer
 from gateway.journal import Outbox, QueryPool, Reader, Stream, traceparent_behind
+from gateway.journal.maintenance.retention import Report
 from gateway.plugins.context import handler_context
 from gateway.plugins.registry import Plugins, attach, followers
 from gateway.security.reachable import page_address
@@ -45,7 +46,15 @@ def all_followers(config: Config, plugins: Plugins, ingest: Ingest) -> list[Foll
     announcer = Announcer(
         ingest.publisher, lambda fact: ingest.stream.read(traceparent_behind, fact), config.gateway.id
     )
-    return [Follower(ANNOUNCER, announcer), *followers(config, plugins)]
+    return [Follower(ANNOUNCER, announcer), *_uplink(config, ingest), *followers(config, plugins)]
+
+
+def _uplink(config: Config, ingest: Ingest) -> list[Follower]:
+    if config.fleet is None:
+        return []
+    from gateway.fleet.uplink import NAME, Uplink  # noqa: PLC0415 - only for one of a fleet
+
+    return [Follower(NAME, Uplink(config, ingest.writer, ingest.stream), "fleet.centre")]
 
 
 async def start_followers(  # noqa: PLR0917 - it builds from what it is given
@@ -87,6 +96,8 @@ async def start_followers(  # noqa: PLR0917 - it builds from what it is given
         condition=ingest.condition,
         metrics=metrics,
         listener=listener,
+        report=report,
+        centre=_centre(config, report, metrics),
     )
     interrupted = await outbox.take_up(list(plugins.handlers))
     if interrupted:
@@ -97,6 +108,16 @@ async def start_followers(  # noqa: PLR0917 - it builds from what it is given
     _start_handlers(side, tasks)
     _start_consumers(side, tasks)
     start(FOLLOWERS, side, tasks)
+
+
+def _centre(config: Config, report: Report, metrics: Metrics) -> Any:
+    if config.centre is None:
+        return None
+    from gateway.fleet.centre import Centre  # noqa: PLC0415 - only where there is one
+    from gateway.fleet.store import FILE_NAME, FleetStore  # noqa: PLC0415 - as above
+
+    store = FleetStore(config.gateway.state_dir / FILE_NAME, frozenset(config.centre.gateways))
+    return Centre(config, store, report, metrics.count_refused_report)
 
 
 def _start_handlers(side: FollowerSide, tasks: Tasks) -> None:

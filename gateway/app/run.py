@@ -60,6 +60,7 @@ async def run(
         stack.push_async_callback(_last_snapshot, journal, pipeline)
 
         wanted = [*templates.filters, *signals_of(config).filters, *(inputs.filters if inputs else [])]
+        wanted = wanted or [f"vibration/gateway/{config.gateway.id}/sensors"]  # a centre's: no subscription is without
         broker = broker_side(config, journal, wanted, plugins)
         listener, page_url = open_listener(config, stack)
         report = OwnAlerts(journal, stream).report

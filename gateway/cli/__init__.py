@@ -29,6 +29,7 @@ _COMMANDS = {
     "provision": "gateway.cli.provision:provision",
     "demo": "gateway.cli.demo:demo",
     "stats": "gateway.cli.stats:stats",
+    "fleet": "gateway.cli.fleet:fleet",
     "inputs": "gateway.cli.inputs:inputs",
     "events": "gateway.cli.events:events",
     "alerts": "gateway.cli.alerts:alerts",
@@ -68,7 +69,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         if cmd_name not in _COMMANDS:
             return None
-        if cmd_name == "run":  # whoever reloads it while it starts must not end it; it is told once it can listen
+        if cmd_name in {"run", "fleet"}:  # whoever reloads it while it starts must not end it; it is told later
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         module, _, name = _COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(__import__(module, fromlist=[name]), name)

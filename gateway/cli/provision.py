@@ -128,4 +128,7 @@ def _rights(id_: str) -> str:
         "topic read $SYS/broker/publish/messages/dropped\n"
         "topic readwrite vibration/alerts/#\n"
         f"topic readwrite vibration/gateway/{id_}/#\n"
+        f"topic write vibration/fleet/{id_}/facts\n"
+        f"topic write vibration/fleet/{id_}/health\n"
+        f"topic write vibration/fleet/{id_}/answers\n"
     )

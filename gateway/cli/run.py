@@ -33,6 +33,11 @@ def run(config_path: Path, log_level: str) -> None:
 
     SIGHUP reads the configuration again; one with a mistake, or that cannot be started with, changes nothing.
     """
+    serve(config_path, log_level)
+
+
+def serve(config_path: Path, log_level: str) -> None:
+    """Run it until it is told to stop. Raises ConfigError, GatewayError."""
     share_memory()
     config, plugins = read_configuration(config_path)
     logs.set_up(config.secrets, log_level)

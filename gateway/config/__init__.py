@@ -10,8 +10,8 @@ from gateway.config.sections import (
     Config,
     MqttSection,
     RetentionSection,
-    TlsSection,
 )
+from gateway.config.tls import TlsSection
 from gateway.config.to_notification import noise_of, route_table, standing_silences, zone_of
 from gateway.config.to_rules import expected_sensors, quotas_of, rules_for
 from gateway.config.values import Duration, Size, parse_duration, parse_size

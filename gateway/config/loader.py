@@ -25,7 +25,7 @@ DEEPEST = 16  # tables and lists within each other; four are needed
 
 _NOT_JUDGING = {
     "gateway", "mqtt", "inputs", "influxdb", "http", "journal", "users", "tokens", "retention", "quotas", "handlers",
-    "consumers", "heartbeat", "otel",
+    "consumers", "heartbeat", "otel", "fleet", "centre",
 }  # fmt: skip
 """Tables that neither judge a reading nor say who is told."""
 

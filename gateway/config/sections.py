@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -20,6 +19,7 @@ from pydantic import (
 )
 
 from gateway.config.access import Network, TokenSection, UserSection
+from gateway.config.fleet import CentreSection, FleetSection
 from gateway.config.influx import OURS_IN_INFLUXDB, InfluxSection
 from gateway.config.notification import (
     HeartbeatSection,
@@ -32,6 +32,7 @@ from gateway.config.notification import (
 from gateway.config.plugins import HandlerSection, PluginSection
 from gateway.config.rule_keys import ELSEWHERE, with_keys_of
 from gateway.config.section import Section
+from gateway.config.tls import TlsSection
 from gateway.config.values import (
     Duration,
     Host,
@@ -62,54 +63,6 @@ class GatewaySection(Section):
     timezone: Timezone | None = None  # of the times in messages; None is the system's
     sensors_move: bool = False
     processes: Annotated[int, Field(ge=1, le=2)] = 1
-
-
-class TlsSection(Section):
-    """Files in PEM. Without `ca` the system's certificates count; `cert` and `key` identify the gateway."""
-
-    ca: Path | None = None
-    cert: Path | None = None
-    key: Path | None = None
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        if (self.cert is None) != (self.key is None):
-            raise ValueError("cert and key go together")
-        for path in (self.ca, self.cert, self.key):
-            if path is not None and not path.is_file():
-                raise ValueError(f"there is no file {path}")
-        self.context()
-        return self
-
-    def context(self) -> ssl.SSLContext:
-        """Return a context that verifies the broker, by its host name too. Raises ValueError for a bad file."""
-        try:
-            context = ssl.create_default_context(cafile=self.ca)
-        except OSError as error:
-            raise ValueError(f"{self.ca} is not a readable file of certificates in PEM") from error
-        self._identify(context)
-        return context
-
-    def refresh(self, context: ssl.SSLContext) -> None:
-        """Read the files into a context that exists: what is new counts from the next connection on.
-
-        An authority that the file does not have any more stays trusted. Raises ValueError for a bad file.
-        """
-        try:
-            if self.ca is not None:
-                context.load_verify_locations(self.ca)
-        except OSError as error:
-            raise ValueError(f"{self.ca} is not a readable file of certificates in PEM") from error
-        self._identify(context)
-
-    def _identify(self, context: ssl.SSLContext) -> None:
-        if self.cert is None:
-            return
-        try:
-            context.load_cert_chain(self.cert, self.key, password="")  # never asks for one on a terminal
-        except OSError as error:
-            reason = "are not a readable certificate and its key in PEM, without a password"
-            raise ValueError(f"{self.cert} and {self.key} {reason}") from error
 
 
 class MqttSection(Section):
@@ -339,6 +292,8 @@ class Config(Section):
     noise: NoiseSection = NoiseSection()
     heartbeat: HeartbeatSection | None = None
     otel: OtelSection | None = None
+    fleet: FleetSection | None = None
+    centre: CentreSection | None = None
 
     _secrets: frozenset[str] = PrivateAttr(frozenset())
 
@@ -349,7 +304,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _something_to_read(self) -> Self:
-        if not self.mqtt.topics and not self.inputs:
+        if not self.mqtt.topics and not self.inputs and self.centre is None:
             raise ValueError("mqtt.topics: needs a topic at least, where there are no [[inputs]]")
         return self
 

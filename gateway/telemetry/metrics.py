@@ -78,6 +78,9 @@ class Metrics:
             "follower_restarts", "How often the process that follows the journal was started again"
         )
         self.http_refused = counter("http_refused", "Requests over HTTP that were refused", "reason")
+        self.fleet_refused = counter(
+            "fleet_messages_refused", "Messages of gateways that the fleet's centre could not use"
+        )
         self.broker_connected = gauge("broker_connected", "1 while connected to the broker and subscribed")
 
     def families(self) -> Families:
@@ -122,6 +125,10 @@ class Metrics:
     def count_refused_request(self, reason: str) -> None:
         """Count a request over HTTP that was refused."""
         self.http_refused.labels(reason).inc()
+
+    def count_refused_report(self) -> None:
+        """Count a message of a gateway that the centre of a fleet could not use."""
+        self.fleet_refused.inc()
 
     def count_batch(self, batch: UnitOfWork, seconds: float) -> None:
         """Count what one committed batch held."""

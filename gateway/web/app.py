@@ -24,6 +24,7 @@ from gateway.web.baselines import create_baselines
 from gateway.web.commands import create_actions
 from gateway.web.encoding import Compressed
 from gateway.web.forwarded import Forwarded
+from gateway.web.gateways import create_gateways
 from gateway.web.inputs import create_inputs
 from gateway.web.permission import Permission
 from gateway.web.ports import PageSettings, Services
@@ -61,6 +62,9 @@ def create_app(services: Services, page: PageSettings, stream: Stream | None = N
         app.include_router(create_ack_page(services, services.actions, page))
         app.include_router(create_alert_page(services, services.actions, page))
     app.include_router(create_silences(services))
+    if services.fleet is not None:
+        app.include_router(create_gateways(services.fleet))
+        said["centre"] = True
     app.include_router(create_signing_in(permission))
     _add_probes(app, services)
     _add_files(app)

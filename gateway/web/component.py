@@ -64,7 +64,13 @@ def _access(config: Config) -> Any:
 
 
 async def serve_page(  # noqa: PLR0917 - it hands over what it is given
-    config: Config, listener: Any, stream: Stream, metrics: Metrics, condition: Condition, operations: Commands
+    config: Config,
+    listener: Any,
+    stream: Stream,
+    metrics: Metrics,
+    condition: Condition,
+    operations: Commands,
+    centre: Any = None,
 ) -> None:
     """Serve the page and the API for ever, with what happened before in them from the start."""
     from gateway.web.app import create_app, forget_endpoints  # noqa: PLC0415 - see open_listener
@@ -97,6 +103,7 @@ async def serve_page(  # noqa: PLR0917 - it hands over what it is given
         metrics.count_refused_request,
         _access(config),
         condition.dead,
+        centre,
     )
     page = PageSettings(
         gateway_id=config.gateway.id,

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.domain.engine.event_log import StoredReading
 from gateway.domain.engine.purging import Selection
+from gateway.fleet.wire import Order
 from gateway.web.permission import Access
 
 
@@ -169,6 +170,22 @@ class Actions(Protocol):
         ...
 
 
+class FleetCentre(Protocol):
+    """The gateways that this one is the centre of."""
+
+    async def seen(self) -> Mapping[str, Any]:
+        """Return all gateways and their open alerts."""
+        ...
+
+    async def ask(self, gateway: str, alert: str, wish: Order) -> Order:
+        """Order something of a gateway. Raises NotFoundError or ConflictError."""
+        ...
+
+    async def forget(self, gateway: str, by: str) -> None:
+        """Forget a gateway. Raises NotFoundError or ConflictError."""
+        ...
+
+
 @dataclass(frozen=True)
 class Services:
     """Where the answers come from.
@@ -187,6 +204,7 @@ class Services:
     refused: Callable[[str], None] = lambda _: None
     access: Access = field(default_factory=Access)
     dead: Callable[[], Sequence[str]] = list
+    fleet: FleetCentre | None = None
 
 
 @dataclass(frozen=True)

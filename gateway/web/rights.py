@@ -45,6 +45,10 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", f"{_API}/inputs"): Right.READ,
     ("GET", f"{_API}/deadletters/groups"): Right.READ,
     ("GET", f"{_API}/deadletters/{{seq}}/proposal"): Right.READ,
+    ("GET", "/fleet"): Right.NOTHING,  # as "/"
+    ("GET", f"{_API}/fleet"): Right.READ,
+    ("POST", f"{_API}/fleet/{{gateway}}/alerts/{{alert_id}}/{{do}}"): Right.OPERATE,
+    ("POST", f"{_API}/fleet/{{gateway}}/forget"): Right.ADMINISTER,
     ("POST", f"{_API}/alerts/{{alert_id}}/ack"): Right.OPERATE,
     ("POST", f"{_API}/alerts/{{alert_id}}/shelve"): Right.OPERATE,
     ("POST", f"{_API}/alerts/{{alert_id}}/unshelve"): Right.OPERATE,

@@ -312,6 +312,20 @@ class Reader(LogReader):
         row = self._db.execute(self._sql["note"], (OVER_QUOTA,)).fetchone()
         return decode_counts(row and row[0])
 
+    def note(self, name: str) -> str | None:
+        """Return the small text that is kept under a name, or None."""
+        row = self._db.execute(self._sql["note"], (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def count_sensors(self) -> int:
+        """Return how many sensors are known."""
+        return int(self._db.execute("SELECT count(*) FROM sensors").fetchone()[0])
+
+    def fact_before(self, seq: int) -> int:
+        """Return the sequence number of the last fact before this one; 0 if there is none."""
+        row = self._db.execute("SELECT max(seq) FROM events WHERE seq < ?", (seq,)).fetchone()
+        return int(row[0] or 0)
+
     def size(self) -> int:
         """Return the bytes of the file, without its write-ahead log."""
         pages: int = self._db.execute("PRAGMA page_count").fetchone()[0]

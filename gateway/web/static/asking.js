@@ -66,10 +66,11 @@ function ask(what, alert, fields, action, bodyOf) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     send.disabled = true;
-    const said = await change(`/api/v1/alerts/${encodeURIComponent(alert.id)}/${action}`, new FormData(form), bodyOf);
+    const at = alert.path ?? `/api/v1/alerts/${encodeURIComponent(alert.id)}`; // another gateway's is below /api/v1/fleet
+    const said = await change(`${at}/${action}`, new FormData(form), bodyOf);
     send.disabled = false;
     if (said === null) {
-      $("announcement").textContent = `${what}: done.`;
+      $("announcement").textContent = alert.path ? `${what}: asked of ${alert.gateway}; what it answers is shown here.` : `${what}: done.`;
       dialog.close();
       return;
     }

@@ -58,6 +58,7 @@ function drawCounts() {
   const words = JSON.stringify([counts, about.gateway]);
   if (!counts || words === countsDrawn) return;
   countsDrawn = words;
+  $("fleet").hidden = !about.centre;
   setText($("gateway"), about.gateway);
   const states = [...FIRST_STATES, ...Object.keys(counts).filter((state) => !FIRST_STATES.includes(state) && !["sensors", "alerts"].includes(state))];
   const items = states.filter((state) => counts[state] || state === "ok").map((state) => {

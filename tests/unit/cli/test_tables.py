@@ -245,7 +245,10 @@ class TestWhyNothingArrived:
         assert (known["shownLevel"], known["shownUnit"]) == (0.297, "g")
 
 
-@given(st.text(st.one_of(st.characters(), st.characters(categories=["Cc", "Cf", "Zl", "Zp"]))))
+_ANY = st.characters(exclude_categories=["Cs"])  # what is UTF-8 has no halves of characters
+
+
+@given(st.text(st.one_of(_ANY, st.characters(categories=["Cc", "Cf", "Zl", "Zp"]))))
 def test_json_reads_as_the_same_text_and_commands_no_terminal(text: str) -> None:
     with contextlib.redirect_stdout(io.StringIO()) as out:
         print_json({"text": text})

@@ -159,8 +159,8 @@ SCRIPTS = [file for file in OURS if file.name.endswith(".js")]
 
 def test_the_page_is_small_and_asks_nobody_else() -> None:
     library = (STATIC / "uplot" / "uPlot.js").read_bytes()
-    assert sum(len(source.read_bytes()) for source in OURS) + len(library) < 170_000
-    assert sum(len(gzip.compress(source.read_bytes())) for source in OURS) < 45_000
+    assert sum(len(source.read_bytes()) for source in OURS) + len(library) < 180_000
+    assert sum(len(gzip.compress(source.read_bytes())) for source in OURS) < 47_000
     for source in OURS:
         addresses = set(re.findall(r"https?://[^\s\"')]+", source.read_text("utf-8")))
         assert addresses <= {"http://www.w3.org/2000/svg"}
@@ -193,7 +193,7 @@ async def test_a_slow_journal_does_not_hold_up_the_rest(
 def test_every_module_is_fetched_at_once() -> None:
     """One after the other, as they import each other, would take a round trip each."""
     page = (STATIC / "index.html").read_text(encoding="utf-8")
-    modules = {script.name for script in SCRIPTS} - {"page.js", "docs.js"}
+    modules = {script.name for script in SCRIPTS} - {"page.js", "docs.js", "fleet.js"}
     assert set(re.findall(r'rel="modulepreload" href="/static/([a-z]+\.js)"', page)) == modules
 
 

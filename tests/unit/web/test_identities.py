@@ -16,6 +16,8 @@ from structlog.testing import capture_logs
 
 from gateway.config.access import TokenSection, UserSection
 from gateway.consumers.live_state import Live
+from gateway.errors import NotFoundError
+from gateway.fleet.wire import Order
 from gateway.security.passwords import hash_password
 from gateway.security.sessions import MOST_OF_ONE, Sessions
 from gateway.web import wrong_tokens
@@ -70,13 +72,34 @@ def access() -> Access:
     )
 
 
+class Gateways:
+    """A centre of no gateways."""
+
+    async def seen(self) -> dict[str, Any]:
+        return {"gateways": [], "alerts": [], "alertsInAll": 0, "problem": None}
+
+    async def ask(self, gateway: str, alert: str, wish: Order) -> Order:
+        raise NotFoundError(f"{gateway} {alert} {wish}")
+
+    async def forget(self, gateway: str, by: str) -> None:
+        raise NotFoundError(f"{gateway} {by}")
+
+
 @pytest.fixture
 def app(
     access: Access, refused: list[str], journal: Journal, changes: Changes, monkeypatch: pytest.MonkeyPatch
 ) -> FastAPI:
     monkeypatch.setattr(wrong_tokens, "FREE", 10_000)
     services = Services(
-        Live(), journal, list, CollectorRegistry(), changes, TOKEN, refused=refused.append, access=access
+        Live(),
+        journal,
+        list,
+        CollectorRegistry(),
+        changes,
+        TOKEN,
+        refused=refused.append,
+        access=access,
+        fleet=Gateways(),
     )
     return create_app(services, PageSettings("edge-1", hosts=frozenset({"edge-1.example.com"})))
 
