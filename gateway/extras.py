@@ -10,6 +10,7 @@ MODULES = {
     "otel": ("opentelemetry.proto",),
     "page": ("fastapi", "uvicorn"),
     "parquet": ("pyarrow",),
+    "waveform": ("numpy",),
 }
 """Extra of the package -> what it brings that cannot be done without."""
 

@@ -38,6 +38,7 @@ _COMMANDS = {
     "sensors": "gateway.cli.sensors:sensors",
     "baselines": "gateway.cli.baselines:baselines",
     "backtest": "gateway.cli.backtest:backtest",
+    "diagnose": "gateway.cli.diagnose:diagnose",
     "rules": "gateway.cli.rules:rules",
     "deadletters": "gateway.cli.deadletters:deadletters",
     "influx": "gateway.cli.influx:influx",

@@ -45,6 +45,7 @@ from gateway.config.values import (
     is_loopback,
     system_zone,
 )
+from gateway.config.waveform import BearingSection
 from gateway.domain.detection.rules import Rules, Threshold
 from gateway.domain.engine.quotas import Quotas
 from gateway.domain.inputs.topics import TopicTemplates
@@ -230,6 +231,10 @@ class MachineSection(RuleOverrides):
     area: str | None = None
     interval: Interval | None = None
     states: Annotated[frozenset[str], Field(min_length=1)] | None = None
+    speed: Positive | None = None  # turns a minute
+    bearings: tuple[BearingSection, ...] = ()
+    teeth: Annotated[int, Field(ge=1)] | None = None
+    line_frequency: Positive | None = None
 
 
 class SensorSection(RuleOverrides):
