@@ -5,7 +5,7 @@ IMPORT_EVERYTHING = """
 import importlib, pkgutil, sys
 import {package}
 for module in pkgutil.walk_packages({package}.__path__, "{package}."):
-    if not module.name.endswith("__main__"):
+    if not module.name.endswith("__main__") and not module.name.startswith("gateway.waveform."):
         importlib.import_module(module.name)
 print("numpy" in sys.modules)
 """
@@ -17,7 +17,7 @@ def imports_numpy(package: str) -> bool:
     return done.stdout.strip() == "True"
 
 
-def test_the_gateway_never_imports_numpy_though_it_is_there() -> None:
+def test_the_gateway_imports_numpy_for_waveforms_only_though_it_is_there() -> None:
     assert imports_numpy("simulator")
     assert not imports_numpy("gateway")
 
