@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Any
 
+from gateway import __version__
 from gateway.app.broker import broker_side
 from gateway.app.component import IngestSide, start
 from gateway.app.components import INGEST
@@ -53,6 +54,7 @@ async def run(
         stream = Stream(journal, path)
         stack.callback(stream.close)
         metrics = Metrics()
+        metrics.info.labels(config.gateway.id, __version__).set(1)
         templates = TopicTemplates(list(config.mqtt.topics))
         inputs = mapped_inputs(plugins.inputs, config.mqtt.receive_maximum)
         pipeline = restored_pipeline(config, journal, templates, inputs)

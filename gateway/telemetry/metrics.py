@@ -77,6 +77,7 @@ class Metrics:
         self.follower_restarts = counter(
             "follower_restarts", "How often the process that follows the journal was started again"
         )
+        self.info = gauge("info", "1: which gateway this is, and which version", "gateway", "version")
         self.http_refused = counter("http_refused", "Requests over HTTP that were refused", "reason")
         self.fleet_refused = counter(
             "fleet_messages_refused", "Messages of gateways that the fleet's centre could not use"

@@ -12,7 +12,7 @@ from gateway.domain.model.naming import ambiguous
 from gateway.domain.model.quantities import QUANTITIES
 from gateway.web.encoding import GZIP, as_json
 from gateway.web.fleet import LONGEST_LIST, Fleet
-from gateway.web.permission import shown
+from gateway.web.permission import Permission, shown
 from gateway.web.ports import Services
 from gateway.web.schema import (
     Alert,
@@ -26,7 +26,7 @@ from gateway.web.schema import (
     SensorWithStanding,
     Trace,
 )
-from gateway.web.stream import Stream, StreamResponse
+from gateway.web.stream import Stream, StreamResponse, Watcher
 from gateway.web.time_params import LAST_NS, Moment
 
 Since = Annotated[Moment, Query(description="from this time on: RFC 3339, or how long ago (30s, 15m, 2h, 7d)")]
@@ -40,7 +40,7 @@ Limit = Annotated[int, Query(ge=1, le=LONGEST_LIST)]
 _HOUR_NS = 3600 * 10**9
 
 
-def create_router(services: Services, stream: Stream) -> APIRouter:
+def create_router(services: Services, stream: Stream, permission: Permission) -> APIRouter:
     """Return the routes, answered from `services` and `stream`."""
     router = APIRouter(prefix="/api/v1", responses={code: {"model": Problem} for code in (404, 422, 503)})
     _add_sensors(router, services)
@@ -58,9 +58,13 @@ def create_router(services: Services, stream: Stream) -> APIRouter:
         return dict(shown(request, {**await services.answers.condition(), "reasons": services.readiness()}))
 
     @router.get("/stream", response_class=Response, responses={200: {"content": {"text/event-stream": {}}}})
-    async def follow() -> StreamResponse:
-        """Stream a `snapshot` event, then `update` events with the sensors and alerts that changed (SSE)."""
-        return StreamResponse(stream)
+    async def follow(request: Request) -> StreamResponse:
+        """Stream a `snapshot` event, then `update` events with the sensors and alerts that changed (SSE).
+
+        It ends when who asked has signed out, or when the token that he came with has ended.
+        """
+        identity = request.state.identity
+        return StreamResponse(stream, Watcher(identity is not None, lambda: permission.still(request, identity)))
 
     return router
 

@@ -52,7 +52,7 @@ def create_app(services: Services, page: PageSettings, stream: Stream | None = N
         dependencies=[Depends(permission)],
     )
     app.state.stream = stream
-    app.include_router(create_router(services, stream))
+    app.include_router(create_router(services, stream, permission))
     app.include_router(create_baselines(services))
     app.include_router(create_inputs(services))
     if services.actions is not None:

@@ -117,7 +117,7 @@ async def serve_page(  # noqa: PLR0917 - it hands over what it is given
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(watch(live, stream, start), name="live")
-            group.create_task(serve(create_app(services, page), listener), name="http server")
+            group.create_task(serve(create_app(services, page), listener, services.access.trusts), name="http server")
     finally:
         questions.close()
         forget_endpoints()

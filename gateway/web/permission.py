@@ -112,10 +112,15 @@ class Permission:
                 await self.failed(request)
             raise
 
-    async def failed(self, request: Request) -> None:
-        """Count a wrong token or password, and wait, the longer the more came from there."""
+    async def failed(self, request: Request, account: str = "") -> None:
+        """Count a wrong token or password, and wait, the longer the more came from there, or for this account.
+
+        Who knows the password of an account is never refused for what others try.
+        """
         self._refused("wrong token")
         await self.wrong_tokens.failed(address_of(request))
+        if account:
+            await self.wrong_tokens.failed(f"account {account}")
 
     def refuse_eager(self, request: Request) -> None:
         """Raise HTTPException 429 if too much that is wrong comes from there to look at more of it."""
@@ -147,6 +152,15 @@ class Permission:
         if header and header in request.headers:
             return self._by_proxy(request, header)
         return self.by_session(request)
+
+    def still(self, request: Request, identity: Identity | None) -> bool:
+        """Tell whether who asked is still whom we took him for: signed in, with a token that has not ended."""
+        if identity is None:
+            return True
+        try:
+            return self.identify(request) == identity
+        except HTTPException:
+            return False
 
     def by_token(self, token: str) -> Identity | None:
         """Return whose token this is, if it has not ended."""
@@ -224,15 +238,16 @@ def who(request: Request, by: str | None) -> str:
 
 def shown(request: Request, value: Any) -> Any:
     """Return an answer as this asker may see it: without addresses and numbers of people, if we do not know him."""
-    return value if request.state.identity is not None else _hidden(value)
+    return value if request.state.identity is not None else hidden(value)
 
 
-def _hidden(value: Any) -> Any:
+def hidden(value: Any) -> Any:
+    """Return a value without addresses and numbers of people in its texts."""
     if isinstance(value, str):
         return _ADDRESS.sub(HIDDEN, value)
     if isinstance(value, Mapping):
-        return {key: _hidden(part) for key, part in value.items()}
-    return [_hidden(part) for part in value] if isinstance(value, list | tuple) else value
+        return {key: hidden(part) for key, part in value.items()}
+    return [hidden(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def address_of(request: Request) -> str:

@@ -7,7 +7,7 @@ import contextlib
 import os
 import socket
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
 
 import h11
@@ -54,7 +54,8 @@ class _Place(Enum):
 class _Places:
     """Who is connected, by address. A new connection takes the place of an idle one, if there is no other."""
 
-    def __init__(self) -> None:
+    def __init__(self, speaks_for_many: Callable[[str], bool]) -> None:
+        self._speaks_for_many = speaks_for_many
         self._of: Counter[str] = Counter()
         self._look_at = 0.0
 
@@ -62,7 +63,7 @@ class _Places:
         """Return what a new connection is good for."""
         host = new.host
         self._of[host] += 1
-        if self._of[host] > MOST_OF_ONE and not is_loopback(host):
+        if self._of[host] > MOST_OF_ONE and not is_loopback(host) and not self._speaks_for_many(host):
             return self._instead(new, host, now)
         return _Place.FULL if self._of.total() <= MOST_CONNECTIONS else self._instead(new, None, now)
 
@@ -159,11 +160,16 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def serve(app: FastAPI, listener: socket.socket) -> None:
-    """Serve `app` on `listener` until cancelled; then end the streams, let other answers finish, and close."""
+async def serve(
+    app: FastAPI, listener: socket.socket, speaks_for_many: Callable[[str], bool] = lambda _: False
+) -> None:
+    """Serve `app` on `listener` until cancelled; then end the streams, let other answers finish, and close.
+
+    `speaks_for_many` says of an address that it is a trusted proxy's, whose connections are those of many.
+    """
     config = uvicorn.Config(
         app,
-        http=type("_Connected", (_Connection,), {"places": _Places()}),
+        http=type("_Connected", (_Connection,), {"places": _Places(speaks_for_many)}),
         ws="none",
         lifespan="off",
         log_config=None,

@@ -90,7 +90,7 @@ def create_signing_in(permission: Permission) -> APIRouter:
         else:
             if user is None:
                 await passwords.is_right(None, body.password)
-            await permission.failed(request)
+            await permission.failed(request, "" if user is None else user.name)
             raise HTTPException(401, "this name and password do not belong together")
         if before := request.cookies.get(access.cookie):
             access.sessions.end(before)

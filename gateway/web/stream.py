@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from gateway.config.values import is_loopback
+from gateway.web.permission import hidden
 from gateway.web.ports import LiveState
 
 MOST_VIEWERS = 100
@@ -27,6 +29,14 @@ PING_EVENT = b": ping\nevent: ping\ndata: ping\n\n"
 """A comment keeps proxies content; a page sees only events, and must notice when they stop."""
 
 _HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-buffering", b"no")]
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Who watches: whether we know him, so that he sees people's addresses, and whether he still may see anything."""
+
+    is_known: bool = False
+    may_see: Callable[[], bool] = lambda: True
 
 
 class Stream:
@@ -52,7 +62,7 @@ class Stream:
         self._most = most
         self._tick = tick
         self._ping = ping
-        self._frames: dict[int, bytes] = {}  # since which version -> the event to the newest one
+        self._frames: dict[tuple[int, bool], bytes] = {}  # since which version, for whom -> the event to the newest one
         self._frames_version = 0
         self._closing = asyncio.Event()
         self._of: Counter[str] = Counter()
@@ -62,7 +72,7 @@ class Stream:
         """End every stream, and those to come."""
         self._closing.set()
 
-    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, scope: Scope, receive: Receive, send: Send, viewer: Watcher) -> None:
         """Serve one more viewer, or refuse."""
         host = client[0] if (client := scope.get("client")) else ""
         if self.viewers >= self._most or (self._of[host] >= MOST_OF_ONE and not is_loopback(host)):
@@ -77,7 +87,7 @@ class Stream:
         self.viewers += 1
         self._of[host] += 1
         try:
-            await self._admit(receive, send)
+            await self._admit(receive, send, viewer)
         finally:
             self.viewers -= 1
             self._of[host] -= 1
@@ -85,10 +95,10 @@ class Stream:
             if not self.viewers:
                 self._frames.clear()
 
-    async def _admit(self, receive: Receive, send: Send) -> None:
-        """Send until the viewer has gone or the gateway stops."""
+    async def _admit(self, receive: Receive, send: Send, viewer: Watcher) -> None:
+        """Send until the viewer has gone or may not see any more, or the gateway stops."""
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-        sending = asyncio.create_task(self._send(send), name="stream")
+        sending = asyncio.create_task(self._send(send, viewer), name="stream")
         ends = [asyncio.create_task(_gone(receive), name="viewer"), asyncio.create_task(self._closing.wait())]
         try:
             await asyncio.wait([sending, *ends], return_when=asyncio.FIRST_COMPLETED)
@@ -100,16 +110,16 @@ class Stream:
             sending.result()  # it ends by itself only with an error
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _send(self, send: Send) -> None:
-        async for text in self._events():
+    async def _send(self, send: Send, viewer: Watcher) -> None:
+        async for text in self._events(viewer):
             await send({"type": "http.response.body", "body": text, "more_body": True})
 
-    async def _events(self) -> AsyncIterator[bytes]:
+    async def _events(self, viewer: Watcher) -> AsyncIterator[bytes]:
         version = 0
-        while True:
-            version, frame = self._frame(version)
+        while viewer.may_see():
+            version, frame = self._frame(version, viewer)
             yield frame
-            while not await self._changed(version):
+            while viewer.may_see() and not await self._changed(version):
                 yield PING_EVENT
             loop = asyncio.get_running_loop()
             await asyncio.sleep(self._tick - loop.time() % self._tick)
@@ -122,29 +132,33 @@ class Stream:
             return False
         return True
 
-    def _frame(self, since: int) -> tuple[int, bytes]:
+    def _frame(self, since: int, viewer: Watcher) -> tuple[int, bytes]:
         """Return the newest version, and the event that leads there from version `since`."""
         if self._frames_version != self._live.version:
             self._frames_version = self._live.version
             self._frames.clear()
-        if since not in self._frames:
+        key = since, viewer.is_known
+        if key not in self._frames:
             changes = self._live.changes(since)
+            if not viewer.is_known and "alerts" in changes:
+                changes = {**changes, "alerts": hidden(changes["alerts"])}
             name = "update" if since else "snapshot"
             data = msgspec.json.encode(changes if since else {**self._about, **changes})
-            self._frames[since] = b"retry: %d\nevent: %s\ndata: %s\n\n" % (RETRY_MS, name.encode(), data)
-        return self._frames_version, self._frames[since]
+            self._frames[key] = b"retry: %d\nevent: %s\ndata: %s\n\n" % (RETRY_MS, name.encode(), data)
+        return self._frames_version, self._frames[key]
 
 
 class StreamResponse(Response):
     """The answer to one viewer."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, viewer: Watcher) -> None:
         super().__init__()
         self._stream = stream
+        self._viewer = viewer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the viewer."""
-        await self._stream.serve(scope, receive, send)
+        await self._stream.serve(scope, receive, send, self._viewer)
 
 
 async def _gone(receive: Receive) -> None:

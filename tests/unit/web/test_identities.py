@@ -1,6 +1,8 @@
 """Who asks, and what they may: roles, sessions, tokens with an end, and a proxy's word."""
 
+import asyncio
 import hashlib
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -25,6 +27,9 @@ from gateway.web.app import create_app
 from gateway.web.permission import HIDDEN, Access
 from gateway.web.ports import PageSettings, Services
 from gateway.web.rights import RIGHTS
+from gateway.web.stream import Stream
+from tests.plant import alert_of
+from tests.servers.waiting import until_async
 from tests.unit.web.conftest import PERMIT, TOKEN, Changes, Journal
 
 ACK, PURGE, REPLAY, SESSION = (
@@ -275,6 +280,43 @@ async def test_addresses_and_numbers_of_people_are_for_those_we_know(journal: Jo
         assert answer["acknowledgedBy"] == HIDDEN
         assert answer["reason"] == f"451 <{HIDDEN}> unknown; {HIDDEN} not reached"
         assert (await client.get("/api/v1/alerts", headers=PERMIT)).json() == journal.alerts
+
+
+async def test_a_stream_hides_addresses_from_who_is_not_known_and_ends_with_the_session(access: Access) -> None:
+    live = Live()
+    who_acknowledged = {"acknowledged": True, "acknowledgedBy": "ada@example.com"}
+    live.seed([], [alert_of() | who_acknowledged])
+    stream = Stream(live, {}, tick=0.02, ping=0.02)
+    services = Services(live, Journal(), list, CollectorRegistry(), None, TOKEN, access=replace(access, read_open=True))
+    app = create_app(services, PageSettings("edge-1", hosts=frozenset({"edge-1.example.com"})), stream)
+    client = await signed_in(app, "vera")
+    known = asyncio.ensure_future(client.get("/api/v1/stream"))
+    unknown = asyncio.ensure_future(browser(app).get("/api/v1/stream"))
+    await until_async(lambda: stream.viewers == 2, 5, "two viewers")
+    assert (await client.delete(SESSION)).status_code == 204
+    assert "ada@example.com" in (await known).text
+    assert not unknown.done()
+    stream.close()
+    hidden = (await unknown).text
+    assert "ada@example.com" not in hidden
+    assert HIDDEN in hidden
+
+
+async def test_wrong_passwords_of_an_account_count_wherever_they_come_from(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    async def noted(_: object, address: str) -> None:
+        tried.append(address)
+
+    monkeypatch.setattr(wrong_tokens.WrongTokens, "failed", noted)
+    for address in ("192.0.2.1", "192.0.2.2"):
+        answer = await browser(app, address).post(SESSION, json={"name": "vera", "password": "wrong"})
+        assert answer.status_code == 401
+    assert tried == ["192.0.2.1", "account vera", "192.0.2.2", "account vera"]
+    await browser(app).post(SESSION, json={"name": "nobody", "password": "wrong"})
+    assert tried[-1] == "192.0.2.10"
 
 
 def test_sessions_outlast_a_restart_and_end(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from starlette.types import Message
 
 from gateway.consumers.live_state import Live
 from gateway.web import stream as stream_module
-from gateway.web.stream import Stream
+from gateway.web.stream import Stream, Watcher
 from tests.plant import alert_entry, alert_of, stored
 from tests.servers.waiting import until_async
 
@@ -198,7 +198,7 @@ async def followed(stream: Stream, host: str) -> list[int]:
         await asyncio.Event().wait()
         return {}
 
-    await stream.serve({"type": "http", "client": (host, 5)}, receive, send)
+    await stream.serve({"type": "http", "client": (host, 5)}, receive, send, Watcher())
     return found
 
 
